@@ -1,0 +1,190 @@
+"""What both halves need once for files and programs: atomic writing, strict TOML, progress, exit status.
+
+Knows no image, no recipe and no model.
+"""
+
+import contextlib
+import csv
+import hashlib
+import os
+import shutil
+import sys
+import time
+import tomllib
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import pydantic
+import tomli_w
+
+Item = TypeVar("Item")
+Schema = TypeVar("Schema", bound=pydantic.BaseModel)
+
+DONE, FINDINGS, BAD_INPUT, INTERNAL, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+class InputError(Exception):
+    """The user's files or arguments are not usable; the words say what was found, where, and what to do."""
+
+
+def run_program(program: Callable[[], int | None]) -> int:
+    """Runs a program's body and turns what it raises into the exit status of DESIGN: 0, 1, 2, 3 or 130.
+
+    An `InputError` prints as one line. Anything else is a fault of ours and prints with its trace.
+    """
+    try:
+        return program() or DONE
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`); Python would complain again while closing stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except Exception:
+        traceback.print_exc()
+        print("internal error: this is a fault of the program, not of your data; please report the lines above",
+              file=sys.stderr)
+        return INTERNAL
+
+
+@contextlib.contextmanager
+def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
+    """Gives a path beside `path` to write to, and renames it to `path` when the block ends well.
+
+    The name keeps its suffix, because writers choose a format by it. With `durable` the bytes are on the disk before
+    the rename, so that a power cut leaves the old file or the new one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        yield beside
+        if durable:
+            with beside.open("rb") as file:
+                os.fsync(file.fileno())
+        os.replace(beside, path)
+        if durable:
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes a whole file or nothing."""
+    with replacing(path) as beside:
+        beside.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a whole UTF-8 text with `\\n` line ends, or nothing."""
+    write_bytes(path, text.encode())
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]], *, durable: bool = False) -> None:
+    """Writes rows as CSV with a header, in the order given; None becomes an empty cell."""
+    with replacing(path, durable=durable) as beside, beside.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_csv(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
+    """Reads a CSV with a header; the rows are dictionaries of strings.
+
+    Raises:
+      InputError: it is no UTF-8 text, or one of `columns` is missing.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            rows = list(reader)
+            found = reader.fieldnames or []
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read as CSV ({error})") from error
+    if missing := [column for column in columns if column not in found]:
+        raise InputError(f"{path}: has the columns {', '.join(found) or 'none'}; wanted {', '.join(missing)} too")
+    return rows
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def remove_tree(path: Path) -> None:
+    """Removes a file or a folder with all in it; one that is not there is fine."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def load_toml(path: Path, schema: type[Schema]) -> Schema:
+    """Reads a TOML file strictly.
+
+    Raises:
+      InputError: no such file, no TOML, or keys and values that `schema` does not take; all faults at once, each with
+        its place, the value found and what was wanted.
+    """
+    try:
+        with path.open("rb") as file:
+            return schema.model_validate(tomllib.load(file))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: is no valid TOML: {error}") from error
+    except pydantic.ValidationError as error:
+        raise InputError(f"{path}: " + "; ".join(_fault(schema, fault) for fault in error.errors())) from error
+
+
+def _fault(schema: type[pydantic.BaseModel], fault: Mapping) -> str:
+    *sections, key = [str(part) for part in fault["loc"]] or [""]
+    place = f"[{'.'.join(sections)}] {key}" if sections else key
+    if fault["type"] == "extra_forbidden":
+        return f"{place}: unknown key; known here are {', '.join(_known_keys(schema, sections))}"
+    if fault["type"] == "missing":
+        return f"{place}: is missing"
+    words = fault["msg"].removeprefix("Value error, ")
+    return f"{place}: {words} (found {fault['input']!r})" if place else words
+
+
+def _known_keys(schema: type[pydantic.BaseModel], sections: Sequence[str]) -> list[str]:
+    for section in sections:
+        inner = schema.model_fields[section].annotation if section in schema.model_fields else None
+        if not (isinstance(inner, type) and issubclass(inner, pydantic.BaseModel)):
+            return ["none"]
+        schema = inner
+    return list(schema.model_fields)
+
+
+def dump_toml(settings: pydantic.BaseModel, *, header: str = "") -> str:
+    """Settings as TOML with every default filled in; `header` goes before, as comment lines."""
+    comments = "".join(f"# {line}".rstrip() + "\n" for line in header.splitlines())
+    return comments + tomli_w.dumps(settings.model_dump(mode="json", exclude_none=True))
+
+
+def progress(items: Iterable[Item], total: int, label: str, unit: str = "images") -> Iterator[Item]:
+    """Passes items on while telling how far the work is: a bar on a terminal, else a plain line every ten seconds."""
+    if sys.stderr.isatty():
+        from tqdm import tqdm
+
+        yield from tqdm(items, total=total, desc=label, unit=f" {unit}", dynamic_ncols=True)
+        return
+    told = time.monotonic()
+    count = 0
+    for count, item in enumerate(items, 1):
+        yield item
+        if time.monotonic() - told >= 10:
+            told = time.monotonic()
+            print(f"{label}: {count} of {total} {unit}", file=sys.stderr, flush=True)
+    print(f"{label}: {count} of {total} {unit}, done", file=sys.stderr, flush=True)

@@ -1,0 +1,145 @@
+"""Where a source pixel lands: letterbox, area average, variants. Numbers and arrays only; no files.
+
+Coordinates are x to the right, y down, in source pixels. A whole number is a pixel's centre, so pixel x covers the
+stretch from x - 0.5 to x + 0.5.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+VARIANTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "original": lambda square: square,
+    "rotated_90": lambda square: np.rot90(square, 1),
+    "rotated_180": lambda square: np.rot90(square, 2),
+    "rotated_270": lambda square: np.rot90(square, 3),
+    "mirrored": lambda square: square[:, ::-1],
+    "flipped": lambda square: square[::-1],
+}
+
+
+def vary(square: np.ndarray, variant: str) -> np.ndarray:
+    """Turns or flips a square array, (size, size) or (size, size, channels), exactly.
+
+    Rotations are counter-clockwise; `mirrored` swaps left and right, `flipped` top and bottom. Image and mask both go
+    through here. The result is contiguous and of the same dtype.
+    """
+    return np.ascontiguousarray(VARIANTS[variant](square))
+
+
+@dataclass(frozen=True)
+class Letterbox:
+    """A source image centred in the smallest square that holds it, the square then resized to `target` pixels.
+
+    An odd pixel of padding is on the right or below.
+    """
+
+    width: int
+    height: int
+    target: int
+
+    @property
+    def side(self) -> int:
+        """Side of the square before resizing, in source pixels."""
+        return max(self.width, self.height)
+
+    @property
+    def pad_left(self) -> int:
+        """Black columns left of the image, in source pixels."""
+        return (self.side - self.width) // 2
+
+    @property
+    def pad_top(self) -> int:
+        """Black rows above the image, in source pixels."""
+        return (self.side - self.height) // 2
+
+    @property
+    def scale(self) -> float:
+        """Target pixels per source pixel."""
+        return self.target / self.side
+
+    def to_target(self, points: np.ndarray) -> np.ndarray:
+        """Maps (..., 2) x, y from source pixels to target pixels."""
+        return (np.asarray(points) + (self.pad_left, self.pad_top) + 0.5) * self.scale - 0.5
+
+    def to_source(self, points: np.ndarray) -> np.ndarray:
+        """Maps (..., 2) x, y from target pixels to source pixels."""
+        return (np.asarray(points) + 0.5) / self.scale - 0.5 - (self.pad_left, self.pad_top)
+
+
+def area_average(patch: np.ndarray, box: Letterbox, left: int = 0, top: int = 0) -> tuple[np.ndarray, int, int]:
+    """Averages a patch of the source image over each target pixel's area; outside of the patch the source is zero.
+
+    Args:
+      patch: (height, width) uint8, a part of the source image or all of it.
+      box: how the source image lies in the target square.
+      left, top: the patch's first column and row, in source pixels.
+
+    Returns:
+      The averages, (rows, columns) float64 in the patch's unit, of the target pixels that the patch touches, and the
+      first target column and row of them.
+    """
+    # Sums over rectangles with whole-pixel edges come from the summed-area table; because a pixel is constant over
+    # its area, interpolating the table linearly gives the sum up to any fractional edge exactly.
+    table = cv2.integral(patch, sdepth=cv2.CV_32S if patch.size < 2**31 // 255 else cv2.CV_64F)
+    rows, first_row = _cell_edges(patch.shape[0], top + box.pad_top, box)
+    columns, first_column = _cell_edges(patch.shape[1], left + box.pad_left, box)
+    sums = np.diff(_at(np.diff(_at(table, rows), axis=0).T, columns), axis=0).T
+    return sums * box.scale**2, first_column, first_row
+
+
+def _cell_edges(length: int, start: int, box: Letterbox) -> tuple[np.ndarray, int]:
+    """Edges of the target pixels that `length` source pixels from `start` on touch, as offsets into them."""
+    first, last = int(start * box.scale), min(box.target, int(np.ceil((start + length) * box.scale)))
+    return np.clip(np.arange(first, last + 1) / box.scale - start, 0, length), first
+
+
+def _at(table: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Rows of a table at fractional places, interpolated linearly."""
+    below = np.minimum(places.astype(np.intp), len(table) - 2)
+    part = (places - below)[:, None]
+    return table[below] * (1 - part) + table[below + 1] * part
+
+
+def square_image(image: np.ndarray, target: int) -> np.ndarray:
+    """Letterboxes a source image and resizes it: by area average where it shrinks, by a cubic where it grows.
+
+    Args:
+      image: (height, width) uint8.
+      target: side of the result in pixels.
+
+    Returns:
+      (target, target) uint8, black outside of the image.
+    """
+    height, width = image.shape
+    box = Letterbox(width, height, target)
+    if box.side < target:
+        right, below = box.side - width - box.pad_left, box.side - height - box.pad_top
+        padded = cv2.copyMakeBorder(image, box.pad_top, below, box.pad_left, right, cv2.BORDER_CONSTANT, value=0)
+        return cv2.resize(padded, (target, target), interpolation=cv2.INTER_CUBIC)
+    averages, left, top = area_average(image, box)
+    return place(np.rint(averages).astype(np.uint8), left, top, target)
+
+
+def place(values: np.ndarray, left: int, top: int, target: int) -> np.ndarray:
+    """Puts a window of target pixels into a square of zeros."""
+    square = np.zeros((target, target), values.dtype)
+    square[top : top + values.shape[0], left : left + values.shape[1]] = values
+    return square
+
+
+def unsquare(square: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Takes a letterboxed map back to the source image's size, interpolating linearly.
+
+    Args:
+      square: (target, target) float32, for example probabilities.
+      width, height: the source image's size, in pixels.
+
+    Returns:
+      (height, width) float32.
+    """
+    box = Letterbox(width, height, square.shape[0])
+    full = cv2.resize(square, (box.side, box.side), interpolation=cv2.INTER_LINEAR)
+    return full[box.pad_top : box.pad_top + height, box.pad_left : box.pad_left + width]

@@ -1,0 +1,77 @@
+"""Work over many images through the standard `concurrent.futures.Executor` interface, bounded in memory.
+
+Any executor serves, one of a cluster too; by default it is a pool of processes on this machine.
+"""
+
+import collections
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Inline(Executor):
+    """Runs each call at once in this process: one worker, no start-up, plain tracebacks."""
+
+    def submit(self, fn, /, *args, **kwargs):
+        future: Future = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+def all_cores() -> int:
+    """The number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def open_executor(workers: int) -> Executor:
+    """An executor of `workers` processes; with one worker, this process itself.
+
+    Processes are started fresh (forkserver, or spawn where there is none): a fork of a process that holds threads, such
+    as OpenCV's or TensorFlow's, may hang.
+    """
+    if workers == 1:
+        _one_thread()
+        return Inline()
+    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    context = multiprocessing.get_context(method)
+    if method == "forkserver":
+        context.set_forkserver_preload(["pipeline.samples"])
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
+
+
+def _start_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent alone decides
+    _one_thread()
+
+
+def _one_thread() -> None:
+    import cv2
+
+    cv2.setNumThreads(1)  # one image a core; OpenCV's own threads would fight over them
+
+
+def in_order(executor: Executor, function: Callable[[Item], Result], items: Iterable[Item], ahead: int = 32) -> Iterator[Result]:
+    """Maps `function` over `items` in their order; at most `ahead` results wait, so memory stays flat.
+
+    When the caller stops early, what has not begun is cancelled.
+    """
+    waiting: collections.deque[Future] = collections.deque()
+    try:
+        for item in items:
+            waiting.append(executor.submit(function, item))
+            if len(waiting) >= (1 if isinstance(executor, Inline) else ahead):
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()

@@ -1,0 +1,1 @@
+"""Data set folders in; trained models, evaluations and predictions out."""
