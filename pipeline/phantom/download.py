@@ -1,0 +1,187 @@
+"""Writes a phantom in the layout of the TCIA download: folders, images, annotation files and stray files.
+
+A folder with the mark of `pipeline.sources` is complete. One that is being written carries another mark, so that an
+interrupted phantom goes on where it stopped and no folder of the user's is ever written into.
+"""
+
+import functools
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from pipeline.files import InputError, progress, write_bytes, write_text
+from pipeline.phantom import cases
+from pipeline.phantom.anatomy import Scene, make_scene
+from pipeline.phantom.cases import KINDS, Exposure
+from pipeline.phantom.mammogram import mammogram_bytes
+from pipeline.phantom.outlines import Shape, outline_lesions
+from pipeline.phantom.pixels import paint_pair
+from pipeline.phantom.tables import describe, regions_csv, table_csv, workbook_bytes
+from pipeline.sources import PHANTOM_MARK
+from pipeline.workers import Inline, in_order
+
+PART_MARK = ".phantom-part"
+REGIONS_FILE = "Radiology_hand_drawn_segmentations_v2.csv"
+TABLE_FILE = "Radiology-manual-annotations.csv"
+WORKBOOK_FILE = "Radiology manual annotations.xlsx"
+IMAGES = Path("PKG - CDD-CESM", "CDD-CESM")
+FOLDERS = {"DM": IMAGES / "Low energy images of CDD-CESM", "CM": IMAGES / "Subtracted images of CDD-CESM"}
+
+_VERSION = 1  # of the phantom's bytes; raise it with any change of them
+_STRAY = {FOLDERS["DM"] / "desktop.ini": b"[ViewState]\r\nMode=\r\nVid=\r\nFolderType=Pictures\r\n",
+          FOLDERS["CM"] / "desktop.ini": b"[ViewState]\r\nMode=\r\nVid=\r\nFolderType=Pictures\r\n",
+          Path("Medical reports for cases", "~$P4.docx"): b"\x07Phantom".ljust(162, b"\0")}
+# Purposes of an exposure's random generators; the last two, of each of its images.
+_GEOMETRY, _PIXELS = 0, 1
+_HAND, _WORDS = {"DM": 2, "CM": 3}, {"DM": 4, "CM": 5}
+
+
+@dataclass(frozen=True)
+class Phantom:
+    """What a phantom holds.
+
+    `made` is False where it was there already. Images are files; the three classes count those with a row in the table,
+    by its label; `malignant_with_regions` counts the ones that `v2` can use, by label, regions, row and file.
+    """
+
+    patients: int
+    images: int
+    regions: int
+    malignant: int
+    benign: int
+    normal: int
+    malignant_with_regions: int
+    made: bool
+
+
+@dataclass(frozen=True)
+class _Image:
+    exposure: Exposure
+    kind: str
+    shapes: list[Shape]
+
+    @property
+    def troubles(self) -> tuple[str, ...]:
+        return self.exposure.troubles(self.kind)
+
+
+def write_phantom(out: Path, patients: int = 60, seed: int = 0, dicom: bool = False,
+                  executor: Executor | None = None) -> Phantom:
+    """Writes a synthetic look-alike of CDD-CESM; it proves nothing clinical.
+
+    Args:
+      out: a folder that is empty, not there yet, or an interrupted or complete phantom of the same settings.
+      patients: at least 6, so that every trouble of the real data occurs.
+      seed: the same seed gives the same bytes on one machine, whatever the executor.
+      dicom: writes DICOM mammograms instead of JPEG; the annotation files name `.jpg` all the same, as real ones do.
+      executor: runs the work over images; by default this process does.
+
+    Raises:
+      InputError: too few patients, or `out` holds something else.
+    """
+    if patients < cases.LEAST_PATIENTS or seed < 0:
+        raise InputError(f"{patients} patients with seed {seed}: a phantom needs at least {cases.LEAST_PATIENTS} "
+                         "patients, which carry the real data's troubles, and a seed of 0 or more")
+    about = _about(patients, seed, dicom)
+    exposures = list(cases.exposures(patients, seed))
+    images = [_Image(exposure, kind, _shapes(exposure, kind, seed)) for exposure in exposures for kind in KINDS]
+    made = _begin(out, about)
+    if made:
+        work = functools.partial(_write_pair, out=out, seed=seed, dicom=dicom)
+        sizes: dict[str, int] = {}
+        for pair in progress(in_order(executor or Inline(), work, exposures), len(exposures), "phantom", "views"):
+            sizes |= pair
+        _write_annotations(out, images, sizes, seed)
+        for path, data in _STRAY.items():
+            write_bytes(out / path, data)
+        write_text(out / PHANTOM_MARK, about)
+        (out / PART_MARK).unlink()
+    return _count(patients, images, made)
+
+
+def _about(patients: int, seed: int, dicom: bool) -> str:
+    """The mark's words, which are also how a phantom of the same settings is known."""
+    command = f"pipeline phantom OUT --patients {patients} --seed {seed}{' --dicom' if dicom else ''}"
+    return (f"A phantom: synthetic images and annotations in the layout of the CDD-CESM download.\n"
+            f"No patient and no X-ray is behind them. They show that programs work, and prove nothing clinical.\n\n"
+            f"command: {command}\nversion: {_VERSION}\n")
+
+
+def _begin(out: Path, about: str) -> bool:
+    """Claims the folder; False if the phantom is there already.
+
+    Raises:
+      InputError: the folder holds another phantom, or anything that is not a phantom.
+    """
+    for mark in (out / PHANTOM_MARK, out / PART_MARK):
+        if mark.is_file():
+            if (found := mark.read_text(encoding="utf-8")) != about:
+                raise InputError(f"{out}: holds another phantom ({_settings(found)}; wanted {_settings(about)}); "
+                                 "remove that folder, or give another one")
+            return mark.name == PART_MARK
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out}: is there already and is no phantom; give a folder that is empty or not there yet")
+    write_text(out / PART_MARK, about)
+    return True
+
+
+def _settings(about: str) -> str:
+    return ", ".join(line for line in about.splitlines() if line.startswith(("command:", "version:"))) or "unknown"
+
+
+def _scene(exposure: Exposure, seed: int) -> Scene:
+    return make_scene(exposure.view, exposure.forms, exposure.breast_chance(seed), exposure.chance(seed, _GEOMETRY),
+                      past_border=cases.PAST_BORDER in exposure.troubles("DM"))
+
+
+def _shapes(exposure: Exposure, kind: str, seed: int) -> list[Shape]:
+    """The regions of one image, in the annotation program's form; from geometry alone, without painting."""
+    troubles = exposure.troubles(kind)
+    if cases.NO_REGION in troubles or cases.LABEL_DIFFERS in troubles:
+        return []
+    if cases.NORMAL_WITH_REGION in troubles:
+        return [{"name": "circle", "cx": 300, "cy": 520, "r": 41}]
+    return outline_lesions(_scene(exposure, seed), kind, exposure.side, exposure.chance(seed, _HAND[kind]),
+                           polyline=cases.POLYLINE in troubles, point=cases.POINT in troubles)
+
+
+def _write_pair(exposure: Exposure, out: Path, seed: int, dicom: bool) -> dict[str, int]:
+    """Writes the two images of one exposure, unless they are there; gives their sizes in bytes by cleaned name."""
+    suffix = ".dcm" if dicom else ".jpg"
+    paths = {kind: out / FOLDERS[kind] / f"{exposure.name(kind)}{suffix}" for kind in KINDS}
+    if all(path.is_file() for path in paths.values()):
+        return {exposure.name(kind): path.stat().st_size for kind, path in paths.items()}
+    sizes = {}
+    for kind, gray in paint_pair(_scene(exposure, seed), exposure.chance(seed, _PIXELS)).items():
+        if exposure.side == "R":
+            gray = gray[:, ::-1]
+        data = (mammogram_bytes(gray, exposure, kind, seed, inverted=cases.INVERTED in exposure.troubles(kind)) if dicom
+                else _jpeg(gray))
+        sizes[exposure.name(kind)] = len(data)
+        if cases.NO_FILE not in exposure.troubles(kind):
+            write_bytes(paths[kind], data)
+    return sizes
+
+
+def _jpeg(gray: np.ndarray) -> bytes:
+    return cv2.imencode(".jpg", np.rint(gray).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
+
+
+def _write_annotations(out: Path, images: list[_Image], sizes: dict[str, int], seed: int) -> None:
+    rows = [describe(image.exposure, image.kind, image.exposure.chance(seed, _WORDS[image.kind]))
+            for image in images if cases.NO_ROW not in image.troubles]
+    write_text(out / TABLE_FILE, table_csv(rows))
+    write_bytes(out / WORKBOOK_FILE, workbook_bytes(rows))
+    by_name = sorted((image.exposure.patient.number, image.exposure.name(image.kind), image.shapes) for image in images)
+    write_text(out / REGIONS_FILE, regions_csv((f"{name}.jpg", sizes[name], shapes) for _, name, shapes in by_name))
+
+
+def _count(patients: int, images: list[_Image], made: bool) -> Phantom:
+    files = [image for image in images if cases.NO_FILE not in image.troubles]
+    labels = [image.exposure.label(image.kind) for image in images if cases.NO_ROW not in image.troubles]
+    usable = [image for image in files if image.shapes and image.exposure.label(image.kind) == cases.MALIGNANT]
+    return Phantom(patients, len(files), sum(len(image.shapes) for image in images), labels.count(cases.MALIGNANT),
+                   labels.count(cases.BENIGN), labels.count(cases.NORMAL), len(usable), made)
