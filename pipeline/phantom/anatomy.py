@@ -95,7 +95,9 @@ class Scene:
         """Depth of the breast from the chest wall, in pixels, at rows `y`."""
         along = np.asarray(y) / self.sizes["DM"][1]
         away = np.abs(along - self.centre) / np.where(along < self.centre, self.above, self.below)
-        breast = np.sqrt(np.clip(1 - away**self.bluntness, 0, None))
+        # An ellipse, but flatter where it leaves the arm: there a square root would make a kink.
+        power = np.where((along < self.centre) & (self.axilla > 0), 0.85, 0.5)
+        breast = np.clip(1 - away**self.bluntness, 0, None) ** power
         arm = self.axilla * np.clip(1 - along / 0.8, 0, None)
         return self.depth * (breast**3 + arm**3) ** (1 / 3)
 

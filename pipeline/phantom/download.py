@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline.files import InputError, progress, write_bytes, write_text
+from pipeline.files import InputError, progress, replacing, write_text
 from pipeline.phantom import cases
 from pipeline.phantom.anatomy import Scene, make_scene
 from pipeline.phantom.cases import KINDS, Exposure
@@ -96,7 +96,7 @@ def write_phantom(out: Path, patients: int = 60, seed: int = 0, dicom: bool = Fa
             sizes |= pair
         _write_annotations(out, images, sizes, seed)
         for path, data in _STRAY.items():
-            write_bytes(out / path, data)
+            _write(out / path, data)
         write_text(out / PHANTOM_MARK, about)
         (out / PART_MARK).unlink()
     return _count(patients, images, made)
@@ -162,8 +162,13 @@ def _write_pair(exposure: Exposure, out: Path, seed: int, dicom: bool) -> dict[s
                 else _jpeg(gray))
         sizes[exposure.name(kind)] = len(data)
         if cases.NO_FILE not in exposure.troubles(kind):
-            write_bytes(paths[kind], data)
+            _write(paths[kind], data)
     return sizes
+
+
+def _write(path: Path, data: bytes) -> None:
+    with replacing(path) as beside:
+        beside.write_bytes(data)
 
 
 def _jpeg(gray: np.ndarray) -> bytes:
@@ -174,7 +179,7 @@ def _write_annotations(out: Path, images: list[_Image], sizes: dict[str, int], s
     rows = [describe(image.exposure, image.kind, image.exposure.chance(seed, _WORDS[image.kind]))
             for image in images if cases.NO_ROW not in image.troubles]
     write_text(out / TABLE_FILE, table_csv(rows))
-    write_bytes(out / WORKBOOK_FILE, workbook_bytes(rows))
+    _write(out / WORKBOOK_FILE, workbook_bytes(rows))
     by_name = sorted((image.exposure.patient.number, image.exposure.name(image.kind), image.shapes) for image in images)
     write_text(out / REGIONS_FILE, regions_csv((f"{name}.jpg", sizes[name], shapes) for _, name, shapes in by_name))
 
