@@ -6,6 +6,7 @@ Knows no image, no recipe and no model.
 import contextlib
 import csv
 import hashlib
+import io
 import os
 import shutil
 import sys
@@ -48,8 +49,7 @@ def run_program(program: Callable[[], int | None]) -> int:
         return DONE
     except Exception:
         traceback.print_exc()
-        print("internal error: this is a fault of the program, not of your data; please report the lines above",
-              file=sys.stderr)
+        print("internal error: this is a fault of the program, not of your data; please report the lines above", file=sys.stderr)
         return INTERNAL
 
 
@@ -78,23 +78,24 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
         beside.unlink(missing_ok=True)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Writes a whole file or nothing."""
-    with replacing(path) as beside:
-        beside.write_bytes(data)
-
-
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, *, durable: bool = False) -> None:
     """Writes a whole UTF-8 text with `\\n` line ends, or nothing."""
-    write_bytes(path, text.encode())
+    with replacing(path, durable=durable) as beside:
+        beside.write_bytes(text.encode())
 
 
-def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]], *, durable: bool = False) -> None:
-    """Writes rows as CSV with a header, in the order given; None becomes an empty cell."""
-    with replacing(path, durable=durable) as beside, beside.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
+    """Rows as CSV with a header, in the order given; None becomes an empty cell."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
+    """Writes rows as a whole CSV file, or nothing."""
+    write_text(path, csv_text(columns, rows))
 
 
 def read_csv(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:

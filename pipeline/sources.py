@@ -64,8 +64,9 @@ def _walk(root: Path, suffixes: set[str]) -> Iterator[Path]:
             folders.clear()
             continue
         folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (Path(folder, name) for name in names
-                    if Path(name).suffix.lower() in suffixes and not name.startswith((".", "~$")))
+        yield from (
+            Path(folder, name) for name in names if Path(name).suffix.lower() in suffixes and not name.startswith((".", "~$"))
+        )
 
 
 def read_header(path: Path, data: bytes | None = None) -> Header:
@@ -79,7 +80,7 @@ def read_header(path: Path, data: bytes | None = None) -> Header:
       SourceError: `file-empty`, `file-truncated`, `file-unreadable`, `not-an-image`, `multi-frame`, `too-large`, or
         for DICOM `not-a-mammogram`, `for-processing`, `compressed`, `no-pixels`.
     """
-    data = _bytes(path) if data is None else data
+    data = read_bytes(path) if data is None else data
     if path.suffix.lower() == ".dcm":
         return _dicom_header(_dicom(data, pixels=False))
     try:
@@ -91,8 +92,9 @@ def read_header(path: Path, data: bytes | None = None) -> Header:
     except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning) as error:
         raise SourceError("too-large", f"{error}; a mammogram has under 89 million pixels") from error
     except (OSError, SyntaxError, ValueError) as error:
-        raise SourceError("not-an-image", f"starts with {data[:8]!r}, which is no JPEG, PNG or TIFF; "
-                                          "is it another kind of file?") from error
+        raise SourceError(
+            "not-an-image", f"starts with {data[:8]!r}, which is no JPEG, PNG or TIFF; is it another kind of file?"
+        ) from error
     if frames > 1:
         raise SourceError("multi-frame", f"holds {frames} frames; save the wanted one as an image of its own")
     return Header(width, height)
@@ -112,7 +114,7 @@ def read_image(path: Path, data: bytes | None = None) -> np.ndarray:
     Raises:
       SourceError: as `read_header`, and `pixels-unreadable`.
     """
-    data = _bytes(path) if data is None else data
+    data = read_bytes(path) if data is None else data
     if path.suffix.lower() == ".dcm":
         return _dicom_pixels(_dicom(data, pixels=True))
     flags = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
@@ -130,7 +132,7 @@ def read_image(path: Path, data: bytes | None = None) -> np.ndarray:
     return image
 
 
-def _bytes(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
     """The file's bytes, if they are all there.
 
     Decoders fill the missing part of a cut file with grey and only print a warning, so the end marks are checked here.
@@ -163,8 +165,11 @@ def _dicom(data: bytes, *, pixels: bool):
 def _dicom_header(dataset) -> Header:
     sop = str(dataset.get("SOPClassUID", ""))
     if dataset.get("PresentationIntentType") == "FOR PROCESSING" or sop == _PROCESSING:
-        raise SourceError("for-processing", "is a For Processing image, whose pixels look nothing like the ones that were "
-                                            "annotated; give its For Presentation companion")
+        raise SourceError(
+            "for-processing",
+            "is a For Processing image, whose pixels look nothing like the ones that were "
+            "annotated; give its For Presentation companion",
+        )
     if sop != _PRESENTATION and dataset.get("Modality") != "MG":
         raise SourceError("not-a-mammogram", f"is DICOM of modality {dataset.get('Modality', 'unknown')!r}; wanted MG")
     frames = int(dataset.get("NumberOfFrames") or 1)
@@ -172,8 +177,10 @@ def _dicom_header(dataset) -> Header:
         raise SourceError("multi-frame", f"holds {frames} frames; save the wanted one as a file of its own")
     syntax = getattr(dataset, "file_meta", {}).get("TransferSyntaxUID")
     if syntax is not None and syntax.is_compressed and not syntax.is_deflated:
-        raise SourceError("compressed", f"is compressed ({syntax.name}); decompress it first, for example with "
-                                        "`pydicom`'s decompress or `gdcmconv --raw`")
+        raise SourceError(
+            "compressed",
+            f"is compressed ({syntax.name}); decompress it first, for example with `pydicom`'s decompress or `gdcmconv --raw`",
+        )
     width, height = int(dataset.get("Columns") or 0), int(dataset.get("Rows") or 0)
     if not width or not height:
         raise SourceError("no-pixels", "says nothing of rows and columns; is it a report or a presentation state?")
@@ -181,10 +188,15 @@ def _dicom_header(dataset) -> Header:
         raise SourceError("not-a-mammogram", f"has {dataset.SamplesPerPixel} samples a pixel; a mammogram has 1")
     spacing = dataset.get("PixelSpacing") or dataset.get("ImagerPixelSpacing")
     number = re.fullmatch(r"\s*[Pp]?0*([1-9]\d*)\s*", str(dataset.get("PatientID", "")))
-    return Header(width, height, float(spacing[0]) if spacing else None,
-                  patient=f"P{number[1]}" if number else "",
-                  side=str(dataset.get("ImageLaterality") or dataset.get("Laterality") or "").strip(),
-                  kind=_dicom_kind(dataset), view=_dicom_view(dataset))
+    return Header(
+        width,
+        height,
+        float(spacing[0]) if spacing else None,
+        patient=f"P{number[1]}" if number else "",
+        side=str(dataset.get("ImageLaterality") or dataset.get("Laterality") or "").strip(),
+        kind=_dicom_kind(dataset),
+        view=_dicom_view(dataset),
+    )
 
 
 def _dicom_kind(dataset) -> str:

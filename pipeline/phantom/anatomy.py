@@ -164,7 +164,7 @@ def _draw_lesion(form: str, rank: int, breast: np.random.Generator) -> Lesion:
         stretch = 1 / stretch
     waves = tuple((order, breast.uniform(0.5, 1) * height, breast.uniform(0, 2 * np.pi))
                   for order, height in _WAVES[form].items())
-    return Lesion(form, 0, 0, radius * stretch**0.5, radius / stretch**0.5, waves, dense=breast.uniform(0.55, 0.85),
+    return Lesion(form, 0, 0, radius * stretch**0.5, radius / stretch**0.5, waves, dense=breast.uniform(0.68, 0.92),
                   enhancing=breast.uniform(62, 105), hollow=breast.uniform(0, 0.55))
 
 

@@ -1,0 +1,298 @@
+"""Checks any folder of train, valid and test pairs: leaks between splits, duplicates, broken pairs, unclean masks."""
+
+import hashlib
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from pipeline.files import InputError, progress
+from pipeline.manifest import read_manifest
+from pipeline.names import parse_sample
+from pipeline.recipe import SPLITS, Recipe
+from pipeline.workers import all_cores, in_order
+
+EXAMPLES = 5
+# Two images closer than this, in grey levels RMS at 64 px, are one image; JPEG at quality 75 moves an image by under 2, and
+# the closest two distinct images of 650 real ones are 9.4 apart.
+SAME_RMS = 3.0
+_THUMB, _COARSE = 64, 16
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One kind of trouble.
+
+    Attributes:
+      code: what it is.
+      count: how many images, patients, groups or files have it, as `unit` says.
+      examples: the first few, in words.
+    """
+
+    code: str
+    count: int
+    unit: str
+    examples: tuple[str, ...]
+
+    def to_json(self) -> dict:
+        """The form that --json prints."""
+        return {"code": self.code, "count": self.count, "examples": list(self.examples)}
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """One stem of one split, and what is known of it before its files are read."""
+
+    name: str
+    split: str
+    image: Path | None
+    mask: Path | None
+    image_id: str
+    patient: str
+    image_class: str = ""
+    sha256: tuple[str, str] = ("", "")
+
+    @property
+    def place(self) -> str:
+        return f"{self.split}/{self.name}"
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What reading a sample's files showed; a size is (width, height), None where the file is missing or broken."""
+
+    thumb: np.ndarray | None = None
+    image_size: tuple[int, int] | None = None
+    mask_size: tuple[int, int] | None = None
+    mask_values: tuple[int, ...] = ()
+    broken: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+
+
+def audit(folder: Path) -> list[Finding]:
+    """Audits a data set folder, with a manifest or without; nothing is written.
+
+    Without a manifest, identity comes from the samples' names.
+
+    Raises:
+      InputError: the folder holds no split with images and masks.
+    """
+    samples = list(_list_samples(folder))
+    if not samples:
+        raise InputError(f"{folder}: holds no train/images, valid/images or test/images with files; wanted a data set folder")
+    cv2.setNumThreads(1)
+    with ThreadPoolExecutor(all_cores()) as executor:  # OpenCV decodes without holding the interpreter's lock
+        looks = list(progress(in_order(executor, _look, samples), len(samples), "audit", "pairs"))
+    findings = [
+        *_leaks(samples),
+        *_duplicates(samples, looks),
+        *_pairs(samples),
+        *_sizes(samples, looks),
+        *_masks(samples, looks),
+        *_broken(samples, looks),
+    ]
+    return [finding for finding in findings if finding.count]
+
+
+def expected_codes(recipe: Recipe) -> list[str]:
+    """Findings that a recipe asks for: it reproduces a published defect."""
+    codes = ["image-in-splits", "patient-in-splits", "duplicate-pixels"] if recipe.split.by == "sample" else []
+    codes += ["mask-values"] if recipe.mask.format == "jpeg" else []
+    return codes
+
+
+def _list_samples(folder: Path) -> Iterator[_Sample]:
+    manifest = folder / "manifest.csv"
+    rows = {(row["split"], row["sample"]): row for row in read_manifest(manifest)} if manifest.exists() else {}
+    for split in SPLITS:
+        images, masks = _stems(folder / split / "images"), _stems(folder / split / "masks")
+        named = {sample for place, sample in rows if place == split}
+        for name in sorted(images.keys() | masks.keys() | named):
+            row = rows.get((split, name))
+            if row:
+                identity = (row["image_id"], row["patient"], row["class"], (row["image_sha256"], row["mask_sha256"]))
+            else:
+                parsed = parse_sample(name)[1]
+                identity = (parsed.image_id, parsed.patient, "", ("", ""))
+            yield _Sample(name, split, images.get(name), masks.get(name), *identity)
+
+
+def _stems(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        return {}
+    return {
+        Path(entry.name).stem: Path(entry.path)
+        for entry in os.scandir(folder)
+        if entry.is_file() and not entry.name.startswith(".") and entry.name.lower() not in ("desktop.ini", "thumbs.db")
+    }
+
+
+def _look(sample: _Sample) -> _Look:
+    """Reads both files of a sample; runs in a thread."""
+    found: dict = {}
+    broken, changed = [], []
+    for name, path, digest in zip(("image", "mask"), (sample.image, sample.mask), sample.sha256, strict=True):
+        if path is None:
+            continue
+        data = path.read_bytes()
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if data else None
+        if digest and hashlib.sha256(data).hexdigest() != digest:
+            changed.append(name)
+        if pixels is None:
+            broken.append(name)
+            continue
+        found[f"{name}_size"] = pixels.shape[::-1]
+        if name == "image":
+            found["thumb"] = cv2.resize(pixels, (_THUMB, _THUMB), interpolation=cv2.INTER_AREA)
+        else:
+            found["mask_values"] = tuple(np.flatnonzero(np.bincount(pixels.ravel(), minlength=256)).tolist())
+    return _Look(**found, broken=tuple(broken), changed=tuple(changed))
+
+
+def _leaks(samples: Sequence[_Sample]) -> Iterator[Finding]:
+    by_image: dict[str, Counter] = defaultdict(Counter)
+    by_patient: dict[str, Counter] = defaultdict(Counter)
+    for sample in samples:
+        by_image[sample.image_id][sample.split] += 1
+        if sample.patient:
+            by_patient[sample.patient][sample.split] += 1
+    yield _finding("image-in-splits", "source images", _in_several(by_image))
+    yield _finding("patient-in-splits", "patients", _in_several(by_patient))
+
+
+def _in_several(groups: Mapping[str, Counter]) -> Iterator[str]:
+    for name, splits in groups.items():
+        if len(splits) > 1:
+            yield f"{name}: " + ", ".join(f"{splits[split]} in {split}" for split in SPLITS if splits[split])
+
+
+def _finding(code: str, unit: str, examples: Iterable[str]) -> Finding:
+    listed = list(examples)
+    return Finding(code, len(listed), unit, tuple(listed[:EXAMPLES]))
+
+
+def _duplicates(samples: Sequence[_Sample], looks: Sequence[_Look]) -> Iterator[Finding]:
+    """Groups of samples with the same pixels: up to a flip or turn across splits, as they are within one split."""
+    seen = [index for index, look in enumerate(looks) if look.thumb is not None]
+    splits = [samples[index].split for index in seen]
+    pairs = same_pixels(np.array([looks[index].thumb for index in seen]), splits) if seen else []
+    groups = _connected(len(seen), pairs)
+    yield _finding(
+        "duplicate-pixels",
+        "groups",
+        (
+            " = ".join(samples[seen[index]].place for index in group[:4])
+            + (f" and {len(group) - 4} more" if len(group) > 4 else "")
+            for group in groups
+        ),
+    )
+
+
+def same_pixels(thumbs: np.ndarray, splits: Sequence[str]) -> list[tuple[int, int]]:
+    """Pairs of images that are equal: up to flip or turn where their splits differ, as they are within a split.
+
+    Args:
+      thumbs: (n, 64, 64) uint8.
+      splits: each one's split.
+
+    Returns:
+      Pairs of indices, the first the smaller.
+    """
+    thumbs = thumbs.astype(np.float32)
+    turned = _eight(thumbs)
+    # Averaging over the eight turns and over blocks can only bring two images closer together, so pairs that are
+    # far apart afterwards need no closer look; what is left is few.
+    coarse = turned.mean(axis=0).reshape(len(thumbs), _COARSE, _THUMB // _COARSE, _COARSE, -1).mean(axis=(2, 4))
+    flat = coarse.reshape(len(thumbs), -1).astype(np.float64)
+    squares = (flat**2).sum(axis=1)
+    pairs = []
+    for first in range(len(flat)):
+        distance = (squares[first] + squares[first + 1 :] - 2 * flat[first + 1 :] @ flat[first]) / flat.shape[1]
+        for second in (first + 1 + np.flatnonzero(distance < SAME_RMS**2)).tolist():
+            turns = turned[:, second] if splits[first] != splits[second] else turned[:1, second]
+            if ((turns - thumbs[first]) ** 2).mean(axis=(1, 2)).min() < SAME_RMS**2:
+                pairs.append((first, second))
+    return pairs
+
+
+def _eight(squares: np.ndarray) -> np.ndarray:
+    """The eight flips and turns of (n, size, size) arrays, (8, n, size, size); the first is the array itself."""
+    turns = [np.rot90(squares, quarter, axes=(1, 2)) for quarter in range(4)]
+    return np.stack(turns + [turn[:, :, ::-1] for turn in turns])
+
+
+def _connected(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
+    """Groups of two and more that pairs connect, each sorted."""
+    parent = list(range(count))
+
+    def root(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = index = parent[parent[index]]
+        return index
+
+    for first, second in pairs:
+        parent[root(second)] = root(first)
+    groups: dict[int, list[int]] = defaultdict(list)
+    for index in range(count):
+        groups[root(index)].append(index)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _pairs(samples: Sequence[_Sample]) -> Iterator[Finding]:
+    yield _finding("mask-missing", "files", (sample.place for sample in samples if sample.mask is None and sample.image))
+    yield _finding("image-missing", "files", (sample.place for sample in samples if sample.image is None))
+
+
+def _sizes(samples: Sequence[_Sample], looks: Sequence[_Look]) -> Iterator[Finding]:
+    sizes = Counter(look.image_size for look in looks if look.image_size)
+    common = sizes.most_common(1)[0][0] if sizes else None
+    yield _finding(
+        "size",
+        "files",
+        (
+            f"{sample.place}: image {_size(look.image_size)}, mask {_size(look.mask_size)}; most images are {_size(common)}"
+            for sample, look in zip(samples, looks, strict=True)
+            if {size for size in (look.image_size, look.mask_size) if size} - {common}
+        ),
+    )
+
+
+def _size(size: tuple[int, int] | None) -> str:
+    return f"{size[0]} x {size[1]}" if size else "none"
+
+
+def _masks(samples: Sequence[_Sample], looks: Sequence[_Look]) -> Iterator[Finding]:
+    seen = [(sample, look) for sample, look in zip(samples, looks, strict=True) if look.mask_size]
+    # Class indices are fine where all masks hold them; 0, 1 and 2 among masks of 0 and 255 are a fault.
+    indices = all(set(look.mask_values) <= {0, 1, 2} for _, look in seen)
+    sound = {0, 1, 2} if indices else {0, 255}
+    yield _finding(
+        "mask-values",
+        "files",
+        (
+            f"{sample.place}: {len(look.mask_values)} values, {', '.join(map(str, look.mask_values[:6]))}"
+            f"{' ...' if len(look.mask_values) > 6 else ''}; wanted 0 and 255"
+            for sample, look in seen
+            if set(look.mask_values) - sound
+        ),
+    )
+    yield _finding(
+        "mask-empty",
+        "files",
+        (sample.place for sample, look in seen if look.mask_values == (0,) and sample.image_class != "normal"),
+    )
+
+
+def _broken(samples: Sequence[_Sample], looks: Sequence[_Look]) -> Iterator[Finding]:
+    both = list(zip(samples, looks, strict=True))
+    yield _finding("unreadable", "files", (f"{sample.place}: {name}" for sample, look in both for name in look.broken))
+    yield _finding(
+        "changed",
+        "files",
+        (f"{sample.place}: {name} is not the file that the manifest names" for sample, look in both for name in look.changed),
+    )

@@ -1,0 +1,297 @@
+"""The program `cesm-pipeline`: arguments, messages and exit status. All work is in the stages."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.files import DONE, FINDINGS, InputError, read_csv, run_program, write_text
+from pipeline.folder import DatasetFolder
+from pipeline.index import LEFT_OUT, REJECT_COLUMNS
+from pipeline.recipe import load_recipe, recipe_names
+from pipeline.workers import all_cores, open_executor
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit status: 0 done, 1 findings, 2 bad input, 3 internal error, 130 interrupted."""
+    arguments = _parser().parse_args(argv)
+    return run_program(lambda: arguments.run(arguments))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="cesm-pipeline",
+        description="Makes segmentation data sets from CDD-CESM mammograms, stage by stage.",
+        epilog="The stages are index, split, masks, variants; `dataset` does them all in one go, then audit and stats.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run, short: str, more: str = "") -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=short, description=f"{short[0].upper()}{short[1:]}. {more}".strip())
+        added.set_defaults(run=run)
+        return added
+
+    phantom = command(
+        "phantom",
+        _phantom,
+        "write a synthetic look-alike of the CDD-CESM download",
+        "It is synthetic and proves nothing clinical.",
+    )
+    phantom.add_argument("out", type=Path, help="folder to write to")
+    phantom.add_argument("--patients", type=int, default=60, help="number of patients, 6 or more (%(default)s)")
+    phantom.add_argument("--seed", type=int, default=0, help="same seed, same bytes (%(default)s)")
+    phantom.add_argument("--dicom", action="store_true", help="write the images as DICOM instead of JPEG")
+    _add_workers(phantom)
+
+    sources = command("sources", _sources, "tell how many images are below a folder", "Exit status 2 where there is none.")
+    sources.add_argument("raw", type=Path, help="the folder")
+
+    index = command(
+        "index",
+        _index,
+        "find images and annotations, join and check them",
+        "Writes index.csv, regions.csv and rejects.csv, and says what was kept and what was dropped.",
+    )
+    dataset = command("dataset", _dataset, "make a data set: index, split, masks, variants, audit and stats in one go")
+    for added in (index, dataset):
+        added.add_argument("--raw", type=Path, required=True, help="folder with the images, at any depth")
+        added.add_argument("--annotations", type=Path, help="folder with the annotation files, or one of them (default: RAW)")
+        added.add_argument("--out", type=Path, required=True, help="the data set's folder")
+        added.add_argument("--recipe", default="v2", help=f"{', '.join(recipe_names())}, or a .toml file (%(default)s)")
+        added.add_argument("--strict", action="store_true", help="exit with 2 when a source image is rejected")
+        _add_workers(added)
+
+    split = _on_folder(command("split", _split, "assign patients to train, valid and test, and to folds"))
+    masks = _on_folder(command("masks", _masks, "draw the regions and letterbox: one square pair a source image"))
+    variants = _on_folder(
+        command(
+            "variants",
+            _variants,
+            "turn and flip the square pairs into the splits' folders",
+            "Writes the data set card, and the manifest last.",
+        )
+    )
+    for added in (split, dataset):
+        added.add_argument("--assignment", type=Path, help="your own assignment.csv: patient, split and maybe fold")
+    for added in (masks, variants):
+        added.add_argument("--strict", action="store_true", help="exit with 2 when a source image is rejected")
+        _add_workers(added)
+
+    audit = _on_folder(
+        command(
+            "audit",
+            _audit,
+            "check any folder of train, valid and test pairs for leaks and faults",
+            "Needs no manifest; writes nothing. Exit status 1 on findings.",
+        )
+    )
+    audit.add_argument("--json", action="store_true", help="print findings as JSON and nothing else")
+    _on_folder(command("stats", _stats, "draw counts, lesion sizes, strata and contact sheets into FOLDER/stats"))
+    return parser
+
+
+def _add_workers(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--workers", type=_positive, default=all_cores(), help="processes; the output is the same (%(default)s)")
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of workers; wanted 1 or more")
+    return int(text)
+
+
+def _on_folder(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    parser.add_argument("folder", type=Path, help="the data set's folder")
+    return parser
+
+
+def _phantom(arguments) -> int:
+    from pipeline.phantom import write_phantom
+
+    with open_executor(arguments.workers) as executor:
+        made = write_phantom(arguments.out, arguments.patients, arguments.seed, arguments.dicom, executor)
+    print(f"phantom: {made}")
+    return DONE
+
+
+def _sources(arguments) -> int:
+    from pipeline.stages import find_sources
+
+    print(f"sources: {len(find_sources(arguments.raw))} images below {arguments.raw}")
+    return DONE
+
+
+def _index(arguments) -> int:
+    from pipeline import stages
+
+    folder = DatasetFolder(arguments.out)
+    with open_executor(arguments.workers) as executor:
+        outcome = stages.index(folder, load_recipe(arguments.recipe), arguments.raw, arguments.annotations, executor)
+    _tell_index(folder, outcome)
+    return _strict(folder, arguments.strict)
+
+
+def _tell_index(folder: DatasetFolder, outcome) -> None:
+    found = outcome.summary
+    if not outcome.changed:
+        print(f"index: up to date; {found['kept']} source images of {found['patients']} patients kept")
+        return
+    left_out, rejected = found["left_out"], found["rejected"]
+    print(
+        f"index: {found['files']} image files; {found['rows']} table rows; {found['annotated']} images with "
+        f"{found['regions']} regions (from {', '.join(found['annotation_files'])})"
+    )
+    rows = [
+        (found["named"], "source images named by files, table or regions"),
+        (found["kept"], f"kept, of {found['patients']} patients"),
+    ]
+    rows += [(count, f"left out: {reason}, {LEFT_OUT[reason]}") for reason, count in left_out.items()]
+    rows += [(count, f"rejected: {reason}") for reason, count in rejected.items()]
+    print("\n".join(f"{count:>8}  {words}" for count, words in rows))
+    print(
+        f"{'':>8}  {found['named']} = {found['kept']} kept + {sum(left_out.values())} left out + {sum(rejected.values())} rejected; "
+        f"{folder.rejects} says why for each"
+    )
+    if found["sizes_compared"]:
+        print(
+            f"index: file sizes: {found['sizes_compared'] - found['sizes_differ']} of {found['sizes_compared']} are those of the "
+            "annotated files" + (f", {found['sizes_differ']} differ (re-encoded?)" if found["sizes_differ"] else "")
+        )
+    if views := found["label_pairs_differ"]:
+        print(f"index: the labels of DM and CM differ in {len(views)} views ({', '.join(views[:3])} ...); each keeps its own")
+
+
+def _strict(folder: DatasetFolder, strict: bool) -> int:
+    rejected = [row for row in read_csv(folder.rejects, REJECT_COLUMNS) if row["reason"] not in LEFT_OUT]
+    if strict and rejected:
+        first = rejected[0]
+        raise InputError(
+            f"{folder.rejects}: {len(rejected)} source images were rejected, and --strict accepts none; the first: "
+            f"{first['image']}, {first['reason']}, {first['where']}: {first['words']}"
+        )
+    return DONE
+
+
+def _split(arguments) -> int:
+    from pipeline import stages
+
+    folder = DatasetFolder(arguments.folder)
+    _tell_split(folder, stages.split(folder, arguments.assignment))
+    return DONE
+
+
+def _tell_split(folder: DatasetFolder, outcome) -> None:
+    counts = outcome.summary["splits"]
+    images = sum(count["images"] for count in counts.values())
+    words = "; ".join(
+        f"{split} {count['patients']} patients, {count['images']} images ({count['images'] / images:.1%}), "
+        f"{count['samples']} samples"
+        for split, count in counts.items()
+    )
+    print(f"split: {'' if outcome.changed else 'up to date; '}{words}")
+    if outcome.summary["assigned_now"]:
+        print(f"split: {outcome.summary['assigned_now']} were not in the assignment before and have been added")
+
+
+def _masks(arguments) -> int:
+    from pipeline import stages
+
+    folder = DatasetFolder(arguments.folder)
+    with open_executor(arguments.workers) as executor:
+        outcome = stages.masks(folder, executor)
+    _tell_pixels("masks", outcome)
+    return _strict(folder, arguments.strict)
+
+
+def _variants(arguments) -> int:
+    from pipeline import stages
+
+    folder = DatasetFolder(arguments.folder)
+    with open_executor(arguments.workers) as executor:
+        outcome = stages.variants(folder, executor)
+    _tell_pixels("variants", outcome)
+    return _strict(folder, arguments.strict)
+
+
+def _tell_pixels(stage: str, outcome) -> None:
+    count = outcome.summary
+    words = [
+        f"{count['images']} source images",
+        f"{count['samples']} samples" if count["samples"] else "",
+        f"{count.get('drawn', 0)} regions drawn ({count.get('clipped', 0)} clipped at the border, {count.get('vanished', 0)} "
+        f"kept as one pixel, {count.get('ignored', 0)} without area not drawn)",
+        f"{count['unreadable']} unreadable, see rejects.csv" if count["unreadable"] else "",
+    ]
+    print(f"{stage}: {'' if outcome.changed else 'up to date; '}" + ", ".join(word for word in words if word))
+
+
+def _dataset(arguments) -> int:
+    from pipeline import stages
+
+    folder, recipe = DatasetFolder(arguments.out), load_recipe(arguments.recipe)
+    with open_executor(arguments.workers) as executor:
+        _tell_index(folder, stages.index(folder, recipe, arguments.raw, arguments.annotations, executor))
+        _strict(folder, arguments.strict)
+        _tell_split(folder, stages.split(folder, arguments.assignment))
+        _tell_pixels("variants", stages.variants(folder, executor, fused=True))
+    _strict(folder, arguments.strict)
+    status = _audit_dataset(folder)
+    _draw_stats(folder)
+    print(f"dataset: {arguments.out} is complete; {folder.card} says what it holds")
+    return status
+
+
+def _audit_dataset(folder: DatasetFolder) -> int:
+    """Audits a data set of ours; what its recipe asks for is a warning and no failure."""
+    from pipeline.audit import audit, expected_codes
+    from pipeline.card import audit_json, write_card
+
+    report = folder.read_state(folder.audit)
+    if report.get("manifest_sha256") != folder.digest():
+        findings, expected = audit(folder.root), expected_codes(folder.load_recipe())
+        write_text(folder.audit, audit_json(folder, [finding.to_json() for finding in findings], expected))
+        write_card(folder)
+        report = folder.read_state(folder.audit)
+    for finding in report["findings"]:
+        asked = finding["code"] in report["expected"]
+        print(
+            f"audit: {'warning' if asked else 'FINDING'}: {finding['code']}: {finding['count']} "
+            f"({'the recipe asks for it' if asked else 'not expected'}; {'; '.join(finding['examples'][:1])})"
+        )
+    if not report["findings"]:
+        print("audit: no findings")
+    return FINDINGS if any(finding["code"] not in report["expected"] for finding in report["findings"]) else DONE
+
+
+def _audit(arguments) -> int:
+    from pipeline.audit import audit
+
+    findings = audit(arguments.folder)
+    if arguments.json:
+        print(json.dumps({"findings": [finding.to_json() for finding in findings]}, indent=1))
+    else:
+        for finding in findings:
+            print(f"{finding.code}: {finding.count} {finding.unit}")
+            print("\n".join(f"    {example}" for example in finding.examples))
+        print(f"audit: {len(findings) or 'no'} finding{'s' if len(findings) != 1 else ''} in {arguments.folder}")
+    return FINDINGS if findings else DONE
+
+
+def _stats(arguments) -> int:
+    _draw_stats(DatasetFolder(arguments.folder))
+    return DONE
+
+
+def _draw_stats(folder: DatasetFolder) -> None:
+    folder.need(folder.manifest, "variants")
+    drawn_for = folder.work / "stats.json"
+    state = folder.read_state(drawn_for)
+    pictures = [Path(path) for path in state.get("pictures", [])]
+    if state.get("manifest_sha256") == folder.digest() and all((folder.root / path).exists() for path in pictures):
+        print(f"stats: up to date; {len(pictures)} pictures in {folder.stats}")
+        return
+    from pipeline.stats import draw_stats
+
+    pictures = [path.relative_to(folder.root) for path in draw_stats(folder.root, folder.stats)]
+    folder.write_state(drawn_for, {"manifest_sha256": folder.digest(), "pictures": [path.as_posix() for path in pictures]})
+    print(f"stats: {len(pictures)} pictures in {folder.stats}: {', '.join(path.name for path in pictures)}")

@@ -1,0 +1,367 @@
+"""Joins image files, annotation table and drawn regions; keeps what a recipe can use and says why the rest is dropped."""
+
+import hashlib
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from pipeline.annotations import Annotations, DrawnRegion, TableRow
+from pipeline.files import InputError, progress, read_csv, write_csv
+from pipeline.names import ImageName, clean_name, parse_image
+from pipeline.raster import coverage
+from pipeline.recipe import CLASSES, Recipe
+from pipeline.regions import RegionError, parse_region
+from pipeline.sources import Header, SourceError, read_bytes, read_header
+from pipeline.workers import in_order
+
+# Reasons that are the recipe's own choice; all the others are faults of the data, which --strict does not accept.
+LEFT_OUT = {
+    "class-not-wanted": "the recipe takes other classes",
+    "no-region": "of a lesion class, but nobody drew its lesion: an empty mask would be a false label",
+    "normal-with-region": "normal, but with a drawn region",
+    "strict-join": "lost as the published set lost it: the table's name has stray spaces",
+}
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A source image that is dropped: why, where that was seen, and in words."""
+
+    image: str
+    reason: str
+    where: str
+    words: str
+
+
+@dataclass(frozen=True)
+class SourceImage:
+    """A source image that is kept; the fields are the columns of index.csv.
+
+    `lesion_share` is the regions' area over the letterboxed square's, `spacing_mm` that of the source; `source` is
+    relative to RAW. An empty string or None is unknown.
+    """
+
+    image_id: str
+    patient: str
+    side: str
+    view: str
+    kind: str
+    image_class: str
+    density: str
+    birads: str
+    findings: str
+    machine: str
+    regions: int
+    lesion_share: float
+    width: int
+    height: int
+    spacing_mm: float | None
+    source: str
+    source_size: int
+    source_mtime_ns: int
+    source_sha256: str
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, str]) -> "SourceImage":
+        """Reads a row of index.csv."""
+        convert = {
+            "regions": int,
+            "lesion_share": float,
+            "width": int,
+            "height": int,
+            "source_size": int,
+            "source_mtime_ns": int,
+            "spacing_mm": lambda text: float(text) if text else None,
+        }
+        return cls(**{field.name: convert.get(field.name, str)(row[field.name]) for field in fields(cls)})  # type: ignore[arg-type]
+
+
+COLUMNS = tuple(field.name for field in fields(SourceImage))
+REGION_COLUMNS = ("image_id", "region", "shape", "attributes", "area_px", "inside", "where")
+REJECT_COLUMNS = tuple(field.name for field in fields(Reject))
+
+
+@dataclass
+class Index:
+    """What the index stage found.
+
+    Attributes:
+      images: what is kept, sorted by image_id.
+      regions: rows of regions.csv for them.
+      rejects: what is dropped; kept and dropped together are all images that any file names.
+      summary: counts for the printed table and the data set card.
+    """
+
+    images: list[SourceImage]
+    regions: list[dict]
+    rejects: list[Reject]
+    summary: dict
+
+
+@dataclass(frozen=True)
+class _File:
+    """An image file as found, before and after its bytes were read."""
+
+    path: Path
+    relative: str
+    size: int
+    mtime_ns: int
+    sha256: str = ""
+    header: Header | None = None
+    fault: tuple[str, str] = ("", "")
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """An image that the recipe takes, with its table row and regions."""
+
+    name: ImageName
+    row: TableRow
+    drawn: Sequence[DrawnRegion]
+
+
+def build_index(
+    raw: Path, files: Sequence[Path], annotations: Annotations, recipe: Recipe, known: Sequence[SourceImage], executor: Executor
+) -> Index:
+    """Indexes the image files below `raw`.
+
+    Args:
+      raw: the folder that `source` is relative to.
+      files: the image files.
+      annotations: what the annotation files say.
+      recipe: which images are wanted.
+      known: images of an earlier index; a file whose size and time of change are the same is not read again.
+      executor: reads the files.
+    """
+    found = [_File(path, path.relative_to(raw).as_posix(), (stat := path.stat()).st_size, stat.st_mtime_ns) for path in files]
+    by_name, rejects = _by_name(found)
+    names = {
+        **{name: parse_image(name) for name in (annotations.rows.keys() | annotations.regions.keys())},
+        **{name.image_id: name for name in by_name},
+    }
+    files_of = {name.image_id: same for name, same in by_name.items()}
+    chosen: dict[str, _Wanted] = {}
+    for image_id in sorted(names):
+        verdict = _choose(names[image_id], files_of.get(image_id, []), annotations, recipe)
+        if isinstance(verdict, Reject):
+            rejects.append(verdict)
+        else:
+            chosen[image_id] = verdict
+    read = _read_all([file for image_id in chosen for file in files_of[image_id]], known, executor)
+    images, regions = [], []
+    for image_id, wanted in chosen.items():
+        kept = _check(wanted, [read[file.relative] for file in files_of[image_id]])
+        if isinstance(kept, Reject):
+            rejects.append(kept)
+        else:
+            images.append(kept[0])
+            regions += kept[1]
+    rejects.sort(key=lambda reject: (reject.image, reject.where))
+    return Index(images, regions, rejects, _summarise(found, annotations, images, rejects))
+
+
+def _by_name(found: Sequence[_File]) -> tuple[dict[ImageName, list[_File]], list[Reject]]:
+    """Groups files by image; identity comes from the file's name, else from DICOM tags."""
+    groups: dict[ImageName, list[_File]] = defaultdict(list)
+    rejects = []
+    for file in found:
+        name = parse_image(clean_name(file.path.name))
+        if not name.patient and file.path.suffix.lower() == ".dcm":
+            try:
+                name = _tagged(read_header(file.path), name)
+            except SourceError as error:
+                rejects.append(Reject(file.relative, error.reason, file.relative, f"{file.path.name} {error}"))
+                continue
+        groups[name].append(file)
+    return groups, rejects
+
+
+def _tagged(header: Header, name: ImageName) -> ImageName:
+    if not (header.patient and header.side and header.kind and header.view):
+        return name
+    image_id = f"{header.patient}_{header.side}_{header.kind}_{header.view}"
+    return ImageName(image_id, header.patient, header.side, header.kind, header.view)
+
+
+def _choose(name: ImageName, files: Sequence[_File], annotations: Annotations, recipe: Recipe) -> _Wanted | Reject:
+    """Decides by names and labels alone, before any file is read."""
+    row = annotations.rows.get(name.image_id)
+    drawn = annotations.regions.get(name.image_id, [])
+    where = row.where if row else files[0].relative if files else drawn[0].where if drawn else "the annotation file"
+    reason = words = ""
+    if not name.patient:
+        reason, words = "unknown-name", "names no patient; wanted a name like P12_L_CM_MLO, or DICOM tags that say so"
+    elif row is None:
+        reason, words = "not-in-table", "has no row in the annotation table, so its class is unknown"
+    elif (image_class := row.cells["class"].lower()) not in CLASSES:
+        reason, words = "unknown-class", f"is classified {row.cells['class']!r}; wanted Malignant, Benign or Normal"
+    elif reason := _left_out(image_class, bool(drawn), row, recipe):
+        words = LEFT_OUT[reason]
+    elif not files:
+        reason, words = "file-missing", "is annotated, but there is no such image file; is the download complete?"
+    if reason:
+        return Reject(name.image_id, reason, where, f"{name.image_id} {words}")
+    assert row is not None  # else it was rejected above
+    return _Wanted(name, row, drawn)
+
+
+def _left_out(image_class: str, has_regions: bool, row: TableRow, recipe: Recipe) -> str:
+    source = recipe.source
+    if image_class not in (*source.with_regions, *source.without_regions):
+        return "class-not-wanted"
+    if image_class in source.with_regions and not has_regions:
+        return "no-region"
+    if image_class not in source.with_regions and has_regions:
+        return "normal-with-region"
+    return "strict-join" if source.join == "strict" and row.written != row.written.strip() else ""
+
+
+def _read_all(files: Sequence[_File], known: Sequence[SourceImage], executor: Executor) -> dict[str, _File]:
+    """Hashes files and reads their headers, apart from those that are known unchanged."""
+    earlier = {(image.source, image.source_size, image.source_mtime_ns): image for image in known}
+    read, unread = {}, []
+    for file in files:
+        image = earlier.get((file.relative, file.size, file.mtime_ns))
+        if image:
+            header = Header(image.width, image.height, image.spacing_mm)
+            read[file.relative] = _File(file.path, file.relative, file.size, file.mtime_ns, image.source_sha256, header)
+        else:
+            unread.append(file)
+    if unread:
+        for file in progress(in_order(executor, _read, unread, ahead=256), len(unread), "index"):
+            read[file.relative] = file
+    return read
+
+
+def _read(file: _File) -> _File:
+    try:
+        data = read_bytes(file.path)
+        header, fault, digest = read_header(file.path, data), ("", ""), hashlib.sha256(data).hexdigest()
+    except SourceError as error:
+        header, fault, digest = None, (error.reason, str(error)), ""
+    return _File(file.path, file.relative, file.size, file.mtime_ns, digest, header, fault)
+
+
+def _check(wanted: _Wanted, files: Sequence[_File]) -> tuple[SourceImage, list[dict]] | Reject:
+    """Holds one image's file against its regions."""
+    image_id, file = wanted.name.image_id, files[0]
+    sound = [other for other in files if other.header]
+    if len({other.sha256 for other in sound}) > 1:
+        both = " and ".join(other.relative for other in sound[:2])
+        return Reject(image_id, "duplicate-name", both, f"{image_id} is the name of two different files; remove one of them")
+    if not sound:
+        return Reject(image_id, file.fault[0], file.relative, f"{file.path.name} {file.fault[1]}")
+    file = sound[0]
+    header = file.header
+    assert header is not None
+    regions, share = [], 0.0
+    for number, drawn in enumerate(wanted.drawn):
+        try:
+            row = _measure(image_id, number, drawn, header)
+        except RegionError as error:
+            return Reject(image_id, "region-malformed", drawn.where, f"{error}; correct it in the annotation file")
+        if row["inside"] < 0.5:
+            x0, y0, x1, y1 = parse_region(drawn.attributes).extent
+            return Reject(
+                image_id,
+                "region-outside-image",
+                drawn.where,
+                f"{row['shape']} from x={x0:g} y={y0:g} to x={x1:g} y={y1:g} lies more than half outside of the "
+                f"{header.width} x {header.height} image; is this the image that was annotated?",
+            )
+        share += row["area_px"] / max(header.width, header.height) ** 2
+        regions.append(row)
+    name, cells = wanted.name, wanted.row.cells
+    details = {column: cells.get(column, "") for column in ("density", "birads", "findings", "machine")}
+    image = SourceImage(
+        image_id,
+        name.patient,
+        name.side,
+        name.view,
+        name.kind,
+        cells["class"].lower(),
+        **details,
+        regions=len(regions),
+        lesion_share=round(share, 6),
+        width=header.width,
+        height=header.height,
+        spacing_mm=header.spacing_mm,
+        source=file.relative,
+        source_size=file.size,
+        source_mtime_ns=file.mtime_ns,
+        source_sha256=file.sha256,
+    )
+    return image, regions
+
+
+def _measure(image_id: str, number: int, drawn: DrawnRegion, header: Header) -> dict:
+    if drawn.fault:
+        raise RegionError(drawn.fault)
+    region = parse_region(drawn.attributes)
+    if region.shape == "point":
+        x, y = region.points[0]
+        inside = float(-0.5 <= x < header.width - 0.5 and -0.5 <= y < header.height - 0.5)
+        area = 0.0
+    else:
+        covered = coverage(region, header.width, header.height)
+        area, inside = covered.area_px, covered.share
+    return {
+        "image_id": image_id,
+        "region": number,
+        "shape": region.shape,
+        "area_px": round(area, 1),
+        "inside": round(inside, 4),
+        "attributes": json.dumps(drawn.attributes, separators=(",", ":")),
+        "where": drawn.where,
+    }
+
+
+def _summarise(
+    found: Sequence[_File], annotations: Annotations, images: Sequence[SourceImage], rejects: Sequence[Reject]
+) -> dict:
+    compared = [image for image in images if image.image_id in annotations.file_sizes]
+    reasons = Counter(reject.reason for reject in rejects)
+    return {
+        "files": len(found),
+        "rows": len(annotations.rows),
+        "annotated": sum(1 for regions in annotations.regions.values() if regions),
+        "regions": sum(map(len, annotations.regions.values())),
+        "named": len(images) + len(rejects),
+        "kept": len(images),
+        "patients": len({image.patient for image in images}),
+        "left_out": {reason: count for reason, count in sorted(reasons.items()) if reason in LEFT_OUT},
+        "rejected": {reason: count for reason, count in sorted(reasons.items()) if reason not in LEFT_OUT},
+        "sizes_compared": len(compared),
+        "sizes_differ": sum(image.source_size != annotations.file_sizes[image.image_id] for image in compared),
+        "label_pairs_differ": _differing_views(annotations.rows),
+        "annotation_files": [path.name for path in annotations.files],
+    }
+
+
+def _differing_views(rows: Mapping[str, TableRow]) -> list[str]:
+    """Views whose DM and CM image have different classes, by the DM image's name."""
+    return sorted(
+        name
+        for name, row in rows.items()
+        if "_DM_" in name and (other := rows.get(name.replace("_DM_", "_CM_"))) and other.cells["class"] != row.cells["class"]
+    )
+
+
+def write_rejects(path: Path, rejects: Sequence[Reject]) -> None:
+    """Writes rejects.csv."""
+    write_csv(path, REJECT_COLUMNS, (vars(reject) for reject in sorted(rejects, key=lambda reject: (reject.image, reject.where))))
+
+
+def read_images(path: Path) -> list[SourceImage]:
+    """Reads index.csv.
+
+    Raises:
+      InputError: it is not what the index stage wrote.
+    """
+    try:
+        return [SourceImage.from_row(row) for row in read_csv(path, COLUMNS)]
+    except ValueError as error:
+        raise InputError(f"{path}: is not what the index stage wrote ({error}); delete it and run the stage again") from error

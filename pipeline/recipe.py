@@ -1,0 +1,133 @@
+"""A recipe says everything about how a data set is made; it is read strictly and written resolved beside its samples."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pydantic
+
+from pipeline.files import InputError, load_toml
+from pipeline.geometry import VARIANTS
+
+SCHEMA = 1
+SPLITS = ("train", "valid", "test")
+CLASSES = ("malignant", "benign", "normal")
+RECIPES = Path(__file__).parent / "recipes"
+
+ClassName = Literal["malignant", "benign", "normal"]
+Share = Annotated[float, pydantic.Field(ge=0, le=1)]
+
+
+class _Table(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+
+class Source(_Table):
+    """Which images the data set is made from."""
+
+    with_regions: tuple[ClassName, ...]  # classes whose images count only with a drawn region
+    without_regions: tuple[ClassName, ...] = ()  # classes whose images count only without: true negatives
+    join: Literal["cleaned", "strict"] = "cleaned"  # strict: names as the table spells them, stray spaces included
+
+
+class Image(_Table):
+    """How an image becomes a square file."""
+
+    size_px: Annotated[int, pydantic.Field(ge=16, le=4096)] = 512
+    resize: Literal["area", "published"] = "area"  # area average, or Pillow's widened bicubic
+    format: Literal["jpeg", "png"] = "jpeg"
+    quality: Annotated[int, pydantic.Field(ge=1, le=100)] = 95
+    color: Literal["gray", "rgb"] = "gray"
+
+
+class Mask(_Table):
+    """How regions become a mask file; its size is the image's."""
+
+    drawing: Literal["sound", "published"] = "sound"  # published: ellipses displaced and too small, grey edges
+    polylines: Literal["close", "ignore"] = "close"
+    values: Literal["binary", "classes"] = "binary"  # 0 and 255, or class indices with coloured copies
+    format: Literal["png", "jpeg"] = "png"
+    color: Literal["gray", "rgb"] = "gray"  # rgb for JPEG only, as in the published V2
+
+
+class Variants(_Table):
+    """Which turned and flipped copies are made of each pair."""
+
+    names: tuple[str, ...] = ("original",)
+
+    @pydantic.field_validator("names")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in names if name not in VARIANTS]
+        if unknown or "original" not in names or len(set(names)) != len(names):
+            raise ValueError(f"wanted original and, each once, any of {', '.join(VARIANTS)}")
+        return names
+
+
+class Fractions(_Table):
+    """Shares of source images (of samples, where the split is by sample)."""
+
+    train: Share
+    valid: Share
+    test: Share
+
+    @pydantic.model_validator(mode="after")
+    def _whole(self) -> "Fractions":
+        if abs(self.train + self.valid + self.test - 1) > 1e-6:
+            total = self.train + self.valid + self.test
+            raise ValueError(f"train, valid and test add up to {total:g}; wanted 1")
+        return self
+
+
+class Split(_Table):
+    """Who goes where."""
+
+    by: Literal["patient", "sample"] = "patient"
+    seed: int = 0
+    fractions: Fractions = Fractions(train=0.80, valid=0.15, test=0.05)
+    folds: Annotated[int, pydantic.Field(ge=2, le=100)] = 5
+
+
+class Recipe(_Table):
+    """All of a recipe; the tables are in the order of the work."""
+
+    schema_version: Literal[1] = SCHEMA
+    name: Annotated[str, pydantic.Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    title: str
+    differs: str  # for the data set card: how the set differs from the published one
+    source: Source
+    image: Image = Image()
+    mask: Mask = Mask()
+    variants: Variants = Variants()
+    split: Split = Split()
+
+    @pydantic.model_validator(mode="after")
+    def _fits(self) -> "Recipe":
+        if self.mask.values == "classes" and (self.mask.format, self.mask.drawing) != ("png", "sound"):
+            raise ValueError('mask.values = "classes" needs format = "png" and drawing = "sound": JPEG cannot hold indices')
+        if self.mask.color == "rgb" and self.mask.format != "jpeg":
+            raise ValueError('mask.color = "rgb" needs mask.format = "jpeg": a PNG mask has one channel')
+        return self
+
+    @property
+    def pixels(self) -> dict:
+        """What decides the samples' pixels and names: all but words and the [split] table."""
+        return self.model_dump(mode="json", exclude={"split", "title", "differs"})
+
+
+def load_recipe(name_or_path: str) -> Recipe:
+    """Reads a recipe by its name (`v2`) or from a TOML file (a path that ends in .toml).
+
+    Raises:
+      InputError: there is none of that name, or it does not follow the schema.
+    """
+    if name_or_path.endswith(".toml"):
+        return load_toml(Path(name_or_path), Recipe)
+    path = RECIPES / f"{name_or_path}.toml"
+    if not path.is_file():
+        raise InputError(f"no recipe {name_or_path!r}; known are {', '.join(recipe_names())}, or give a path to a .toml file")
+    return load_toml(path, Recipe)
+
+
+def recipe_names() -> list[str]:
+    """The recipes that come with the package."""
+    return sorted(path.stem for path in RECIPES.glob("*.toml"))
