@@ -1,0 +1,5 @@
+"""`python -m segmenter`."""
+
+from segmenter.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,166 @@
+"""What happens around an epoch: the best model, the state to go on from, curves, pictures, a line in the log."""
+
+import importlib.util
+import math
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from types import FrameType
+
+import keras
+import numpy as np
+
+from pipeline.files import InputError, write_csv
+from segmenter.configuration import Configuration
+from segmenter.pictures import draw_row, write_curves, write_png
+from segmenter.runs import Run, State, write_state
+from segmenter.saved_models import save_for_prediction, save_whole
+
+
+class Interruption:
+    """Within its block the first Ctrl-C only raises a flag; the second one stops at once."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __enter__(self) -> "Interruption":
+        self._before = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        print("stopping after this step; Ctrl-C again stops at once", file=sys.stderr, flush=True)
+
+
+class StopAfterStep(keras.callbacks.Callback):
+    """Leaves `fit` after a step once an interruption is asked for, so that no file is left half written.
+
+    Keras' own `stop_training` would still validate, and count the broken epoch as a whole one.
+    """
+
+    def __init__(self, interruption: Interruption):
+        super().__init__()
+        self.interruption = interruption
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        if self.interruption.asked:
+            raise KeyboardInterrupt
+
+    def on_test_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        if self.interruption.asked:
+            raise KeyboardInterrupt
+
+
+class RefuseNan(keras.callbacks.Callback):
+    """Stops before an epoch with a loss that is no number is recorded as the one to go on from."""
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        for name in ("loss", "val_loss"):
+            if not math.isfinite((logs or {})[name]):
+                raise InputError(f"epoch {epoch + 1}: {name} is {(logs or {})[name]}; lower [model] learning_rate or set "
+                                 "clipvalue, and start anew with --restart")
+
+
+class ReseedDropout(keras.callbacks.Callback):
+    """Makes dropout depend on seed and epoch alone: its counters are not in the checkpoint, and a resume needs them."""
+
+    def __init__(self, seed: int):
+        super().__init__()
+        self.seed = seed
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        layers = [layer for layer in self.model.layers if isinstance(layer, keras.layers.Dropout)]
+        for place, layer in enumerate(layers):
+            layer.seed_generator.state.assign([self.seed, (epoch * len(layers) + place) << 16])
+
+
+class Record(keras.callbacks.Callback):
+    """Keeps the best model, then the checkpoint and the state, then curves and tables, after each epoch.
+
+    It also puts early stopping and learning-rate reduction back to where they were: Keras empties both when `fit`
+    begins, so that after a resume a worse epoch would count as the best.
+    """
+
+    def __init__(self, run: Run, state: State | None, early_stopping: keras.callbacks.EarlyStopping,
+                 reducer: keras.callbacks.ReduceLROnPlateau):
+        super().__init__()
+        self.run, self.state = run, state
+        self.early_stopping, self.reducer = early_stopping, reducer
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        if self.state:
+            for callback, values in ((self.early_stopping, self.state.early_stopping), (self.reducer, self.state.reducer)):
+                for name, value in values.items():
+                    setattr(callback, name, value)
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self.began = time.monotonic()
+        self.learning_rate = float(self.model.optimizer.learning_rate)
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        row = {"epoch": epoch + 1} | {name: float(value) for name, value in (logs or {}).items()}
+        row |= {"learning_rate": self.learning_rate, "seconds": round(time.monotonic() - self.began, 1)}
+        best_epoch, best = (self.state.best_epoch, self.state.best_val_loss) if self.state else (0, math.inf)
+        if row["val_loss"] < best:
+            best_epoch, best = epoch + 1, row["val_loss"]
+            save_for_prediction(self.model, self.run.best_model)
+        checkpoint = self.run.checkpoint(epoch + 1)
+        save_whole(self.model, checkpoint)
+        self.state = State(
+            epoch + 1, checkpoint.name, best_epoch, best,
+            {"wait": self.early_stopping.wait, "best": float(self.early_stopping.best)},
+            {"wait": self.reducer.wait, "best": float(self.reducer.best),
+             "cooldown_counter": self.reducer.cooldown_counter} if self.reducer.best is not None else {},
+            [*(self.state.history if self.state else []), row])
+        write_state(self.run, self.state)
+        write_history(self.run, self.state)
+        print(_epoch_line(row, best_epoch == epoch + 1), flush=True)
+
+
+def write_history(run: Run, state: State) -> None:
+    """Writes `train_losses` and `train_metrics`, each as CSV and as PNG curves."""
+    metrics = [name.removeprefix("val_") for name in state.history[0] if name.startswith("val_")]
+    metrics.remove("loss")
+    for stem, names in (("train_losses", ["loss"]), ("train_metrics", metrics)):
+        columns = ["epoch", *(column for name in names for column in (name, f"val_{name}"))]
+        rows = [{column: row[column] for column in columns} for row in state.history]
+        write_csv(run.folder / f"{stem}.csv", columns, rows)
+        write_curves(run.folder / f"{stem}.png", state.history, names, state.best_epoch)
+
+
+def _epoch_line(row: dict[str, float], is_best: bool) -> str:
+    figures = [f"{name} {row[name]:.4f}" for name in row if name not in ("epoch", "seconds", "learning_rate")]
+    return (f"epoch {row['epoch']}: {row['seconds']:.0f} s, {', '.join(figures)}, learning rate {row['learning_rate']:.2g}"
+            + (", best so far" if is_best else ""))
+
+
+class EpochPictures(keras.callbacks.Callback):
+    """Writes what the model predicts on a few fixed images after each epoch."""
+
+    def __init__(self, run: Run, configuration: Configuration, names: Sequence[str], images: np.ndarray, masks: np.ndarray):
+        super().__init__()
+        self.folder, self.threshold = run.folder / "epoch_change_infer", configuration.infer.threshold
+        self.names, self.images, self.masks = names, images, masks
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        for name, image, mask in zip(self.names, self.images, self.masks, strict=True):
+            predicted = self.model.predict_on_batch(image[None])[0, ..., 0] >= self.threshold
+            gray = image[..., 0]
+            # Small models' pictures are enlarged in whole steps, so that the caption fits and pixels stay visible.
+            times = max(1, 256 // len(gray))
+            gray, predicted, truth = (np.kron(panel, np.ones((times, times), np.uint8))
+                                      for panel in (gray, predicted, mask[..., 0]))
+            row = draw_row(gray, predicted, truth, f"{name}, epoch {epoch + 1}")
+            write_png(self.folder / f"Epoch_{epoch + 1}_{name}.png", row)
+
+
+def tensorboard(run: Run) -> list[keras.callbacks.Callback]:
+    """Keras' TensorBoard callback where TensorBoard is installed."""
+    if importlib.util.find_spec("tensorboard") is None:
+        return []
+    return [keras.callbacks.TensorBoard(str(run.folder / "tensorboard"), write_graph=False)]

@@ -1,0 +1,159 @@
+"""Reads a data set folder: its splits, its pairs of image and mask, and its manifest where it has one.
+
+Knows names and files, no pixels. Published archives have no manifest; there the names tell variant and patient.
+"""
+
+import hashlib
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.files import InputError, read_csv, sha256
+from pipeline.geometry import VARIANTS
+from pipeline.sources import DATASET_MARK
+
+SPLITS = ("train", "valid", "test")
+MANIFEST = "manifest.csv"
+SUFFIXES = {".jpg", ".jpeg", ".png"}
+_COLUMNS = ("sample", "image_id", "variant", "split", "patient", "class", "image", "mask")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One pair; an empty string is unknown."""
+
+    name: str
+    split: str
+    image: Path
+    mask: Path
+    image_id: str
+    variant: str
+    patient: str
+    label: str
+
+    @property
+    def is_original(self) -> bool:
+        """Whether it is neither turned nor flipped."""
+        return self.variant == "original"
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """The pairs of a folder; `identity` changes when what the folder holds does."""
+
+    folder: Path
+    samples: tuple[Sample, ...]
+    identity: str
+
+    def split(self, name: str) -> list[Sample]:
+        """The samples of a split, sorted by name.
+
+        Raises:
+          InputError: it has none.
+        """
+        if not (samples := [sample for sample in self.samples if sample.split == name]):
+            raise InputError(f"{self.folder}: the split {name} is empty; found {describe_counts(self)}; give a data set "
+                             f"with images in {name}, or another split")
+        return samples
+
+
+def describe_counts(data: DataSet) -> str:
+    """The samples of each split in words."""
+    counts = {split: sum(sample.split == split for sample in data.samples) for split in SPLITS}
+    return ", ".join(f"{split} {count}" for split, count in counts.items())
+
+
+def read_data_set(folder: Path) -> DataSet:
+    """Reads the pairs of a data set folder.
+
+    Raises:
+      InputError: there is no such folder, it is no data set or an unfinished one, or images and masks do not pair up.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: there is no such folder; {_other_data_sets(folder.parent)}")
+    manifest = folder / MANIFEST
+    if manifest.is_file():
+        return DataSet(folder, tuple(_from_manifest(folder, manifest)), sha256(manifest))
+    if (folder / DATASET_MARK).is_file():
+        raise InputError(f"{folder}: is unfinished, it has {DATASET_MARK} but no {MANIFEST}; "
+                         "give the command that makes it once more, which goes on where it stopped")
+    if missing := [split for split in ("train", "valid") if not (folder / split / "images").is_dir()]:
+        raise InputError(f"{folder}: is no data set, it has no {' and no '.join(f'{split}/images' for split in missing)}; "
+                         f"{_other_data_sets(folder)}")
+    samples = tuple(sample for split in SPLITS for sample in _from_names(folder, split))
+    _warn_of_jpeg_masks(samples)
+    return DataSet(folder, samples, _listing(samples))
+
+
+def _other_data_sets(folder: Path) -> str:
+    found = sorted(path.parent.parent.name for path in folder.glob("*/train/images")) if folder.is_dir() else []
+    if not found:
+        return "make one first, for example with `make dataset`"
+    return f"the data sets in {folder} are {', '.join(found)}; give the path of one"
+
+
+def _from_manifest(folder: Path, manifest: Path) -> list[Sample]:
+    samples = [Sample(row["sample"], row["split"], folder / row["image"], folder / row["mask"],
+                      row["image_id"], row["variant"], row["patient"], row["class"])
+               for row in read_csv(manifest, _COLUMNS)]
+    there = {path for split in SPLITS for kind in ("images", "masks") for path in (folder / split / kind).glob("*")}
+    missing = [path for sample in samples for path in (sample.image, sample.mask) if path not in there]
+    if missing:
+        raise InputError(f"{manifest}: names {len(missing)} files that are not there, the first is "
+                         f"{missing[0].relative_to(folder)}; make the data set again")
+    return sorted(samples, key=lambda sample: sample.name)
+
+
+def _from_names(folder: Path, split: str) -> list[Sample]:
+    """Pairs by stem. Images without masks, or masks without images, are an error that names them."""
+    images, masks = _by_stem(folder / split / "images"), _by_stem(folder / split / "masks")
+    for here, there, have, lack in ((images, masks, "images", "masks"), (masks, images, "masks", "images")):
+        if alone := sorted(here.keys() - there.keys()):
+            first = here[alone[0]].relative_to(folder)
+            raise InputError(f"{folder}: {len(alone)} {have} of {split} have no {lack[:-1]}, the first is {first}; wanted "
+                             f"{split}/{lack}/{alone[0]} with one of {', '.join(sorted(SUFFIXES))}")
+    return [_named(name, split, images[name], masks[name]) for name in sorted(images)]
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
+    stems: dict[str, Path] = {}
+    for path in sorted(folder.glob("*")):
+        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
+            continue
+        if path.stem in stems:
+            raise InputError(f"{folder}: {stems[path.stem].name} and {path.name} share a name; pairs are found by it, "
+                             "so rename or remove one")
+        stems[path.stem] = path
+    return stems
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """The variant and the source image's name that a sample's name tells, as in `flipped_P1_L_CM_MLO`."""
+    for variant in VARIANTS:
+        if name.startswith(f"{variant}_"):
+            return variant, name.removeprefix(f"{variant}_")
+    return "original", name
+
+
+def _named(name: str, split: str, image: Path, mask: Path) -> Sample:
+    variant, image_id = split_name(name)
+    patient = re.match(r"P\d+(?=_)", image_id)
+    return Sample(name, split, image, mask, image_id, variant, patient[0] if patient else "", "")
+
+
+def _warn_of_jpeg_masks(samples: Sequence[Sample]) -> None:
+    count = sum(sample.mask.suffix.lower() != ".png" for sample in samples)
+    if count:
+        print(f"warning: {count} masks are JPEG, which blurs their edges; they are cut at 128", file=sys.stderr)
+
+
+def _listing(samples: Sequence[Sample]) -> str:
+    """Names, sizes and times of all files as a hash, where no manifest tells what the folder holds."""
+    digest = hashlib.sha256()
+    for sample in samples:
+        for path in (sample.image, sample.mask):
+            found = path.stat()
+            digest.update(f"{sample.split}/{path.name} {found.st_size} {found.st_mtime_ns}\n".encode())
+    return digest.hexdigest()

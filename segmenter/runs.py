@@ -1,0 +1,193 @@
+"""The layout of a run's folder, and what is known of a run: its configuration, its data, how far it came.
+
+`state.json` is written last after each epoch and names the checkpoint that belongs to it; a break at any moment leaves
+one whole epoch to go on from. No TensorFlow here, so that a finished run is recognised at once.
+"""
+
+import json
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from pipeline.files import InputError, dump_toml, load_toml, remove_tree, write_text
+from segmenter.configuration import Configuration, TrainSettings
+from segmenter.folders import DataSet
+
+RUNS = "runs"
+_MAY_GROW = ("epochs", "patience")
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where a run's files lie."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The run's name, which is its folder's."""
+        return self.folder.name
+
+    @property
+    def config(self) -> Path:
+        """The configuration with every default filled in."""
+        return self.folder / "config.toml"
+
+    @property
+    def versions(self) -> Path:
+        """Versions of the libraries, and the identity of the data."""
+        return self.folder / "versions.json"
+
+    @property
+    def state(self) -> Path:
+        """How far training came."""
+        return self.folder / "state.json"
+
+    @property
+    def best_model(self) -> Path:
+        """The model of the epoch with the lowest val_loss, without optimizer."""
+        return self.folder / "best_model.keras"
+
+    @property
+    def predictions(self) -> Path:
+        """Where inference writes unless told otherwise."""
+        return self.folder / "predictions"
+
+    def evaluation(self, split: str) -> Path:
+        """The folder of a split's evaluation."""
+        return self.folder / "evaluation" / split
+
+    def checkpoint(self, epoch: int) -> Path:
+        """The whole model with optimizer after an epoch; only the last one is kept."""
+        return self.folder / f"last_epoch_{epoch:04d}.keras"
+
+
+@dataclass(frozen=True)
+class State:
+    """How far training came: what the checkpoint does not hold. Epochs count from 1."""
+
+    epoch: int
+    checkpoint: str
+    best_epoch: int
+    best_val_loss: float
+    early_stopping: dict[str, float]
+    reducer: dict[str, float]
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    def is_finished(self, train: TrainSettings) -> bool:
+        """Whether there is nothing left to train: all epochs are done, or patience ran out."""
+        return self.epoch >= train.epochs or self.early_stopping["wait"] >= train.patience
+
+
+def open_run(data_folder: Path, name: str) -> Run:
+    """The run of a name in a data set folder, whether it exists or not.
+
+    Raises:
+      InputError: the name would leave the folder.
+    """
+    if not re.fullmatch(r"[\w][\w.+-]*", name):
+        raise InputError(f"--name {name}: wanted letters, digits, and . _ + - only, because it names a folder")
+    return Run(data_folder / RUNS / name)
+
+
+def find_trained(data_folder: Path, name: str) -> Run:
+    """The run of a name that has a model.
+
+    Raises:
+      InputError: there is none; the words name those that are there.
+    """
+    run = open_run(data_folder, name)
+    if not run.best_model.is_file():
+        trained = sorted(path.parent.name for path in data_folder.glob(f"{RUNS}/*/best_model.keras"))
+        known = f"trained here are {', '.join(trained)}" if trained else "no run here has a model"
+        raise InputError(f"{run.folder}: has no best_model.keras; {known}; "
+                         f"train it first with `cesm-segmenter train {data_folder} --name {name}`")
+    return run
+
+
+def read_configuration(run: Run) -> Configuration:
+    """The configuration that a run was trained with."""
+    return load_toml(run.config, Configuration)
+
+
+def read_state(run: Run) -> State | None:
+    """How far a run came, or None where no epoch was finished.
+
+    Raises:
+      InputError: the state cannot be read, or its checkpoint is gone.
+    """
+    if not run.state.is_file():
+        return None
+    try:
+        state = State(**json.loads(run.state.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{run.state}: is no training state ({error}); start anew with --restart") from error
+    if not (run.folder / state.checkpoint).is_file():
+        raise InputError(f"{run.state}: names {state.checkpoint}, which is not there; start anew with --restart")
+    return state
+
+
+def write_state(run: Run, state: State) -> None:
+    """Records an epoch; its checkpoint must be there already. Older checkpoints are removed."""
+    write_text(run.state, json.dumps(asdict(state), indent=1) + "\n")
+    for path in run.folder.glob("last_epoch_*.keras"):
+        if path.name != state.checkpoint:
+            path.unlink()
+
+
+def take_up(run: Run, configuration: Configuration, data: DataSet, *, resume: bool, restart: bool) -> State | None:
+    """Finds what there is to go on from, and refuses to mix two trainings in one folder.
+
+    Args:
+      run: the run's folder, which may be empty.
+      configuration, data: what is asked for now.
+      resume: there must be something to go on from; [train] epochs and patience may have changed.
+      restart: what is there is thrown away.
+
+    Raises:
+      InputError: nothing to resume, or the run was trained with another configuration or on other data.
+    """
+    if restart:
+        remove_tree(run.folder)
+    if not run.config.is_file():
+        if resume:
+            raise InputError(f"{run.folder}: has nothing to resume; leave --resume out to start")
+        return None
+    remedy = "give another --name, or --restart to throw the old run away"
+    changes = _changes(read_configuration(run), configuration)
+    if resume:
+        changes = [change for change in changes if change[0] not in [f"[train] {key}" for key in _MAY_GROW]]
+    if changes:
+        more = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
+        growing = "--resume to go on with the new value, " if all(
+            key.removeprefix("[train] ") in _MAY_GROW for key, *_ in changes) else ""
+        key, old, new = changes[0]
+        raise InputError(f"{run.config}: has {key} = {old}, now asked for is {new}{more}; {growing}{remedy}")
+    if _trained_on(run) != data.identity:
+        raise InputError(f"{run.folder}: was trained on other data than {data.folder} holds now; {remedy}")
+    return read_state(run)
+
+
+def _changes(old: Configuration, new: Configuration) -> list[tuple[str, object, object]]:
+    """The keys that bear on training and differ, with both values."""
+    return [(f"[{section}] {key}", value, getattr(getattr(new, section), key))
+            for section in ("model", "dataset", "train")
+            for key, value in getattr(old, section) if value != getattr(getattr(new, section), key)]
+
+
+def _trained_on(run: Run) -> str:
+    try:
+        return json.loads(run.versions.read_text(encoding="utf-8"))["data_identity"]
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{run.versions}: cannot be read ({error}); start anew with --restart") from error
+
+
+def record_start(run: Run, configuration: Configuration, versions: dict[str, object]) -> None:
+    """Writes what a run is made of; the configuration last, because a run without one is taken as not begun."""
+    write_text(run.versions, json.dumps(versions, indent=1) + "\n")
+    record_configuration(run, configuration)
+
+
+def record_configuration(run: Run, configuration: Configuration) -> None:
+    """Writes the resolved configuration; [eval] and [infer] of a trained run may change, and take effect at once."""
+    write_text(run.config, dump_toml(configuration, header=f"Run {run.name}, every default filled in."))

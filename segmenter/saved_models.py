@@ -1,0 +1,76 @@
+"""Reads and writes `.keras` files: whole or not at all, and refused in one line where they are none."""
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from pipeline.files import InputError, replacing
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A trained model, from raw square pixels to lesion probabilities."""
+
+    model: keras.Model
+    side: int
+    channels: int
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """Probabilities of a batch.
+
+        Args:
+          images: (batch, side, side, channels) uint8, raw.
+
+        Returns:
+          (batch, side, side, 1) float32.
+        """
+        return np.asarray(self.model.predict_on_batch(images), np.float32)
+
+
+def save_whole(model: keras.Model, path: Path) -> None:
+    """Writes a model with its optimizer; the old file stays until the new one is whole."""
+    with replacing(path) as beside:
+        model.save(beside)
+
+
+def save_for_prediction(model: keras.Model, path: Path) -> None:
+    """As `save_whole`, without optimizer and losses: a third of the size, and loadable without this package."""
+    save_whole(keras.Model(model.inputs, model.outputs, name=model.name), path)
+
+
+def load_predictor(path: Path) -> Predictor:
+    """Reads a model for prediction, under Keras' safe mode: no code from the file is run.
+
+    Raises:
+      InputError: the file is no Keras model, or one that does not take square images and give one probability a pixel.
+    """
+    model = load_whole(path, compile=False)
+    takes, gives = model.input_shape, model.output_shape
+    fits = (len(model.inputs) == len(model.outputs) == 1 and len(takes) == 4 and takes[1] == takes[2] is not None
+            and takes[3] in (1, 3) and gives[1:] == (takes[1], takes[2], 1))
+    if not fits:
+        raise InputError(f"{path}: takes {takes} and gives {gives}; wanted (None, side, side, 1 or 3) and "
+                         "(None, side, side, 1); give a model that `cesm-segmenter train` wrote")
+    return Predictor(model, takes[1], takes[3])
+
+
+def load_whole(path: Path, *, compile: bool = True) -> keras.Model:
+    """Reads a model, with its optimizer unless `compile` is off.
+
+    Raises:
+      InputError: the file is no Keras model.
+    """
+    remedy = "give a .keras file that `cesm-segmenter train` wrote"
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file; {remedy}")
+    if not zipfile.is_zipfile(path):
+        with path.open("rb") as file:
+            raise InputError(f"{path}: is no Keras model, it starts with {file.read(8)!r}; {remedy}")
+    try:
+        return keras.saving.load_model(path, compile=compile, safe_mode=True)
+    except Exception as error:  # Keras raises whatever the broken part happens to cause
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"{path}: cannot be loaded as a Keras model ({reason}); {remedy}") from error

@@ -1,0 +1,108 @@
+"""Trains one run: model, data, callbacks, and `fit`. The state to go on from comes from `segmenter.runs`."""
+
+import platform
+import sys
+from collections.abc import Sequence
+
+import cv2
+import keras
+import numpy as np
+import tensorflow as tf
+
+from pipeline.files import InputError
+from segmenter import callbacks
+from segmenter.configuration import Configuration
+from segmenter.folders import DataSet, Sample, describe_counts
+from segmenter.input_pipeline import CACHE_LIMIT_BYTES, cached_bytes, explained, read_split, training_batches
+from segmenter.losses import LOSSES
+from segmenter.metrics import METRICS
+from segmenter.models import build_model
+from segmenter.runs import Run, State, record_start
+from segmenter.saved_models import load_whole
+
+
+def train(run: Run, configuration: Configuration, data: DataSet, state: State | None) -> State:
+    """Trains until the epochs are done or patience runs out.
+
+    Args:
+      run: where everything is written.
+      configuration, data: what is trained, and on what.
+      state: where an earlier training stopped, or None to begin.
+
+    Raises:
+      InputError: a file of the data set is unsound, memory is too small, or the loss is no longer a number.
+      KeyboardInterrupt: Ctrl-C; the last whole epoch is kept.
+    """
+    train_samples, valid_samples = data.split("train"), data.split("valid")
+    record_start(run, configuration, _versions(configuration, data))
+    keras.utils.set_random_seed(configuration.train.seed)
+    if state:
+        callbacks.write_history(run, state)  # a break may have left it an epoch behind
+    model = load_whole(run.folder / state.checkpoint) if state else compile_model(configuration)
+    print(f"{run.name}: {model.count_params():,} parameters; {describe_counts(data)}", flush=True)
+    with explained(train_samples + valid_samples, configuration.model.image_width):
+        try:
+            return _fit(run, configuration, model, train_samples, valid_samples, state)
+        except tf.errors.ResourceExhaustedError as error:
+            raise InputError(f"{run.config}: a step with [train] batch_size {configuration.train.batch_size} does not fit "
+                             "into memory; lower it, or image_width and image_height") from error
+
+
+def compile_model(configuration: Configuration) -> keras.Model:
+    """The model of a configuration with its loss, its metrics and a fresh optimizer."""
+    settings = configuration.model
+    model = build_model(settings)
+    optimizer = getattr(keras.optimizers, settings.optimizer)(settings.learning_rate, clipvalue=settings.clipvalue)
+    model.compile(optimizer, LOSSES[settings.loss], metrics=[METRICS[name] for name in settings.metrics],
+                  jit_compile=settings.jit_compile)
+    return model
+
+
+def _fit(run: Run, configuration: Configuration, model: keras.Model, train_samples: Sequence[Sample],
+         valid_samples: Sequence[Sample], state: State | None) -> State:
+    settings, side, channels = configuration.train, configuration.model.image_width, configuration.model.image_channels
+    cache = cached_bytes(len(train_samples) + len(valid_samples), side, channels) <= CACHE_LIMIT_BYTES
+    first_epoch = state.epoch if state else 0
+    batches = training_batches(train_samples, side, channels, settings.batch_size, cache=cache, seed=settings.seed,
+                               shuffle=configuration.dataset.shuffle, first_epoch=first_epoch)
+    checks = training_batches(valid_samples, side, channels, settings.batch_size, cache=cache, repeat=False)
+    record = _record(run, configuration, state)
+    with callbacks.Interruption() as interruption:
+        model.fit(batches, validation_data=checks, epochs=settings.epochs, initial_epoch=first_epoch,
+                  steps_per_epoch=-(-len(train_samples) // settings.batch_size), verbose=1 if sys.stdout.isatty() else 0,
+                  callbacks=[callbacks.StopAfterStep(interruption), callbacks.RefuseNan(),
+                             callbacks.ReseedDropout(settings.seed), record.early_stopping,
+                             *([record.reducer] if settings.learning_rate_reducer else []),
+                             *_epoch_pictures(run, configuration, valid_samples), *callbacks.tensorboard(run), record])
+    assert record.state is not None  # at least one epoch was to do
+    return record.state
+
+
+def _record(run: Run, configuration: Configuration, state: State | None) -> callbacks.Record:
+    settings = configuration.train
+    return callbacks.Record(
+        run, state, keras.callbacks.EarlyStopping("val_loss", patience=settings.patience),
+        keras.callbacks.ReduceLROnPlateau("val_loss", settings.reducer_factor, settings.reducer_patience))
+
+
+def _epoch_pictures(run: Run, configuration: Configuration, valid_samples: Sequence[Sample]) -> list:
+    settings = configuration.model
+    if not configuration.train.epoch_change_infer:
+        return []
+    chosen = choose_evenly(valid_samples, configuration.train.num_infer_images)
+    images, masks = read_split(chosen, settings.image_width, settings.image_channels)
+    names = [sample.name for sample in chosen]
+    return [callbacks.EpochPictures(run, configuration, names, images.numpy(), masks.numpy())]
+
+
+def choose_evenly(samples: Sequence[Sample], count: int) -> list[Sample]:
+    """So many originals, spread over the list and so over the patients; variants where there is no original."""
+    candidates = [sample for sample in samples if sample.is_original] or list(samples)
+    places = np.linspace(0, len(candidates) - 1, min(count, len(candidates))).round().astype(int)
+    return [candidates[place] for place in places]
+
+
+def _versions(configuration: Configuration, data: DataSet) -> dict[str, object]:
+    return {"python": platform.python_version(), "tensorflow": tf.__version__, "keras": keras.__version__,
+            "numpy": np.__version__, "opencv": cv2.__version__, "seed": configuration.train.seed,
+            "samples": describe_counts(data), "data_identity": data.identity}
