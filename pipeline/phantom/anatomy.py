@@ -9,9 +9,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 # Waves on a lesion's edge: their orders, and the largest height of each as a part of the radius.
-_WAVES = {"round": {}, "oval": {},
-          "irregular": {2: 0.10, 3: 0.10, 4: 0.07, 5: 0.06, 7: 0.05, 9: 0.03, 13: 0.02},
-          "spiculated": {2: 0.09, 3: 0.08, 5: 0.06, 9: 0.05, 14: 0.05, 19: 0.05, 25: 0.03}}
+_WAVES = {
+    "round": {},
+    "oval": {},
+    "irregular": {2: 0.10, 3: 0.10, 4: 0.07, 5: 0.06, 7: 0.05, 9: 0.03, 13: 0.02},
+    "spiculated": {2: 0.09, 3: 0.08, 5: 0.06, 9: 0.05, 14: 0.05, 19: 0.05, 25: 0.03},
+}
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ class Scene:
     lesions: tuple[Lesion, ...]
     drift: Drift
 
-    def skin(self, y: np.ndarray) -> np.ndarray:
+    def skin(self, y: float | np.ndarray) -> np.ndarray:
         """Depth of the breast from the chest wall, in pixels, at rows `y`."""
         along = np.asarray(y) / self.sizes["DM"][1]
         away = np.abs(along - self.centre) / np.where(along < self.centre, self.above, self.below)
@@ -106,7 +109,7 @@ class Scene:
         """The nipple's x and y."""
         return float(self.skin(self.nipple_y)), self.nipple_y
 
-    def in_muscle(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def in_muscle(self, x: float | np.ndarray, y: np.ndarray) -> np.ndarray:
         """Above 0 within the pectoral muscle, below 0 outside of it, about 1 in its corner."""
         width, height = self.muscle
         if not width:
@@ -114,8 +117,9 @@ class Scene:
         return 1 - x / width - np.clip(y / height, 0, None) ** 1.35
 
 
-def make_scene(view: str, forms: tuple[str, ...], breast: np.random.Generator, draw: np.random.Generator, *,
-               past_border: bool = False) -> Scene:
+def make_scene(
+    view: str, forms: tuple[str, ...], breast: np.random.Generator, draw: np.random.Generator, *, past_border: bool = False
+) -> Scene:
     """Draws the geometry of one exposure.
 
     Args:
@@ -137,10 +141,19 @@ def make_scene(view: str, forms: tuple[str, ...], breast: np.random.Generator, d
         above, below = draw.uniform(0.42, 0.52), 0.985 - centre
         muscle = (draw.uniform(0.55, 0.85) * axilla * width, draw.uniform(0.42, 0.62) * height)
     trim = draw.integers(0, (7, 9)) * (draw.random() < 0.5)
-    bare = Scene({"DM": (width, height), "CM": (width - int(trim[0]), height - int(trim[1]))},
-                 depth=draw.uniform(0.86, 0.95) * width, centre=centre, above=above, below=below,
-                 bluntness=draw.uniform(2.0, 2.7), axilla=axilla, muscle=muscle,
-                 nipple_y=(centre + draw.uniform(-0.05, 0.05)) * height, lesions=(), drift=_draw_drift(height, draw))
+    bare = Scene(
+        {"DM": (width, height), "CM": (width - int(trim[0]), height - int(trim[1]))},
+        depth=draw.uniform(0.86, 0.95) * width,
+        centre=centre,
+        above=above,
+        below=below,
+        bluntness=draw.uniform(2.0, 2.7),
+        axilla=axilla,
+        muscle=muscle,
+        nipple_y=(centre + draw.uniform(-0.05, 0.05)) * height,
+        lesions=(),
+        drift=_draw_drift(height, draw),
+    )
     lesions: list[Lesion] = []
     for rank, form in enumerate(forms):
         lesion = _draw_lesion(form, rank, breast)
@@ -162,14 +175,23 @@ def _draw_lesion(form: str, rank: int, breast: np.random.Generator) -> Lesion:
     stretch = 1.0 if form == "round" else breast.uniform(1.1, 1.4)
     if breast.random() < 0.5:
         stretch = 1 / stretch
-    waves = tuple((order, breast.uniform(0.5, 1) * height, breast.uniform(0, 2 * np.pi))
-                  for order, height in _WAVES[form].items())
-    return Lesion(form, 0, 0, radius * stretch**0.5, radius / stretch**0.5, waves, dense=breast.uniform(0.68, 0.92),
-                  enhancing=breast.uniform(62, 105), hollow=breast.uniform(0, 0.55))
+    waves = tuple(
+        (order, breast.uniform(0.5, 1) * height, breast.uniform(0, 2 * np.pi)) for order, height in _WAVES[form].items()
+    )
+    return Lesion(
+        form,
+        0,
+        0,
+        radius * stretch**0.5,
+        radius / stretch**0.5,
+        waves,
+        dense=breast.uniform(0.68, 0.92),
+        enhancing=breast.uniform(62, 105),
+        hollow=breast.uniform(0, 0.55),
+    )
 
 
-def _place(lesion: Lesion, scene: Scene, taken: list[Lesion], draw: np.random.Generator, *,
-           past_border: bool) -> Lesion:
+def _place(lesion: Lesion, scene: Scene, taken: list[Lesion], draw: np.random.Generator, *, past_border: bool) -> Lesion:
     """Puts a lesion into the breast, clear of skin, muscle and other lesions as far as forty tries allow."""
     height, rx, ry = scene.sizes["DM"][1], lesion.rx, lesion.ry
     best, best_room = (0.0, 0.0), -np.inf
@@ -179,8 +201,7 @@ def _place(lesion: Lesion, scene: Scene, taken: list[Lesion], draw: np.random.Ge
         rows = y + ry * np.linspace(-1.2, 1.2, 7)
         to_skin = np.min(scene.skin(rows) - x) - 1.15 * rx
         to_muscle = -200 * float(np.max(scene.in_muscle(x, rows)) + 0.15)
-        to_others = [np.hypot(x - other.x, y - other.y) - 1.3 * (max(rx, ry) + max(other.rx, other.ry))
-                     for other in taken]
+        to_others = [np.hypot(x - other.x, y - other.y) - 1.3 * (max(rx, ry) + max(other.rx, other.ry)) for other in taken]
         room = min(to_skin, to_muscle, *to_others, 0.0)
         if room > best_room:
             best, best_room = (x, y), room

@@ -36,8 +36,10 @@ _TAKEN_TWICE = {4: "_2", 6: "2"}
 # Forms of the lesions of the first patients, so that every shape of outline occurs.
 _FIRST_FORMS = {1: ("irregular", "round", "spiculated"), 2: ("oval", "round"), 3: ("oval",), 5: ("spiculated",)}
 
-_FORMS = {MALIGNANT: (("irregular", 0.42), ("spiculated", 0.36), ("oval", 0.15), ("round", 0.07)),
-          BENIGN: (("oval", 0.5), ("round", 0.3), ("irregular", 0.2))}
+_FORMS = {
+    MALIGNANT: (("irregular", 0.45), ("spiculated", 0.38), ("oval", 0.11), ("round", 0.06)),
+    BENIGN: (("oval", 0.4), ("round", 0.25), ("irregular", 0.35)),
+}
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,9 @@ class Exposure:
 
     def chance(self, seed: int, purpose: int) -> np.random.Generator:
         """The generator of what belongs to this exposure alone."""
-        return chance(seed, self.patient.number, 1 + SIDES.index(self.side), 1 + VIEWS.index(self.view),
-                      len(self.suffix), purpose)
+        return chance(
+            seed, self.patient.number, 1 + SIDES.index(self.side), 1 + VIEWS.index(self.view), len(self.suffix), purpose
+        )
 
     def breast_chance(self, seed: int) -> np.random.Generator:
         """The generator of what all exposures of this breast share."""
@@ -98,8 +101,12 @@ def exposures(patients: int, seed: int) -> Iterator[Exposure]:
 
 
 def _exposures(number: int, draw: np.random.Generator) -> Iterator[Exposure]:
-    patient = Patient(number, int(draw.integers(31, 76)), str(draw.choice(list("ABCD"), p=(0.05, 0.35, 0.45, 0.15))),
-                      int(1 + (draw.random() < 0.06)))
+    patient = Patient(
+        number,
+        int(draw.integers(31, 76)),
+        str(draw.choice(list("ABCD"), p=(0.05, 0.35, 0.45, 0.15))),
+        int(1 + (draw.random() < 0.06)),
+    )
     images = int(draw.choice((2, 4, 6, 8), p=(0.26, 0.4, 0.14, 0.2)))
     worst = MALIGNANT if number % 2 or draw.random() < 0.25 else str(draw.choice((BENIGN, NORMAL), p=(0.6, 0.4)))
     first = str(draw.choice(SIDES))

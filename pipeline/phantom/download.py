@@ -31,9 +31,11 @@ IMAGES = Path("PKG - CDD-CESM", "CDD-CESM")
 FOLDERS = {"DM": IMAGES / "Low energy images of CDD-CESM", "CM": IMAGES / "Subtracted images of CDD-CESM"}
 
 _VERSION = 1  # of the phantom's bytes; raise it with any change of them
-_STRAY = {FOLDERS["DM"] / "desktop.ini": b"[ViewState]\r\nMode=\r\nVid=\r\nFolderType=Pictures\r\n",
-          FOLDERS["CM"] / "desktop.ini": b"[ViewState]\r\nMode=\r\nVid=\r\nFolderType=Pictures\r\n",
-          Path("Medical reports for cases", "~$P4.docx"): b"\x07Phantom".ljust(162, b"\0")}
+_STRAY = {
+    FOLDERS["DM"] / "desktop.ini": b"[ViewState]\r\nMode=\r\nVid=\r\nFolderType=Pictures\r\n",
+    FOLDERS["CM"] / "desktop.ini": b"[ViewState]\r\nMode=\r\nVid=\r\nFolderType=Pictures\r\n",
+    Path("Medical reports for cases", "~$P4.docx"): b"\x07Phantom".ljust(162, b"\0"),
+}
 # Purposes of an exposure's random generators; the last two, of each of its images.
 _GEOMETRY, _PIXELS = 0, 1
 _HAND, _WORDS = {"DM": 2, "CM": 3}, {"DM": 4, "CM": 5}
@@ -56,6 +58,13 @@ class Phantom:
     malignant_with_regions: int
     made: bool
 
+    def __str__(self) -> str:
+        return (
+            f"{self.patients} patients, {self.images} images; {self.malignant} malignant "
+            f"({self.malignant_with_regions} usable with regions), {self.benign} benign, {self.normal} normal; "
+            f"{self.regions} regions{'' if self.made else '; was there already'}"
+        )
+
 
 @dataclass(frozen=True)
 class _Image:
@@ -68,8 +77,7 @@ class _Image:
         return self.exposure.troubles(self.kind)
 
 
-def write_phantom(out: Path, patients: int = 60, seed: int = 0, dicom: bool = False,
-                  executor: Executor | None = None) -> Phantom:
+def write_phantom(out: Path, patients: int = 60, seed: int = 0, dicom: bool = False, executor: Executor | None = None) -> Phantom:
     """Writes a synthetic look-alike of CDD-CESM; it proves nothing clinical.
 
     Args:
@@ -83,8 +91,10 @@ def write_phantom(out: Path, patients: int = 60, seed: int = 0, dicom: bool = Fa
       InputError: too few patients, or `out` holds something else.
     """
     if patients < cases.LEAST_PATIENTS or seed < 0:
-        raise InputError(f"{patients} patients with seed {seed}: a phantom needs at least {cases.LEAST_PATIENTS} "
-                         "patients, which carry the real data's troubles, and a seed of 0 or more")
+        raise InputError(
+            f"{patients} patients with seed {seed}: a phantom needs at least {cases.LEAST_PATIENTS} "
+            "patients, which carry the real data's troubles, and a seed of 0 or more"
+        )
     about = _about(patients, seed, dicom)
     exposures = list(cases.exposures(patients, seed))
     images = [_Image(exposure, kind, _shapes(exposure, kind, seed)) for exposure in exposures for kind in KINDS]
@@ -105,9 +115,11 @@ def write_phantom(out: Path, patients: int = 60, seed: int = 0, dicom: bool = Fa
 def _about(patients: int, seed: int, dicom: bool) -> str:
     """The mark's words, which are also how a phantom of the same settings is known."""
     command = f"pipeline phantom OUT --patients {patients} --seed {seed}{' --dicom' if dicom else ''}"
-    return (f"A phantom: synthetic images and annotations in the layout of the CDD-CESM download.\n"
-            f"No patient and no X-ray is behind them. They show that programs work, and prove nothing clinical.\n\n"
-            f"command: {command}\nversion: {_VERSION}\n")
+    return (
+        f"A phantom: synthetic images and annotations in the layout of the CDD-CESM download.\n"
+        f"No patient and no X-ray is behind them. They show that programs work, and prove nothing clinical.\n\n"
+        f"command: {command}\nversion: {_VERSION}\n"
+    )
 
 
 def _begin(out: Path, about: str) -> bool:
@@ -119,8 +131,10 @@ def _begin(out: Path, about: str) -> bool:
     for mark in (out / PHANTOM_MARK, out / PART_MARK):
         if mark.is_file():
             if (found := mark.read_text(encoding="utf-8")) != about:
-                raise InputError(f"{out}: holds another phantom ({_settings(found)}; wanted {_settings(about)}); "
-                                 "remove that folder, or give another one")
+                raise InputError(
+                    f"{out}: holds another phantom ({_settings(found)}; wanted {_settings(about)}); "
+                    "remove that folder, or give another one"
+                )
             return mark.name == PART_MARK
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out}: is there already and is no phantom; give a folder that is empty or not there yet")
@@ -133,8 +147,13 @@ def _settings(about: str) -> str:
 
 
 def _scene(exposure: Exposure, seed: int) -> Scene:
-    return make_scene(exposure.view, exposure.forms, exposure.breast_chance(seed), exposure.chance(seed, _GEOMETRY),
-                      past_border=cases.PAST_BORDER in exposure.troubles("DM"))
+    return make_scene(
+        exposure.view,
+        exposure.forms,
+        exposure.breast_chance(seed),
+        exposure.chance(seed, _GEOMETRY),
+        past_border=cases.PAST_BORDER in exposure.troubles("DM"),
+    )
 
 
 def _shapes(exposure: Exposure, kind: str, seed: int) -> list[Shape]:
@@ -144,8 +163,14 @@ def _shapes(exposure: Exposure, kind: str, seed: int) -> list[Shape]:
         return []
     if cases.NORMAL_WITH_REGION in troubles:
         return [{"name": "circle", "cx": 300, "cy": 520, "r": 41}]
-    return outline_lesions(_scene(exposure, seed), kind, exposure.side, exposure.chance(seed, _HAND[kind]),
-                           polyline=cases.POLYLINE in troubles, point=cases.POINT in troubles)
+    return outline_lesions(
+        _scene(exposure, seed),
+        kind,
+        exposure.side,
+        exposure.chance(seed, _HAND[kind]),
+        polyline=cases.POLYLINE in troubles,
+        point=cases.POINT in troubles,
+    )
 
 
 def _write_pair(exposure: Exposure, out: Path, seed: int, dicom: bool) -> dict[str, int]:
@@ -158,8 +183,11 @@ def _write_pair(exposure: Exposure, out: Path, seed: int, dicom: bool) -> dict[s
     for kind, gray in paint_pair(_scene(exposure, seed), exposure.chance(seed, _PIXELS)).items():
         if exposure.side == "R":
             gray = gray[:, ::-1]
-        data = (mammogram_bytes(gray, exposure, kind, seed, inverted=cases.INVERTED in exposure.troubles(kind)) if dicom
-                else _jpeg(gray))
+        data = (
+            mammogram_bytes(gray, exposure, kind, seed, inverted=cases.INVERTED in exposure.troubles(kind))
+            if dicom
+            else _jpeg(gray)
+        )
         sizes[exposure.name(kind)] = len(data)
         if cases.NO_FILE not in exposure.troubles(kind):
             _write(paths[kind], data)
@@ -176,8 +204,11 @@ def _jpeg(gray: np.ndarray) -> bytes:
 
 
 def _write_annotations(out: Path, images: list[_Image], sizes: dict[str, int], seed: int) -> None:
-    rows = [describe(image.exposure, image.kind, image.exposure.chance(seed, _WORDS[image.kind]))
-            for image in images if cases.NO_ROW not in image.troubles]
+    rows = [
+        describe(image.exposure, image.kind, image.exposure.chance(seed, _WORDS[image.kind]))
+        for image in images
+        if cases.NO_ROW not in image.troubles
+    ]
     write_text(out / TABLE_FILE, table_csv(rows))
     _write(out / WORKBOOK_FILE, workbook_bytes(rows))
     by_name = sorted((image.exposure.patient.number, image.exposure.name(image.kind), image.shapes) for image in images)
@@ -188,5 +219,13 @@ def _count(patients: int, images: list[_Image], made: bool) -> Phantom:
     files = [image for image in images if cases.NO_FILE not in image.troubles]
     labels = [image.exposure.label(image.kind) for image in images if cases.NO_ROW not in image.troubles]
     usable = [image for image in files if image.shapes and image.exposure.label(image.kind) == cases.MALIGNANT]
-    return Phantom(patients, len(files), sum(len(image.shapes) for image in images), labels.count(cases.MALIGNANT),
-                   labels.count(cases.BENIGN), labels.count(cases.NORMAL), len(usable), made)
+    return Phantom(
+        patients,
+        len(files),
+        sum(len(image.shapes) for image in images),
+        labels.count(cases.MALIGNANT),
+        labels.count(cases.BENIGN),
+        labels.count(cases.NORMAL),
+        len(usable),
+        made,
+    )

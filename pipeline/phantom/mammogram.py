@@ -10,8 +10,10 @@ from pipeline.phantom.cases import Exposure
 # Stored values run from BLACK up by STEP a grey level, within 12 bits: a reader has to apply the window.
 _BLACK, _STEP = 200, 12
 _VIEW_CODES = {"CC": ("399162004", "cranio-caudal"), "MLO": ("399368009", "medio-lateral oblique")}
-_IMAGE_TYPES = {"DM": ["DERIVED", "PRIMARY", "POST_CONTRAST", "", "LOW_ENERGY"],
-                "CM": ["DERIVED", "PRIMARY", "POST_CONTRAST", "SUBTRACTION"]}
+_IMAGE_TYPES = {
+    "DM": ["DERIVED", "PRIMARY", "POST_CONTRAST", "", "LOW_ENERGY"],
+    "CM": ["DERIVED", "PRIMARY", "POST_CONTRAST", "SUBTRACTION"],
+}
 
 
 def mammogram_bytes(gray: np.ndarray, exposure: Exposure, kind: str, seed: int, *, inverted: bool = False) -> bytes:

@@ -7,8 +7,9 @@ from pipeline.phantom.anatomy import Lesion, Scene
 Shape = dict[str, object]
 
 
-def outline_lesions(scene: Scene, kind: str, side: str, draw: np.random.Generator, *, polyline: bool = False,
-                    point: bool = False) -> list[Shape]:
+def outline_lesions(
+    scene: Scene, kind: str, side: str, draw: np.random.Generator, *, polyline: bool = False, point: bool = False
+) -> list[Shape]:
     """Outlines every lesion of one image.
 
     The shape follows the lesion's form: a circle, an ellipse, or a polygon. A small lesion beside the first one is now
@@ -38,10 +39,13 @@ def outline_lesions(scene: Scene, kind: str, side: str, draw: np.random.Generato
 def _outline(lesion: Lesion, scene: Scene, kind: str, side: str, draw: np.random.Generator, *, line: bool) -> Shape:
     if lesion.form in ("round", "oval"):
         tremble = draw.normal(0, 1.5, 4)
-        (x, y), = _whole(_to_image(np.array([[lesion.x, lesion.y]]), scene, kind, side) + tremble[:2])
+        ((x, y),) = _whole(_to_image(np.array([[lesion.x, lesion.y]]), scene, kind, side) + tremble[:2])
         rx, ry = round(lesion.rx + tremble[2]), round(lesion.ry + tremble[3])
-        return ({"name": "circle", "cx": x, "cy": y, "r": rx} if lesion.form == "round" else
-                {"name": "ellipse", "cx": x, "cy": y, "rx": rx, "ry": ry})
+        return (
+            {"name": "circle", "cx": x, "cy": y, "r": rx}
+            if lesion.form == "round"
+            else {"name": "ellipse", "cx": x, "cy": y, "rx": rx, "ry": ry}
+        )
     count = int(draw.integers(20, 40)) if lesion.form == "irregular" else int(draw.integers(34, 64))
     # People start anywhere, and their steps are uneven.
     steps = draw.uniform(0.6, 1.4, count)
@@ -49,8 +53,11 @@ def _outline(lesion: Lesion, scene: Scene, kind: str, side: str, draw: np.random
     points = _whole(_to_image(lesion.edge(angles), scene, kind, side) + draw.normal(0, 1.8, (count, 2)))
     if not line and draw.random() < 0.97:
         points.append(points[0])  # most polygons name their first point again at the end
-    return {"name": "polyline" if line else "polygon", "all_points_x": [x for x, _ in points],
-            "all_points_y": [y for _, y in points]}
+    return {
+        "name": "polyline" if line else "polygon",
+        "all_points_x": [x for x, _ in points],
+        "all_points_y": [y for _, y in points],
+    }
 
 
 def _to_image(points: np.ndarray, scene: Scene, kind: str, side: str) -> np.ndarray:

@@ -21,8 +21,10 @@ def paint_pair(scene: Scene, draw: np.random.Generator) -> dict[str, np.ndarray]
     """
     layers = _tissue(scene, draw)
     moved = _move(layers, scene)
-    return {"DM": _finish(_low_energy(layers, draw), scene.sizes["DM"], 3.0, draw),
-            "CM": _finish(_subtracted(moved, draw), scene.sizes["CM"], 2.2, draw)}
+    return {
+        "DM": _finish(_low_energy(layers, draw), scene.sizes["DM"], 3.0, draw),
+        "CM": _finish(_subtracted(moved, draw), scene.sizes["CM"], 2.2, draw),
+    }
 
 
 def _tissue(scene: Scene, draw: np.random.Generator) -> Layers:
@@ -36,12 +38,12 @@ def _tissue(scene: Scene, draw: np.random.Generator) -> Layers:
     to_skin = cv2.distanceTransform(inside, cv2.DIST_L2, 3) * 2
     strands, towards = _strands(scene, x, y, clouds, draw)
     muscle = _step(scene.in_muscle(x, y) + 0.015 * clouds, 30)
-    lesion, core, spicules = _lesions(scene, x, y, clouds)
+    lesion, uptake, spicules = _lesions(scene, x, y, clouds)
     return {
         "inside": cv2.GaussianBlur(inside.astype(np.float32), (0, 0), 0.8),
         "thick": 1 - np.exp(-to_skin / draw.uniform(28, 50)),
-        "skin": np.exp(-((to_skin - 7) / 6) ** 2),
-        "rim": np.exp(-((to_skin - draw.uniform(70, 120)) / draw.uniform(40, 70)) ** 2),
+        "skin": np.exp(-(((to_skin - 7) / 6) ** 2)),
+        "rim": np.exp(-(((to_skin - draw.uniform(70, 120)) / draw.uniform(40, 70)) ** 2)),
         "gland": _gland(scene, y, towards, clouds, draw) * (1 - 0.8 * muscle),
         "strands": strands,
         "clouds": clouds,
@@ -49,7 +51,7 @@ def _tissue(scene: Scene, draw: np.random.Generator) -> Layers:
         "muscle": muscle,
         "nipple": nipple,
         "lesion": lesion,
-        "core": core,
+        "uptake": uptake,
         "spicules": spicules,
         "spots": _spots(scene, x, y, draw),
     }
@@ -58,6 +60,13 @@ def _tissue(scene: Scene, draw: np.random.Generator) -> Layers:
 def _step(value: np.ndarray, steepness: float) -> np.ndarray:
     """0 well below zero, 1 well above, smooth between."""
     return 1 / (1 + np.exp(np.clip(-steepness * value, -30, 30)))
+
+
+def _polar(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distance and angle (0 to 2 pi), (rows, columns) each, of a row of x and a column of y."""
+    across, down = np.broadcast_arrays(x, y)
+    away, angle = cv2.cartToPolar(across, down)
+    return np.asarray(away), np.asarray(angle)
 
 
 def _clouds(shape: tuple[int, int], cells: tuple[int, ...], fade: float, draw: np.random.Generator) -> np.ndarray:
@@ -70,11 +79,12 @@ def _clouds(shape: tuple[int, int], cells: tuple[int, ...], fade: float, draw: n
     return total / total.std()
 
 
-def _strands(scene: Scene, x: np.ndarray, y: np.ndarray, clouds: np.ndarray,
-             draw: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _strands(
+    scene: Scene, x: np.ndarray, y: np.ndarray, clouds: np.ndarray, draw: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Bright cords that run to the nipple, 0 to about 1, and the distance to it in pixels."""
     nipple_x, nipple_y = scene.nipple
-    towards, angle = cv2.cartToPolar(*np.broadcast_arrays(nipple_x + 30 - x, y - nipple_y))
+    towards, angle = _polar(nipple_x + 30 - x, y - nipple_y)
     # Cords wander: without it they look like the spokes of a wheel.
     wander = _clouds(towards.shape, (4, 9, 18), 0.5, draw)
     turn = (angle + np.float32(np.pi)) % np.float32(2 * np.pi) / np.float32(2 * np.pi) + np.float32(0.016) * wander
@@ -82,14 +92,14 @@ def _strands(scene: Scene, x: np.ndarray, y: np.ndarray, clouds: np.ndarray,
     total = np.zeros(towards.shape, np.float32)
     for around, outward, part in ((34, 5, 0.5), (70, 14, 0.55), (150, 34, 0.4)):
         small = draw.standard_normal((around, outward + 4), np.float32)
-        noise = cv2.remap(small, along * np.float32(outward), turn * np.float32(around), cv2.INTER_LINEAR,
-                          borderMode=cv2.BORDER_REFLECT_101)
+        noise = cv2.remap(
+            small, along * np.float32(outward), turn * np.float32(around), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+        )
         total += np.float32(part) * np.clip(1 - 1.7 * np.abs(noise), 0, 1) ** 1.5
     return total, towards
 
 
-def _gland(scene: Scene, y: np.ndarray, towards: np.ndarray, clouds: np.ndarray,
-           draw: np.random.Generator) -> np.ndarray:
+def _gland(scene: Scene, y: np.ndarray, towards: np.ndarray, clouds: np.ndarray, draw: np.random.Generator) -> np.ndarray:
     """How much of the breast is gland, 0 to 1: a cone behind the nipple, patchy at its edge."""
     length = scene.depth * draw.uniform(0.6, 1.05)
     spread = scene.sizes["DM"][1] * draw.uniform(0.2, 0.34)
@@ -97,8 +107,7 @@ def _gland(scene: Scene, y: np.ndarray, towards: np.ndarray, clouds: np.ndarray,
     return _step(cone + draw.uniform(0.2, 0.5) * clouds + draw.uniform(-0.35, 0.25), 3.5)
 
 
-def _lesions(scene: Scene, x: np.ndarray, y: np.ndarray,
-             clouds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _lesions(scene: Scene, x: np.ndarray, y: np.ndarray, clouds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Three layers: opacity of the lesions, their enhancement in grey levels, and spicules around them."""
     shape = (y.size, x.size)
     opacity, enhancing, spicules = (np.zeros(shape, np.float32) for _ in range(3))
@@ -106,8 +115,7 @@ def _lesions(scene: Scene, x: np.ndarray, y: np.ndarray,
         far = int(max(lesion.rx, lesion.ry))
         rows = slice(max(0, int(lesion.y) // 2 - far), int(lesion.y) // 2 + far)
         columns = slice(max(0, int(lesion.x) // 2 - far), int(lesion.x) // 2 + far)
-        away, angle = cv2.cartToPolar(*np.broadcast_arrays((x[:, columns] - lesion.x) / np.float32(lesion.rx),
-                                                           (y[rows] - lesion.y) / np.float32(lesion.ry)))
+        away, angle = _polar((x[:, columns] - lesion.x) / np.float32(lesion.rx), (y[rows] - lesion.y) / np.float32(lesion.ry))
         inward = 1 - away / lesion.reach(angle)
         mass = _step(inward + 0.02, 22 if lesion.form in ("round", "oval") else 13)
         lumps = 1 + 0.13 * clouds[rows, columns]
@@ -116,7 +124,7 @@ def _lesions(scene: Scene, x: np.ndarray, y: np.ndarray,
         enhancing[rows, columns] = np.maximum(enhancing[rows, columns], filled)
         if lesion.form == "spiculated":
             rays = np.clip(np.cos(angle * 13 + lesion.waves[0][2] + 1.5 * clouds[rows, columns]), 0, 1) ** 6
-            spicules[rows, columns] = np.maximum(spicules[rows, columns], rays * np.exp(-((inward + 0.12) / 0.22) ** 2))
+            spicules[rows, columns] = np.maximum(spicules[rows, columns], rays * np.exp(-(((inward + 0.12) / 0.22) ** 2)))
     return opacity, enhancing, spicules
 
 
@@ -139,8 +147,10 @@ def _move(layers: Layers, scene: Scene) -> Layers:
     low = (scene.drift.to_low(np.stack([columns, rows], axis=-1)) - 0.5) / 2
     # Fixed-point maps, made once, are what remap works with inside.
     maps = cv2.convertMaps(low[..., 0].astype(np.float32), low[..., 1].astype(np.float32), cv2.CV_16SC2)
-    return {name: cv2.remap(layer.astype(np.float32), *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-            for name, layer in layers.items()}
+    return {
+        name: cv2.remap(layer.astype(np.float32), *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        for name, layer in layers.items()
+    }
 
 
 def _low_energy(at: Layers, draw: np.random.Generator) -> np.ndarray:
@@ -161,7 +171,7 @@ def _subtracted(at: Layers, draw: np.random.Generator) -> np.ndarray:
     flat = draw.uniform(48, 92) + draw.uniform(5, 14) * at["gland"] + draw.uniform(4, 22) * at["rim"]
     flat = flat + draw.uniform(14, 40) * rest + 3.2 * at["clouds"] + 2.5 * at["grain"]
     flat = flat - draw.uniform(0, 14) * at["muscle"]
-    uptake = at["core"] + at["spots"] + 10 * at["spicules"]
+    uptake = at["uptake"] + at["spots"] + 10 * at["spicules"]
     return at["inside"] * ((0.55 + 0.45 * at["thick"]) * flat + uptake + 16 * at["skin"] + 110 * at["nipple"])
 
 

@@ -16,16 +16,49 @@ from pipeline.phantom.outlines import Shape
 
 Row = tuple[str | int, ...]
 
-COLUMNS = ("Image_name", "Patient_ID", "Side", "Type", "Age", "Breast density (ACR)", "BIRADS", "Findings", "View",
-           "Tags", "Machine", "Pathology Classification/ Follow up")
-REGION_COLUMNS = ("#filename", "file_size", "file_attributes", "region_count", "region_id", "region_shape_attributes",
-                  "region_attributes")
-_MASS_COLUMNS = (*COLUMNS[:7], "Abnormality type", "Single/Multiple", "Mass density/enhancement pattern", "Mass shape",
-                 "Mass margin", "Findings", "View", "Machine", COLUMNS[-1])
+COLUMNS = (
+    "Image_name",
+    "Patient_ID",
+    "Side",
+    "Type",
+    "Age",
+    "Breast density (ACR)",
+    "BIRADS",
+    "Findings",
+    "View",
+    "Tags",
+    "Machine",
+    "Pathology Classification/ Follow up",
+)
+REGION_COLUMNS = (
+    "#filename",
+    "file_size",
+    "file_attributes",
+    "region_count",
+    "region_id",
+    "region_shape_attributes",
+    "region_attributes",
+)
+_MASS_COLUMNS = (
+    *COLUMNS[:7],
+    "Abnormality type",
+    "Single/Multiple",
+    "Mass density/enhancement pattern",
+    "Mass shape",
+    "Mass margin",
+    "Findings",
+    "View",
+    "Machine",
+    COLUMNS[-1],
+)
 _CALCIFICATION_COLUMNS = (*COLUMNS[:5], "ACR", *COLUMNS[6:9], *COLUMNS[10:])
 
-_FORM_WORDS = {"round": ("round", "circumscribed"), "oval": ("oval", "circumscribed"),
-               "irregular": ("irregular", "indistinct"), "spiculated": ("irregular", "spiculated")}
+_FORM_WORDS = {
+    "round": ("round", "circumscribed"),
+    "oval": ("oval", "circumscribed"),
+    "irregular": ("irregular", "indistinct"),
+    "spiculated": ("irregular", "spiculated"),
+}
 _MASS = re.compile(r"(Single|Multiple) (\w+) (dense|enhancing) mass(?:es)?, (\w+) margin")
 _TAG_WORDS = {MALIGNANT: "malignant mass", BENIGN: "benign mass"}
 _CALCIFIED = "Coarse benign calcifications"
@@ -41,9 +74,20 @@ def describe(exposure: Exposure, kind: str, draw: np.random.Generator) -> Row:
         findings, tags, birads = f"{findings}${_CALCIFIED}", f"{tags}, calcification", f"{birads}$2"
     stray_space, no_density = draw.random(2) < (0.17, 0.08)
     name = exposure.name(kind) + " " * (SPACE_IN_TABLE in exposure.troubles(kind))
-    return (name, patient.number, exposure.side, "DM" if kind == "DM" else "CESM", patient.age,
-            "_" if kind == "CM" or no_density else patient.density, birads, findings + " " * int(stray_space),
-            exposure.view, tags, patient.machine, label)
+    return (
+        name,
+        patient.number,
+        exposure.side,
+        "DM" if kind == "DM" else "CESM",
+        patient.age,
+        "_" if kind == "CM" or no_density else patient.density,
+        birads,
+        findings + " " * int(stray_space),
+        exposure.view,
+        tags,
+        patient.machine,
+        label,
+    )
 
 
 def _words(exposure: Exposure, kind: str, label: str) -> tuple[str, str]:
@@ -77,11 +121,13 @@ def workbook_bytes(rows: Sequence[Row]) -> bytes:
     """The annotation workbook: sheet `all` is the table, others are subsets by finding with other columns."""
     workbook = openpyxl.Workbook()
     calcified = [row[:9] + row[10:] for row in rows if _CALCIFIED in str(row[7])]
-    masses = [_mass(row) for row in rows if _MASS.match(str(row[7]))]
-    sheets = {"all": (COLUMNS, rows),
-              "mass_description": (_MASS_COLUMNS, [row for row in masses if row[3] == "DM"]),
-              "calcifications": (_CALCIFICATION_COLUMNS, calcified),
-              "mass enhancement_description": (_MASS_COLUMNS, [row for row in masses if row[3] == "CESM"])}
+    masses = [_mass(row, found) for row in rows if (found := _MASS.match(str(row[7])))]
+    sheets = {
+        "all": (COLUMNS, rows),
+        "mass_description": (_MASS_COLUMNS, [row for row in masses if row[3] == "DM"]),
+        "calcifications": (_CALCIFICATION_COLUMNS, calcified),
+        "mass enhancement_description": (_MASS_COLUMNS, [row for row in masses if row[3] == "CESM"]),
+    }
     for title, (columns, lines) in sheets.items():
         sheet = workbook.active if title == "all" else workbook.create_sheet()
         sheet.title = title
@@ -92,10 +138,9 @@ def workbook_bytes(rows: Sequence[Row]) -> bytes:
     return _without_time(file.getvalue())
 
 
-def _mass(row: Row) -> Row:
-    number, shape, pattern, margin = _MASS.match(str(row[7])).groups()
-    return (*row[:7], "Mass", number, pattern.capitalize(), shape.capitalize(), margin.capitalize(), row[7], row[8],
-            *row[10:])
+def _mass(row: Row, found: re.Match[str]) -> Row:
+    number, shape, pattern, margin = found.groups()
+    return (*row[:7], "Mass", number, pattern.capitalize(), shape.capitalize(), margin.capitalize(), row[7], row[8], *row[10:])
 
 
 def _without_time(workbook: bytes) -> bytes:

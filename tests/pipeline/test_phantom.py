@@ -235,7 +235,9 @@ def test_workbook_has_the_rows_of_the_table(phantom, table):
 def test_again_is_nothing_to_do(phantom, monkeypatch):
     monkeypatch.setattr(download, "paint_pair", None)
     before = hashes(phantom)
-    assert not write_phantom(phantom, PATIENTS).made
+    again = write_phantom(phantom, PATIENTS)
+    assert not again.made
+    assert str(again).endswith("was there already")
     assert hashes(phantom) == before
 
 
