@@ -203,19 +203,21 @@ def same_pixels(thumbs: np.ndarray, splits: Sequence[str]) -> list[tuple[int, in
     Returns:
       Pairs of indices, the first the smaller.
     """
-    thumbs = thumbs.astype(np.float32)
-    turned = _eight(thumbs)
     # Averaging over the eight turns and over blocks can only bring two images closer together, so pairs that are
     # far apart afterwards need no closer look; what is left is few.
-    coarse = turned.mean(axis=0).reshape(len(thumbs), _COARSE, _THUMB // _COARSE, _COARSE, -1).mean(axis=(2, 4))
-    flat = coarse.reshape(len(thumbs), -1).astype(np.float64)
+    blocks = thumbs.reshape(len(thumbs), _COARSE, _THUMB // _COARSE, _COARSE, -1).mean(axis=(2, 4))
+    flat = _eight(blocks).mean(axis=0).reshape(len(thumbs), -1)
     squares = (flat**2).sum(axis=1)
     pairs = []
     for first in range(len(flat)):
         distance = (squares[first] + squares[first + 1 :] - 2 * flat[first + 1 :] @ flat[first]) / flat.shape[1]
-        for second in (first + 1 + np.flatnonzero(distance < SAME_RMS**2)).tolist():
-            turns = turned[:, second] if splits[first] != splits[second] else turned[:1, second]
-            if ((turns - thumbs[first]) ** 2).mean(axis=(1, 2)).min() < SAME_RMS**2:
+        near = first + 1 + np.flatnonzero(distance < SAME_RMS**2)
+        if not len(near):
+            continue
+        turned = _eight(thumbs[near].astype(np.float32))
+        rms = ((turned - thumbs[first]) ** 2).mean(axis=(2, 3)) ** 0.5
+        for second, turns in zip(near.tolist(), rms.T, strict=True):
+            if (turns.min() if splits[first] != splits[second] else turns[0]) < SAME_RMS:
                 pairs.append((first, second))
     return pairs
 

@@ -122,8 +122,8 @@ def _strata(originals: Rows, path: Path) -> None:
         ax.set_title(title, fontsize=10)
         ax.set_ylabel("% of the split")
         ax.margins(y=0.12)
-    axes[0].legend(frameon=False, fontsize=8)
     figure.suptitle("Source images; the number on a bar counts them", fontsize=11)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=3, frameon=False, fontsize=9)
     _save(figure, path)
 
 

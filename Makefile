@@ -1,0 +1,112 @@
+# A target a stage. The programs decide what is done already; make only calls them, in order.
+#
+#   make all                                    from nothing to a trained network, on a synthetic phantom if need be
+#   make dataset RAW="$HOME/Downloads/PKG - CDD-CESM" ANNOTATIONS="$HOME/Downloads" RECIPE=v2
+
+PYTHON      ?= python3
+RAW         ?= data_raw
+ANNOTATIONS ?= $(RAW)
+OUT         ?= data_processed
+RECIPE      ?= v2
+DATASET     ?= $(lastword $(basename $(notdir $(RECIPE))))
+CONFIG      ?= quick
+NAME        ?= $(lastword $(basename $(notdir $(CONFIG))))
+IMAGES      ?=
+ASSIGNMENT  ?=
+WORKERS     ?=
+ARGS        ?=
+
+FOLDER     = $(OUT)/$(DATASET)
+PIPELINE   = .venv/bin/python -m pipeline
+SEGMENTER  = .venv/bin/python -m segmenter
+workers    = $(if $(WORKERS),--workers "$(WORKERS)")
+assignment = $(if $(ASSIGNMENT),--assignment "$(ASSIGNMENT)")
+from_raw   = --raw "$(RAW)" --annotations "$(ANNOTATIONS)" --out "$(FOLDER)" --recipe "$(RECIPE)" $(workers)
+
+.DEFAULT_GOAL := help
+.PHONY: help install phantom index masks variants split dataset audit stats train evaluate infer all chain \
+        test test-slow lint bench clean
+# One stage at a time, in order, under `make -j` too: each of them uses all cores.
+.NOTPARALLEL:
+
+help:  ## this list
+	@echo 'Targets:'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
+	@echo 'Variables:'
+	@echo '  RAW=$(RAW)  ANNOTATIONS=$(ANNOTATIONS)  OUT=$(OUT)  RECIPE=$(RECIPE)  DATASET=$(DATASET)'
+	@echo '  CONFIG=$(CONFIG)  NAME=$(NAME)  IMAGES  ASSIGNMENT  WORKERS  PYTHON=$(PYTHON)  ARGS (more options for the program)'
+
+install: .venv/installed  ## make .venv with all that the project needs
+
+.venv/installed: pyproject.toml constraints.txt
+	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
+	  { echo 'error: $(PYTHON) is no Python of 3.11 to 3.13; name one: make install PYTHON=python3.12' >&2; exit 2; }
+	@echo 'install: making .venv; this takes a few minutes'
+	@"$(PYTHON)" -m venv .venv
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,dicom,report]'
+	@touch $@
+
+phantom: install  ## write a synthetic look-alike of the download to RAW/phantom
+	@$(PIPELINE) phantom "$(RAW)/phantom" $(workers) $(ARGS)
+
+index: install  ## find images and annotations below RAW, join and check them
+	@$(PIPELINE) index $(from_raw) $(ARGS)
+
+split: index  ## assign patients to train, valid, test and folds
+	@$(PIPELINE) split "$(FOLDER)" $(assignment)
+
+masks: split  ## draw regions and letterbox: a square pair a source image
+	@$(PIPELINE) masks "$(FOLDER)" $(workers)
+
+variants: masks  ## turn and flip the square pairs into train, valid and test
+	@$(PIPELINE) variants "$(FOLDER)" $(workers)
+
+dataset: install  ## all of the above in one go, then audit and statistics
+	@$(PIPELINE) dataset $(from_raw) $(assignment) $(ARGS)
+
+audit: dataset  ## check the data set for leaks and faults
+	@$(PIPELINE) audit "$(FOLDER)"
+
+stats: dataset  ## pictures of the data set
+	@$(PIPELINE) stats "$(FOLDER)"
+
+train: dataset  ## train a UNet: CONFIG=quick, published or a .toml file
+	@$(SEGMENTER) train "$(FOLDER)" --config "$(CONFIG)" --name "$(NAME)" $(ARGS)
+
+evaluate: train  ## Dice and the other figures on test
+	@$(SEGMENTER) evaluate "$(FOLDER)" --name "$(NAME)"
+
+infer: train  ## predictions for IMAGES (a folder or file; test's originals)
+	@$(SEGMENTER) infer "$(FOLDER)" --name "$(NAME)" $(if $(IMAGES),--images "$(IMAGES)")
+
+all: install  ## everything; without images in RAW on a phantom
+	@status=0; $(PIPELINE) sources "$(RAW)" 2>/dev/null || status=$$?; \
+	if [ $$status = 0 ]; then $(MAKE) --no-print-directory chain; \
+	elif [ $$status = 2 ]; then \
+	  echo 'all: no CDD-CESM images below $(RAW); going on with a synthetic phantom in $(RAW)/phantom'; \
+	  $(MAKE) --no-print-directory phantom && \
+	  $(MAKE) --no-print-directory chain RAW="$(RAW)/phantom" ANNOTATIONS="$(RAW)/phantom" DATASET="phantom-$(DATASET)"; \
+	else exit $$status; fi
+
+chain: dataset train evaluate infer
+	@$(SEGMENTER) summary "$(FOLDER)" --name "$(NAME)"
+	@echo 'Go on with it:'
+	@echo '  make stats train evaluate infer RAW="$(RAW)" DATASET=$(DATASET) CONFIG=$(CONFIG)'
+
+test: install  ## the tests
+	@.venv/bin/python -m pytest -m 'not slow' $(ARGS)
+
+test-slow: install  ## the tests that take longer
+	@.venv/bin/python -m pytest -m slow $(ARGS)
+
+lint: install  ## ruff and mypy
+	@.venv/bin/python -m ruff check .
+	@.venv/bin/python -m ruff format --check .
+	@.venv/bin/python -m mypy
+
+bench: install  ## measure the pipeline: benchmarks/dataset.py
+	@.venv/bin/python benchmarks/dataset.py $(ARGS)
+
+clean: ## delete the data set's files, but not its runs (trained models)
+	@[ ! -f "$(FOLDER)/recipe.toml" ] || find "$(FOLDER)" -mindepth 1 -maxdepth 1 ! -name runs -exec rm -rf {} +
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache
