@@ -1,6 +1,6 @@
 """Paints the two images of one exposure. Arrays only, no files.
 
-The tissue is made once, at half size, in the low-energy image's frame: layers of thickness, gland, muscle, vessels and
+The tissue is made once, at half size, in the low-energy image's frame: layers of thickness, gland, cords, muscle and
 lesions. Each image mixes the layers by its own physics; the subtracted one takes them through the drift first, so the
 pair shows one breast but is not pixel-aligned.
 """
