@@ -111,10 +111,10 @@ def _read_xlsx(path: Path) -> tuple[list[str], list[list[str]]]:
     import pandas
 
     try:
-        sheets = pandas.ExcelFile(path)
-        if SHEET not in sheets.sheet_names:
-            return [], []
-        table = sheets.parse(SHEET, dtype=str, keep_default_na=False)
+        with pandas.ExcelFile(path) as book:
+            if SHEET not in book.sheet_names:
+                return [], []
+            table = pandas.read_excel(book, sheet_name=SHEET, dtype=str, keep_default_na=False)
     except Exception as error:  # openpyxl raises what its unzipping and its XML parser happen to meet
         raise InputError(f"{path}: cannot be read as xlsx ({error}); save it again, or give the CSV instead") from error
     return [str(name) for name in table.columns], table.to_numpy().tolist()

@@ -20,6 +20,7 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".dcm"}
 
 # A folder that holds one of these is another program's work: a phantom, or a data set that a stage wrote.
 PHANTOM_MARK = "PHANTOM.txt"
+UNFINISHED_PHANTOM_MARK = ".phantom-part"
 DATASET_MARK = "recipe.toml"
 
 _PRESENTATION = "1.2.840.10008.5.1.4.1.1.1.2"
@@ -59,8 +60,7 @@ def find_files(root: Path, suffixes: set[str]) -> list[Path]:
 
 def _walk(root: Path, suffixes: set[str]) -> Iterator[Path]:
     for folder, folders, names in os.walk(root):
-        marked = PHANTOM_MARK in names or DATASET_MARK in names
-        if marked and Path(folder) != root:
+        if {PHANTOM_MARK, UNFINISHED_PHANTOM_MARK, DATASET_MARK} & set(names) and Path(folder) != root:
             folders.clear()
             continue
         folders[:] = [name for name in folders if not name.startswith(".")]

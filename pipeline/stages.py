@@ -28,7 +28,7 @@ from pipeline.manifest import manifest_text, sample_rows
 from pipeline.names import sample_name
 from pipeline.recipe import SCHEMA, SPLITS, Recipe
 from pipeline.samples import Made, Task, make_samples, make_square
-from pipeline.sources import SUFFIXES, find_files
+from pipeline.sources import PHANTOM_MARK, SUFFIXES, UNFINISHED_PHANTOM_MARK, find_files
 from pipeline.splits import SplitError, SplitImage, assign_folds, split_by_patient, split_by_sample
 from pipeline.workers import in_order
 
@@ -54,6 +54,8 @@ def find_sources(raw: Path) -> list[Path]:
     """
     if not raw.is_dir():
         raise InputError(f"{raw}: no such folder; RAW names the folder with the CDD-CESM download")
+    if (raw / UNFINISHED_PHANTOM_MARK).exists() and not (raw / PHANTOM_MARK).exists():
+        raise InputError(f"{raw}: holds a phantom that was interrupted; the phantom command goes on with it")
     files = find_files(raw, SUFFIXES)
     if not files:
         raise InputError(
@@ -100,7 +102,8 @@ def index(folder: DatasetFolder, recipe: Recipe, raw: Path, place: Path | None, 
     write_csv(folder.regions, REGION_COLUMNS, found.regions)
     write_rejects(folder.rejects, found.rejects)
     write_csv(folder.index, COLUMNS, (vars(image) for image in found.images))
-    folder.write_state(folder.index_state, {"seen": seen, "raw": str(raw.resolve()), "summary": found.summary})
+    state = {"seen": seen, "raw": str(raw.resolve()), "phantom": (raw / PHANTOM_MARK).exists(), "summary": found.summary}
+    folder.write_state(folder.index_state, state)
     return Outcome(True, found.summary)
 
 

@@ -20,10 +20,9 @@ from pipeline.phantom.mammogram import mammogram_bytes
 from pipeline.phantom.outlines import Shape, outline_lesions
 from pipeline.phantom.pixels import paint_pair
 from pipeline.phantom.tables import describe, regions_csv, table_csv, workbook_bytes
-from pipeline.sources import PHANTOM_MARK
+from pipeline.sources import PHANTOM_MARK, UNFINISHED_PHANTOM_MARK
 from pipeline.workers import Inline, in_order
 
-PART_MARK = ".phantom-part"
 REGIONS_FILE = "Radiology_hand_drawn_segmentations_v2.csv"
 TABLE_FILE = "Radiology-manual-annotations.csv"
 WORKBOOK_FILE = "Radiology manual annotations.xlsx"
@@ -108,7 +107,7 @@ def write_phantom(out: Path, patients: int = 60, seed: int = 0, dicom: bool = Fa
         for path, data in _STRAY.items():
             _write(out / path, data)
         write_text(out / PHANTOM_MARK, about)
-        (out / PART_MARK).unlink()
+        (out / UNFINISHED_PHANTOM_MARK).unlink()
     return _count(patients, images, made)
 
 
@@ -128,17 +127,17 @@ def _begin(out: Path, about: str) -> bool:
     Raises:
       InputError: the folder holds another phantom, or anything that is not a phantom.
     """
-    for mark in (out / PHANTOM_MARK, out / PART_MARK):
+    for mark in (out / PHANTOM_MARK, out / UNFINISHED_PHANTOM_MARK):
         if mark.is_file():
             if (found := mark.read_text(encoding="utf-8")) != about:
                 raise InputError(
                     f"{out}: holds another phantom ({_settings(found)}; wanted {_settings(about)}); "
                     "remove that folder, or give another one"
                 )
-            return mark.name == PART_MARK
+            return mark.name == UNFINISHED_PHANTOM_MARK
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out}: is there already and is no phantom; give a folder that is empty or not there yet")
-    write_text(out / PART_MARK, about)
+    write_text(out / UNFINISHED_PHANTOM_MARK, about)
     return True
 
 

@@ -14,7 +14,7 @@ import pytest
 from pipeline.files import InputError
 from pipeline.geometry import VARIANTS, square_image
 from pipeline.phantom import cases, download, write_phantom
-from pipeline.sources import PHANTOM_MARK, read_header, read_image
+from pipeline.sources import PHANTOM_MARK, UNFINISHED_PHANTOM_MARK, read_header, read_image
 from pipeline.workers import Inline, open_executor
 
 PATIENTS = 6
@@ -97,7 +97,7 @@ def test_mark_says_what_it_is(phantom):
     assert "synthetic" in text
     assert "prove nothing clinical" in text
     assert "--patients 6 --seed 0" in text
-    assert not (phantom / download.PART_MARK).exists()
+    assert not (phantom / UNFINISHED_PHANTOM_MARK).exists()
 
 
 def test_troubles_are_there(phantom, pictures, table, regions):

@@ -1,0 +1,169 @@
+"""Reading the table and the regions: every form they come in, and what is wrong with a file."""
+
+import json
+
+import openpyxl
+import pytest
+from inputs import REGIONS, TABLE, Download, circle, polygon
+
+from pipeline.annotations import find_annotations, read_annotations
+from pipeline.files import InputError
+
+
+@pytest.fixture
+def download(tmp_path):
+    download = Download(tmp_path / "raw")
+    download.add("P1_L_DM_CC", [polygon((1, 1), (20, 1), (10, 30))])
+    download.add("P1_L_CM_CC", [circle(9, 9, 4), circle(20, 30, 5)], written="P1_L_CM_CC ")
+    download.add("P2_R_DM_MLO", [], label="Normal")
+    return download.write()
+
+
+def read(download):
+    return read_annotations(find_annotations(download.root))
+
+
+def via_json(download, path, regions_as=list, project=False):
+    entries: dict = {}
+    for name, shape, size in download.shapes:
+        entry = entries.setdefault(f"{name}{size}", {"filename": name, "size": size, "regions": [], "file_attributes": {}})
+        entry["regions"].append({"shape_attributes": shape, "region_attributes": {}})
+    for entry in entries.values():
+        if regions_as is dict:
+            entry["regions"] = {str(number): region for number, region in enumerate(entry["regions"])}
+    path.write_text(json.dumps({"_via_img_metadata": entries, "_via_settings": {}} if project else entries))
+
+
+def test_table_and_regions_are_joined_by_the_cleaned_name(download):
+    found = read(download)
+    assert set(found.rows) == {"P1_L_DM_CC", "P1_L_CM_CC", "P2_R_DM_MLO"}
+    assert found.rows["P1_L_CM_CC"].written == "P1_L_CM_CC "
+    assert found.rows["P1_L_CM_CC"].cells == {"class": "Malignant", "density": "", "birads": "5$2", "findings": "Mass", "machine": "1"}
+    assert len(found.regions["P1_L_CM_CC"]) == 2
+    assert found.regions["P1_L_DM_CC"][0].where == f"{REGIONS} row 2"
+
+
+@pytest.mark.parametrize("regions_as", [list, dict])
+@pytest.mark.parametrize("project", [True, False])
+def test_via_json_gives_the_same_regions_as_via_csv(download, regions_as, project):
+    wanted = read(download)
+    (download.root / REGIONS).unlink()
+    via_json(download, download.root / "via.json", regions_as, project)
+    found = read(download)
+    assert {name: [region.attributes for region in regions] for name, regions in found.regions.items()} == {
+        name: [region.attributes for region in regions] for name, regions in wanted.regions.items()}
+    assert found.file_sizes == wanted.file_sizes
+
+
+def test_two_files_with_the_same_rows_are_one(download):
+    via_json(download, download.root / "via.json")
+    (download.root / "copy.csv").write_bytes((download.root / TABLE).read_bytes())
+    found = read(download)
+    assert len(found.rows) == 3
+    assert sum(map(len, found.regions.values())) == 3
+    assert len(found.files) == 4
+
+
+def workbook(download, path, change=None):
+    book = openpyxl.Workbook()
+    book.active.title = "masses"
+    sheet = book.create_sheet("all")
+    sheet.append(list(download.rows[0]))
+    for row in download.rows:
+        sheet.append([*((change or {}).get(key, value) for key, value in row.items())])
+    book.save(path)
+
+
+def test_the_workbook_is_read_by_its_sheet_all(download):
+    wanted = read(download).rows
+    (download.root / TABLE).unlink()
+    workbook(download, download.root / "table.xlsx")
+    found = read(download).rows
+    assert {name: (row.written, row.cells) for name, row in found.items()} == {
+        name: (row.written, row.cells) for name, row in wanted.items()}
+
+
+def test_tables_that_contradict_each_other_are_an_error(download):
+    workbook(download, download.root / "table.xlsx", {"BIRADS": "4"})
+    with pytest.raises(InputError) as error:
+        read(download)
+    assert "birads is '5$2' in Radiology-manual-annotations.csv row 2 but '4' in table.xlsx row 2" in str(error.value)
+
+
+def test_region_files_that_contradict_each_other_are_an_error(download):
+    download.shapes[0] = (download.shapes[0][0], circle(1, 2, 3), 5)
+    via_json(download, download.root / "via.json")
+    with pytest.raises(InputError, match=r"P1_L_DM_CC: its regions in via.json are not those in Radiology"):
+        read(download)
+
+
+@pytest.mark.parametrize(("column", "words"), [
+    ("Image_name", "has no column 'Image_name'; it has Patient_ID"),
+    ("Pathology Classification/ Follow up", "has no column 'Pathology Classification/ Follow up'; it has Image_name"),
+])
+def test_a_missing_column_is_named(download, column, words):
+    for row in download.rows:
+        del row[column]
+    download.write()
+    with pytest.raises(InputError) as error:
+        read(download)
+    assert words in str(error.value)
+
+
+def test_a_region_file_without_its_shapes_is_named(download):
+    path = download.root / REGIONS
+    path.write_text(path.read_text().replace("region_shape_attributes", "shapes"))
+    with pytest.raises(InputError, match="has no column 'region_shape_attributes'"):
+        read(download)
+
+
+def test_malformed_json_in_a_cell_stays_with_its_image(download):
+    download.shapes[1] = ("P1_L_CM_CC.jpg", '{"name": "circle", "cx": ', 5)
+    found = read(download.write())
+    assert "region_shape_attributes is no JSON" in found.regions["P1_L_CM_CC"][0].fault
+    assert not found.regions["P1_L_CM_CC"][1].fault
+
+
+@pytest.mark.parametrize(("name", "text", "words"), [
+    ("via.json", '{"a": {"regions": [{"shape_attributes": ', "is no valid JSON"),
+    ("via.json", '[{"shape_attributes": {}}]', "is no VIA 2 project or annotation export"),
+    ("via.json", '{"a": {"regions": [{"shape_attributes": {}}]}}', "entry 'a' has no filename"),
+    ("table.xlsx", "hello", "cannot be read as xlsx"),
+    ("table.csv", b"Image_name,\xff\xfe", "cannot be read as CSV"),
+])
+def test_a_broken_file_is_an_error_that_names_it(download, name, text, words):
+    (download.root / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(InputError) as error:
+        read(download)
+    assert words in str(error.value)
+    assert name in str(error.value)
+
+
+def test_files_that_are_no_annotations_are_passed_over(download):
+    (download.root / "shopping.csv").write_text("what,how many\napples,3\n")
+    (download.root / "settings.json").write_text('{"theme": "dark"}')
+    assert [path.name for path in read(download).files] == sorted([TABLE, REGIONS])
+
+
+def test_an_image_without_regions_in_via_has_an_empty_list(download):
+    text = (download.root / REGIONS).read_text()
+    (download.root / REGIONS).write_text(text + "P2_R_DM_MLO.jpg,10,{},0,0,{},{}\n")
+    assert read(download).regions["P2_R_DM_MLO"] == []
+
+
+def test_an_absent_folder_is_an_error(tmp_path):
+    with pytest.raises(InputError, match="no such folder; ANNOTATIONS names the folder"):
+        find_annotations(tmp_path / "nowhere")
+
+
+@pytest.mark.real
+def test_the_real_annotation_files(real_annotations):
+    found = read_annotations(find_annotations(real_annotations))
+    segmented = {name for name, regions in found.regions.items() if regions}
+    malignant = {name for name, row in found.rows.items() if row.cells["class"] == "Malignant"}
+    assert (len(found.rows), len(segmented), sum(map(len, found.regions.values()))) == (2006, 1233, 2971)
+    assert len(segmented & malignant) == 651
+    assert segmented <= set(found.rows)
+    assert [row.written for row in found.rows.values() if row.written != row.written.strip()] == [
+        "P3_L_CM_CC ", "P4_L_DM_MLO ", "P4_L_CM_MLO ", "P10_R_DM_CC ", "P10_R_DM_MLO "]
+    assert {"P99_L_DM_MLO_2", "P99_L_CM_MLO_2", "P281_L_DM_MLO2", "P281_L_CM_MLO2"} <= set(found.rows)

@@ -1,0 +1,84 @@
+"""The letterbox, the area average and the variants."""
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.geometry import VARIANTS, Letterbox, area_average, square_image, unsquare, vary
+
+
+def test_a_letterboxed_point_lands_where_the_formula_says():
+    box = Letterbox(1315, 2355, 512)
+    assert (box.pad_left, box.pad_top, box.side) == (520, 0, 2355)
+    np.testing.assert_allclose(box.to_target(np.array([100, 200])), [134.40, 43.09], atol=0.005)
+    np.testing.assert_allclose(box.to_source(box.to_target(np.array([100, 200]))), [100, 200])
+
+
+@pytest.mark.parametrize(("width", "height", "left", "top"), [(4, 7, 1, 0), (7, 4, 0, 1), (5, 5, 0, 0), (6, 8, 1, 0)])
+def test_the_odd_pixel_of_padding_is_right_or_below(width, height, left, top):
+    box = Letterbox(width, height, 16)
+    assert (box.pad_left, box.pad_top) == (left, top)
+
+
+def padded(image):
+    height, width = image.shape
+    box = Letterbox(width, height, 1)
+    right, below = box.side - width - box.pad_left, box.side - height - box.pad_top
+    return cv2.copyMakeBorder(image, box.pad_top, below, box.pad_left, right, cv2.BORDER_CONSTANT, value=0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(20, 90), st.integers(20, 90), st.integers(5, 20), st.integers(0, 2**31))
+def test_shrinking_agrees_with_opencv_on_the_padded_image(width, height, target, seed):
+    image = np.random.default_rng(seed).integers(0, 256, (height, width), dtype=np.uint8)
+    wanted = cv2.resize(padded(image), (target, target), interpolation=cv2.INTER_AREA)
+    assert np.abs(square_image(image, target).astype(int) - wanted).max() <= 1
+
+
+def test_enlarging_uses_a_cubic():
+    image = np.array([[0, 255], [255, 0]], np.uint8)
+    np.testing.assert_array_equal(square_image(image, 8), cv2.resize(image, (8, 8), interpolation=cv2.INTER_CUBIC))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 10), st.integers(0, 10), st.integers(0, 2**31))
+def test_the_average_of_a_patch_is_that_of_the_whole_image(width, height, left, top, seed):
+    patch = np.random.default_rng(seed).integers(0, 2, (height, width), dtype=np.uint8)
+    image = np.zeros((45, 53), np.uint8)
+    image[top : top + height, left : left + width] = patch
+    box = Letterbox(53, 45, 17)
+    whole, x0, y0 = area_average(image, box)
+    part, x, y = area_average(patch, box, left, top)
+    inside = whole[y - y0 : y - y0 + part.shape[0], x - x0 : x - x0 + part.shape[1]]
+    np.testing.assert_allclose(part, inside, atol=1e-12)
+    assert part.sum() == pytest.approx(whole.sum()), "the patch's target pixels hold all of it"
+
+
+def test_variants_are_those_of_the_published_names():
+    square = np.array([[1, 2], [3, 4]])
+    wanted = {"original": [[1, 2], [3, 4]], "rotated_90": [[2, 4], [1, 3]], "rotated_180": [[4, 3], [2, 1]],
+              "rotated_270": [[3, 1], [4, 2]], "mirrored": [[2, 1], [4, 3]], "flipped": [[3, 4], [1, 2]]}
+    assert {name: vary(square, name).tolist() for name in VARIANTS} == wanted
+
+
+def test_four_quarter_turns_give_the_image_back():
+    square = np.arange(49, dtype=np.uint8).reshape(7, 7)
+    turned = square
+    for _ in range(4):
+        turned = vary(turned, "rotated_90")
+    np.testing.assert_array_equal(turned, square)
+    np.testing.assert_array_equal(vary(vary(square, "mirrored"), "mirrored"), square)
+    np.testing.assert_array_equal(vary(vary(square, "mirrored"), "flipped"), vary(square, "rotated_180"))
+
+
+@pytest.mark.parametrize("size", [(61, 90), (90, 61), (64, 64), (1, 9)])
+def test_unsquare_returns_to_the_source(size):
+    width, height = size
+    x, y = np.meshgrid(np.linspace(0, 200, width), np.linspace(0, 55, height))
+    image = np.rint(x + y).astype(np.uint8)
+    back = unsquare(square_image(image, 128).astype(np.float32), width, height)
+    assert back.shape == image.shape
+    inner = (slice(2, -2), slice(2, -2)) if min(size) > 4 else (slice(0, 0),) * 2
+    assert np.abs(back - image)[inner].max(initial=0) < 3
