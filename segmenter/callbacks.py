@@ -5,7 +5,7 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import FrameType
 
 import keras
@@ -13,6 +13,7 @@ import numpy as np
 
 from pipeline.files import InputError, write_csv
 from segmenter.configuration import Configuration
+from segmenter.metrics import METRICS
 from segmenter.pictures import draw_row, write_curves, write_png
 from segmenter.runs import Run, State, write_state
 from segmenter.saved_models import save_for_prediction, save_whole
@@ -124,17 +125,22 @@ class Record(keras.callbacks.Callback):
 
 def write_history(run: Run, state: State) -> None:
     """Writes `train_losses` and `train_metrics`, each as CSV and as PNG curves."""
-    metrics = [name.removeprefix("val_") for name in state.history[0] if name.startswith("val_")]
-    metrics.remove("loss")
-    for stem, names in (("train_losses", ["loss"]), ("train_metrics", metrics)):
+    losses, metrics = ["loss"], [name for name in figure_names(state.history[0]) if name != "loss"]
+    for stem, names in (("train_losses", losses), ("train_metrics", metrics)):
         columns = ["epoch", *(column for name in names for column in (name, f"val_{name}"))]
         rows = [{column: row[column] for column in columns} for row in state.history]
         write_csv(run.folder / f"{stem}.csv", columns, rows)
         write_curves(run.folder / f"{stem}.png", state.history, names, state.best_epoch)
 
 
-def _epoch_line(row: dict[str, float], is_best: bool) -> str:
-    figures = [f"{name} {row[name]:.4f}" for name in row if name not in ("epoch", "seconds", "learning_rate")]
+def figure_names(row: Mapping[str, float]) -> list[str]:
+    """The figures of an epoch that validation has too, the loss first."""
+    names = [name.removeprefix("val_") for name in row if name.startswith("val_")]
+    return sorted(names, key=lambda name: (name != "loss", list(METRICS).index(name) if name in METRICS else 0))
+
+
+def _epoch_line(row: Mapping[str, float], is_best: bool) -> str:
+    figures = [f"{column} {row[column]:.4f}" for name in figure_names(row) for column in (name, f"val_{name}")]
     return (f"epoch {row['epoch']}: {row['seconds']:.0f} s, {', '.join(figures)}, learning rate {row['learning_rate']:.2g}"
             + (", best so far" if is_best else ""))
 

@@ -109,6 +109,8 @@ def training_batches(samples: Sequence[Sample], side: int, channels: int, batch_
 
     epochs = tf.data.Dataset.counter(first_epoch) if repeat else tf.data.Dataset.range(first_epoch, first_epoch + 1)
     places = epochs.flat_map(order)
+    if not repeat:
+        places = places.apply(tf.data.experimental.assert_cardinality(-(-count // batch_size)))
     if cache:
         images, masks = read_split(samples, side, channels)
         return places.map(lambda at: (tf.gather(images, at), tf.gather(masks, at))).prefetch(2)

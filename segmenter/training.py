@@ -68,7 +68,7 @@ def _fit(run: Run, configuration: Configuration, model: keras.Model, train_sampl
     checks = training_batches(valid_samples, side, channels, settings.batch_size, cache=cache, repeat=False)
     record = _record(run, configuration, state)
     with callbacks.Interruption() as interruption:
-        model.fit(batches, validation_data=checks, epochs=settings.epochs, initial_epoch=first_epoch,
+        model.fit(batches, validation_data=checks, shuffle=False, epochs=settings.epochs, initial_epoch=first_epoch,
                   steps_per_epoch=-(-len(train_samples) // settings.batch_size), verbose=1 if sys.stdout.isatty() else 0,
                   callbacks=[callbacks.StopAfterStep(interruption), callbacks.RefuseNan(),
                              callbacks.ReseedDropout(settings.seed), record.early_stopping,

@@ -1,0 +1,74 @@
+"""Tiny data sets: a bright square is the lesion, so a network of a few hundred parameters can learn it."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from segmenter.configuration import Configuration, DatasetSettings, ModelSettings, TrainSettings  # noqa: E402
+
+SIDE = 32
+
+
+def draw_pair(place: int, side: int = SIDE) -> tuple[np.ndarray, np.ndarray]:
+    """A dim image with a bright square whose place depends on the number, and its mask."""
+    image, mask = np.full((side, side), 40, np.uint8), np.zeros((side, side), np.uint8)
+    top, left = 4 * (place % 5), 4 * (place // 5 % 5)
+    image[top : top + 12, left : left + 12] = 220
+    mask[top : top + 12, left : left + 12] = 255
+    return image, mask
+
+
+def write_pair(folder: Path, split: str, name: str, image: np.ndarray, mask: np.ndarray, suffix: str = ".png") -> None:
+    """Writes a pair as PNG, or the mask as JPEG too."""
+    for kind, pixels, ending in (("images", image, ".png"), ("masks", mask, suffix)):
+        path = folder / split / kind / f"{name}{ending}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        assert cv2.imwrite(str(path), pixels)
+
+
+def write_data_set(folder: Path, train: int = 6, valid: int = 3, test: int = 3) -> Path:
+    """A data set without manifest, with one patient an image."""
+    number = 0
+    for split, count in (("train", train), ("valid", valid), ("test", test)):
+        for kind in ("images", "masks"):
+            (folder / split / kind).mkdir(parents=True)
+        for _ in range(count):
+            number += 1
+            write_pair(folder, split, f"P{number}_L_CM_CC", *draw_pair(number))
+    return folder
+
+
+# Test modules are imported by path, so what they share comes to them as fixtures.
+pair_writer = pytest.fixture(name="write_pair")(lambda: write_pair)
+set_writer = pytest.fixture(name="write_data_set")(lambda: write_data_set)
+pair_drawer = pytest.fixture(name="draw_pair")(lambda: draw_pair)
+
+
+@pytest.fixture
+def data_folder(tmp_path: Path) -> Path:
+    """Six pairs to train, three to validate, three to test, 32 px, no manifest."""
+    return write_data_set(tmp_path / "set")
+
+
+@pytest.fixture
+def configure() -> Callable[..., Configuration]:
+    """Makes a small configuration; keywords named section__key change it."""
+
+    def make(**changes: object) -> Configuration:
+        settings: dict[str, dict[str, object]] = {"model": {}, "dataset": {}, "train": {}}
+        for name, value in changes.items():
+            section, key = name.split("__")
+            settings[section][key] = value
+        model = {"image_width": 16, "image_height": 16, "base_filters": 2, "num_layers": 2, "learning_rate": 0.01}
+        train = {"epochs": 2, "batch_size": 2, "num_infer_images": 2}
+        return Configuration(model=ModelSettings(**model | settings["model"]),
+                             dataset=DatasetSettings(**settings["dataset"]),
+                             train=TrainSettings(**train | settings["train"]))
+
+    return make

@@ -1,0 +1,117 @@
+import shutil
+
+import pytest
+
+from pipeline.files import InputError
+from segmenter.folders import describe_counts, read_data_set, split_name
+
+
+def test_pairs_are_found_by_stem(data_folder):
+    data = read_data_set(data_folder)
+    assert describe_counts(data) == "train 6, valid 3, test 3"
+    assert all(sample.image.stem == sample.mask.stem == sample.name for sample in data.samples)
+    first = data.split("train")[0]
+    assert (first.name, first.variant, first.image_id, first.patient) == ("P1_L_CM_CC", "original", "P1_L_CM_CC", "P1")
+
+
+@pytest.mark.parametrize(("name", "variant", "image_id"), [
+    ("P1_L_CM_CC", "original", "P1_L_CM_CC"), ("flipped_P1_L_CM_CC", "flipped", "P1_L_CM_CC"),
+    ("rotated_180_P1_L_CM_CC", "rotated_180", "P1_L_CM_CC"), ("rotated_P1", "original", "rotated_P1"),
+])
+def test_names_tell_variants(name, variant, image_id):
+    assert split_name(name) == (variant, image_id)
+
+
+def write_manifest(folder, rows):
+    columns = "sample,image_id,variant,split,patient,class,image,mask"
+    (folder / "manifest.csv").write_text("\n".join([columns, *rows]) + "\n")
+
+
+def test_the_manifest_decides_where_there_is_one(data_folder):
+    write_manifest(data_folder, ["odd,P9_L_CM_CC,mirrored,train,P9,benign,train/images/P1_L_CM_CC.png,train/masks/P1_L_CM_CC.png"])
+    data = read_data_set(data_folder)
+    assert describe_counts(data) == "train 1, valid 0, test 0"
+    sample = data.split("train")[0]
+    assert (sample.name, sample.variant, sample.patient, sample.label, sample.is_original) == ("odd", "mirrored", "P9", "benign", False)
+
+
+def test_the_identity_follows_the_files(data_folder, write_pair, draw_pair):
+    before = read_data_set(data_folder).identity
+    assert read_data_set(data_folder).identity == before
+    write_pair(data_folder, "train", "P99_L_CM_CC", *draw_pair(1))
+    assert read_data_set(data_folder).identity != before
+
+
+def test_jpeg_masks_are_counted(data_folder, write_pair, draw_pair, capsys):
+    write_pair(data_folder, "train", "P99_L_CM_CC", *draw_pair(1), suffix=".jpg")
+    read_data_set(data_folder)
+    assert "warning: 1 masks are JPEG, which blurs their edges; they are cut at 128" in capsys.readouterr().err
+
+
+def test_a_test_split_may_be_absent_until_it_is_asked_for(tmp_path, write_data_set):
+    folder = write_data_set(tmp_path / "set", test=0)
+    shutil.rmtree(folder / "test")
+    data = read_data_set(folder)
+    with pytest.raises(InputError, match="the split test is empty; found train 6, valid 3, test 0; give a data set"):
+        data.split("test")
+
+
+def without_mask(folder):
+    (folder / "train/masks/P2_L_CM_CC.png").unlink()
+
+
+def without_image(folder):
+    (folder / "valid/images/P8_L_CM_CC.png").unlink()
+
+
+def twice(folder):
+    shutil.copy(folder / "train/masks/P1_L_CM_CC.png", folder / "train/masks/P1_L_CM_CC.jpg")
+
+
+def without_train(folder):
+    shutil.rmtree(folder / "train")
+
+
+def unfinished(folder):
+    (folder / "recipe.toml").write_text("")
+
+
+def stale_manifest(folder):
+    write_manifest(folder, ["P1,P1,original,train,P1,benign,train/images/gone.jpg,train/masks/P1_L_CM_CC.png"])
+
+
+def narrow_manifest(folder):
+    (folder / "manifest.csv").write_text("sample,split\n")
+
+
+@pytest.mark.parametrize(("harm", "words"), [
+    pytest.param(without_mask, r"1 images of train have no mask, the first is train/images/P2_L_CM_CC.png; wanted "
+                               r"train/masks/P2_L_CM_CC with one of .jpeg, .jpg, .png", id="image without mask"),
+    pytest.param(without_image, r"1 masks of valid have no image, the first is valid/masks/P8_L_CM_CC.png", id="mask without image"),
+    pytest.param(twice, "P1_L_CM_CC.jpg and P1_L_CM_CC.png share a name", id="one stem twice"),
+    pytest.param(without_train, "is no data set, it has no train/images; make one first", id="no train"),
+    pytest.param(unfinished, r"is unfinished, it has recipe.toml but no manifest.csv; give the command", id="unfinished"),
+    pytest.param(stale_manifest, "names 1 files that are not there, the first is train/images/gone.jpg", id="stale manifest"),
+    pytest.param(narrow_manifest, "has the columns sample, split; wanted image_id, variant", id="another table"),
+])
+def test_bad_folders_are_told(data_folder, harm, words):
+    harm(data_folder)
+    with pytest.raises(InputError, match=words) as told:
+        read_data_set(data_folder)
+    assert str(data_folder) in str(told.value)
+
+
+def test_an_absent_folder_tells_its_neighbours(data_folder):
+    with pytest.raises(InputError, match="there is no such folder; the data sets in .* are set; give the path of one"):
+        read_data_set(data_folder.with_name("sett"))
+
+
+def test_the_folder_above_tells_what_is_below(data_folder):
+    with pytest.raises(InputError, match="has no train/images and no valid/images; the data sets in .* are set"):
+        read_data_set(data_folder.parent)
+
+
+def test_other_files_are_passed_over(data_folder):
+    (data_folder / "train/images/desktop.ini").write_text("")
+    (data_folder / "train/images/.P5.png").write_bytes(b"")
+    assert describe_counts(read_data_set(data_folder)) == "train 6, valid 3, test 3"
