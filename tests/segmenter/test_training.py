@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 import os
 import signal
 
@@ -11,7 +12,7 @@ from segmenter import callbacks
 from segmenter.folders import Sample, read_data_set
 from segmenter.input_pipeline import training_batches
 from segmenter.runs import open_run, read_configuration, read_state, take_up, write_state
-from segmenter.saved_models import load_predictor, load_whole
+from segmenter.saved_models import load_whole
 from segmenter.training import choose_evenly, train
 
 
@@ -25,6 +26,13 @@ def begin(data_folder):
         return place, train(place, configuration, data, take_up(place, configuration, data, resume=resume, restart=False))
 
     return run
+
+
+@pytest.fixture
+def small(configure, monkeypatch):
+    """Makes configurations of a single level, without pictures, which cost more than the training here."""
+    monkeypatch.setattr(callbacks, "write_curves", lambda *_: None)
+    return functools.partial(configure, model__num_layers=1, train__epoch_change_infer=False)
 
 
 def test_a_run_leaves_what_it_promises(begin, configure, capsys):
@@ -46,8 +54,10 @@ def test_a_run_leaves_what_it_promises(begin, configure, capsys):
     assert read_configuration(run) == configure(model__metrics=("dice_coef", "sensitivity"))
 
 
-def test_the_history_tells_what_the_model_scores(begin, configure, data_folder):
-    run, state = begin(configure())
+def test_the_history_tells_what_the_model_scores(begin, small, data_folder):
+    run, state = begin(small(train__epochs=3))
+    assert state.best_val_loss == min(row["val_loss"] for row in state.history)
+    assert state.history[state.best_epoch - 1]["val_loss"] == state.best_val_loss
     model = load_whole(run.folder / state.checkpoint)
     valid = read_data_set(data_folder).split("valid")
     figures = model.evaluate(training_batches(valid, 16, 1, 2, cache=False, repeat=False), return_dict=True, verbose=0)
@@ -55,8 +65,9 @@ def test_the_history_tells_what_the_model_scores(begin, configure, data_folder):
     assert state.history[-1]["val_loss"] == pytest.approx(figures["loss"], abs=1e-5)
 
 
-def test_a_resumed_run_goes_on_as_if_there_had_been_no_break(begin, configure):
-    settings = {"model__dropout_rate": 0.2, "train__reducer_patience": 1}
+def test_a_resumed_run_goes_on_as_if_there_had_been_no_break(begin, configure, monkeypatch):
+    monkeypatch.setattr(callbacks, "write_curves", lambda *_: None)
+    settings = {"model__dropout_rate": 0.2, "train__reducer_patience": 1, "train__epoch_change_infer": False}
     _, through = begin(configure(train__epochs=4, **settings), "through")
     begin(configure(train__epochs=2, **settings), "broken")
     run, resumed = begin(configure(train__epochs=4, **settings), "broken", resume=True)
@@ -69,39 +80,19 @@ def test_a_resumed_run_goes_on_as_if_there_had_been_no_break(begin, configure):
     assert [path.name for path in run.folder.glob("last_*")] == ["last_epoch_0004.keras"]
 
 
-def test_a_worse_epoch_after_a_resume_leaves_the_best_model_alone(begin, configure):
-    run, state = begin(configure(train__epochs=1))
-    # As if an epoch had been so good that none can be better.
+def test_nothing_after_a_resume_is_better_than_a_better_epoch_before(begin, small):
+    run, state = begin(small(train__epochs=1))
+    # As if the first epoch had been so good that none can be better, and the learning rate were about to be cut.
     write_state(run, dataclasses.replace(state, best_val_loss=0.0, early_stopping={"wait": 1, "best": 0.0},
-                                         reducer={"wait": 1, "best": 0.0, "cooldown_counter": 0}))
+                                         reducer={"wait": 3, "best": 0.0, "cooldown_counter": 0}))
     before = run.best_model.read_bytes()
-    _, resumed = begin(configure(train__epochs=3), resume=True)
+    begin(small(train__epochs=2, train__patience=3), resume=True)
+    _, resumed = begin(small(train__epochs=9, train__patience=3), resume=True)
     assert run.best_model.read_bytes() == before
     assert (resumed.best_epoch, resumed.best_val_loss, resumed.epoch) == (1, 0.0, 3)
     assert resumed.early_stopping == {"wait": 3, "best": 0.0}
-
-
-def test_early_stopping_counts_on_after_a_resume(begin, configure):
-    run, state = begin(configure(train__epochs=1))
-    write_state(run, dataclasses.replace(state, early_stopping={"wait": 1, "best": 0.0}))
-    _, resumed = begin(configure(train__epochs=9, train__patience=3), resume=True)
-    assert resumed.epoch == 3
-    assert resumed.is_finished(configure(train__epochs=9, train__patience=3).train)
-
-
-def test_the_learning_rate_survives_a_resume(begin, configure):
-    run, state = begin(configure(train__epochs=1))
-    write_state(run, dataclasses.replace(state, reducer={"wait": 3, "best": 0.0, "cooldown_counter": 0}))
-    _, resumed = begin(configure(train__epochs=2), resume=True)  # the fourth epoch in a row that is no better
-    _, resumed = begin(configure(train__epochs=3), resume=True)
+    assert resumed.is_finished(small(train__patience=3).train)
     assert [row["learning_rate"] for row in resumed.history] == pytest.approx([0.01, 0.01, 0.005])
-
-
-def test_the_best_model_is_that_of_the_lowest_val_loss(begin, configure, data_folder):
-    run, state = begin(configure(train__epochs=3))
-    assert state.best_val_loss == min(row["val_loss"] for row in state.history)
-    assert state.history[state.best_epoch - 1]["val_loss"] == state.best_val_loss
-    assert not hasattr(load_predictor(run.best_model).model, "optimizer") or load_predictor(run.best_model).model.optimizer is None
 
 
 class PressCtrlC(keras.callbacks.Callback):
@@ -119,23 +110,23 @@ class PressCtrlC(keras.callbacks.Callback):
             os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_ctrl_c_keeps_the_last_whole_epoch_and_the_next_run_goes_on(begin, configure, monkeypatch, capsys):
-    _, through = begin(configure(train__epochs=3), "through")
+def test_ctrl_c_keeps_the_last_whole_epoch_and_the_next_run_goes_on(begin, small, monkeypatch, capsys):
+    _, through = begin(small(train__epochs=2), "through")
     before = signal.getsignal(signal.SIGINT)
     with monkeypatch.context() as patch:
         patch.setattr(callbacks, "tensorboard", lambda run: [PressCtrlC(epoch=1)])
         with pytest.raises(KeyboardInterrupt):
-            begin(configure(train__epochs=3), "broken")
+            begin(small(train__epochs=2), "broken")
     assert signal.getsignal(signal.SIGINT) is before
     assert "stopping after this step; Ctrl-C again stops at once" in capsys.readouterr().err
-    run, state = begin(configure(train__epochs=3), "broken")
+    run, state = begin(small(train__epochs=2), "broken")
     assert read_state(run) == state
     np.testing.assert_allclose([row["loss"] for row in state.history], [row["loss"] for row in through.history], rtol=1e-4)
 
 
-def test_a_loss_that_is_no_number_is_told_and_not_recorded(begin, configure, data_folder):
+def test_a_loss_that_is_no_number_is_told_and_not_recorded(begin, small, data_folder):
     with pytest.raises(InputError, match=r"epoch 1: loss is nan; lower \[model\] learning_rate or set clipvalue"):
-        begin(configure(model__learning_rate=1e30, model__optimizer="SGD", model__input_normalize=False))
+        begin(small(model__learning_rate=1e30, model__optimizer="SGD", model__input_normalize=False))
     assert not open_run(data_folder, "run").state.exists()
 
 
