@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -107,27 +107,27 @@ class DatasetFolder:
         write_text(self.journal, "".join(entry.to_json() + "\n" for entry in made))
 
     @contextmanager
-    def journal_lines(self) -> Iterator:
-        """Opens the journal to add lines; each is in the file before the next image is begun."""
+    def journal_lines(self) -> Iterator[Callable[[Made], None]]:
+        """Opens the journal and gives a function that adds a line; it is in the file before the next image is begun."""
         self.work.mkdir(parents=True, exist_ok=True)
         with self.journal.open("a+b") as file:
             if file.tell() and not self.journal.read_bytes().endswith(b"\n"):
                 file.write(b"\n")  # an interrupted run left half a line
-            yield lambda entry: (file.write(entry.to_json().encode() + b"\n"), file.flush())
 
-    def holds(self, path: str, stamp: Stamp) -> int | None:
-        """The time of change of the file at `path` if it is the stamped one, else None.
+            def add(entry: Made) -> None:
+                file.write(entry.to_json().encode() + b"\n")
+                file.flush()
 
-        It is hashed only where its time of change is another.
-        """
+            yield add
+
+    def holds(self, path: str, stamp: Stamp) -> bool:
+        """Whether the file at `path` is the stamped one; it is hashed only where its time of change is another."""
         file = self.root / path
         try:
             stat = file.stat()
         except OSError:
-            return None
-        if stat.st_size != stamp.size or (stat.st_mtime_ns != stamp.mtime_ns and sha256(file) != stamp.sha256):
-            return None
-        return stat.st_mtime_ns
+            return False
+        return stat.st_size == stamp.size and (stat.st_mtime_ns == stamp.mtime_ns or sha256(file) == stamp.sha256)
 
     def drop(self, paths: Iterable[str]) -> None:
         """Deletes files that this data set no longer has."""

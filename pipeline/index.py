@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -61,19 +61,17 @@ class SourceImage:
     spacing_mm: float | None
     source: str
     source_size: int
-    source_mtime_ns: int
     source_sha256: str
 
     @classmethod
     def from_row(cls, row: Mapping[str, str]) -> "SourceImage":
         """Reads a row of index.csv."""
-        convert = {
+        convert: dict[str, Callable[[str], object]] = {
             "regions": int,
             "lesion_share": float,
             "width": int,
             "height": int,
             "source_size": int,
-            "source_mtime_ns": int,
             "spacing_mm": lambda text: float(text) if text else None,
         }
         return cls(**{field.name: convert.get(field.name, str)(row[field.name]) for field in fields(cls)})  # type: ignore[arg-type]
@@ -93,12 +91,14 @@ class Index:
       regions: rows of regions.csv for them.
       rejects: what is dropped; kept and dropped together are all images that any file names.
       summary: counts for the printed table and the data set card.
+      times: by `source`, the file's time of change in nanoseconds; not in index.csv, which says the same for a copy.
     """
 
     images: list[SourceImage]
     regions: list[dict]
     rejects: list[Reject]
     summary: dict
+    times: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,13 @@ class _Wanted:
 
 
 def build_index(
-    raw: Path, files: Sequence[Path], annotations: Annotations, recipe: Recipe, known: Sequence[SourceImage], executor: Executor
+    raw: Path,
+    files: Sequence[Path],
+    annotations: Annotations,
+    recipe: Recipe,
+    known: Sequence[SourceImage],
+    times: Mapping[str, int],
+    executor: Executor,
 ) -> Index:
     """Indexes the image files below `raw`.
 
@@ -134,6 +140,7 @@ def build_index(
       annotations: what the annotation files say.
       recipe: which images are wanted.
       known: images of an earlier index; a file whose size and time of change are the same is not read again.
+      times: the earlier index's times of change.
       executor: reads the files.
     """
     found = [_File(path, path.relative_to(raw).as_posix(), (stat := path.stat()).st_size, stat.st_mtime_ns) for path in files]
@@ -150,7 +157,7 @@ def build_index(
             rejects.append(verdict)
         else:
             chosen[image_id] = verdict
-    read = _read_all([file for image_id in chosen for file in files_of[image_id]], known, executor)
+    read = _read_all([file for image_id in chosen for file in files_of[image_id]], known, times, executor)
     images, regions = [], []
     for image_id, wanted in chosen.items():
         kept = _check(wanted, [read[file.relative] for file in files_of[image_id]])
@@ -160,7 +167,9 @@ def build_index(
             images.append(kept[0])
             regions += kept[1]
     rejects.sort(key=lambda reject: (reject.image, reject.where))
-    return Index(images, regions, rejects, _summarise(found, annotations, images, rejects))
+    summary = _summarise(found, annotations, images, rejects)
+    mtimes = {image.source: read[image.source].mtime_ns for image in images}
+    return Index(images, regions, rejects, summary, mtimes)
 
 
 def _by_name(found: Sequence[_File]) -> tuple[dict[ImageName, list[_File]], list[Reject]]:
@@ -219,9 +228,11 @@ def _left_out(image_class: str, has_regions: bool, row: TableRow, recipe: Recipe
     return "strict-join" if source.join == "strict" and row.written != row.written.strip() else ""
 
 
-def _read_all(files: Sequence[_File], known: Sequence[SourceImage], executor: Executor) -> dict[str, _File]:
+def _read_all(
+    files: Sequence[_File], known: Sequence[SourceImage], times: Mapping[str, int], executor: Executor
+) -> dict[str, _File]:
     """Hashes files and reads their headers, apart from those that are known unchanged."""
-    earlier = {(image.source, image.source_size, image.source_mtime_ns): image for image in known}
+    earlier = {(image.source, image.source_size, times.get(image.source)): image for image in known}
     read, unread = {}, []
     for file in files:
         image = earlier.get((file.relative, file.size, file.mtime_ns))
@@ -291,7 +302,6 @@ def _check(wanted: _Wanted, files: Sequence[_File]) -> tuple[SourceImage, list[d
         spacing_mm=header.spacing_mm,
         source=file.relative,
         source_size=file.size,
-        source_mtime_ns=file.mtime_ns,
         source_sha256=file.sha256,
     )
     return image, regions

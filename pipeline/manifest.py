@@ -1,6 +1,7 @@
 """manifest.csv: one row a sample, written last; the contract between the pipeline and the segmenter."""
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 
 from pipeline.files import InputError, csv_text, read_csv
@@ -92,7 +93,7 @@ def sample_rows(image: SourceImage, made: Made, target: int, splits: Mapping[str
 
 def manifest_text(rows: Sequence[Mapping]) -> str:
     """The manifest's bytes: rows sorted by sample, so that they do not depend on the order of the work."""
-    return csv_text(COLUMNS, sorted(rows, key=lambda row: row["sample"]))
+    return csv_text(COLUMNS, sorted(rows, key=itemgetter("sample")))
 
 
 def read_manifest(path: Path) -> list[dict[str, str]]:

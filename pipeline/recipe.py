@@ -8,7 +8,7 @@ import pydantic
 from pipeline.files import InputError, load_toml
 from pipeline.geometry import VARIANTS
 
-SCHEMA = 1
+SCHEMA = 1  # of recipe and manifest; Recipe.schema_version is the same
 SPLITS = ("train", "valid", "test")
 CLASSES = ("malignant", "benign", "normal")
 RECIPES = Path(__file__).parent / "recipes"
@@ -90,7 +90,7 @@ class Split(_Table):
 class Recipe(_Table):
     """All of a recipe; the tables are in the order of the work."""
 
-    schema_version: Literal[1] = SCHEMA
+    schema_version: Literal[1] = 1
     name: Annotated[str, pydantic.Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
     title: str
     differs: str  # for the data set card: how the set differs from the published one

@@ -126,7 +126,7 @@ def make_samples(task: Task) -> Made:
     """The variants stage: turns and encodes the square pair; with no pair on disk, makes it in memory first."""
     try:
         if task.made:
-            image, mask, counts = *(_read_png(task.folder / task.square[name]) for name in ("image", "mask")), task.made.counts
+            image, mask, counts = *(read_image(task.folder / task.square[name]) for name in ("image", "mask")), task.made.counts
         else:
             image, mask, counts = square_pair(task)
     except SourceError as error:
@@ -246,11 +246,6 @@ def _encoded(suffix: str, image: np.ndarray, options: list[int]) -> bytes:
     if not done:
         raise RuntimeError(f"OpenCV cannot encode a {image.shape} {image.dtype} array as {suffix}")
     return data.tobytes()
-
-
-def _read_png(path: Path) -> np.ndarray:
-    """Reads back what the masks stage wrote; its hash was checked before the task was made."""
-    return cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
 
 
 def _write(folder: Path, path: str, data: bytes) -> Stamp:

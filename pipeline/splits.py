@@ -155,7 +155,7 @@ class _Balance:
             if (self.labels == part).any():
                 continue
             sizes = Counter(self.labels.tolist())
-            givers = [patient for patient in self.free if sizes[self.labels[patient]] > 1]
+            givers = [patient for patient in self.free.tolist() if sizes[self.labels[patient]] > 1]
             if givers:
                 self._put(min(givers, key=lambda patient: self.features[patient, 0]), part)
 

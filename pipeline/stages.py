@@ -98,11 +98,17 @@ def index(folder: DatasetFolder, recipe: Recipe, raw: Path, place: Path | None, 
             "are separate downloads"
         )
     known = read_images(folder.index) if folder.index.exists() else []
-    found = build_index(raw, files, annotations, recipe, known, executor)
+    found = build_index(raw, files, annotations, recipe, known, state.get("times", {}), executor)
     write_csv(folder.regions, REGION_COLUMNS, found.regions)
     write_rejects(folder.rejects, found.rejects)
     write_csv(folder.index, COLUMNS, (vars(image) for image in found.images))
-    state = {"seen": seen, "raw": str(raw.resolve()), "phantom": (raw / PHANTOM_MARK).exists(), "summary": found.summary}
+    state = {
+        "seen": seen,
+        "raw": str(raw.resolve()),
+        "phantom": (raw / PHANTOM_MARK).exists(),
+        "summary": found.summary,
+        "times": found.times,
+    }
     folder.write_state(folder.index_state, state)
     return Outcome(True, found.summary)
 
@@ -119,7 +125,7 @@ def split(folder: DatasetFolder, given: Path | None = None) -> Outcome:
     table = recipe.split.model_dump(mode="json")
     kept = given or (folder.assignment if folder.read_state(folder.split_state) == table else None)
     columns = ("patient" if recipe.split.by == "patient" else "sample", "split")
-    fixed = read_csv(kept, columns) if (kept and kept.exists()) or given else []
+    fixed = read_csv(kept, columns) if kept and (given or kept.exists()) else []
     by_patient = [SplitImage(image.patient, image.image_class, image.lesion_share) for image in images]
     try:
         folds = assign_folds(by_patient, recipe.split.folds, recipe.split.seed, _fixed_folds(kept, fixed, recipe.split.folds))
@@ -187,19 +193,16 @@ def _sample_rows(images: Sequence[SourceImage], recipe: Recipe, folds: Mapping[s
 
 def _split_counts(folder: DatasetFolder, images: Sequence[SourceImage], recipe: Recipe) -> dict:
     places, _ = _assignment(folder, recipe)
-    counts = {place: {"patients": set(), "images": set(), "samples": 0} for place in SPLITS}
-    for image in images:
-        for variant in recipe.variants.names:
-            count = counts[places(image, variant)]
-            count["patients"].add(image.patient)
-            count["images"].add(image.image_id)
-            count["samples"] += 1
-    return {
-        "splits": {
-            place: {"patients": len(count["patients"]), "images": len(count["images"]), "samples": count["samples"]}
-            for place, count in counts.items()
+    members = [(places(image, variant), image) for image in images for variant in recipe.variants.names]
+    counts = {}
+    for split_name in SPLITS:
+        inside = [image for place, image in members if place == split_name]
+        counts[split_name] = {
+            "patients": len({image.patient for image in inside}),
+            "images": len({image.image_id for image in inside}),
+            "samples": len(inside),
         }
-    }
+    return {"splits": counts}
 
 
 def _assignment(folder: DatasetFolder, recipe: Recipe) -> tuple[Callable[[SourceImage, str], str], dict[str, int]]:
@@ -257,7 +260,8 @@ class _Work:
         self.recipe = folder.load_recipe()
         self.images = {image.image_id: image for image in _indexed(folder)}
         self.place, self.folds = _assignment(folder, self.recipe)
-        self.raw = Path(folder.read_state(folder.index_state).get("raw", ""))
+        indexed = folder.read_state(folder.index_state)
+        self.raw, self.times = Path(indexed.get("raw", "")), indexed.get("times", {})
         self.attributes: dict[str, list[Mapping]] = defaultdict(list)
         for row in read_csv(folder.regions, REGION_COLUMNS):
             self.attributes[row["image_id"]].append(json.loads(row["attributes"]))
@@ -295,7 +299,7 @@ class _Work:
             self.folder.root,
             self.raw / image.source,
             image.source_size,
-            image.source_mtime_ns,
+            self.times.get(image.source, 0),
             image.width,
             image.height,
             image.image_class,

@@ -13,6 +13,7 @@ import PIL.ImageFont
 from pipeline.files import replacing
 from pipeline.manifest import read_manifest
 from pipeline.recipe import SPLITS
+from pipeline.sources import read_image
 
 Rows = Sequence[Mapping[str, str]]
 
@@ -130,11 +131,8 @@ def _strata(originals: Rows, path: Path) -> None:
 def _contact_sheet(folder: Path, rows: Rows, title: str, path: Path, columns: int = 3, most: int = 15) -> None:
     """Up to `most` samples, evenly spread over lesion size, each as image, mask and outline over image."""
     ordered = sorted(rows, key=lambda row: (int(row["lesion_px"]), row["sample"]))
-    chosen = (
-        [ordered[index] for index in np.unique(np.linspace(0, len(ordered) - 1, min(most, len(ordered))).astype(int))]
-        if ordered
-        else []
-    )
+    count = min(most, len(ordered))
+    chosen = [ordered[index] for index in np.linspace(0, len(ordered) - 1, count).astype(int)]
     cell_width, cell_height = 3 * _CELL + _GAP * 2, _CELL + _CAPTION + _GAP
     lines = max(1, -(-len(chosen) // columns))
     sheet = PIL.Image.new("RGB", (columns * (cell_width + _GAP) + _GAP, lines * cell_height + 2 * _CAPTION), "white")
@@ -152,11 +150,10 @@ def _contact_sheet(folder: Path, rows: Rows, title: str, path: Path, columns: in
 
 def _tiles(folder: Path, row: Mapping[str, str]) -> list[np.ndarray]:
     """Image, mask and outline over image of one sample, each (_CELL, _CELL, 3) uint8 in RGB."""
-    image = cv2.imread(str(folder / row["image"]), cv2.IMREAD_GRAYSCALE)
-    mask = cv2.imread(str(folder / row["mask"]), cv2.IMREAD_GRAYSCALE)
-    lesion = (mask >= (128 if mask.max() > 2 else 1)).astype(np.uint8)
+    image, mask = read_image(folder / row["image"]), read_image(folder / row["mask"])
+    lesion = np.greater_equal(mask, 128 if mask.max() > 2 else 1).astype(np.uint8)
     small = cv2.cvtColor(cv2.resize(image, (_CELL, _CELL), interpolation=cv2.INTER_AREA), cv2.COLOR_GRAY2RGB)
     shown = cv2.resize(lesion * 255, (_CELL, _CELL), interpolation=cv2.INTER_AREA)
-    outlines, _ = cv2.findContours((shown >= 128).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    outlines, _ = cv2.findContours(np.greater_equal(shown, 128).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     outlined = cv2.drawContours(small.copy(), outlines, -1, _OUTLINE, 1)
     return [small, cv2.cvtColor(shown, cv2.COLOR_GRAY2RGB), outlined]

@@ -35,8 +35,16 @@ class Download:
         self.shapes: list[tuple[str, object, int]] = []
         root.mkdir(parents=True, exist_ok=True)
 
-    def add(self, name: str, shapes=None, label: str = "Malignant", size=(40, 60), file: bool = True, row: bool = True,
-            written: str | None = None) -> Path:
+    def add(
+        self,
+        name: str,
+        shapes=None,
+        label: str = "Malignant",
+        size=(40, 60),
+        file: bool = True,
+        row: bool = True,
+        written: str | None = None,
+    ) -> Path:
         """Adds an image of its own pixels with regions and a table row; returns the image's path."""
         width, height = size
         kind = name.split("_")[2]
@@ -46,10 +54,22 @@ class Download:
             cv2.imwrite(str(path), self.pixels(name, size), [cv2.IMWRITE_JPEG_QUALITY, 95])
         if row:
             patient, side, _, view = name.split("_")[:4]
-            self.rows.append({
-                "Image_name": written or name, "Patient_ID": patient[1:], "Side": side, "Type": "CESM" if kind == "CM" else "DM",
-                "Age": "50", "Breast density (ACR)": "C" if kind == "DM" else "_", "BIRADS": "5$2", "Findings": "Mass ",
-                "View": view, "Tags": "mass", "Machine": "1", "Pathology Classification/ Follow up": label})
+            self.rows.append(
+                {
+                    "Image_name": written or name,
+                    "Patient_ID": patient[1:],
+                    "Side": side,
+                    "Type": "CESM" if kind == "CM" else "DM",
+                    "Age": "50",
+                    "Breast density (ACR)": "C" if kind == "DM" else "_",
+                    "BIRADS": "5$2",
+                    "Findings": "Mass ",
+                    "View": view,
+                    "Tags": "mass",
+                    "Machine": "1",
+                    "Pathology Classification/ Follow up": label,
+                }
+            )
         for shape in [circle(width / 2, height / 2, 8)] if shapes is None else shapes:
             self.shapes.append((f"{name}.jpg", shape, path.stat().st_size if file else 1000))
         return path
@@ -68,8 +88,17 @@ class Download:
             writer.writerows(self.rows)
         with (self.root / REGIONS).open("w", newline="") as file:
             writer = csv.writer(file)
-            writer.writerow(["#filename", "file_size", "file_attributes", "region_count", "region_id",
-                             "region_shape_attributes", "region_attributes"])
+            writer.writerow(
+                [
+                    "#filename",
+                    "file_size",
+                    "file_attributes",
+                    "region_count",
+                    "region_id",
+                    "region_shape_attributes",
+                    "region_attributes",
+                ]
+            )
             for number, (name, shape, size) in enumerate(self.shapes):
                 cell = shape if isinstance(shape, str) else json.dumps(shape)
                 writer.writerow([name, size, "{}", 1, number, cell, "{}"])
@@ -106,9 +135,24 @@ folds = 3
 """
 
 
-def small_recipe(path: Path, name="small", variants=("original", "rotated_90", "mirrored"), seed=1, values="binary",
-                 with_regions=("malignant",), without_regions=()) -> str:
+def small_recipe(
+    path: Path,
+    name="small",
+    variants=("original", "rotated_90", "mirrored"),
+    seed=1,
+    values="binary",
+    with_regions=("malignant",),
+    without_regions=(),
+) -> str:
     """Writes a recipe file for 32 px squares; returns its path as the programs take it."""
-    path.write_text(SMALL_RECIPE.format(name=name, variants=list(variants), seed=seed, values=values,
-                                        with_regions=list(with_regions), without_regions=list(without_regions)))
+    path.write_text(
+        SMALL_RECIPE.format(
+            name=name,
+            variants=list(variants),
+            seed=seed,
+            values=values,
+            with_regions=list(with_regions),
+            without_regions=list(without_regions),
+        )
+    )
     return str(path)

@@ -38,7 +38,13 @@ def test_table_and_regions_are_joined_by_the_cleaned_name(download):
     found = read(download)
     assert set(found.rows) == {"P1_L_DM_CC", "P1_L_CM_CC", "P2_R_DM_MLO"}
     assert found.rows["P1_L_CM_CC"].written == "P1_L_CM_CC "
-    assert found.rows["P1_L_CM_CC"].cells == {"class": "Malignant", "density": "", "birads": "5$2", "findings": "Mass", "machine": "1"}
+    assert found.rows["P1_L_CM_CC"].cells == {
+        "class": "Malignant",
+        "density": "",
+        "birads": "5$2",
+        "findings": "Mass",
+        "machine": "1",
+    }
     assert len(found.regions["P1_L_CM_CC"]) == 2
     assert found.regions["P1_L_DM_CC"][0].where == f"{REGIONS} row 2"
 
@@ -51,7 +57,8 @@ def test_via_json_gives_the_same_regions_as_via_csv(download, regions_as, projec
     via_json(download, download.root / "via.json", regions_as, project)
     found = read(download)
     assert {name: [region.attributes for region in regions] for name, regions in found.regions.items()} == {
-        name: [region.attributes for region in regions] for name, regions in wanted.regions.items()}
+        name: [region.attributes for region in regions] for name, regions in wanted.regions.items()
+    }
     assert found.file_sizes == wanted.file_sizes
 
 
@@ -80,7 +87,8 @@ def test_the_workbook_is_read_by_its_sheet_all(download):
     workbook(download, download.root / "table.xlsx")
     found = read(download).rows
     assert {name: (row.written, row.cells) for name, row in found.items()} == {
-        name: (row.written, row.cells) for name, row in wanted.items()}
+        name: (row.written, row.cells) for name, row in wanted.items()
+    }
 
 
 def test_tables_that_contradict_each_other_are_an_error(download):
@@ -97,10 +105,13 @@ def test_region_files_that_contradict_each_other_are_an_error(download):
         read(download)
 
 
-@pytest.mark.parametrize(("column", "words"), [
-    ("Image_name", "has no column 'Image_name'; it has Patient_ID"),
-    ("Pathology Classification/ Follow up", "has no column 'Pathology Classification/ Follow up'; it has Image_name"),
-])
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        ("Image_name", "has no column 'Image_name'; it has Patient_ID"),
+        ("Pathology Classification/ Follow up", "has no column 'Pathology Classification/ Follow up'; it has Image_name"),
+    ],
+)
 def test_a_missing_column_is_named(download, column, words):
     for row in download.rows:
         del row[column]
@@ -124,13 +135,16 @@ def test_malformed_json_in_a_cell_stays_with_its_image(download):
     assert not found.regions["P1_L_CM_CC"][1].fault
 
 
-@pytest.mark.parametrize(("name", "text", "words"), [
-    ("via.json", '{"a": {"regions": [{"shape_attributes": ', "is no valid JSON"),
-    ("via.json", '[{"shape_attributes": {}}]', "is no VIA 2 project or annotation export"),
-    ("via.json", '{"a": {"regions": [{"shape_attributes": {}}]}}', "entry 'a' has no filename"),
-    ("table.xlsx", "hello", "cannot be read as xlsx"),
-    ("table.csv", b"Image_name,\xff\xfe", "cannot be read as CSV"),
-])
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("via.json", '{"a": {"regions": [{"shape_attributes": ', "is no valid JSON"),
+        ("via.json", '[{"shape_attributes": {}}]', "is no VIA 2 project or annotation export"),
+        ("via.json", '{"a": {"regions": [{"shape_attributes": {}}]}}', "entry 'a' has no filename"),
+        ("table.xlsx", "hello", "cannot be read as xlsx"),
+        ("table.csv", b"Image_name,\xff\xfe", "cannot be read as CSV"),
+    ],
+)
 def test_a_broken_file_is_an_error_that_names_it(download, name, text, words):
     (download.root / name).write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(InputError) as error:
@@ -165,5 +179,10 @@ def test_the_real_annotation_files(real_annotations):
     assert len(segmented & malignant) == 651
     assert segmented <= set(found.rows)
     assert [row.written for row in found.rows.values() if row.written != row.written.strip()] == [
-        "P3_L_CM_CC ", "P4_L_DM_MLO ", "P4_L_CM_MLO ", "P10_R_DM_CC ", "P10_R_DM_MLO "]
+        "P3_L_CM_CC ",
+        "P4_L_DM_MLO ",
+        "P4_L_CM_MLO ",
+        "P10_R_DM_CC ",
+        "P10_R_DM_MLO ",
+    ]
     assert {"P99_L_DM_MLO_2", "P99_L_CM_MLO_2", "P281_L_DM_MLO2", "P281_L_CM_MLO2"} <= set(found.rows)

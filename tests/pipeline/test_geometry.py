@@ -58,8 +58,14 @@ def test_the_average_of_a_patch_is_that_of_the_whole_image(width, height, left, 
 
 def test_variants_are_those_of_the_published_names():
     square = np.array([[1, 2], [3, 4]])
-    wanted = {"original": [[1, 2], [3, 4]], "rotated_90": [[2, 4], [1, 3]], "rotated_180": [[4, 3], [2, 1]],
-              "rotated_270": [[3, 1], [4, 2]], "mirrored": [[2, 1], [4, 3]], "flipped": [[3, 4], [1, 2]]}
+    wanted = {
+        "original": [[1, 2], [3, 4]],
+        "rotated_90": [[2, 4], [1, 3]],
+        "rotated_180": [[4, 3], [2, 1]],
+        "rotated_270": [[3, 1], [4, 2]],
+        "mirrored": [[2, 1], [4, 3]],
+        "flipped": [[3, 4], [1, 2]],
+    }
     assert {name: vary(square, name).tolist() for name in VARIANTS} == wanted
 
 

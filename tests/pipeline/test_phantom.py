@@ -58,8 +58,11 @@ def regions(phantom) -> dict[str, list[dict]]:
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def cleaned(row: dict[str, str]) -> str:
@@ -86,8 +89,13 @@ def test_same_seed_gives_same_bytes_with_processes(phantom, tmp_path):
 
 
 def test_another_seed_gives_other_images(phantom, tmp_path, monkeypatch):
-    monkeypatch.setattr(download, "paint_pair", lambda scene, draw: {
-        kind: np.full((height, width), draw.integers(256), np.float32) for kind, (width, height) in scene.sizes.items()})
+    monkeypatch.setattr(
+        download,
+        "paint_pair",
+        lambda scene, draw: {
+            kind: np.full((height, width), draw.integers(256), np.float32) for kind, (width, height) in scene.sizes.items()
+        },
+    )
     write_phantom(tmp_path / "other", PATIENTS, seed=1)
     assert (tmp_path / "other" / download.REGIONS_FILE).read_text() != (phantom / download.REGIONS_FILE).read_text()
 
@@ -117,14 +125,21 @@ def test_troubles_are_there(phantom, pictures, table, regions):
     assert regions["P5_L_CM_CC"]
     assert {name for name in regions if labels[name] == "Normal"} == {"P4_R_DM_CC"}
     assert {name for name in rows if "_DM_" in name and labels[name] != labels.get(name.replace("_DM_", "_CM_"))} == {
-        "P2_L_DM_MLO", "P6_L_DM_CC"}
+        "P2_L_DM_MLO",
+        "P6_L_DM_CC",
+    }
     strays = [path.name for path in phantom.rglob("*") if path.name.startswith(("desktop", "~$"))]
     assert sorted(strays) == ["desktop.ini", "desktop.ini", "~$P4.docx"]
 
 
 def test_all_shapes_occur_and_lines_and_points_are_never_alone(regions):
     assert {shape["name"] for shapes in regions.values() for shape in shapes} == {
-        "polygon", "ellipse", "circle", "polyline", "point"}
+        "polygon",
+        "ellipse",
+        "circle",
+        "polyline",
+        "point",
+    }
     for name, shapes in regions.items():
         assert {shape["name"] for shape in shapes} & {"polygon", "ellipse", "circle"}, name
 
@@ -132,9 +147,14 @@ def test_all_shapes_occur_and_lines_and_points_are_never_alone(regions):
 @pytest.mark.parametrize("patients", [6, 7, 10, 60])
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_half_of_the_patients_are_malignant_with_regions(patients, seed):
-    usable = {exposure.patient.number for exposure in cases.exposures(patients, seed) for kind in cases.KINDS
-              if exposure.label(kind) == cases.MALIGNANT and exposure.forms
-              and not {cases.NO_FILE, cases.NO_ROW, cases.NO_REGION} & set(exposure.troubles(kind))}
+    usable = {
+        exposure.patient.number
+        for exposure in cases.exposures(patients, seed)
+        for kind in cases.KINDS
+        if exposure.label(kind) == cases.MALIGNANT
+        and exposure.forms
+        and not {cases.NO_FILE, cases.NO_ROW, cases.NO_REGION} & set(exposure.troubles(kind))
+    }
     assert len(usable) >= max(3, patients / 2)
 
 
@@ -172,8 +192,11 @@ def test_pair_shows_one_breast_but_not_the_same_pixels(pictures):
 
 def test_images_are_distinct_under_every_turn_and_flip(pictures):
     small = np.stack([square_image(image, 64) for image in pictures.values()]).astype(np.float32)
-    turned = {(name, mirror): np.stack([VARIANTS[name](square.T if mirror else square) for square in small])
-              for name in ("original", "rotated_90", "rotated_180", "rotated_270") for mirror in (False, True)}
+    turned = {
+        (name, mirror): np.stack([VARIANTS[name](square.T if mirror else square) for square in small])
+        for name in ("original", "rotated_90", "rotated_180", "rotated_270")
+        for mirror in (False, True)
+    }
     for other in turned.values():
         apart = np.sqrt(((small[:, None] - other[None]) ** 2).mean(axis=(2, 3)))
         np.fill_diagonal(apart, 255)
@@ -205,13 +228,13 @@ def test_dicom_has_the_same_regions_and_table(dicom, phantom, regions):
     assert (dicom / download.TABLE_FILE).read_bytes() == (phantom / download.TABLE_FILE).read_bytes()
     size = re.compile(r"(\.jpg),\d+,")
     assert size.sub(r"\1,", (dicom / download.REGIONS_FILE).read_text()) == size.sub(
-        r"\1,", (phantom / download.REGIONS_FILE).read_text())
+        r"\1,", (phantom / download.REGIONS_FILE).read_text()
+    )
 
 
 def test_annotation_files_have_the_real_form(phantom, table):
     lines = (phantom / download.REGIONS_FILE).read_text().splitlines()
-    assert lines[0] == ("#filename,file_size,file_attributes,region_count,region_id,"
-                        "region_shape_attributes,region_attributes")
+    assert lines[0] == ("#filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes")
     name, size, rest = lines[1].split(",", 2)
     assert rest.startswith('{},3,0,"{""name"":""polygon"",""all_points_x"":[')
     assert int(size) == (phantom / download.FOLDERS["CM"] / name).stat().st_size

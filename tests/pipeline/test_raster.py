@@ -16,23 +16,31 @@ def regions(*attributes):
     return [parse_region(one) for one in attributes]
 
 
-@pytest.mark.parametrize(("shapes", "drawn"), [
-    pytest.param([], "..... ..... .....", id="no region"),
-    pytest.param([polygon((1, 0), (3, 2), (1, 2))], ".#... .##.. .###.", id="edges belong to the region"),
-    pytest.param([polygon((2, 0), (5, 0), (5, 2), (2, 2))], "..### ..### ..###", id="cut off at the right border"),
-    pytest.param([polygon((-3, -3), (1, -3), (1, 1), (-3, 1))], "##... ##... .....", id="cut off at left and top"),
-    pytest.param([polygon((9, 9), (12, 9), (12, 12))], "..... ..... .....", id="outside"),
-    pytest.param([circle(2, 1, 1)], "..#.. .###. ..#..", id="a circle reaches its radius"),
-    pytest.param([circle(2, 1, 0)], "..... ..#.. .....", id="no radius is one pixel"),
-    pytest.param([{"name": "ellipse", "cx": 2, "cy": 1, "rx": 2, "ry": 0}], "..... ##### .....", id="a flat ellipse"),
-    pytest.param([{"name": "ellipse", "cx": 2, "cy": 1, "rx": 1, "ry": 0, "theta": 1.5707963267948966}],
-                 "..#.. ..#.. ..#..", id="a turned ellipse"),
-    pytest.param([polygon((0, 0), (4, 0), name="polyline")], "##### ..... .....", id="a polyline"),
-    pytest.param([polygon((0, 0), (2, 0), (0, 2), name="polyline")], "###.. ##... #....", id="a polyline is closed"),
-    pytest.param([{"name": "rect", "x": 1, "y": 0, "width": 2, "height": 1}], ".###. .###. .....", id="a rectangle"),
-    pytest.param([circle(0, 0, 0), circle(4, 2, 0)], "#.... ..... ....#", id="two regions"),
-    pytest.param([polygon((0, 0), (2, 0), (2, 2), (0, 2)), circle(2, 1, 1)], "###.. ####. ###..", id="overlapping regions unite"),
-])
+@pytest.mark.parametrize(
+    ("shapes", "drawn"),
+    [
+        pytest.param([], "..... ..... .....", id="no region"),
+        pytest.param([polygon((1, 0), (3, 2), (1, 2))], ".#... .##.. .###.", id="edges belong to the region"),
+        pytest.param([polygon((2, 0), (5, 0), (5, 2), (2, 2))], "..### ..### ..###", id="cut off at the right border"),
+        pytest.param([polygon((-3, -3), (1, -3), (1, 1), (-3, 1))], "##... ##... .....", id="cut off at left and top"),
+        pytest.param([polygon((9, 9), (12, 9), (12, 12))], "..... ..... .....", id="outside"),
+        pytest.param([circle(2, 1, 1)], "..#.. .###. ..#..", id="a circle reaches its radius"),
+        pytest.param([circle(2, 1, 0)], "..... ..#.. .....", id="no radius is one pixel"),
+        pytest.param([{"name": "ellipse", "cx": 2, "cy": 1, "rx": 2, "ry": 0}], "..... ##### .....", id="a flat ellipse"),
+        pytest.param(
+            [{"name": "ellipse", "cx": 2, "cy": 1, "rx": 1, "ry": 0, "theta": 1.5707963267948966}],
+            "..#.. ..#.. ..#..",
+            id="a turned ellipse",
+        ),
+        pytest.param([polygon((0, 0), (4, 0), name="polyline")], "##### ..... .....", id="a polyline"),
+        pytest.param([polygon((0, 0), (2, 0), (0, 2), name="polyline")], "###.. ##... #....", id="a polyline is closed"),
+        pytest.param([{"name": "rect", "x": 1, "y": 0, "width": 2, "height": 1}], ".###. .###. .....", id="a rectangle"),
+        pytest.param([circle(0, 0, 0), circle(4, 2, 0)], "#.... ..... ....#", id="two regions"),
+        pytest.param(
+            [polygon((0, 0), (2, 0), (2, 2), (0, 2)), circle(2, 1, 1)], "###.. ####. ###..", id="overlapping regions unite"
+        ),
+    ],
+)
 def test_rasterise_draws(shapes, drawn):
     np.testing.assert_array_equal(rasterise(regions(*shapes), width=5, height=3), picture(drawn))
 
@@ -79,8 +87,14 @@ def test_drawing_then_turning_equals_turning_then_drawing_but_for_edge_pixels(co
     region = parse_region(polygon(*corners))
     x, y = region.points.T
     last = 79
-    turned = {"original": (x, y), "rotated_90": (y, last - x), "rotated_180": (last - x, last - y),
-              "rotated_270": (last - y, x), "mirrored": (last - x, y), "flipped": (x, last - y)}[variant]
+    turned = {
+        "original": (x, y),
+        "rotated_90": (y, last - x),
+        "rotated_180": (last - x, last - y),
+        "rotated_270": (last - y, x),
+        "mirrored": (last - x, y),
+        "flipped": (x, last - y),
+    }[variant]
     drawn_first = vary(rasterise([region], 80, 80), variant)
     outline = np.stack(turned, axis=1)
     turned_first = rasterise([Region("polygon", outline)], 80, 80)

@@ -21,11 +21,25 @@ def mammogram(path, pixels=None, syntax=ExplicitVRLittleEndian, **tags):
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = syntax
     values = {
-        "SOPClassUID": "1.2.840.10008.5.1.4.1.1.1.2", "SOPInstanceUID": "2.25.1", "Modality": "MG", "PatientID": "P7",
-        "PresentationIntentType": "FOR PRESENTATION", "ImageType": ["DERIVED", "PRIMARY", "POST_CONTRAST", "SUBTRACTION"],
-        "ImageLaterality": "L", "ViewPosition": "CC", "Rows": pixels.shape[0], "Columns": pixels.shape[1],
-        "SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2", "BitsAllocated": 16, "BitsStored": 12, "HighBit": 11,
-        "PixelRepresentation": 0, "ImagerPixelSpacing": [0.1, 0.1], "PixelData": pixels.astype("<i2" if pixels.min() < 0 else "<u2").tobytes()}
+        "SOPClassUID": "1.2.840.10008.5.1.4.1.1.1.2",
+        "SOPInstanceUID": "2.25.1",
+        "Modality": "MG",
+        "PatientID": "P7",
+        "PresentationIntentType": "FOR PRESENTATION",
+        "ImageType": ["DERIVED", "PRIMARY", "POST_CONTRAST", "SUBTRACTION"],
+        "ImageLaterality": "L",
+        "ViewPosition": "CC",
+        "Rows": pixels.shape[0],
+        "Columns": pixels.shape[1],
+        "SamplesPerPixel": 1,
+        "PhotometricInterpretation": "MONOCHROME2",
+        "BitsAllocated": 16,
+        "BitsStored": 12,
+        "HighBit": 11,
+        "PixelRepresentation": 0,
+        "ImagerPixelSpacing": [0.1, 0.1],
+        "PixelData": pixels.astype("<i2" if pixels.min() < 0 else "<u2").tobytes(),
+    }
     for keyword, value in (values | tags).items():
         if value is not None:
             setattr(dataset, keyword, value)
@@ -62,18 +76,24 @@ def broken(tmp_path, kind):
         path = path.with_suffix(".tif")
         PIL.Image.fromarray(GRAY).save(path, save_all=True, append_images=[PIL.Image.fromarray(GRAY)])
         return path
-    path.write_bytes({"empty": b"", "text": b"<html>not here</html>", "cut": sound[: len(sound) // 2],
-                      "cut png": sound[: len(sound) // 2]}[kind])
+    path.write_bytes(
+        {"empty": b"", "text": b"<html>not here</html>", "cut": sound[: len(sound) // 2], "cut png": sound[: len(sound) // 2]}[
+            kind
+        ]
+    )
     return path
 
 
-@pytest.mark.parametrize(("kind", "reason", "words"), [
-    ("empty", "file-empty", "has 0 bytes; download it again"),
-    ("text", "not-an-image", "starts with b'<html>no', which is no JPEG, PNG or TIFF"),
-    ("cut", "file-truncated", "without its end mark; download it again"),
-    ("cut png", "file-truncated", "is a PNG of"),
-    ("frames", "multi-frame", "holds 2 frames"),
-])
+@pytest.mark.parametrize(
+    ("kind", "reason", "words"),
+    [
+        ("empty", "file-empty", "has 0 bytes; download it again"),
+        ("text", "not-an-image", "starts with b'<html>no', which is no JPEG, PNG or TIFF"),
+        ("cut", "file-truncated", "without its end mark; download it again"),
+        ("cut png", "file-truncated", "is a PNG of"),
+        ("frames", "multi-frame", "holds 2 frames"),
+    ],
+)
 def test_a_broken_file_is_told_before_it_is_decoded(tmp_path, kind, reason, words):
     with pytest.raises(SourceError) as error:
         read_header(broken(tmp_path, kind))
@@ -133,15 +153,22 @@ def test_signed_pixels_use_the_signed_range(tmp_path):
     np.testing.assert_allclose(read_image(path), STORED * 255.0 / 4095, atol=0.51)
 
 
-@pytest.mark.parametrize(("tags", "reason", "words"), [
-    ({"PresentationIntentType": "FOR PROCESSING"}, "for-processing", "give its For Presentation companion"),
-    ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.2", "Modality": "CT"}, "not-a-mammogram", "is DICOM of modality 'CT'; wanted MG"),
-    ({"NumberOfFrames": 3}, "multi-frame", "holds 3 frames"),
-    ({"PixelData": None}, "no-pixels", "has no pixel data"),
-    ({"Rows": None}, "no-pixels", "says nothing of rows and columns"),
-    ({"SamplesPerPixel": 3}, "not-a-mammogram", "has 3 samples a pixel"),
-    ({"PixelData": b"\0\0" * 10}, "pixels-unreadable", "cannot be decoded"),
-])
+@pytest.mark.parametrize(
+    ("tags", "reason", "words"),
+    [
+        ({"PresentationIntentType": "FOR PROCESSING"}, "for-processing", "give its For Presentation companion"),
+        (
+            {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.2", "Modality": "CT"},
+            "not-a-mammogram",
+            "is DICOM of modality 'CT'; wanted MG",
+        ),
+        ({"NumberOfFrames": 3}, "multi-frame", "holds 3 frames"),
+        ({"PixelData": None}, "no-pixels", "has no pixel data"),
+        ({"Rows": None}, "no-pixels", "says nothing of rows and columns"),
+        ({"SamplesPerPixel": 3}, "not-a-mammogram", "has 3 samples a pixel"),
+        ({"PixelData": b"\0\0" * 10}, "pixels-unreadable", "cannot be decoded"),
+    ],
+)
 def test_dicom_that_cannot_be_used_says_why(tmp_path, tags, reason, words):
     with pytest.raises(SourceError) as error:
         read_image(mammogram(tmp_path / "a.dcm", **tags))

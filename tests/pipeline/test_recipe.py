@@ -1,0 +1,67 @@
+"""Recipes: those that come with the package, and what a faulty one is told."""
+
+import pytest
+from inputs import small_recipe
+
+from pipeline.files import InputError, dump_toml
+from pipeline.recipe import Recipe, load_recipe, recipe_names
+
+
+def test_the_recipes_of_the_design_are_there():
+    assert recipe_names() == ["full", "v1", "v2", "v2-published"]
+    assert [load_recipe(name).name for name in recipe_names()] == recipe_names()
+
+
+def test_the_default_is_split_by_patient_with_clean_masks():
+    recipe = load_recipe("v2")
+    assert (recipe.split.by, recipe.mask.format, recipe.mask.values, recipe.image.quality) == ("patient", "png", "binary", 95)
+    assert len(recipe.variants.names) == 6
+
+
+def test_a_resolved_recipe_reads_back_the_same(tmp_path):
+    for name in recipe_names():
+        path = tmp_path / f"{name}.toml"
+        path.write_text(dump_toml(load_recipe(name), header="a comment\nof two lines"))
+        assert load_recipe(str(path)) == load_recipe(name)
+
+
+def test_an_unknown_recipe_names_the_known_ones():
+    with pytest.raises(InputError, match="no recipe 'v3'; known are full, v1, v2, v2-published, or give a path"):
+        load_recipe("v3")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("seed = 1", "sed = 1", "[split] sed: unknown key; known here are by, seed, fractions, folds"),
+        ("size_px = 32", 'size_px = "big"', "[image] size_px: Input should be a valid integer"),
+        ("valid = 0.25", "valid = 0.5", "[split] fractions: train, valid and test add up to 1.25; wanted 1"),
+        ("'rotated_90'", "'rotated_45'", "[variants] names: wanted original and, each once, any of original, rotated_90"),
+        ('differs = "It is small."', "", "differs: is missing"),
+        ('values = "binary"', 'values = "classes"\nformat = "jpeg"', "JPEG cannot hold indices"),
+        ("[image]", "[image", "is no valid TOML"),
+        ("schema_version = 1", "schema_version = 2", "schema_version: Input should be 1"),
+    ],
+)
+def test_a_faulty_recipe_is_told_what_and_where(tmp_path, old, new, words):
+    path = tmp_path / "mine.toml"
+    small_recipe(path)
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(InputError) as error:
+        load_recipe(str(path))
+    assert str(path) in str(error.value)
+    assert words in str(error.value)
+
+
+def test_all_faults_are_told_at_once(tmp_path):
+    path = tmp_path / "mine.toml"
+    small_recipe(path)
+    path.write_text(path.read_text().replace("seed = 1", "sed = 1").replace("size_px", "size"))
+    with pytest.raises(InputError) as error:
+        load_recipe(str(path))
+    assert str(error.value).count("unknown key") == 2
+
+
+def test_pixels_are_all_but_words_and_split():
+    recipe = load_recipe("v2")
+    assert set(recipe.pixels) == set(Recipe.model_fields) - {"split", "title", "differs"}
