@@ -149,8 +149,8 @@ def _tell_index(folder: DatasetFolder, outcome) -> None:
     rows += [(count, f"rejected: {reason}") for reason, count in rejected.items()]
     print("\n".join(f"{count:>8}  {words}" for count, words in rows))
     print(
-        f"{'':>8}  {found['named']} = {found['kept']} kept + {sum(left_out.values())} left out + {sum(rejected.values())} rejected; "
-        f"{folder.rejects} says why for each"
+        f"{'':>8}  {found['named']} = {found['kept']} kept + {sum(left_out.values())} left out + "
+        f"{sum(rejected.values())} rejected; {folder.rejects} says why for each"
     )
     if found["sizes_compared"]:
         print(

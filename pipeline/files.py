@@ -79,9 +79,12 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str, *, durable: bool = False) -> None:
-    """Writes a whole UTF-8 text with `\\n` line ends, or nothing."""
+    """Writes a whole UTF-8 text with `\\n` line ends, or nothing; a file that holds it already is left alone."""
+    data = text.encode()
+    if path.is_file() and path.read_bytes() == data:
+        return
     with replacing(path, durable=durable) as beside:
-        beside.write_bytes(text.encode())
+        beside.write_bytes(data)
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:

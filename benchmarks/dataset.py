@@ -1,0 +1,189 @@
+#!/usr/bin/env python3
+"""Measures the pipeline against the floor: a bare loop that decodes, resizes and encodes the same files.
+
+    python benchmarks/dataset.py --raw RAW [--recipe v2] [--rounds 3] [--csv FILE]
+
+Each round runs, in processes of their own and one after the other: the floor, the stages index, split and variants (masks
+fused) with one worker and with two, and then the commands behind `make variants` and `make dataset` with two workers. The
+start of worker processes is not counted in the stages' seconds; it is in the commands'. The table shows medians over the
+rounds, ratios are of one round, and their median is shown. Nothing is kept: data sets go to a temporary folder, beside
+`--scratch` where given.
+"""
+
+import argparse
+import csv
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--raw", type=Path, required=True, help="folder with images and annotation files")
+    parser.add_argument("--recipe", default="v2")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--scratch", type=Path, help="folder for the temporary data sets")
+    parser.add_argument("--csv", type=Path, help="also write every measurement here")
+    parser.add_argument("--part", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.part:
+        print(json.dumps(run_part(args.part, args.raw, args.recipe, args.scratch)))
+        return
+    rounds = []
+    for number in range(args.rounds):
+        rounds.append(measure(args))
+        print(f"round {number + 1} of {args.rounds} done", file=sys.stderr, flush=True)
+        if args.csv:
+            with args.csv.open("w", newline="") as file:
+                writer = csv.DictWriter(file, list(rounds[0]), lineterminator="\n")
+                writer.writeheader()
+                writer.writerows(rounds)
+    print_table(rounds)
+
+
+def measure(args) -> dict[str, float]:
+    """One round: every part in a process of its own."""
+    found: dict[str, float] = {}
+    with tempfile.TemporaryDirectory(dir=args.scratch) as scratch:
+        for part in ("floor", "1", "2"):
+            command = [sys.executable, __file__, "--raw", args.raw, "--recipe", args.recipe, "--scratch", scratch, "--part", part]
+            out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            found |= {f"{part}.{key}": value for key, value in json.loads(out.splitlines()[-1]).items()}
+        raw = ["--raw", args.raw, "--recipe", args.recipe, "--workers", "2"]
+        folder = Path(scratch, "by-stage")
+        found["commands.variants"] = seconds(
+            ["index", *raw, "--out", folder],
+            ["split", folder],
+            ["masks", folder, "--workers", "2"],
+            ["variants", folder, "--workers", "2"],
+        )
+        found["commands.dataset"] = seconds(["dataset", *raw, "--out", Path(scratch, "in-one")])
+        found["commands.again"] = seconds(["dataset", *raw, "--out", Path(scratch, "in-one")])
+    return found
+
+
+def seconds(*commands) -> float:
+    start = time.perf_counter()
+    for command in commands:
+        subprocess.run([sys.executable, "-m", "pipeline", *command], check=True, capture_output=True)
+    return time.perf_counter() - start
+
+
+def run_part(part: str, raw: Path, recipe: str, scratch: Path) -> dict[str, float]:
+    cv2.setNumThreads(1)
+    return floor(raw, recipe, scratch) if part == "floor" else stages(int(part), raw, recipe, scratch)
+
+
+def stages(workers: int, raw: Path, recipe: str, scratch: Path) -> dict[str, float]:
+    """Seconds of each stage and the largest resident memory of a worker, in MB."""
+    from pipeline import stages
+    from pipeline.folder import DatasetFolder
+    from pipeline.recipe import load_recipe
+    from pipeline.workers import open_executor
+
+    folder = DatasetFolder(Path(tempfile.mkdtemp(dir=scratch), "set"))
+    with open_executor(workers) as executor:
+        list(executor.map(warm_up, range(4 * workers)))
+        times = [time.perf_counter()]
+        kept = stages.index(folder, load_recipe(recipe), raw, None, executor).summary["kept"]
+        times.append(time.perf_counter())
+        stages.split(folder)
+        times.append(time.perf_counter())
+        stages.variants(folder, executor, fused=True)
+        times.append(time.perf_counter())
+        peak = max(executor.map(peak_mb, range(8 * workers)))
+    index, split, variants = np.diff(times).tolist()
+    return {
+        "images": kept,
+        "index": index,
+        "split": split,
+        "variants": variants,
+        "all": index + split + variants,
+        "peak_mb": peak,
+    }
+
+
+def warm_up(_: int) -> None:
+    import pipeline.samples  # noqa: F401
+
+    time.sleep(0.05)  # so that no one worker takes all of them
+
+
+def peak_mb(_: int) -> float:
+    time.sleep(0.02)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def floor(raw: Path, recipe: str, scratch: Path) -> dict[str, float]:
+    """The bare loop: decode, resize by area (before the letterbox, which is cheapest), encode six pairs; nothing else."""
+    from pipeline import stages
+    from pipeline.folder import DatasetFolder
+    from pipeline.index import read_images
+    from pipeline.recipe import load_recipe
+    from pipeline.workers import Inline
+
+    folder = DatasetFolder(Path(tempfile.mkdtemp(dir=scratch), "floor"))
+    stages.index(folder, load_recipe(recipe), raw, None, Inline())
+    paths = [raw / image.source for image in read_images(folder.index)]
+    mask = cv2.circle(np.zeros((512, 512), np.uint8), (250, 260), 60, 255, -1)
+    turns = [lambda a: a, np.rot90, lambda a: np.rot90(a, 2), lambda a: np.rot90(a, 3), lambda a: a[:, ::-1], lambda a: a[::-1]]
+    start = time.perf_counter()
+    for path in paths:
+        image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_GRAYSCALE)
+        scale = 512 / max(image.shape)
+        small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        square = np.zeros((512, 512), np.uint8)
+        top, left = (512 - small.shape[0]) // 2, (512 - small.shape[1]) // 2
+        square[top : top + small.shape[0], left : left + small.shape[1]] = small
+        for turn in turns:
+            cv2.imencode(".jpg", np.ascontiguousarray(turn(square)), [cv2.IMWRITE_JPEG_QUALITY, 95])
+            cv2.imencode(".png", np.ascontiguousarray(turn(mask)), [cv2.IMWRITE_PNG_BILEVEL, 1, cv2.IMWRITE_PNG_COMPRESSION, 1])
+    return {"images": len(paths), "all": time.perf_counter() - start}
+
+
+def print_table(rounds: list[dict[str, float]]) -> None:
+    def median(value) -> float:
+        return statistics.median(value(found) for found in rounds)
+
+    images = int(rounds[0]["floor.images"])
+    print(f"{images} source images, {len(rounds)} rounds, medians")
+    print("| | seconds | images a second |\n| --- | ---: | ---: |")
+    for name, key in (
+        ("floor: decode, resize, encode", "floor.all"),
+        ("1 worker: index to variants", "1.all"),
+        ("1 worker: index", "1.index"),
+        ("1 worker: split", "1.split"),
+        ("1 worker: masks and variants", "1.variants"),
+        ("2 workers: index to variants", "2.all"),
+        ("2 workers: index", "2.index"),
+        ("2 workers: split", "2.split"),
+        ("2 workers: masks and variants", "2.variants"),
+        ("commands behind make variants, 2 workers", "commands.variants"),
+        ("command behind make dataset, 2 workers", "commands.dataset"),
+        ("make dataset again", "commands.again"),
+    ):
+        took = median(lambda found, key=key: found[key])
+        print(f"| {name} | {took:.2f} | {images / took:.1f} |")
+    print("\n| ratio | median | wanted |\n| --- | ---: | ---: |")
+    for name, over, under, wanted in (
+        ("1 worker / floor", "1.all", "floor.all", "<= 1.5"),
+        ("1 worker / 2 workers", "1.all", "2.all", ">= 1.7"),
+        ("make dataset / make variants", "commands.dataset", "commands.variants", "<= 3"),
+    ):
+        print(f"| {name} | {median(lambda found, over=over, under=under: found[over] / found[under]):.2f} | {wanted} |")
+    print(
+        f"\nlargest resident memory of a worker: {max(found['2.peak_mb'] for found in rounds):.0f} MB (wanted < 400); of the one "
+        f"process with one worker: {max(found['1.peak_mb'] for found in rounds):.0f} MB"
+    )
+
+
+if __name__ == "__main__":
+    main()

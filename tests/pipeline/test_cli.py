@@ -1,0 +1,150 @@
+"""The program: what it prints, how it ends, and that one clear line tells of bad input."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from inputs import small_download, small_recipe
+
+from pipeline.cli import main
+from pipeline.files import read_csv
+from pipeline.manifest import read_manifest
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Runs `dataset` on a small download with one worker; returns the exit status."""
+    download = small_download(tmp_path / "raw")
+    recipe = small_recipe(tmp_path / "small.toml")
+
+    def run(*more, name="dataset", **settings):
+        given = {"--raw": download.root, "--out": tmp_path / "set", "--recipe": recipe, "--workers": 1} | {
+            f"--{key}": value for key, value in settings.items()
+        }
+        return main([name, *(str(part) for pair in given.items() for part in pair), *more])
+
+    run.download, run.folder = download, tmp_path / "set"
+    return run
+
+
+def test_dataset_makes_everything_and_says_so(make, capsys):
+    assert make() == 0
+    out = capsys.readouterr().out
+    assert "12  source images named by files, table or regions" in out
+    assert "12 = 12 kept + 0 left out + 0 rejected" in out
+    assert "index: file sizes: 12 of 12 are those of the annotated files" in out
+    assert "variants: 12 source images, 36 samples, 12 regions drawn" in out
+    assert "audit: no findings" in out
+    pictures = {path.name for path in (make.folder / "stats").iterdir()}
+    assert pictures == {
+        "counts.png",
+        "lesion_sizes.png",
+        "strata.png",
+        "contact_sheet_train.png",
+        "contact_sheet_valid.png",
+        "contact_sheet_test.png",
+    }
+    assert "No findings" in (make.folder / "README.md").read_text()
+
+
+def test_again_it_finds_everything_done(make, capsys):
+    make()
+    before = {path: path.stat().st_mtime_ns for path in make.folder.rglob("*")}
+    capsys.readouterr()
+    assert make() == 0
+    out = capsys.readouterr().out
+    assert all(f"{stage}: up to date" in out for stage in ("index", "split", "variants", "stats"))
+    assert {path: path.stat().st_mtime_ns for path in make.folder.rglob("*")} == before, "no file is written again"
+
+
+def test_stage_by_stage(make, capsys):
+    assert make(name="index") == 0
+    for stage in ("split", "masks", "variants"):
+        assert main([stage, str(make.folder)]) == 0
+    assert len(read_manifest(make.folder / "manifest.csv")) == 36
+    assert main(["audit", str(make.folder)]) == 0
+    assert main(["stats", str(make.folder)]) == 0
+    assert "audit: no findings" in capsys.readouterr().out
+
+
+def test_strict_names_the_first_reject(make, capsys):
+    make.download.add("P9_L_DM_CC", file=False)
+    make.download.write()
+    assert make() == 0
+    assert make("--strict") == 2
+    assert (
+        "1 source images were rejected, and --strict accepts none; the first: P9_L_DM_CC, file-missing" in capsys.readouterr().err
+    )
+
+
+def test_what_a_recipe_leaves_out_is_no_failure_under_strict(make):
+    make.download.add("P9_L_DM_CC", label="Benign")
+    make.download.write()
+    assert make("--strict") == 0
+    assert [row["reason"] for row in read_csv(make.folder / "rejects.csv")] == ["class-not-wanted"]
+
+
+def test_findings_that_the_recipe_asks_for_are_warnings(make, capsys):
+    assert make(recipe="v2-published", out=make.folder.parent / "published") == 0
+    out = capsys.readouterr().out
+    assert "audit: warning: patient-in-splits: " in out
+    assert "the recipe asks for it" in out
+    assert main(["audit", "--json", str(make.folder.parent / "published")]) == 1
+
+
+def test_audit_as_json_is_only_json(make, capsys):
+    make()
+    victim = next((make.folder / "train" / "masks").iterdir())
+    victim.unlink()
+    capsys.readouterr()
+    assert main(["audit", "--json", str(make.folder)]) == 1
+    (finding,) = json.loads(capsys.readouterr().out)["findings"]
+    assert finding == {"code": "mask-missing", "count": 1, "examples": [f"train/{victim.stem}"]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            ["dataset", "--raw", "nowhere", "--out", "x"],
+            "nowhere: no such folder; RAW names the folder with the CDD-CESM download",
+        ),
+        (["dataset", "--raw", ".", "--out", "x", "--recipe", "v9"], "no recipe 'v9'; known are"),
+        (["split", "nowhere"], "nowhere: has no recipe.toml; run the stage 'index' first (make index)"),
+        (["audit", "nowhere"], "nowhere: holds no train/images"),
+        (["stats", "nowhere"], "nowhere: has no manifest.csv; run the stage 'variants' first"),
+        (["sources", "nowhere"], "nowhere: no such folder"),
+        (["phantom", "x", "--patients", "2"], "2 patients"),
+    ],
+)
+def test_bad_input_is_one_line(tmp_path, monkeypatch, capsys, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert words in err
+
+
+def test_a_missing_stage_names_the_sets_that_are_there(make, capsys):
+    make()
+    assert main(["split", str(make.folder.parent / "other")]) == 2
+    assert "the data sets beside it are set" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["dataset", "--help"], ["audit", "--help"]])
+def test_help_explains_and_imports_nothing_heavy(arguments):
+    code = (
+        "import sys; from pipeline.cli import main\ntry: main(sys.argv[1:])\nexcept SystemExit: pass\n"
+        "heavy = {'tensorflow', 'pandas', 'matplotlib.pyplot'} & set(sys.modules); sys.exit(', '.join(heavy) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "usage: cesm-pipeline" in done.stdout
+
+
+def test_an_unknown_option_is_bad_input(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["dataset", "--colour", "red"])
+    assert stop.value.code == 2

@@ -1,0 +1,50 @@
+"""The pictures: there, readable, and showing the samples that they name."""
+
+import cv2
+import numpy as np
+import pytest
+from inputs import small_download, small_recipe
+
+from pipeline import stages
+from pipeline.folder import DatasetFolder
+from pipeline.recipe import load_recipe
+from pipeline.stats import draw_stats
+from pipeline.workers import Inline
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = DatasetFolder(tmp_path / "set")
+    stages.index(
+        folder, load_recipe(small_recipe(tmp_path / "small.toml")), small_download(tmp_path / "raw").root, None, Inline()
+    )
+    stages.split(folder)
+    stages.variants(folder, Inline(), fused=True)
+    return folder
+
+
+def test_pictures_are_drawn_and_the_same_twice(folder, tmp_path):
+    first = draw_stats(folder.root, tmp_path / "a")
+    second = draw_stats(folder.root, tmp_path / "b")
+    assert [path.name for path in first] == [
+        "contact_sheet_train.png",
+        "contact_sheet_valid.png",
+        "contact_sheet_test.png",
+        "counts.png",
+        "lesion_sizes.png",
+        "strata.png",
+    ]
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+    assert all(cv2.imread(str(path)).std() > 5 for path in first), "none is blank"
+
+
+def test_a_contact_sheet_shows_the_outline_in_colour(folder, tmp_path):
+    sheet = cv2.imread(str(draw_stats(folder.root, tmp_path / "a")[0])).astype(int)
+    colored = np.ptp(sheet, axis=2) > 100
+    assert 200 < colored.sum() < 0.2 * colored.size
+
+
+def test_a_split_without_samples_still_has_its_pictures(folder, tmp_path):
+    text = folder.manifest.read_text()
+    folder.manifest.write_text(text.replace(",test,", ",train,"))
+    assert all(path.exists() for path in draw_stats(folder.root, tmp_path / "a"))
