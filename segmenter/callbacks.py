@@ -140,7 +140,8 @@ def figure_names(row: Mapping[str, float]) -> list[str]:
 
 
 def _epoch_line(row: Mapping[str, float], is_best: bool) -> str:
-    figures = [f"{column} {row[column]:.4f}" for name in figure_names(row) for column in (name, f"val_{name}")]
+    """Loss and first metric, in training and validation; the tables hold the rest."""
+    figures = [f"{column} {row[column]:.4f}" for name in figure_names(row)[:2] for column in (name, f"val_{name}")]
     return (f"epoch {row['epoch']}: {row['seconds']:.0f} s, {', '.join(figures)}, learning rate {row['learning_rate']:.2g}"
             + (", best so far" if is_best else ""))
 

@@ -10,7 +10,7 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from segmenter.configuration import Configuration, DatasetSettings, ModelSettings, TrainSettings  # noqa: E402
+from segmenter.configuration import Configuration, DatasetSettings, ModelSettings, TrainSettings
 
 SIDE = 32
 

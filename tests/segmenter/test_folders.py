@@ -28,11 +28,13 @@ def write_manifest(folder, rows):
 
 
 def test_the_manifest_decides_where_there_is_one(data_folder):
-    write_manifest(data_folder, ["odd,P9_L_CM_CC,mirrored,train,P9,benign,train/images/P1_L_CM_CC.png,train/masks/P1_L_CM_CC.png"])
+    files = "train/images/P1_L_CM_CC.png,train/masks/P1_L_CM_CC.png"
+    write_manifest(data_folder, [f"odd,P9_L_CM_CC,mirrored,train,P9,benign,{files}"])
     data = read_data_set(data_folder)
     assert describe_counts(data) == "train 1, valid 0, test 0"
     sample = data.split("train")[0]
-    assert (sample.name, sample.variant, sample.patient, sample.label, sample.is_original) == ("odd", "mirrored", "P9", "benign", False)
+    assert (sample.name, sample.variant, sample.patient, sample.label) == ("odd", "mirrored", "P9", "benign")
+    assert not sample.is_original
 
 
 def test_the_identity_follows_the_files(data_folder, write_pair, draw_pair):
@@ -87,7 +89,7 @@ def narrow_manifest(folder):
 @pytest.mark.parametrize(("harm", "words"), [
     pytest.param(without_mask, r"1 images of train have no mask, the first is train/images/P2_L_CM_CC.png; wanted "
                                r"train/masks/P2_L_CM_CC with one of .jpeg, .jpg, .png", id="image without mask"),
-    pytest.param(without_image, r"1 masks of valid have no image, the first is valid/masks/P8_L_CM_CC.png", id="mask without image"),
+    pytest.param(without_image, "1 masks of valid have no image, the first is valid/masks/P8_L", id="mask without image"),
     pytest.param(twice, "P1_L_CM_CC.jpg and P1_L_CM_CC.png share a name", id="one stem twice"),
     pytest.param(without_train, "is no data set, it has no train/images; make one first", id="no train"),
     pytest.param(unfinished, r"is unfinished, it has recipe.toml but no manifest.csv; give the command", id="unfinished"),
@@ -102,12 +104,12 @@ def test_bad_folders_are_told(data_folder, harm, words):
 
 
 def test_an_absent_folder_tells_its_neighbours(data_folder):
-    with pytest.raises(InputError, match="there is no such folder; the data sets in .* are set; give the path of one"):
+    with pytest.raises(InputError, match=r"there is no such folder; the data sets in .* are set; give the path of one"):
         read_data_set(data_folder.with_name("sett"))
 
 
 def test_the_folder_above_tells_what_is_below(data_folder):
-    with pytest.raises(InputError, match="has no train/images and no valid/images; the data sets in .* are set"):
+    with pytest.raises(InputError, match=r"has no train/images and no valid/images; the data sets in .* are set"):
         read_data_set(data_folder.parent)
 
 

@@ -1,4 +1,4 @@
-import itertools
+from itertools import chain, islice
 
 import cv2
 import numpy as np
@@ -38,7 +38,7 @@ def numbers(batch):
 
 
 def orders(batches, count):
-    seen = [numbers(batch) for batch in itertools.islice(batches, count)]
+    seen = [numbers(batch) for batch in islice(batches, count)]
     assert all(images == masks for images, masks in seen), "image and mask have parted"
     return [images for images, _ in seen]
 
@@ -47,7 +47,7 @@ def orders(batches, count):
 def test_image_and_mask_stay_together_through_shuffle_batch_and_repeat(numbered, cache):
     batches = orders(training_batches(numbered, SIDE, 1, 4, cache=cache, shuffle=True, seed=3), 6)
     assert [len(batch) for batch in batches] == [4, 4, 3, 4, 4, 3]
-    first, second = sum(batches[:3], []), sum(batches[3:], [])
+    first, second = list(chain(*batches[:3])), list(chain(*batches[3:]))
     assert sorted(first) == sorted(second) == list(range(1, 12))
     assert first != second
     assert first != sorted(first)
@@ -64,14 +64,15 @@ def test_the_order_depends_on_seed_and_epoch_alone(numbered):
 
 def test_without_shuffling_the_order_is_that_of_the_names(numbered):
     batches = training_batches(numbered, SIDE, 1, 4, cache=False, repeat=False)
-    assert sum(orders(batches, 9), []) == [int(sample.patient[1:]) for sample in numbered]
+    assert list(chain(*orders(batches, 9))) == [int(sample.patient[1:]) for sample in numbered]
     assert batches.cardinality() == 3  # Keras counts a batch too many in its metrics where it has to guess
 
 
 def test_masks_are_cut_at_128_and_then_at_half_of_the_area(tmp_path, write_pair):
     mask = np.array([[255, 0, 127, 127], [255, 0, 127, 127], [255, 128, 0, 0], [0, 0, 0, 255]], np.uint8)
     write_pair(tmp_path, "train", "a", np.zeros((4, 4), np.uint8), mask)
-    _, small = read_pair(tf.constant(str(tmp_path / "train/images/a.png")), tf.constant(str(tmp_path / "train/masks/a.png")), 2, 1)
+    files = [tf.constant(str(tmp_path / "train" / kind / "a.png")) for kind in ("images", "masks")]
+    _, small = read_pair(*files, 2, 1)
     np.testing.assert_array_equal(small[..., 0], [[1, 0], [1, 0]])
 
 
@@ -100,7 +101,7 @@ def test_evaluation_keeps_the_masks_size_and_order(numbered):
     batches = list(evaluation_batches(numbered, 16, 1, 4))
     assert [images.shape[1] for images, _ in batches] == [16] * 3
     assert [masks.shape for _, masks in batches] == [(4, 32, 32, 1), (4, 32, 32, 1), (3, 32, 32, 1)]
-    assert sum((numbers(batch)[1] for batch in batches), []) == [int(sample.patient[1:]) for sample in numbered]
+    assert list(chain(*(numbers(batch)[1] for batch in batches))) == [int(sample.patient[1:]) for sample in numbered]
 
 
 def test_the_cache_is_weighed_before_it_is_filled():
@@ -112,7 +113,7 @@ def test_the_cache_is_weighed_before_it_is_filled():
 @pytest.mark.parametrize(("image", "mask", "words"), [
     pytest.param(np.zeros((16, 16)), np.zeros((8, 8)), "bad.png: is 8 x 8 and its image 16 x 16", id="sizes differ"),
     pytest.param(np.zeros((8, 16)), np.zeros((8, 16)), "bad.png: is 16 x 8; wanted a square", id="no square"),
-    pytest.param(np.zeros((4, 4)), np.zeros((4, 4)), "bad.png: is 4 px wide and the model wants 8; lower image_width", id="small"),
+    pytest.param(np.zeros((4, 4)), np.zeros((4, 4)), "bad.png: is 4 px wide and the model wants 8; lower", id="small"),
     pytest.param(np.zeros((16, 16)), np.eye(16) * 2, r"bad.png: holds class indices up to 2; .*num_classes = 1", id="indices"),
 ])
 @pytest.mark.parametrize("cache", [False, True])

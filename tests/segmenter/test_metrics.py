@@ -37,7 +37,8 @@ def test_metric(metric, truth, predicted, value):
 
 
 @pytest.mark.parametrize(("loss", "value"), [
-    ("dice_loss", 1 - 4 / 5), ("iou_loss", 1 - 0.6), ("bce_dice_loss", (BCE + 1 - 4 / 5) / 2), ("bce_iou_loss", (BCE + 1 - 0.6) / 2),
+    ("dice_loss", 1 - 4 / 5), ("iou_loss", 1 - 0.6),
+    ("bce_dice_loss", (BCE + 1 - 4 / 5) / 2), ("bce_iou_loss", (BCE + 1 - 0.6) / 2),
 ])
 def test_loss(loss, value):
     assert float(LOSSES[loss](TRUTH, PROBABLE)) == pytest.approx(value, abs=1e-6)

@@ -1,0 +1,177 @@
+"""The programs' words, exit status, and what they do not import. Data sets are tiny; training is a few steps."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+
+import segmenter
+from segmenter.cli import main
+
+CONFIG = """
+[model]
+image_width = 16
+image_height = 16
+base_filters = 2
+num_layers = 1
+[train]
+epochs = 1
+batch_size = 2
+num_infer_images = 1
+"""
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "tiny.toml"
+    path.write_text(CONFIG)
+    return path
+
+
+@pytest.fixture
+def gray_model(tmp_path):
+    pixels = keras.Input((16, 16, 1))
+    keras.Model(pixels, keras.layers.Rescaling(1 / 255)(pixels)).save(tmp_path / "gray.keras")
+    return tmp_path / "gray.keras"
+
+
+def command(*words):
+    return main([str(word) for word in words])
+
+
+def imported_tensorflow(*words):
+    """Runs a command in a fresh Python; gives its exit status, its output, and whether it imported TensorFlow."""
+    program = ("import sys; from segmenter.cli import main\ntry: status = main(sys.argv[1:])\nexcept SystemExit as end: "
+               "status = end.code\nprint('tensorflow' in sys.modules or 'keras' in sys.modules)\nsys.exit(status)")
+    done = subprocess.run([sys.executable, "-c", program, *map(str, words)], capture_output=True, text=True, timeout=120)
+    *lines, tensorflow = done.stdout.splitlines()
+    return done.returncode, "\n".join(lines) + done.stderr, tensorflow == "True"
+
+
+@pytest.mark.parametrize(("words", "told"), [
+    (["--help"], "train"), (["train", "--help"], "--resume"), (["evaluate", "--help"], "--split"),
+    (["infer", "--help"], "--strict"),
+    (["summary", "--help"], "pictures worth opening"),
+])
+def test_help_explains_without_tensorflow(words, told):
+    status, output, tensorflow = imported_tensorflow(*words)
+    assert (status, tensorflow) == (0, False)
+    assert told in output
+
+
+def test_from_training_to_the_summary_and_all_again_without_tensorflow(data_folder, config, tmp_path, capsys):
+    stages = [["train", data_folder, "--config", config], ["evaluate", data_folder, "--name", "tiny", "--split", "valid", "test"],
+              ["infer", data_folder, "--name", "tiny"]]
+    for stage in stages:
+        assert command(*stage) == 0
+    capsys.readouterr()
+    (data_folder / "stats").mkdir()
+    (data_folder / "stats/contact_sheet_test.png").write_text("")
+    assert command("summary", data_folder, "--name", "tiny") == 0
+    summary = capsys.readouterr().out
+    for words in ("train   6 samples of 6 images, 6 patients", "test    Dice of 3 originals: mean 0.", "contact_sheet_test.png",
+                  "train_losses.png", "worst.png", "overlays/P10_L_CM_CC.png"):
+        assert words in summary
+    told = ["trained already, 1 epochs, best val_loss", "evaluated already", "inferred already"]
+    for stage, words in zip(stages, told, strict=True):
+        status, output, tensorflow = imported_tensorflow(*stage)
+        assert (status, tensorflow) == (0, False)
+        assert words in output
+
+
+def test_settings_of_inference_follow_the_configuration(data_folder, config, capsys):
+    assert command("train", data_folder, "--config", config) == 0
+    config.write_text(CONFIG + "[infer]\nthreshold = 0.25\n")
+    assert command("train", data_folder, "--config", config) == 0
+    assert "threshold = 0.25" in (data_folder / "runs/tiny/config.toml").read_text()
+    assert "trained already" in capsys.readouterr().out
+    config.write_text(CONFIG.replace("base_filters = 2", "base_filters = 4"))
+    assert command("train", data_folder, "--config", config) == 2
+    assert "has [model] base_filters = 2, now asked for is 4; give another --name" in capsys.readouterr().err
+
+
+def test_inference_by_a_model_file_alone(data_folder, gray_model, tmp_path, capsys):
+    images = [data_folder / "test/images/P10_L_CM_CC.png", data_folder / "test/images/P11_L_CM_CC.png"]
+    (tmp_path / "bad.png").write_text("no image")
+    words = ["infer", "--model", gray_model, "--images", *images, tmp_path / "bad.png", "--output", tmp_path / "out"]
+    for again in ("skipped: ", "inferred already"):
+        assert command(*words) == 0
+        told = capsys.readouterr()
+        assert again in told.out + told.err
+        assert "bad.png: starts with" in told.err
+        assert "2 images, 2 findings, 1 skipped" in told.out
+    assert command(*words, "--strict") == 2
+
+
+def empty_test(folder):
+    no_model(folder)
+    for path in (folder / "test").rglob("*.png"):
+        path.unlink()
+
+
+def empty_valid(folder):
+    for path in (folder / "valid").rglob("*.png"):
+        path.unlink()
+
+
+def no_model(folder):
+    (folder / "runs/tiny").mkdir(parents=True)
+    (folder / "runs/tiny/best_model.keras").write_text("no model")
+    (folder / "runs/tiny/config.toml").write_text(CONFIG)
+
+
+def misspelt(folder):
+    (folder.parent / "tiny.toml").write_text("[model]\nbase_filter = 2")
+
+
+@pytest.mark.parametrize(("harm", "words", "told"), [
+    pytest.param(misspelt, "train SET --config TMP/tiny.toml", "tiny.toml: [model] base_filter: unknown key; known", id="key"),
+    pytest.param(None, "train SET --config quik", "--config quik: is no known configuration; known are", id="config"),
+    pytest.param(None, "train SET --config TMP/absent.toml", "absent.toml: cannot be read (No such file", id="config file"),
+    pytest.param(None, "train TMP/absent", "absent: there is no such folder; the data sets in", id="no folder"),
+    pytest.param(None, "train TMP", "is no data set, it has no train/images and no valid/images", id="no data set"),
+    pytest.param(empty_valid, "train SET --config TMP/tiny.toml", "split valid is empty; found train 6, valid 0,", id="valid"),
+    pytest.param(None, "train SET --config TMP/tiny.toml --resume", "runs/tiny: has nothing to resume", id="resume"),
+    pytest.param(None, "train SET --name a/b", "--name a/b: wanted letters", id="name"),
+    pytest.param(None, "evaluate SET --name tiny", "tiny: has no best_model.keras; no run here has a model", id="no run"),
+    pytest.param(no_model, "evaluate SET --name tiny", "best_model.keras: is no Keras model, it starts", id="no model"),
+    pytest.param(empty_test, "evaluate SET --name tiny", "the split test is empty; found train 6, valid 3, test 0", id="test"),
+    pytest.param(None, "infer --name tiny", "--name needs DATASET", id="name alone"),
+    pytest.param(None, "infer --model x.keras", "--model x.keras: --output DIR is missing", id="no output"),
+    pytest.param(None, "infer --model x.keras --output out", "--model x.keras: --images is missing", id="no images"),
+    pytest.param(None, "infer --model x.keras --images SET --output out", "--model x.keras: there is no such file", id="no file"),
+    pytest.param(no_model, "infer SET --name tiny --images TMP/absent", "absent: is not there", id="absent images"),
+    pytest.param(None, "summary SET --name tiny", "tiny: has no best_model.keras", id="summary"),
+])
+def test_bad_input_is_one_line_and_status_2(data_folder, config, tmp_path, capsys, harm, words, told):
+    if harm:
+        harm(data_folder)
+    words = words.replace("SET", str(data_folder)).replace("TMP", str(tmp_path)).split()
+    assert command(*words) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert told in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [["train"], ["evaluate", "x"], ["infer", "x", "--name", "a", "--threshold", "2"],
+                                   ["train", "x", "--resume", "--restart"]])
+def test_bad_usage_is_status_2(words):
+    with pytest.raises(SystemExit) as end:
+        command(*words)
+    assert end.value.code == 2
+
+
+def test_of_pipeline_only_what_both_halves_share_is_imported():
+    allowed = {"pipeline.files", "pipeline.geometry", "pipeline.sources"}
+    imported = set()
+    for path in Path(segmenter.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                imported.add(node.module)
+            elif isinstance(node, ast.Import):
+                imported |= {name.name for name in node.names}
+    assert {name for name in imported if name.split(".")[0] == "pipeline"} == allowed

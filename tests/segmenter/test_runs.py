@@ -1,0 +1,117 @@
+import json
+
+import pytest
+
+from pipeline.files import InputError
+from segmenter.configuration import Configuration, InferSettings, ModelSettings, TrainSettings
+from segmenter.folders import DataSet
+from segmenter.runs import State, find_trained, open_run, read_state, record_start, take_up, write_state
+
+OLD = Configuration(train=TrainSettings(epochs=5, patience=2))
+
+
+def state(epoch, wait=0):
+    return State(epoch, f"last_epoch_{epoch:04d}.keras", 1, 0.5, {"wait": wait, "best": 0.5}, {})
+
+
+@pytest.fixture
+def data(tmp_path):
+    return DataSet(tmp_path, (), "abc")
+
+
+@pytest.fixture
+def run(data):
+    """A run that stopped after its second epoch."""
+    place = open_run(data.folder, "old")
+    record_start(place, OLD, {"data_identity": "abc"})
+    place.checkpoint(2).write_text("")
+    write_state(place, state(2))
+    return place
+
+
+def with_train(**changes):
+    return OLD.model_copy(update={"train": OLD.train.model_copy(update=changes)})
+
+
+def test_the_same_run_goes_on_where_it_stopped(run, data):
+    assert take_up(run, OLD, data, resume=False, restart=False) == state(2)
+    assert take_up(run, OLD, data, resume=True, restart=False) == state(2)
+
+
+def test_a_resume_may_train_longer(run, data):
+    assert take_up(run, with_train(epochs=9, patience=4), data, resume=True, restart=False) == state(2)
+
+
+def test_figures_settings_may_change(run, data):
+    changed = OLD.model_copy(update={"infer": InferSettings(threshold=0.3)})
+    assert take_up(run, changed, data, resume=False, restart=False) == state(2)
+
+
+def test_a_restart_throws_the_old_run_away(run, data):
+    assert take_up(run, with_train(seed=9), data, resume=False, restart=True) is None
+    assert not run.folder.exists()
+
+
+@pytest.mark.parametrize(("change", "resume", "words"), [
+    pytest.param({"model": ModelSettings(base_filters=4)}, False,
+                 r"has \[model\] base_filters = 16, now asked for is 4; give another --name, or --restart", id="model"),
+    pytest.param({"model": ModelSettings(base_filters=4, loss="iou_loss")}, True, "asked for is 4 and 1 more; give", id="two"),
+    pytest.param({"train": TrainSettings(epochs=9, patience=2)}, False,
+                 r"has \[train\] epochs = 5, now asked for is 9; --resume to go on with the new value, give", id="epochs"),
+])
+def test_another_configuration_is_refused(run, data, change, resume, words):
+    with pytest.raises(InputError, match=words):
+        take_up(run, OLD.model_copy(update=change), data, resume=resume, restart=False)
+
+
+def test_other_data_is_refused(run, data):
+    with pytest.raises(InputError, match=r"was trained on other data than .* holds now; give another --name, or --restart"):
+        take_up(run, OLD, DataSet(data.folder, (), "xyz"), resume=False, restart=False)
+
+
+def test_a_resume_needs_a_run(data):
+    with pytest.raises(InputError, match="runs/new: has nothing to resume; leave --resume out"):
+        take_up(open_run(data.folder, "new"), OLD, data, resume=True, restart=False)
+
+
+def test_a_run_broken_in_its_first_epoch_starts_anew(run, data):
+    run.state.unlink()
+    assert take_up(run, OLD, data, resume=False, restart=False) is None
+
+
+@pytest.mark.parametrize(("harm", "words"), [
+    pytest.param(lambda run: run.checkpoint(2).unlink(), "names last_epoch_0002.keras, which is not there", id="no checkpoint"),
+    pytest.param(lambda run: run.state.write_text("{"), r"is no training state \(.*\); start anew with --restart", id="cut"),
+    pytest.param(lambda run: run.state.write_text("{}"), "is no training state", id="keys"),
+])
+def test_a_broken_state_is_told(run, harm, words):
+    harm(run)
+    with pytest.raises(InputError, match=words):
+        read_state(run)
+
+
+def test_the_state_is_the_last_to_be_written(run):
+    run.checkpoint(3).write_text("")  # a break between checkpoint and state
+    assert read_state(run) == state(2)
+    write_state(run, state(3))
+    assert [path.name for path in run.folder.glob("last_*")] == ["last_epoch_0003.keras"]
+    assert json.loads(run.state.read_text())["epoch"] == 3
+
+
+@pytest.mark.parametrize(("epoch", "wait", "finished"), [(4, 1, False), (5, 0, True), (4, 2, True)])
+def test_a_run_is_finished_by_epochs_or_patience(epoch, wait, finished):
+    assert state(epoch, wait).is_finished(OLD.train) is finished
+
+
+def test_a_name_stays_in_its_folder(tmp_path):
+    with pytest.raises(InputError, match=r"--name \.\./x: wanted letters, digits"):
+        open_run(tmp_path, "../x")
+
+
+def test_a_run_without_a_model_tells_the_others(run, data):
+    with pytest.raises(InputError, match=r"has no best_model.keras; no run here has a model; train it first"):
+        find_trained(data.folder, "old")
+    run.best_model.write_text("")
+    assert find_trained(data.folder, "old") == run
+    with pytest.raises(InputError, match=r"runs/new: has no best_model.keras; trained here are old; train it first with"):
+        find_trained(data.folder, "new")
