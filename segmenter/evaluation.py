@@ -126,21 +126,21 @@ class BatchFigures:
 
 
 def summarise(samples: Sequence[Sample], overlaps: Sequence[Overlap]) -> dict[str, float]:
-    """Mean and median Dice over images with lesions, originals and all, and what happened on images without."""
+    """Mean and median Dice over images with lesions, originals and all, how many those are, and the images without."""
     pairs = list(zip(samples, overlaps, strict=True))
     with_lesion = [(sample, overlap.dice) for sample, overlap in pairs if overlap.dice is not None]
     originals = [dice for sample, dice in with_lesion if sample.is_original]
     empty = [overlap for overlap in overlaps if not overlap.truth_px]
-    figures = _mean_and_median("dice_{}_originals", originals) | _mean_and_median("dice_{}", [dice for _, dice in with_lesion])
-    return figures | {"images": len(samples), "originals": sum(sample.is_original for sample in samples),
-                      "empty_truth": len(empty),
+    figures = _middle("dice_{}_originals", originals) | _middle("dice_{}", [dice for _, dice in with_lesion])
+    return figures | {"images": len(samples), "empty_truth": len(empty),
                       "empty_truth_with_false_positives": sum(overlap.predicted_px > 0 for overlap in empty)}
 
 
-def _mean_and_median(name: str, dices: Sequence[float]) -> dict[str, float]:
+def _middle(name: str, dices: Sequence[float]) -> dict[str, float]:
     if not dices:
         return {}
-    return {name.format("mean"): float(np.mean(dices)), name.format("median"): float(np.median(dices))}
+    return {name.format("mean"): float(np.mean(dices)), name.format("median"): float(np.median(dices)),
+            name.format("count"): len(dices)}
 
 
 def _row(sample: Sample, overlap: Overlap) -> dict[str, object]:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from pipeline.files import InputError, progress
+from pipeline.files import InputError
 from segmenter.folders import Sample
 
 # Filling the cache holds it twice for a moment, so half a gigabyte keeps the need under one.
@@ -22,6 +22,11 @@ LESION_FROM = 128
 def cached_bytes(samples: int, side: int, channels: int) -> int:
     """What image and mask of so many samples take as uint8."""
     return samples * side * side * (channels + 1)
+
+
+def fits_cache(samples: int, side: int, channels: int) -> bool:
+    """Whether so many samples may be held in memory."""
+    return cached_bytes(samples, side, channels) <= CACHE_LIMIT_BYTES
 
 
 def read_pair(image_file: tf.Tensor, mask_file: tf.Tensor, side: int, channels: int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -69,11 +74,11 @@ def _holds_indices(mask: tf.Tensor, mask_file: tf.Tensor) -> tf.Tensor:
     return (highest > 0) & (highest < 16) & tf.strings.regex_full_match(mask_file, r"(?i).*\.png")
 
 
-def read_split(samples: Sequence[Sample], side: int, channels: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """All images and all masks of a split as two uint8 tensors, on the host."""
+def read_all(samples: Sequence[Sample], side: int, channels: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """All images and all masks of some samples as two uint8 tensors, on the host."""
     pairs = _files(samples).map(lambda image, mask: read_pair(image, mask, side, channels), tf.data.AUTOTUNE)
-    with tf.device("CPU:0"), explained(samples, side):
-        batches = list(progress(pairs.batch(64), -(-len(samples) // 64), f"reading {samples[0].split}", "batches"))
+    with tf.device("CPU:0"):
+        batches = list(pairs.batch(64))
         return tf.concat([images for images, _ in batches], 0), tf.concat([masks for _, masks in batches], 0)
 
 
@@ -112,7 +117,7 @@ def training_batches(samples: Sequence[Sample], side: int, channels: int, batch_
     if not repeat:
         places = places.apply(tf.data.experimental.assert_cardinality(-(-count // batch_size)))
     if cache:
-        images, masks = read_split(samples, side, channels)
+        images, masks = read_all(samples, side, channels)
         return places.map(lambda at: (tf.gather(images, at), tf.gather(masks, at))).prefetch(2)
     image_files = tf.constant([str(sample.image) for sample in samples])
     mask_files = tf.constant([str(sample.mask) for sample in samples])

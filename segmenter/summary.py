@@ -33,8 +33,8 @@ def _figure_lines(split: str, figures: dict[str, float]) -> Sequence[str]:
         return [f"  {split:<6}  not evaluated"]
     if "dice_mean_originals" not in figures:
         return [f"  {split:<6}  no original with a lesion among {figures['images']} images"]
-    return [f"  {split:<6}  Dice of {figures['originals']} originals: mean {figures['dice_mean_originals']:.3f}, "
-            f"median {figures['dice_median_originals']:.3f}"]
+    count, mean, median = (figures[f"dice_{name}_originals"] for name in ("count", "mean", "median"))
+    return [f"  {split:<6}  Dice of {count} originals with lesions: mean {mean:.3f}, median {median:.3f}"]
 
 
 def _pictures(data: DataSet, run: Run) -> list[Path]:

@@ -13,7 +13,7 @@ from pipeline.files import InputError
 from segmenter import callbacks
 from segmenter.configuration import Configuration
 from segmenter.folders import DataSet, Sample, describe_counts
-from segmenter.input_pipeline import CACHE_LIMIT_BYTES, cached_bytes, explained, read_split, training_batches
+from segmenter.input_pipeline import explained, fits_cache, read_all, training_batches
 from segmenter.losses import LOSSES
 from segmenter.metrics import METRICS
 from segmenter.models import build_model
@@ -61,7 +61,8 @@ def compile_model(configuration: Configuration) -> keras.Model:
 def _fit(run: Run, configuration: Configuration, model: keras.Model, train_samples: Sequence[Sample],
          valid_samples: Sequence[Sample], state: State | None) -> State:
     settings, side, channels = configuration.train, configuration.model.image_width, configuration.model.image_channels
-    cache = cached_bytes(len(train_samples) + len(valid_samples), side, channels) <= CACHE_LIMIT_BYTES
+    cache = fits_cache(len(train_samples) + len(valid_samples), side, channels)
+    print("pairs are held in memory" if cache else "pairs are too many for memory and read anew in each epoch", flush=True)
     first_epoch = state.epoch if state else 0
     batches = training_batches(train_samples, side, channels, settings.batch_size, cache=cache, seed=settings.seed,
                                shuffle=configuration.dataset.shuffle, first_epoch=first_epoch)
@@ -90,7 +91,7 @@ def _epoch_pictures(run: Run, configuration: Configuration, valid_samples: Seque
     if not configuration.train.epoch_change_infer:
         return []
     chosen = choose_evenly(valid_samples, configuration.train.num_infer_images)
-    images, masks = read_split(chosen, settings.image_width, settings.image_channels)
+    images, masks = read_all(chosen, settings.image_width, settings.image_channels)
     names = [sample.name for sample in chosen]
     return [callbacks.EpochPictures(run, configuration, names, images.numpy(), masks.numpy())]
 

@@ -72,8 +72,8 @@ def test_from_training_to_the_summary_and_all_again_without_tensorflow(data_fold
     (data_folder / "stats/contact_sheet_test.png").write_text("")
     assert command("summary", data_folder, "--name", "tiny") == 0
     summary = capsys.readouterr().out
-    for words in ("train   6 samples of 6 images, 6 patients", "test    Dice of 3 originals: mean 0.", "contact_sheet_test.png",
-                  "train_losses.png", "worst.png", "overlays/P10_L_CM_CC.png"):
+    for words in ("train   6 samples of 6 images, 6 patients", "test    Dice of 3 originals with lesions: mean 0.",
+                  "contact_sheet_test.png", "train_losses.png", "worst.png", "overlays/P10_L_CM_CC.png"):
         assert words in summary
     told = ["trained already, 1 epochs, best val_loss", "evaluated already", "inferred already"]
     for stage, words in zip(stages, told, strict=True):

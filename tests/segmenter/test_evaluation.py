@@ -50,7 +50,7 @@ def test_figures_an_image(judged, gray_as_probability, tmp_path):
     dice = 2 * 16 / (16 + 32)
     assert {name: figures[name] for name in figures if name not in ("loss", "dice_coef", "iou_coef")} == pytest.approx({
         "dice_mean_originals": dice, "dice_median_originals": dice, "dice_mean": (dice + 1) / 2, "dice_median": (dice + 1) / 2,
-        "images": 4, "originals": 3, "empty_truth": 2, "empty_truth_with_false_positives": 1})
+        "dice_count_originals": 1, "dice_count": 2, "images": 4, "empty_truth": 2, "empty_truth_with_false_positives": 1})
     rows = {row["sample"]: row for row in read_csv(tmp_path / "out/per_image.csv", COLUMNS)}
     assert rows["P1_L_CM_CC"] == {
         "sample": "P1_L_CM_CC", "image_id": "P1_L_CM_CC", "patient": "P1", "variant": "original", "class": "", "split": "test",
@@ -121,4 +121,4 @@ def test_overlap_without_truth_has_no_dice():
 def test_a_split_without_lesions_has_no_mean(tmp_path):
     sample = Sample("a", "test", tmp_path, tmp_path, "a", "original", "", "")
     assert summarise([sample], [measure_overlap(stripes(0), stripes(0))]) == {
-        "images": 1, "originals": 1, "empty_truth": 1, "empty_truth_with_false_positives": 0}
+        "images": 1, "empty_truth": 1, "empty_truth_with_false_positives": 0}

@@ -12,6 +12,7 @@ from segmenter.input_pipeline import (
     cached_bytes,
     evaluation_batches,
     explained,
+    fits_cache,
     read_pair,
     shrink_image,
     training_batches,
@@ -106,7 +107,9 @@ def test_evaluation_keeps_the_masks_size_and_order(numbered):
 
 def test_the_cache_is_weighed_before_it_is_filled():
     assert cached_bytes(3906, 128, 1) == 3906 * 2 * 128 * 128
-    assert cached_bytes(3906, 512, 3) > 2**30
+    assert fits_cache(3906, 128, 1)
+    assert not fits_cache(3906, 512, 1)
+    assert not fits_cache(1000, 512, 3)  # 1.05 GB
 
 
 
