@@ -1,6 +1,8 @@
 """The programs' words, exit status, and what they do not import. Data sets are tiny; training is a few steps."""
 
 import ast
+import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +11,7 @@ import keras
 import pytest
 
 import segmenter
+from pipeline.files import read_csv
 from segmenter.cli import main
 
 CONFIG = """
@@ -104,6 +107,28 @@ def test_inference_by_a_model_file_alone(data_folder, gray_model, tmp_path, caps
         assert "bad.png: starts with" in told.err
         assert "2 images, 2 findings, 1 skipped" in told.out
     assert command(*words, "--strict") == 2
+
+
+@pytest.mark.slow
+def test_ctrl_c_in_a_real_process_is_status_130_and_the_same_command_goes_on(data_folder, config):
+    long = "epochs = 400\npatience = 400\nepoch_change_infer = false"
+    config.write_text(CONFIG.replace("epochs = 1", long))
+    words = [sys.executable, "-m", "segmenter", "train", str(data_folder), "--config", str(config)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            if line.startswith("epoch 2:"):
+                process.send_signal(signal.SIGINT)
+                break
+        process.stdout.read()
+        error = process.stderr.read()
+    assert process.returncode == 130
+    assert error.splitlines()[-1] == "interrupted; the same command goes on from here"
+    state = json.loads((data_folder / "runs/tiny/state.json").read_text())
+    config.write_text(config.read_text().replace("epochs = 400", f"epochs = {state['epoch'] + 1}"))
+    done = subprocess.run([*words, "--resume"], capture_output=True, text=True, timeout=120)
+    assert f"goes on after epoch {state['epoch']}" in done.stdout
+    rows = read_csv(data_folder / "runs/tiny/train_losses.csv")
+    assert [int(row["epoch"]) for row in rows] == list(range(1, state["epoch"] + 2))
 
 
 def empty_test(folder):
