@@ -134,7 +134,14 @@ def floor(raw: Path, recipe: str, scratch: Path) -> dict[str, float]:
     stages.index(folder, load_recipe(recipe), raw, None, Inline())
     paths = [raw / image.source for image in read_images(folder.index)]
     mask = cv2.circle(np.zeros((512, 512), np.uint8), (250, 260), 60, 255, -1)
-    turns = [lambda a: a, np.rot90, lambda a: np.rot90(a, 2), lambda a: np.rot90(a, 3), lambda a: a[:, ::-1], lambda a: a[::-1]]
+    turns = [
+        lambda a: a,
+        lambda a: cv2.rotate(a, cv2.ROTATE_90_COUNTERCLOCKWISE),
+        lambda a: cv2.rotate(a, cv2.ROTATE_180),
+        lambda a: cv2.rotate(a, cv2.ROTATE_90_CLOCKWISE),
+        lambda a: cv2.flip(a, 1),
+        lambda a: cv2.flip(a, 0),
+    ]
     start = time.perf_counter()
     for path in paths:
         image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_GRAYSCALE)
@@ -144,8 +151,8 @@ def floor(raw: Path, recipe: str, scratch: Path) -> dict[str, float]:
         top, left = (512 - small.shape[0]) // 2, (512 - small.shape[1]) // 2
         square[top : top + small.shape[0], left : left + small.shape[1]] = small
         for turn in turns:
-            cv2.imencode(".jpg", np.ascontiguousarray(turn(square)), [cv2.IMWRITE_JPEG_QUALITY, 95])
-            cv2.imencode(".png", np.ascontiguousarray(turn(mask)), [cv2.IMWRITE_PNG_BILEVEL, 1, cv2.IMWRITE_PNG_COMPRESSION, 1])
+            cv2.imencode(".jpg", turn(square), [cv2.IMWRITE_JPEG_QUALITY, 95])
+            cv2.imencode(".png", turn(mask), [cv2.IMWRITE_PNG_BILEVEL, 1, cv2.IMWRITE_PNG_COMPRESSION, 1])
     return {"images": len(paths), "all": time.perf_counter() - start}
 
 

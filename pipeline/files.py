@@ -60,22 +60,28 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
     The name keeps its suffix, because writers choose a format by it. With `durable` the bytes are on the disk before
     the rename, so that a power cut leaves the old file or the new one.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    if not os.path.isdir(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield beside
         if durable:
-            with beside.open("rb") as file:
-                os.fsync(file.fileno())
+            _to_disk(beside)
         os.replace(beside, path)
         if durable:
-            folder = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
-    finally:
+            _to_disk(path.parent)
+    except BaseException:
         beside.unlink(missing_ok=True)
+        raise
+
+
+def _to_disk(path: Path) -> None:
+    """Waits until a file, or a folder's list of names, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_text(path: Path, text: str, *, durable: bool = False) -> None:

@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -56,7 +56,9 @@ class Made:
 
     def to_json(self) -> str:
         """One line of JSON."""
-        return json.dumps(asdict(self), separators=(",", ":"))
+        square = {name: vars(stamp) for name, stamp in self.square.items()}
+        samples = {variant: {name: vars(stamp) for name, stamp in files.items()} for variant, files in self.samples.items()}
+        return json.dumps({**vars(self), "square": square, "samples": samples}, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, line: str) -> "Made":

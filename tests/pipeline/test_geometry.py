@@ -57,7 +57,7 @@ def test_the_average_of_a_patch_is_that_of_the_whole_image(width, height, left, 
 
 
 def test_variants_are_those_of_the_published_names():
-    square = np.array([[1, 2], [3, 4]])
+    square = np.array([[1, 2], [3, 4]], np.uint8)
     wanted = {
         "original": [[1, 2], [3, 4]],
         "rotated_90": [[2, 4], [1, 3]],
@@ -67,6 +67,23 @@ def test_variants_are_those_of_the_published_names():
         "flipped": [[3, 4], [1, 2]],
     }
     assert {name: vary(square, name).tolist() for name in VARIANTS} == wanted
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("shape", [(5, 5), (4, 4, 3)])
+def test_variants_are_exact_on_arrays(dtype, shape):
+    square = np.random.default_rng(0).integers(0, 255, shape).astype(dtype)
+    turned = {
+        "original": square,
+        "rotated_90": np.rot90(square),
+        "rotated_180": np.rot90(square, 2),
+        "rotated_270": np.rot90(square, 3),
+        "mirrored": square[:, ::-1],
+        "flipped": square[::-1],
+    }
+    for name, wanted in turned.items():
+        np.testing.assert_array_equal(vary(square, name), wanted)
+        assert vary(square, name).dtype == dtype
 
 
 def test_four_quarter_turns_give_the_image_back():
