@@ -1,0 +1,86 @@
+"""The make targets: each there, each explained, each calling its program with the user's paths in one piece."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+TARGETS = (
+    "help install phantom index split masks variants dataset audit stats train evaluate infer all test test-slow lint bench clean"
+).split()
+
+pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+
+
+def make(*arguments):
+    done = subprocess.run(
+        ["make", "-C", str(ROOT), "--no-print-directory", *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_make_alone_explains_every_target():
+    listed = re.findall(r"^  ([a-z-]+) +\S", make(), re.MULTILINE)
+    assert listed == TARGETS
+    assert make() == make("help")
+
+
+@pytest.mark.parametrize(
+    ("target", "commands"),
+    [
+        ("dataset", ["pipeline dataset --raw"]),
+        ("variants", ["pipeline index", "pipeline split", "pipeline masks", "pipeline variants"]),
+        ("infer", ["pipeline dataset", "segmenter train", "segmenter infer"]),
+        ("evaluate", ["pipeline dataset", "segmenter train", "segmenter evaluate"]),
+    ],
+)
+def test_a_target_runs_what_it_stands_on_in_order(target, commands):
+    out = make("-n", "-o", ".venv/installed", target)
+    places = [out.index(command) for command in commands]
+    assert places == sorted(places)
+
+
+def test_paths_with_spaces_stay_whole_and_the_names_follow_recipe_and_config():
+    out = make(
+        "-n",
+        "-o",
+        ".venv/installed",
+        "infer",
+        "RAW=/a b/PKG - CDD",
+        "ANNOTATIONS=/a b",
+        "OUT=/c d",
+        "RECIPE=full",
+        "CONFIG=my/own.toml",
+        "IMAGES=/e f",
+        "WORKERS=3",
+        "ASSIGNMENT=/g h.csv",
+    )
+    assert '--raw "/a b/PKG - CDD" --annotations "/a b" --out "/c d/full" --recipe "full" --workers "3"' in out
+    assert '--assignment "/g h.csv"' in out
+    assert 'train "/c d/full" --config "my/own.toml" --name "own"' in out
+    assert 'infer "/c d/full" --name "own" --images "/e f"' in out
+
+
+def test_annotations_are_looked_for_in_raw_by_default():
+    assert '--raw "/x" --annotations "/x"' in make("-n", "-o", ".venv/installed", "index", "RAW=/x")
+
+
+def test_clean_keeps_the_runs(tmp_path):
+    folder = tmp_path / "v2"
+    for name in ("recipe.toml", "train/images/a.jpg", "runs/quick/best_model.keras"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("")
+    make("clean", f"OUT={tmp_path}")
+    assert [path.name for path in folder.iterdir()] == ["runs"]
+    assert (folder / "runs/quick/best_model.keras").exists()
+
+
+def test_clean_leaves_a_folder_alone_that_is_no_data_set(tmp_path):
+    (tmp_path / "v2").mkdir()
+    (tmp_path / "v2" / "letter.txt").write_text("")
+    make("clean", f"OUT={tmp_path}")
+    assert (tmp_path / "v2" / "letter.txt").exists()
