@@ -59,7 +59,8 @@ def shrink_image(image: tf.Tensor, side: int) -> tf.Tensor:
 
 def _area_average(square: tf.Tensor, side: int) -> tf.Tensor:
     tf.debugging.assert_greater_equal(tf.shape(square)[0], side)
-    averages = tf.image.resize(square, (side, side), method="area")
+    averages = tf.cond(tf.shape(square)[0] == side, lambda: square,  # three times as fast as an average of one pixel
+                       lambda: tf.image.resize(square, (side, side), method="area"))
     return tf.ensure_shape(averages, (side, side, square.shape[-1]))
 
 
@@ -110,24 +111,26 @@ def training_batches(samples: Sequence[Sample], side: int, channels: int, batch_
         if shuffle:
             # Places are shuffled, never files: image and mask cannot part.
             places = tf.random.experimental.stateless_shuffle(places, seed=[tf.constant(seed, tf.int64), epoch])
-        return tf.data.Dataset.from_tensor_slices(places).batch(batch_size)
+        return tf.data.Dataset.from_tensor_slices(places)
 
-    epochs = tf.data.Dataset.counter(first_epoch) if repeat else tf.data.Dataset.range(first_epoch, first_epoch + 1)
-    places = epochs.flat_map(order)
-    if not repeat:
-        places = places.apply(tf.data.experimental.assert_cardinality(-(-count // batch_size)))
     if cache:
         images, masks = read_all(samples, side, channels)
-        return places.map(lambda at: (tf.gather(images, at), tf.gather(masks, at))).prefetch(2)
-    image_files = tf.constant([str(sample.image) for sample in samples])
-    mask_files = tf.constant([str(sample.mask) for sample in samples])
-    pixels = (tf.TensorSpec((side, side, channels), tf.uint8), tf.TensorSpec((side, side, 1), tf.uint8))
 
-    def read(at: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        files = (tf.gather(image_files, at), tf.gather(mask_files, at))
-        return tf.map_fn(lambda pair: read_pair(pair[0], pair[1], side, channels), files, fn_output_signature=pixels)
+        def batches(epoch: tf.Tensor) -> tf.data.Dataset:
+            return order(epoch).batch(batch_size).map(lambda at: (tf.gather(images, at), tf.gather(masks, at)))
+    else:
+        image_files = tf.constant([str(sample.image) for sample in samples])
+        mask_files = tf.constant([str(sample.mask) for sample in samples])
 
-    return places.map(read, tf.data.AUTOTUNE).prefetch(2)
+        def batches(epoch: tf.Tensor) -> tf.data.Dataset:
+            pairs = order(epoch).map(lambda at: read_pair(image_files[at], mask_files[at], side, channels), tf.data.AUTOTUNE)
+            return pairs.batch(batch_size)
+
+    if repeat:
+        return tf.data.Dataset.counter(first_epoch).flat_map(batches).prefetch(2)
+    # Keras counts a batch too many in its metrics where it has to find the end by itself.
+    length = tf.data.experimental.assert_cardinality(-(-count // batch_size))
+    return tf.data.Dataset.range(first_epoch, first_epoch + 1).flat_map(batches).apply(length).prefetch(2)
 
 
 @contextlib.contextmanager
