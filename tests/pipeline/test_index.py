@@ -2,15 +2,18 @@
 
 import os
 import shutil
+from collections import Counter
 
 import cv2
 import numpy as np
 import pytest
 from inputs import REGIONS, TABLE, Download, circle, polygon, small_download, small_recipe
 
+from pipeline.annotations import find_annotations, read_annotations
 from pipeline.files import InputError, read_csv
 from pipeline.folder import DatasetFolder
-from pipeline.index import read_images
+from pipeline.index import Reject, _choose, read_images
+from pipeline.names import parse_image
 from pipeline.recipe import load_recipe
 from pipeline.stages import index
 from pipeline.workers import Inline
@@ -228,3 +231,26 @@ def test_a_folder_of_another_recipe_or_other_sources_is_refused(tmp_path, run):
 def test_a_recipe_of_ones_own(tmp_path, run):
     folder, _ = run(small_download(tmp_path / "raw", patients=3), small_recipe(tmp_path / "mine.toml"))
     assert folder.load_recipe().image.size_px == 32
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("recipe", "classes", "left_out"),
+    [
+        ("v2", {"malignant": 651}, {"class-not-wanted": 1344, "no-region": 11}),
+        ("v2-published", {"malignant": 650}, {"class-not-wanted": 1344, "no-region": 11, "strict-join": 1}),
+        ("v1", {"malignant": 650}, {"class-not-wanted": 1344, "no-region": 11, "strict-join": 1}),
+        ("full", {"malignant": 651, "benign": 574, "normal": 749}, {"no-region": 24, "normal-with-region": 8}),
+    ],
+)
+def test_what_each_recipe_takes_of_the_whole_set(real_annotations, recipe, classes, left_out):
+    """By names and labels alone, as if every image file were there."""
+    annotations = read_annotations(find_annotations(real_annotations))
+    chosen, reasons = Counter(), Counter()
+    for image_id in annotations.rows:
+        verdict = _choose(parse_image(image_id), [None], annotations, load_recipe(recipe))
+        if isinstance(verdict, Reject):
+            reasons[verdict.reason] += 1
+        else:
+            chosen[verdict.row.cells["class"].lower()] += 1
+    assert (chosen, reasons) == (classes, left_out)
