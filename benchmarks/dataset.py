@@ -11,7 +11,6 @@ rounds, ratios are of one round, and their median is shown. Nothing is kept: dat
 """
 
 import argparse
-import csv
 import json
 import resource
 import statistics
@@ -23,6 +22,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+
+from pipeline.files import write_csv
 
 
 def main() -> None:
@@ -38,35 +39,34 @@ def main() -> None:
         print(json.dumps(run_part(args.part, args.raw, args.recipe, args.scratch)))
         return
     rounds = []
-    for number in range(args.rounds):
-        rounds.append(measure(args))
-        print(f"round {number + 1} of {args.rounds} done", file=sys.stderr, flush=True)
-        if args.csv:
-            with args.csv.open("w", newline="") as file:
-                writer = csv.DictWriter(file, list(rounds[0]), lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(rounds)
+    # Removed after the last round: a disk that is freeing thousands of files writes new ones several times slower.
+    with tempfile.TemporaryDirectory(dir=args.scratch) as scratch:
+        for number in range(args.rounds):
+            rounds.append(measure(args, Path(scratch, str(number))))
+            print(f"round {number + 1} of {args.rounds} done", file=sys.stderr, flush=True)
+            if args.csv:
+                write_csv(args.csv, list(rounds[0]), rounds)
     print_table(rounds)
 
 
-def measure(args) -> dict[str, float]:
+def measure(args, scratch: Path) -> dict[str, float]:
     """One round: every part in a process of its own."""
+    scratch.mkdir()
     found: dict[str, float] = {}
-    with tempfile.TemporaryDirectory(dir=args.scratch) as scratch:
-        for part in ("floor", "1", "2"):
-            command = [sys.executable, __file__, "--raw", args.raw, "--recipe", args.recipe, "--scratch", scratch, "--part", part]
-            out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-            found |= {f"{part}.{key}": value for key, value in json.loads(out.splitlines()[-1]).items()}
-        raw = ["--raw", args.raw, "--recipe", args.recipe, "--workers", "2"]
-        folder = Path(scratch, "by-stage")
-        found["commands.variants"] = seconds(
-            ["index", *raw, "--out", folder],
-            ["split", folder],
-            ["masks", folder, "--workers", "2"],
-            ["variants", folder, "--workers", "2"],
-        )
-        found["commands.dataset"] = seconds(["dataset", *raw, "--out", Path(scratch, "in-one")])
-        found["commands.again"] = seconds(["dataset", *raw, "--out", Path(scratch, "in-one")])
+    for part in ("floor", "1", "2"):
+        command = [sys.executable, __file__, "--raw", args.raw, "--recipe", args.recipe, "--scratch", scratch, "--part", part]
+        out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        found |= {f"{part}.{key}": value for key, value in json.loads(out.splitlines()[-1]).items()}
+    raw = ["--raw", args.raw, "--recipe", args.recipe, "--workers", "2"]
+    staged, fused = scratch / "by-stage", scratch / "in-one"
+    found["commands.variants"] = seconds(
+        ["index", *raw, "--out", staged],
+        ["split", staged],
+        ["masks", staged, "--workers", "2"],
+        ["variants", staged, "--workers", "2"],
+    )
+    found["commands.dataset"] = seconds(["dataset", *raw, "--out", fused])
+    found["commands.again"] = seconds(["dataset", *raw, "--out", fused])
     return found
 
 
@@ -112,6 +112,8 @@ def stages(workers: int, raw: Path, recipe: str, scratch: Path) -> dict[str, flo
 
 
 def warm_up(_: int) -> None:
+    import pandas  # noqa: F401
+
     import pipeline.samples  # noqa: F401
 
     time.sleep(0.05)  # so that no one worker takes all of them

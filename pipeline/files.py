@@ -84,6 +84,26 @@ def _to_disk(path: Path) -> None:
         os.close(descriptor)
 
 
+def write_bytes(path: str, data: bytes) -> os.stat_result:
+    """Writes a whole file into a folder that exists, or nothing; with as few calls as that takes, for many small files.
+
+    Returns:
+      The new file's status.
+    """
+    folder, name = os.path.split(path)
+    beside = os.path.join(folder, f".{name}.{os.getpid()}.part")
+    try:
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        with open(descriptor, "wb", buffering=0) as file:
+            file.write(data)
+            status = os.fstat(descriptor)
+        os.replace(beside, path)
+    except BaseException:
+        Path(beside).unlink(missing_ok=True)
+        raise
+    return status
+
+
 def write_text(path: Path, text: str, *, durable: bool = False) -> None:
     """Writes a whole UTF-8 text with `\\n` line ends, or nothing; a file that holds it already is left alone."""
     data = text.encode()

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import PIL.Image
 
-from pipeline.files import replacing
+from pipeline.files import write_bytes
 from pipeline.geometry import Letterbox, square_image, vary
 from pipeline.raster import drawable, published_mask, square_mask
 from pipeline.recipe import Image, Mask, Recipe
@@ -251,7 +251,5 @@ def _encoded(suffix: str, image: np.ndarray, options: list[int]) -> bytes:
 
 
 def _write(folder: Path, path: str, data: bytes) -> Stamp:
-    with replacing(folder / path) as beside:
-        beside.write_bytes(data)
-    stat = (folder / path).stat()
-    return Stamp(path, stat.st_size, stat.st_mtime_ns, hashlib.sha256(data).hexdigest())
+    status = write_bytes(f"{folder}/{path}", data)
+    return Stamp(path, status.st_size, status.st_mtime_ns, hashlib.sha256(data).hexdigest())

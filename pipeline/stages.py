@@ -228,6 +228,8 @@ def masks(folder: DatasetFolder, executor: Executor) -> Outcome:
     """Reads every source image and writes its square pair without loss, where its samples are not there already."""
     work = _Work(folder)
     todo = [task for task in work.unfinished() if not task.made]
+    for name in ("images", "masks") if todo else ():
+        (folder.squares / name).mkdir(parents=True, exist_ok=True)
     work.run(make_square, todo, executor, "masks")
     return Outcome(bool(todo), work.tell())
 

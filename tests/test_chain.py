@@ -43,7 +43,7 @@ def project(tmp_path_factory):
 
 
 def test_the_data_set_is_complete(project):
-    raw, folder = project
+    _, folder = project
     with (folder / "manifest.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["split"] for row in rows} == {"train", "valid", "test"}

@@ -8,9 +8,27 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-TARGETS = (
-    "help install phantom index split masks variants dataset audit stats train evaluate infer all test test-slow lint bench clean"
-).split()
+TARGETS = [
+    "help",
+    "install",
+    "phantom",
+    "index",
+    "split",
+    "masks",
+    "variants",
+    "dataset",
+    "audit",
+    "stats",
+    "train",
+    "evaluate",
+    "infer",
+    "all",
+    "test",
+    "test-slow",
+    "lint",
+    "bench",
+    "clean",
+]
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 

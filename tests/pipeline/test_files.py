@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from pipeline.files import InputError, progress, read_csv, replacing, run_program, sha256, write_csv, write_text
+from pipeline.files import InputError, progress, read_csv, replacing, run_program, sha256, write_bytes, write_csv, write_text
 
 
 def test_a_block_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -80,3 +80,14 @@ def test_an_input_error_shows_no_trace(capsys):
     run_program(program)
     assert capsys.readouterr().err.count("\n") == 1
     assert os.sep not in capsys.readouterr().err
+
+
+def test_many_small_files_are_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "a.png"
+    status = write_bytes(str(path), b"abc")
+    assert path.read_bytes() == b"abc"
+    assert (status.st_size, status.st_mtime_ns) == (3, path.stat().st_mtime_ns)
+    with pytest.raises(TypeError):
+        write_bytes(str(path), None)
+    assert path.read_bytes() == b"abc"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.png"]

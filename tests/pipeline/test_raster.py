@@ -130,3 +130,12 @@ def test_the_published_ellipse_is_a_displaced_circle_of_half_its_width():
     mask = np.asarray(published_mask(regions({"name": "ellipse", "cx": 10, "cy": 20, "rx": 8, "ry": 30}), 60, 60))
     rows, columns = np.nonzero(mask)
     assert (columns.min(), columns.max(), rows.min(), rows.max()) == (10, 18, 20, 28)
+
+
+@settings(max_examples=60, deadline=None)
+@given(points, st.integers(3, 40))
+def test_a_region_counts_as_vanished_exactly_when_no_target_pixel_is_half_full(corners, target):
+    region, box = parse_region(polygon(*corners)), Letterbox(80, 80, target)
+    full = cv2.resize(rasterise([region], 80, 80).astype(np.float64), (target, target), interpolation=cv2.INTER_AREA)
+    assume(abs(full.max() - 0.5) > 1e-6)
+    assert square_mask([region], box)[1] == int(full.max() < 0.5)
