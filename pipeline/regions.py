@@ -102,4 +102,7 @@ def _outline(shape: str, attributes: Mapping) -> np.ndarray:
     fewest = 3 if shape == "polygon" else 2
     if len(xs) < fewest:
         raise RegionError(f"{shape} has {len(xs)} points; wanted {fewest} or more")
-    return np.array([(_checked(x, f"{shape} x"), _checked(y, f"{shape} y")) for x, y in zip(xs, ys, strict=True)])
+    if not {type(value) for value in (*xs, *ys)} <= {int, float} or not np.abs([xs, ys]).max() <= _FARTHEST:
+        for x, y in zip(xs, ys, strict=True):  # one by one, to say which
+            _checked(x, f"{shape} x"), _checked(y, f"{shape} y")
+    return np.array([xs, ys], float).T
