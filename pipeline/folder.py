@@ -134,6 +134,11 @@ class DatasetFolder:
         for path in paths:
             (self.root / path).unlink(missing_ok=True)
 
+    def drop_parts(self) -> None:
+        """Deletes the half-written files that a killed run left in the splits' folders."""
+        for part in self.root.glob("*/*/.*.part"):
+            part.unlink(missing_ok=True)
+
     def clear_squares(self) -> None:
         """Deletes the square pairs between the stages; the samples hold them from now on."""
         remove_tree(self.squares)

@@ -336,6 +336,7 @@ class _Work:
         if not tasks:
             return
         self.folder.manifest.unlink(missing_ok=True)  # from here on the folder is not complete
+        self.folder.drop_parts()
         with self.folder.journal_lines() as write:
             for made in progress(in_order(executor, work, tasks), len(tasks), label):
                 write(made)

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pydicom
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
 
 REGIONS = "Radiology_hand_drawn_segmentations_v2.csv"
 TABLE = "Radiology-manual-annotations.csv"
@@ -112,6 +115,38 @@ def small_download(root: Path, patients: int = 6) -> Download:
         for kind in ("DM", "CM"):
             download.add(f"P{patient}_L_{kind}_CC", [circle(15 + patient, 30, 6 + patient)])
     return download.write()
+
+
+def mammogram(path: Path, pixels: np.ndarray, syntax: str = ExplicitVRLittleEndian, **tags) -> Path:
+    """Writes a For Presentation mammogram of 12 stored bits; a tag of None is left out."""
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = syntax
+    values = {
+        "SOPClassUID": "1.2.840.10008.5.1.4.1.1.1.2",
+        "SOPInstanceUID": "2.25.1",
+        "Modality": "MG",
+        "PatientID": "P7",
+        "PresentationIntentType": "FOR PRESENTATION",
+        "ImageType": ["DERIVED", "PRIMARY", "POST_CONTRAST", "SUBTRACTION"],
+        "ImageLaterality": "L",
+        "ViewPosition": "CC",
+        "Rows": pixels.shape[0],
+        "Columns": pixels.shape[1],
+        "SamplesPerPixel": 1,
+        "PhotometricInterpretation": "MONOCHROME2",
+        "BitsAllocated": 16,
+        "BitsStored": 12,
+        "HighBit": 11,
+        "PixelRepresentation": 0,
+        "ImagerPixelSpacing": [0.1, 0.1],
+        "PixelData": pixels.astype("<i2" if pixels.min() < 0 else "<u2").tobytes(),
+    }
+    for keyword, value in (values | tags).items():
+        if value is not None:
+            setattr(dataset, keyword, value)
+    pydicom.dcmwrite(path, dataset, enforce_file_format=True)
+    return path
 
 
 SMALL_RECIPE = """

@@ -7,7 +7,7 @@ from collections import Counter
 import cv2
 import numpy as np
 import pytest
-from inputs import REGIONS, TABLE, Download, circle, polygon, small_download, small_recipe
+from inputs import REGIONS, TABLE, Download, circle, mammogram, polygon, small_download, small_recipe
 
 from pipeline.annotations import find_annotations, read_annotations
 from pipeline.files import InputError, read_csv
@@ -63,6 +63,21 @@ def test_what_is_kept_and_dropped_adds_up(tmp_path, run):
     summary = outcome.summary
     assert summary["named"] == 10
     assert summary["named"] == summary["kept"] + sum(summary["left_out"].values()) + sum(summary["rejected"].values())
+
+
+def test_dicom_is_known_by_its_name_or_its_tags(tmp_path, run):
+    download = small_download(tmp_path / "raw", patients=3)
+    named = download.add("P4_R_DM_MLO", file=False)
+    tagged = download.add("P5_R_CM_MLO", file=False)
+    download.add("P6_R_CM_CC", file=False)
+    pixels = Download.pixels("a").astype(np.uint16) * 16
+    mammogram(named.with_suffix(".dcm"), pixels, PatientID="nobody", ImageType=None)
+    mammogram(tagged.with_name("IM0001.dcm"), pixels, PatientID="005", ImageLaterality="R", ViewPosition="MLO")
+    mammogram(tagged.with_name("IM0002.dcm"), pixels, PatientID="6", ImageType=["DERIVED", "PRIMARY"])
+    folder, _ = run(download.write())
+    assert {"P4_R_DM_MLO", "P5_R_CM_MLO"} <= set(kept(folder))
+    assert {image.image_id: image.spacing_mm for image in read_images(folder.index)}["P5_R_CM_MLO"] == 0.1
+    assert reasons(folder) == {"IM0002": "unknown-name", "P6_R_CM_CC": "file-missing"}
 
 
 def test_the_strict_join_loses_what_the_published_set_lost(tmp_path, run):

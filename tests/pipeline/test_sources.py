@@ -5,46 +5,14 @@ import numpy as np
 import PIL.Image
 import pydicom
 import pytest
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, JPEGLosslessSV1
+from inputs import mammogram
+from pydicom.dataset import Dataset
+from pydicom.uid import JPEGLosslessSV1
 
 from pipeline.sources import DATASET_MARK, PHANTOM_MARK, SUFFIXES, SourceError, find_files, read_header, read_image
 
 GRAY = np.arange(0, 240, 4, dtype=np.uint8).reshape(10, 6)
-STORED = GRAY.astype(np.int16) * 16
-
-
-def mammogram(path, pixels=None, syntax=ExplicitVRLittleEndian, **tags):
-    """Writes a For Presentation mammogram of 12 stored bits; a tag of None is left out."""
-    pixels = STORED if pixels is None else pixels
-    dataset = Dataset()
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = syntax
-    values = {
-        "SOPClassUID": "1.2.840.10008.5.1.4.1.1.1.2",
-        "SOPInstanceUID": "2.25.1",
-        "Modality": "MG",
-        "PatientID": "P7",
-        "PresentationIntentType": "FOR PRESENTATION",
-        "ImageType": ["DERIVED", "PRIMARY", "POST_CONTRAST", "SUBTRACTION"],
-        "ImageLaterality": "L",
-        "ViewPosition": "CC",
-        "Rows": pixels.shape[0],
-        "Columns": pixels.shape[1],
-        "SamplesPerPixel": 1,
-        "PhotometricInterpretation": "MONOCHROME2",
-        "BitsAllocated": 16,
-        "BitsStored": 12,
-        "HighBit": 11,
-        "PixelRepresentation": 0,
-        "ImagerPixelSpacing": [0.1, 0.1],
-        "PixelData": pixels.astype("<i2" if pixels.min() < 0 else "<u2").tobytes(),
-    }
-    for keyword, value in (values | tags).items():
-        if value is not None:
-            setattr(dataset, keyword, value)
-    pydicom.dcmwrite(path, dataset, enforce_file_format=True)
-    return path
+STORED = GRAY.astype(np.int16) * 16  # twelve bits
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".TIFF", ".PNG"])
@@ -118,7 +86,7 @@ def test_an_absurdly_large_image_is_refused_by_its_header(tmp_path):
 
 
 def test_dicom_gives_identity_and_pixels(tmp_path):
-    path = mammogram(tmp_path / "a.dcm")
+    path = mammogram(tmp_path / "a.dcm", STORED)
     header = read_header(path)
     assert (header.patient, header.side, header.kind, header.view, header.spacing_mm) == ("P7", "L", "CM", "CC", 0.1)
     image = read_image(path)
@@ -126,13 +94,13 @@ def test_dicom_gives_identity_and_pixels(tmp_path):
 
 
 def test_monochrome1_is_inverted_once_against_the_fixed_maximum(tmp_path):
-    plain = read_image(mammogram(tmp_path / "a.dcm"))
-    inverted = mammogram(tmp_path / "b.dcm", PhotometricInterpretation="MONOCHROME1", PresentationLUTShape="INVERSE")
+    plain = read_image(mammogram(tmp_path / "a.dcm", STORED))
+    inverted = mammogram(tmp_path / "b.dcm", STORED, PhotometricInterpretation="MONOCHROME1", PresentationLUTShape="INVERSE")
     assert np.abs(read_image(inverted).astype(int) - (255 - plain.astype(int))).max() <= 1
 
 
 def test_a_window_maps_to_black_and_white(tmp_path):
-    path = mammogram(tmp_path / "a.dcm", WindowCenter="1920", WindowWidth="1920")
+    path = mammogram(tmp_path / "a.dcm", STORED, WindowCenter="1920", WindowWidth="1920")
     image, stored = read_image(path).astype(float), STORED.astype(float)
     wanted = np.clip((stored - (1920 - 0.5)) / 1919 + 0.5, 0, 1) * 255  # PS3.3 C.11.2.1.2.1
     np.testing.assert_allclose(image, wanted, atol=0.51)
@@ -143,7 +111,7 @@ def test_a_voi_lut_after_an_identity_rescale_keeps_its_own_range(tmp_path):
     lut.LUTDescriptor = [4096, 0, 10]
     lut.LUTData = (np.arange(4096) // 4).astype("<u2").tobytes()
     lut["LUTData"].VR = "OW"
-    path = mammogram(tmp_path / "a.dcm", VOILUTSequence=[lut], RescaleSlope="1", RescaleIntercept="0")
+    path = mammogram(tmp_path / "a.dcm", STORED, VOILUTSequence=[lut], RescaleSlope="1", RescaleIntercept="0")
     np.testing.assert_allclose(read_image(path), STORED // 4 * 255.0 / 1023, atol=0.51)
 
 
@@ -171,13 +139,13 @@ def test_signed_pixels_use_the_signed_range(tmp_path):
 )
 def test_dicom_that_cannot_be_used_says_why(tmp_path, tags, reason, words):
     with pytest.raises(SourceError) as error:
-        read_image(mammogram(tmp_path / "a.dcm", **tags))
+        read_image(mammogram(tmp_path / "a.dcm", STORED, **tags))
     assert error.value.reason == reason
     assert words in str(error.value)
 
 
 def test_compressed_dicom_names_its_syntax(tmp_path):
-    path = mammogram(tmp_path / "a.dcm")
+    path = mammogram(tmp_path / "a.dcm", STORED)
     dataset = pydicom.dcmread(path)
     dataset.file_meta.TransferSyntaxUID = JPEGLosslessSV1
     dataset.PixelData = pydicom.encaps.encapsulate([b"\xff\xd8\xff\xd9"])

@@ -247,9 +247,12 @@ def test_an_interrupted_run_goes_on(project, monkeypatch):
     assert len(project.folder.read_journal()) == 5
     with project.folder.journal.open("a") as file:
         file.write('{"image_id": "P1')  # power was cut within a line
+    half = project.folder.root / "train" / "images" / ".P1_L_DM_CC.jpg.123.part"
+    half.write_bytes(b"half")
     monkeypatch.setattr(stages, "make_samples", lambda task: calls.append(task.image_id) or work(task))
     stages.variants(project.folder, Inline(), fused=True)
     assert len(calls) == 6 + 7
+    assert not half.exists()
     fresh = Project(project.folder.root.parent / "fresh")
     fresh.make()
     assert fresh.folder.manifest.read_bytes() == project.folder.manifest.read_bytes()
