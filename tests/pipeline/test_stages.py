@@ -398,3 +398,13 @@ def test_a_removed_folder_of_samples_is_made_again(project):
     shutil.rmtree(project.folder.root / "train")
     project.make()
     assert tree(project.folder.root) == before
+
+
+def test_ones_own_split_of_samples_stays_too(tmp_path):
+    project = Project(tmp_path, "v1")
+    mine = tmp_path / "mine.csv"
+    names = [f"P{number}_L_DM_CC" for number in range(1, 7)]
+    mine.write_text("sample,split\n" + "".join(f"{name},test\n" for name in names))
+    project.make(assignment=mine)
+    assert not project.make()
+    assert {project.rows()[name]["split"] for name in names} == {"test"}
