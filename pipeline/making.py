@@ -118,6 +118,8 @@ class Making:
             return
         self.folder.manifest.unlink(missing_ok=True)  # from here on the folder is not complete
         self.folder.drop_parts()
+        for task in tasks:  # what was made of them before is out of date, and may lie in another split
+            self._drop_samples(self.journal.get(task.image_id))
         with self.folder.journal_lines() as write:
             for made in progress(in_order(executor, work, tasks), len(tasks), label):
                 write(made)
@@ -126,7 +128,7 @@ class Making:
     def finish(self) -> bool:
         """Writes the card and the manifest where they are not up to date; returns whether they changed."""
         for made in self.stale.values():
-            self.folder.drop(stamp.path for files in made.samples.values() for stamp in files.values())
+            self._drop_samples(made)
         self.journal = {name: replace(self.journal[name], square={}) for name in self.images}
         self.folder.write_journal(self.journal.values())
         self.folder.clear_squares()
@@ -147,6 +149,9 @@ class Making:
         write_card(self.folder)
         write_text(self.folder.manifest, text, durable=True)
         return True
+
+    def _drop_samples(self, made: Made | None) -> None:
+        self.folder.drop(stamp.path for files in (made.samples if made else {}).values() for stamp in files.values())
 
     def _splits(self, image: SourceImage) -> dict[str, str]:
         return {variant: self.assignment.split_of(image, variant) for variant in self.recipe.variants.names}

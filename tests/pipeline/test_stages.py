@@ -229,6 +229,21 @@ def test_a_changed_region_is_drawn_again_and_a_removed_image_goes(project):
     assert sum(now[path] != stamps[path] for path in now if path in stamps) == 6
 
 
+@pytest.mark.parametrize("fused", [True, False])
+def test_an_image_that_changes_with_its_split_leaves_nothing_behind(project, fused):
+    project.make()
+    project.download.shapes = [(name, circle(12, 25, 7), size) for name, _, size in project.download.shapes]
+    project.download.write()
+    small_recipe(project.download.root.parent / "small.toml", seed=2)
+    if not fused:
+        project.index()
+        stages.split(project.folder)
+        stages.masks(project.folder, Inline())
+    assert project.make()
+    listed = {project.folder.root / row[kind] for row in project.rows().values() for kind in ("image", "mask")}
+    assert set(times(project.folder.root)) == listed
+
+
 def test_an_interrupted_run_goes_on(project, monkeypatch):
     project.index()
     stages.split(project.folder)
