@@ -3,9 +3,9 @@
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from pipeline.annotations import Annotations, DrawnRegion, TableRow
@@ -114,6 +114,10 @@ class _File:
     fault: tuple[str, str] = ("", "")
 
 
+# A source image that is kept, its rows of regions.csv, and its file's time of change.
+_Kept = tuple[SourceImage, list[dict], int]
+
+
 @dataclass(frozen=True)
 class _Wanted:
     """An image that the recipe takes, with its table row and regions."""
@@ -121,6 +125,9 @@ class _Wanted:
     name: ImageName
     row: TableRow
     drawn: Sequence[DrawnRegion]
+
+
+_Job = tuple[_Wanted, list[_File]]
 
 
 def build_index(
@@ -150,25 +157,28 @@ def build_index(
         **{name.image_id: name for name in by_name},
     }
     files_of = {name.image_id: same for name, same in by_name.items()}
-    chosen: dict[str, _Wanted] = {}
+    earlier = {(image.source, image.source_size, times.get(image.source)): image for image in known}
+    jobs: list[_Job] = []
     for image_id in sorted(names):
-        verdict = _choose(names[image_id], files_of.get(image_id, []), annotations, recipe)
+        same = files_of.get(image_id, [])
+        verdict = _choose(names[image_id], same, annotations, recipe)
         if isinstance(verdict, Reject):
             rejects.append(verdict)
         else:
-            chosen[image_id] = verdict
-    read = _read_all([file for image_id in chosen for file in files_of[image_id]], known, times, executor)
-    images, regions = [], []
-    for image_id, wanted in chosen.items():
-        kept = _check(wanted, [read[file.relative] for file in files_of[image_id]])
-        if isinstance(kept, Reject):
-            rejects.append(kept)
+            jobs.append((verdict, [_recall(file, earlier) for file in same]))
+    images: list[SourceImage] = []
+    regions: list[dict] = []
+    mtimes: dict[str, int] = {}
+    for found_out in progress(_examine_all(jobs, executor), len(jobs), "index"):
+        if isinstance(found_out, Reject):
+            rejects.append(found_out)
         else:
-            images.append(kept[0])
-            regions += kept[1]
+            image, rows, mtime_ns = found_out
+            images.append(image)
+            regions += rows
+            mtimes[image.source] = mtime_ns
     rejects.sort(key=lambda reject: (reject.image, reject.where))
     summary = _summarise(found, annotations, images, rejects)
-    mtimes = {image.source: read[image.source].mtime_ns for image in images}
     return Index(images, regions, rejects, summary, mtimes)
 
 
@@ -228,41 +238,35 @@ def _left_out(image_class: str, has_regions: bool, row: TableRow, recipe: Recipe
     return "strict-join" if source.join == "strict" and row.written != row.written.strip() else ""
 
 
-def _read_all(
-    files: Sequence[_File], known: Sequence[SourceImage], times: Mapping[str, int], executor: Executor
-) -> dict[str, _File]:
-    """Hashes files and reads their headers, apart from those that are known unchanged."""
-    earlier = {(image.source, image.source_size, times.get(image.source)): image for image in known}
-    read, unread = {}, []
-    for file in files:
-        image = earlier.get((file.relative, file.size, file.mtime_ns))
-        if image:
-            header = Header(image.width, image.height, image.spacing_mm)
-            read[file.relative] = _File(file.path, file.relative, file.size, file.mtime_ns, image.source_sha256, header)
-        else:
-            unread.append(file)
-    if unread:
-        # Several files a task: one alone is read faster than it is handed to another process.
-        parts = [unread[start : start + 16] for start in range(0, len(unread), 16)]
-        files_read = (file for part in in_order(executor, _read_part, parts) for file in part)
-        read |= {file.relative: file for file in progress(files_read, len(unread), "index")}
-    return read
+def _recall(file: _File, earlier: Mapping[tuple, SourceImage]) -> _File:
+    """The file with what an earlier index found in it, if it has not changed since."""
+    image = earlier.get((file.relative, file.size, file.mtime_ns))
+    if image is None:
+        return file
+    return replace(file, sha256=image.source_sha256, header=Header(image.width, image.height, image.spacing_mm))
 
 
-def _read_part(files: Sequence[_File]) -> list[_File]:
-    return [_read(file) for file in files]
+def _examine_all(jobs: Sequence[_Job], executor: Executor) -> Iterator[_Kept | Reject]:
+    # Several images a task: one alone is read faster than it is handed to another process.
+    parts = [jobs[start : start + 16] for start in range(0, len(jobs), 16)]
+    for part in in_order(executor, _examine, parts):
+        yield from part
+
+
+def _examine(jobs: Sequence[_Job]) -> list[_Kept | Reject]:
+    """Reads the files of some images and holds them against their regions; runs in a worker."""
+    return [_check(wanted, [file if file.header else _read(file) for file in files]) for wanted, files in jobs]
 
 
 def _read(file: _File) -> _File:
     try:
         data = read_bytes(file.path)
-        header, fault, digest = read_header(file.path, data), ("", ""), hashlib.sha256(data).hexdigest()
+        return replace(file, sha256=hashlib.sha256(data).hexdigest(), header=read_header(file.path, data))
     except SourceError as error:
-        header, fault, digest = None, (error.reason, str(error)), ""
-    return _File(file.path, file.relative, file.size, file.mtime_ns, digest, header, fault)
+        return replace(file, fault=(error.reason, str(error)))
 
 
-def _check(wanted: _Wanted, files: Sequence[_File]) -> tuple[SourceImage, list[dict]] | Reject:
+def _check(wanted: _Wanted, files: Sequence[_File]) -> _Kept | Reject:
     """Holds one image's file against its regions."""
     image_id, file = wanted.name.image_id, files[0]
     sound = [other for other in files if other.header]
@@ -310,7 +314,7 @@ def _check(wanted: _Wanted, files: Sequence[_File]) -> tuple[SourceImage, list[d
         source_size=file.size,
         source_sha256=file.sha256,
     )
-    return image, regions
+    return image, regions, file.mtime_ns
 
 
 def _measure(image_id: str, number: int, drawn: DrawnRegion, header: Header) -> dict:
