@@ -63,8 +63,10 @@ class RefuseNan(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         for name in ("loss", "val_loss"):
             if not math.isfinite((logs or {})[name]):
-                raise InputError(f"epoch {epoch + 1}: {name} is {(logs or {})[name]}; lower [model] learning_rate or set "
-                                 "clipvalue, and start anew with --restart")
+                raise InputError(
+                    f"epoch {epoch + 1}: {name} is {(logs or {})[name]}; lower [model] learning_rate or set "
+                    "clipvalue, and start anew with --restart"
+                )
 
 
 class ReseedDropout(keras.callbacks.Callback):
@@ -87,8 +89,13 @@ class Record(keras.callbacks.Callback):
     begins, so that after a resume a worse epoch would count as the best.
     """
 
-    def __init__(self, run: Run, state: State | None, early_stopping: keras.callbacks.EarlyStopping,
-                 reducer: keras.callbacks.ReduceLROnPlateau):
+    def __init__(
+        self,
+        run: Run,
+        state: State | None,
+        early_stopping: keras.callbacks.EarlyStopping,
+        reducer: keras.callbacks.ReduceLROnPlateau,
+    ):
         super().__init__()
         self.run, self.state = run, state
         self.early_stopping, self.reducer = early_stopping, reducer
@@ -113,11 +120,16 @@ class Record(keras.callbacks.Callback):
         checkpoint = self.run.checkpoint(epoch + 1)
         save_whole(self.model, checkpoint)
         self.state = State(
-            epoch + 1, checkpoint.name, best_epoch, best,
+            epoch + 1,
+            checkpoint.name,
+            best_epoch,
+            best,
             {"wait": self.early_stopping.wait, "best": float(self.early_stopping.best)},
-            {"wait": self.reducer.wait, "best": float(self.reducer.best),
-             "cooldown_counter": self.reducer.cooldown_counter} if self.reducer.best is not None else {},
-            [*(self.state.history if self.state else []), row])
+            {"wait": self.reducer.wait, "best": float(self.reducer.best), "cooldown_counter": self.reducer.cooldown_counter}
+            if self.reducer.best is not None
+            else {},
+            [*(self.state.history if self.state else []), row],
+        )
         write_state(self.run, self.state)
         write_history(self.run, self.state)
         print(_epoch_line(row, best_epoch == epoch + 1), flush=True)
@@ -142,8 +154,9 @@ def figure_names(row: Mapping[str, float]) -> list[str]:
 def _epoch_line(row: Mapping[str, float], is_best: bool) -> str:
     """Loss and first metric, in training and validation; the tables hold the rest."""
     figures = [f"{column} {row[column]:.4f}" for name in figure_names(row)[:2] for column in (name, f"val_{name}")]
-    return (f"epoch {row['epoch']}: {row['seconds']:.0f} s, {', '.join(figures)}, learning rate {row['learning_rate']:.2g}"
-            + (", best so far" if is_best else ""))
+    return f"epoch {row['epoch']}: {row['seconds']:.0f} s, {', '.join(figures)}, learning rate {row['learning_rate']:.2g}" + (
+        ", best so far" if is_best else ""
+    )
 
 
 class EpochPictures(keras.callbacks.Callback):
@@ -160,8 +173,9 @@ class EpochPictures(keras.callbacks.Callback):
             gray = image[..., 0]
             # Small models' pictures are enlarged in whole steps, so that the caption fits and pixels stay visible.
             times = max(1, 256 // len(gray))
-            gray, predicted, truth = (np.kron(panel, np.ones((times, times), np.uint8))
-                                      for panel in (gray, predicted, mask[..., 0]))
+            gray, predicted, truth = (
+                np.kron(panel, np.ones((times, times), np.uint8)) for panel in (gray, predicted, mask[..., 0])
+            )
             row = draw_row(gray, predicted, truth, f"{name}, epoch {epoch + 1}")
             write_png(self.folder / f"Epoch_{epoch + 1}_{name}.png", row)
 

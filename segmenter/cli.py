@@ -18,8 +18,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="cesm-segmenter", description="Trains, evaluates and applies UNets on data set folders of cesm-pipeline.",
-        epilog="Exit status: 0 done, 2 usage or bad input, 3 internal error, 130 interrupted. For research only.")
+        prog="cesm-segmenter",
+        description="Trains, evaluates and applies UNets on data set folders of cesm-pipeline.",
+        epilog="Exit status: 0 done, 2 usage or bad input, 3 internal error, 130 interrupted. For research only.",
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_train(commands)
     _add_evaluate(commands)
@@ -30,57 +32,95 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_command(commands, name: str, function, help: str, description: str, *, dataset: bool = True) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}. {description}")
-    parser.add_argument("dataset", metavar="DATASET", type=Path, nargs=None if dataset else "?",
-                        help="folder with train, valid and test, each with images and masks")
+    parser.add_argument(
+        "dataset",
+        metavar="DATASET",
+        type=Path,
+        nargs=None if dataset else "?",
+        help="folder with train, valid and test, each with images and masks",
+    )
     parser.set_defaults(command=function)
     return parser
 
 
 def _add_train(commands) -> None:
     parser = _add_command(
-        commands, "train", _train, "train a model",
+        commands,
+        "train",
+        _train,
+        "train a model",
         "Writes DATASET/runs/NAME: best_model.keras (lowest val_loss), the state to go on from, train_losses and "
         "train_metrics as CSV and PNG, epoch_change_infer, config.toml and versions.json. The same command goes on where "
-        "an interrupted training stopped, and does nothing where it is finished.")
-    parser.add_argument("--config", default="quick", metavar="NAME|FILE.toml",
-                        help="quick, published, or a file of your own (default: quick)")
+        "an interrupted training stopped, and does nothing where it is finished.",
+    )
+    parser.add_argument(
+        "--config", default="quick", metavar="NAME|FILE.toml", help="quick, published, or a file of your own (default: quick)"
+    )
     parser.add_argument("--name", help=f"{RUN_HELP} (default: the configuration's name)")
     onward = parser.add_mutually_exclusive_group()
-    onward.add_argument("--resume", action="store_true",
-                        help="go on with an earlier run; [train] epochs and patience may have changed")
+    onward.add_argument(
+        "--resume", action="store_true", help="go on with an earlier run; [train] epochs and patience may have changed"
+    )
     onward.add_argument("--restart", action="store_true", help="throw away what the run has and begin anew")
 
 
 def _add_evaluate(commands) -> None:
     parser = _add_command(
-        commands, "evaluate", _evaluate, "compare a trained model with a split",
+        commands,
+        "evaluate",
+        _evaluate,
+        "compare a trained model with a split",
         "Writes DATASET/runs/NAME/evaluation/SPLIT: evaluation.csv (figures over batches, then mean and median Dice an "
-        "image), per_image.csv, and pictures of the best and worst. Everything is measured on the data set's own grid.")
+        "image), per_image.csv, and pictures of the best and worst. Everything is measured on the data set's own grid.",
+    )
     parser.add_argument("--name", required=True, help=RUN_HELP)
     parser.add_argument("--split", nargs="+", choices=("train", "valid", "test"), default=["test"], help="default: test")
 
 
 def _add_infer(commands) -> None:
     parser = _add_command(
-        commands, "infer", _infer, "apply a trained model to images",
+        commands,
+        "infer",
+        _infer,
+        "apply a trained model to images",
         "Writes masks (0 and 255), probabilities (16 bit) and overlays (prediction orange, truth green where it is known) "
         "as PNG at each image's own size, and findings.csv, a row a lesion. Images may be JPEG, PNG, TIFF or DICOM of any "
-        "size; one that cannot be read is told and skipped.", dataset=False)
+        "size; one that cannot be read is told and skipped.",
+        dataset=False,
+    )
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--name", help=f"{RUN_HELP}; its best_model.keras is used")
     which.add_argument("--model", type=Path, metavar="FILE.keras", help="a model file; needs --output")
-    parser.add_argument("--images", type=Path, nargs="+", metavar="PATH", default=[],
-                        help="files, or folders with all images below them (default: the originals of DATASET/test)")
-    parser.add_argument("--output", type=Path, metavar="DIR",
-                        help="default: DATASET/runs/NAME/predictions; an earlier inference there is replaced")
-    parser.add_argument("--threshold", type=_probability, help="probability from which a pixel is lesion "
-                                                              "(default: the run's [infer] threshold, or 0.5)")
+    parser.add_argument(
+        "--images",
+        type=Path,
+        nargs="+",
+        metavar="PATH",
+        default=[],
+        help="files, or folders with all images below them (default: the originals of DATASET/test)",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="default: DATASET/runs/NAME/predictions; an earlier inference there is replaced",
+    )
+    parser.add_argument(
+        "--threshold",
+        type=_probability,
+        help="probability from which a pixel is lesion (default: the run's [infer] threshold, or 0.5)",
+    )
     parser.add_argument("--strict", action="store_true", help="exit status 2 if any image could not be read")
 
 
 def _add_summary(commands) -> None:
-    parser = _add_command(commands, "summary", _summary, "print a run's figures and the pictures worth opening",
-                          "Reads what the other commands wrote; computes nothing.")
+    parser = _add_command(
+        commands,
+        "summary",
+        _summary,
+        "print a run's figures and the pictures worth opening",
+        "Reads what the other commands wrote; computes nothing.",
+    )
     parser.add_argument("--name", required=True, help=RUN_HELP)
 
 

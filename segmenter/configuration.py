@@ -54,14 +54,20 @@ class ModelSettings(Section):
     @model_validator(mode="after")
     def _fits_together(self) -> "ModelSettings":
         if self.image_width != self.image_height:
-            raise ValueError(f"image_width is {self.image_width} and image_height {self.image_height}; "
-                             "data set images are squares, so give both the same value")
+            raise ValueError(
+                f"image_width is {self.image_width} and image_height {self.image_height}; "
+                "data set images are squares, so give both the same value"
+            )
         if self.image_width % 2 ** (self.num_layers - 1):
-            raise ValueError(f"image_width {self.image_width} cannot be halved {self.num_layers - 1} times; "
-                             f"with num_layers {self.num_layers} give a multiple of {2 ** (self.num_layers - 1)}")
+            raise ValueError(
+                f"image_width {self.image_width} cannot be halved {self.num_layers - 1} times; "
+                f"with num_layers {self.num_layers} give a multiple of {2 ** (self.num_layers - 1)}"
+            )
         if self.dropout_rate * (self.num_layers - 1) >= 1:
-            raise ValueError(f"dropout_rate {self.dropout_rate} grows to {self.dropout_rate * (self.num_layers - 1):g} "
-                             f"at the last of {self.num_layers} levels; it must stay under 1")
+            raise ValueError(
+                f"dropout_rate {self.dropout_rate} grows to {self.dropout_rate * (self.num_layers - 1):g} "
+                f"at the last of {self.num_layers} levels; it must stay under 1"
+            )
         if len(set(self.metrics)) < len(self.metrics) or not self.metrics:
             raise ValueError("metrics must name at least one metric, and each once")
         return self
@@ -121,6 +127,7 @@ def load_configuration(name_or_path: str) -> Configuration:
     path = CONFIGS / f"{name_or_path}.toml"
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in CONFIGS.glob("*.toml")))
-        raise InputError(f"--config {name_or_path}: is no known configuration; known are {known}, "
-                         "or give the path of a .toml file")
+        raise InputError(
+            f"--config {name_or_path}: is no known configuration; known are {known}, or give the path of a .toml file"
+        )
     return load_toml(path, Configuration)

@@ -16,8 +16,7 @@ from segmenter.configuration import Configuration
 from segmenter.folders import DataSet, Sample
 from segmenter.pictures import draw_row, write_png
 
-COLUMNS = ("sample", "image_id", "patient", "variant", "class", "split", "dice", "iou", "truth_px", "predicted_px",
-           "empty_truth")
+COLUMNS = ("sample", "image_id", "patient", "variant", "class", "split", "dice", "iou", "truth_px", "predicted_px", "empty_truth")
 
 
 @dataclass(frozen=True)
@@ -48,9 +47,15 @@ def measure_overlap(truth: np.ndarray, predicted: np.ndarray) -> Overlap:
 def evaluation_identity(model_file: Path, data: DataSet, configuration: Configuration, split: str) -> dict[str, object]:
     """What an evaluation depends on; the same again means that there is nothing to do."""
     model = configuration.model
-    return {"model_sha256": sha256(model_file), "data_identity": data.identity, "split": split, "loss": model.loss,
-            "metrics": list(model.metrics), "batch_size": configuration.eval.batch_size,
-            "threshold": configuration.infer.threshold}
+    return {
+        "model_sha256": sha256(model_file),
+        "data_identity": data.identity,
+        "split": split,
+        "loss": model.loss,
+        "metrics": list(model.metrics),
+        "batch_size": configuration.eval.batch_size,
+        "threshold": configuration.infer.threshold,
+    }
 
 
 def read_summary(folder: Path) -> dict:
@@ -61,8 +66,9 @@ def read_summary(folder: Path) -> dict:
         return {}
 
 
-def evaluate(model_file: Path, samples: Sequence[Sample], configuration: Configuration, folder: Path,
-             identity: dict[str, object]) -> dict[str, float]:
+def evaluate(
+    model_file: Path, samples: Sequence[Sample], configuration: Configuration, folder: Path, identity: dict[str, object]
+) -> dict[str, float]:
     """Evaluates a model and writes `evaluation.csv`, `per_image.csv`, `best.png`, `worst.png` and `summary.json`.
 
     Returns:
@@ -76,8 +82,9 @@ def evaluate(model_file: Path, samples: Sequence[Sample], configuration: Configu
     overlaps: list[Overlap] = []
     with explained(samples, predictor.side):
         size = configuration.eval.batch_size
-        batches = progress(_predict(predictor, samples, size), -(-len(samples) // size), f"evaluating {samples[0].split}",
-                           "batches")
+        batches = progress(
+            _predict(predictor, samples, size), -(-len(samples) // size), f"evaluating {samples[0].split}", "batches"
+        )
         for truth, probabilities in batches:
             figures.add(truth, probabilities)
             cut = probabilities >= configuration.infer.threshold
@@ -110,19 +117,23 @@ class BatchFigures:
         from segmenter.metrics import METRICS
 
         self._functions = {"loss": LOSSES[configuration.model.loss]} | {
-            name: METRICS[name] for name in configuration.model.metrics}
+            name: METRICS[name] for name in configuration.model.metrics
+        }
         self._batches: list[tuple[int, dict[str, float]]] = []
 
     def add(self, truth: np.ndarray, probabilities: np.ndarray) -> None:
         """Takes one batch."""
-        self._batches.append((len(truth), {name: float(function(truth, probabilities))
-                                           for name, function in self._functions.items()}))
+        self._batches.append(
+            (len(truth), {name: float(function(truth, probabilities)) for name, function in self._functions.items()})
+        )
 
     def values(self) -> dict[str, float]:
         """The averages over the batches so far."""
         sizes = [size for size, _ in self._batches]
-        return {name: float(np.average([values[name] for _, values in self._batches],
-                                       weights=sizes if name == "loss" else None)) for name in self._functions}
+        return {
+            name: float(np.average([values[name] for _, values in self._batches], weights=sizes if name == "loss" else None))
+            for name in self._functions
+        }
 
 
 def summarise(samples: Sequence[Sample], overlaps: Sequence[Overlap]) -> dict[str, float]:
@@ -132,22 +143,37 @@ def summarise(samples: Sequence[Sample], overlaps: Sequence[Overlap]) -> dict[st
     originals = [dice for sample, dice in with_lesion if sample.is_original]
     empty = [overlap for overlap in overlaps if not overlap.truth_px]
     figures = _middle("dice_{}_originals", originals) | _middle("dice_{}", [dice for _, dice in with_lesion])
-    return figures | {"images": len(samples), "empty_truth": len(empty),
-                      "empty_truth_with_false_positives": sum(overlap.predicted_px > 0 for overlap in empty)}
+    return figures | {
+        "images": len(samples),
+        "empty_truth": len(empty),
+        "empty_truth_with_false_positives": sum(overlap.predicted_px > 0 for overlap in empty),
+    }
 
 
 def _middle(name: str, dices: Sequence[float]) -> dict[str, float]:
     if not dices:
         return {}
-    return {name.format("mean"): float(np.mean(dices)), name.format("median"): float(np.median(dices)),
-            name.format("count"): len(dices)}
+    return {
+        name.format("mean"): float(np.mean(dices)),
+        name.format("median"): float(np.median(dices)),
+        name.format("count"): len(dices),
+    }
 
 
 def _row(sample: Sample, overlap: Overlap) -> dict[str, object]:
-    return {"sample": sample.name, "image_id": sample.image_id, "patient": sample.patient, "variant": sample.variant,
-            "class": sample.label, "split": sample.split, "dice": _short(overlap.dice), "iou": _short(overlap.iou),
-            "truth_px": overlap.truth_px, "predicted_px": overlap.predicted_px,
-            "empty_truth": int(overlap.truth_px == 0)}
+    return {
+        "sample": sample.name,
+        "image_id": sample.image_id,
+        "patient": sample.patient,
+        "variant": sample.variant,
+        "class": sample.label,
+        "split": sample.split,
+        "dice": _short(overlap.dice),
+        "iou": _short(overlap.iou),
+        "truth_px": overlap.truth_px,
+        "predicted_px": overlap.predicted_px,
+        "empty_truth": int(overlap.truth_px == 0),
+    }
 
 
 def _short(value: float | None) -> str | None:
@@ -164,7 +190,13 @@ def _write_extremes(predictor, samples: Sequence[Sample], overlaps: Sequence[Ove
     for name, entries in (("worst", scored[:3]), ("best", scored[::-1][:3])):
         if entries:
             pairs = _predict(predictor, [sample for _, sample in entries], 1)
-            rows = [draw_row(read_gray(sample.image), probabilities[0, ..., 0] >= threshold,
-                             truth[0, ..., 0], f"{sample.name}, Dice {dice:.2f}")
-                    for (dice, sample), (truth, probabilities) in zip(entries, pairs, strict=True)]
+            rows = [
+                draw_row(
+                    read_gray(sample.image),
+                    probabilities[0, ..., 0] >= threshold,
+                    truth[0, ..., 0],
+                    f"{sample.name}, Dice {dice:.2f}",
+                )
+                for (dice, sample), (truth, probabilities) in zip(entries, pairs, strict=True)
+            ]
             write_png(folder / f"{name}.png", np.vstack(rows))

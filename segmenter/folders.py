@@ -54,8 +54,10 @@ class DataSet:
           InputError: it has none.
         """
         if not (samples := [sample for sample in self.samples if sample.split == name]):
-            raise InputError(f"{self.folder}: the split {name} is empty; found {describe_counts(self)}; give a data set "
-                             f"with images in {name}, or another split")
+            raise InputError(
+                f"{self.folder}: the split {name} is empty; found {describe_counts(self)}; give a data set "
+                f"with images in {name}, or another split"
+            )
         return samples
 
 
@@ -77,11 +79,15 @@ def read_data_set(folder: Path) -> DataSet:
     if manifest.is_file():
         return DataSet(folder, tuple(_from_manifest(folder, manifest)), sha256(manifest))
     if (folder / DATASET_MARK).is_file():
-        raise InputError(f"{folder}: is unfinished, it has {DATASET_MARK} but no {MANIFEST}; "
-                         "give the command that makes it once more, which goes on where it stopped")
+        raise InputError(
+            f"{folder}: is unfinished, it has {DATASET_MARK} but no {MANIFEST}; "
+            "give the command that makes it once more, which goes on where it stopped"
+        )
     if missing := [split for split in ("train", "valid") if not (folder / split / "images").is_dir()]:
-        raise InputError(f"{folder}: is no data set, it has no {' and no '.join(f'{split}/images' for split in missing)}; "
-                         f"{_other_data_sets(folder)}")
+        raise InputError(
+            f"{folder}: is no data set, it has no {' and no '.join(f'{split}/images' for split in missing)}; "
+            f"{_other_data_sets(folder)}"
+        )
     samples = tuple(sample for split in SPLITS for sample in _from_names(folder, split))
     _warn_of_jpeg_masks(samples)
     return DataSet(folder, samples, _listing(samples))
@@ -95,14 +101,26 @@ def _other_data_sets(folder: Path) -> str:
 
 
 def _from_manifest(folder: Path, manifest: Path) -> list[Sample]:
-    samples = [Sample(row["sample"], row["split"], folder / row["image"], folder / row["mask"],
-                      row["image_id"], row["variant"], row["patient"], row["class"])
-               for row in read_csv(manifest, _COLUMNS)]
+    samples = [
+        Sample(
+            row["sample"],
+            row["split"],
+            folder / row["image"],
+            folder / row["mask"],
+            row["image_id"],
+            row["variant"],
+            row["patient"],
+            row["class"],
+        )
+        for row in read_csv(manifest, _COLUMNS)
+    ]
     there = {path for split in SPLITS for kind in ("images", "masks") for path in (folder / split / kind).glob("*")}
     missing = [path for sample in samples for path in (sample.image, sample.mask) if path not in there]
     if missing:
-        raise InputError(f"{manifest}: names {len(missing)} files that are not there, the first is "
-                         f"{missing[0].relative_to(folder)}; make the data set again")
+        raise InputError(
+            f"{manifest}: names {len(missing)} files that are not there, the first is "
+            f"{missing[0].relative_to(folder)}; make the data set again"
+        )
     return sorted(samples, key=lambda sample: sample.name)
 
 
@@ -112,8 +130,10 @@ def _from_names(folder: Path, split: str) -> list[Sample]:
     for here, there, have, lack in ((images, masks, "images", "masks"), (masks, images, "masks", "images")):
         if alone := sorted(here.keys() - there.keys()):
             first = here[alone[0]].relative_to(folder)
-            raise InputError(f"{folder}: {len(alone)} {have} of {split} have no {lack[:-1]}, the first is {first}; wanted "
-                             f"{split}/{lack}/{alone[0]} with one of {', '.join(sorted(SUFFIXES))}")
+            raise InputError(
+                f"{folder}: {len(alone)} {have} of {split} have no {lack[:-1]}, the first is {first}; wanted "
+                f"{split}/{lack}/{alone[0]} with one of {', '.join(sorted(SUFFIXES))}"
+            )
     return [_named(name, split, images[name], masks[name]) for name in sorted(images)]
 
 
@@ -123,8 +143,9 @@ def _by_stem(folder: Path) -> dict[str, Path]:
         if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
             continue
         if path.stem in stems:
-            raise InputError(f"{folder}: {stems[path.stem].name} and {path.name} share a name; pairs are found by it, "
-                             "so rename or remove one")
+            raise InputError(
+                f"{folder}: {stems[path.stem].name} and {path.name} share a name; pairs are found by it, so rename or remove one"
+            )
         stems[path.stem] = path
     return stems
 

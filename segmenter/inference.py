@@ -20,8 +20,18 @@ from pipeline.sources import SUFFIXES, SourceError, find_files, read_image
 from segmenter.folders import SPLITS, DataSet, Sample
 from segmenter.pictures import draw_overlay, write_png
 
-FINDING_COLUMNS = ("image", "finding", "area_px", "box_left", "box_top", "box_width", "box_height", "centre_x", "centre_y",
-                   "mean_probability")
+FINDING_COLUMNS = (
+    "image",
+    "finding",
+    "area_px",
+    "box_left",
+    "box_top",
+    "box_width",
+    "box_height",
+    "centre_x",
+    "centre_y",
+    "mean_probability",
+)
 MARK = "inference.json"
 OUTPUTS = ("masks", "probabilities", "overlays")
 
@@ -113,8 +123,11 @@ def name_outputs(images: Sequence[Path]) -> dict[str, Path]:
 def inference_identity(model_file: Path, jobs: Sequence[Job], threshold: float) -> dict[str, object]:
     """What an inference depends on; the same again means that there is nothing to do."""
     stats = [(job, job.image.stat()) for job in jobs]
-    return {"model_sha256": sha256(model_file), "threshold": threshold,
-            "images": [[job.name, str(job.image), found.st_size, found.st_mtime_ns] for job, found in stats]}
+    return {
+        "model_sha256": sha256(model_file),
+        "threshold": threshold,
+        "images": [[job.name, str(job.image), found.st_size, found.st_mtime_ns] for job, found in stats],
+    }
 
 
 def read_report(output: Path, identity: dict[str, object]) -> Report | None:
@@ -215,7 +228,17 @@ def find_lesions(mask: np.ndarray, probabilities: np.ndarray) -> list[dict[str, 
     rows = []
     for number, label in enumerate(order, 1):
         left, top, width, height, area = (int(value) for value in stats[label])
-        rows.append({"finding": number, "area_px": area, "box_left": left, "box_top": top, "box_width": width,
-                     "box_height": height, "centre_x": f"{centres[label][0]:.1f}", "centre_y": f"{centres[label][1]:.1f}",
-                     "mean_probability": f"{sums[label] / area:.4f}"})
+        rows.append(
+            {
+                "finding": number,
+                "area_px": area,
+                "box_left": left,
+                "box_top": top,
+                "box_width": width,
+                "box_height": height,
+                "centre_x": f"{centres[label][0]:.1f}",
+                "centre_y": f"{centres[label][1]:.1f}",
+                "mean_probability": f"{sums[label] / area:.4f}",
+            }
+        )
     return rows

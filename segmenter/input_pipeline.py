@@ -59,8 +59,11 @@ def shrink_image(image: tf.Tensor, side: int) -> tf.Tensor:
 
 def _area_average(square: tf.Tensor, side: int) -> tf.Tensor:
     tf.debugging.assert_greater_equal(tf.shape(square)[0], side)
-    averages = tf.cond(tf.shape(square)[0] == side, lambda: square,  # three times as fast as an average of one pixel
-                       lambda: tf.image.resize(square, (side, side), method="area"))
+    averages = tf.cond(
+        tf.shape(square)[0] == side,
+        lambda: square,  # three times as fast as an average of one pixel
+        lambda: tf.image.resize(square, (side, side), method="area"),
+    )
     return tf.ensure_shape(averages, (side, side, square.shape[-1]))
 
 
@@ -85,6 +88,7 @@ def read_all(samples: Sequence[Sample], side: int, channels: int) -> tuple[tf.Te
 
 def evaluation_batches(samples: Sequence[Sample], side: int, channels: int, batch_size: int) -> tf.data.Dataset:
     """Batches in the samples' order: images at the model's size, masks at the size of their files."""
+
     def read(image_file: tf.Tensor, mask_file: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         image, mask = read_pair_whole(image_file, mask_file, channels)
         return shrink_image(image, side), mask
@@ -93,12 +97,23 @@ def evaluation_batches(samples: Sequence[Sample], side: int, channels: int, batc
 
 
 def _files(samples: Sequence[Sample]) -> tf.data.Dataset:
-    return tf.data.Dataset.from_tensor_slices(([str(sample.image) for sample in samples],
-                                               [str(sample.mask) for sample in samples]))
+    return tf.data.Dataset.from_tensor_slices(
+        ([str(sample.image) for sample in samples], [str(sample.mask) for sample in samples])
+    )
 
 
-def training_batches(samples: Sequence[Sample], side: int, channels: int, batch_size: int, *, cache: bool,
-                     shuffle: bool = False, seed: int = 0, first_epoch: int = 0, repeat: bool = True) -> tf.data.Dataset:
+def training_batches(
+    samples: Sequence[Sample],
+    side: int,
+    channels: int,
+    batch_size: int,
+    *,
+    cache: bool,
+    shuffle: bool = False,
+    seed: int = 0,
+    first_epoch: int = 0,
+    repeat: bool = True,
+) -> tf.data.Dataset:
     """Batches of pairs, epoch after epoch without end; with `repeat` off, one epoch.
 
     The order of an epoch depends on `seed` and the epoch's number alone, so a run that is resumed at `first_epoch`
@@ -142,8 +157,10 @@ def explained(samples: Sequence[Sample], side: int) -> Iterator[None]:
         sizes = {check_pair(sample, side): sample.image for sample in samples}
         if len(sizes) > 1:
             found = ", ".join(f"{path.name} {size} px" for size, path in sorted(sizes.items()))
-            raise InputError(f"{samples[0].image.parent}: holds images of several sizes ({found}); "
-                             "figures need one size, so make the data set again") from None
+            raise InputError(
+                f"{samples[0].image.parent}: holds images of several sizes ({found}); "
+                "figures need one size, so make the data set again"
+            ) from None
         raise
 
 
@@ -157,16 +174,21 @@ def check_pair(sample: Sample, side: int) -> int:
     image, mask = read_gray(sample.image), read_gray(sample.mask)
     height, width = image.shape
     if mask.shape != image.shape:
-        raise InputError(f"{sample.mask}: is {mask.shape[1]} x {mask.shape[0]} and its image {width} x {height}; "
-                         "make the data set again")
+        raise InputError(
+            f"{sample.mask}: is {mask.shape[1]} x {mask.shape[0]} and its image {width} x {height}; make the data set again"
+        )
     if width != height:
         raise InputError(f"{sample.image}: is {width} x {height}; wanted a square, as `cesm-pipeline` writes")
     if width < side:
-        raise InputError(f"{sample.image}: is {width} px wide and the model wants {side}; "
-                         "lower image_width and image_height in [model], or make the data set at a larger size")
+        raise InputError(
+            f"{sample.image}: is {width} px wide and the model wants {side}; "
+            "lower image_width and image_height in [model], or make the data set at a larger size"
+        )
     if sample.mask.suffix.lower() == ".png" and 0 < mask.max() < 16:
-        raise InputError(f"{sample.mask}: holds class indices up to {mask.max()}; the model tells lesion from the rest "
-                         "only (num_classes = 1), so give a data set with masks of 0 and 255, such as recipe v2")
+        raise InputError(
+            f"{sample.mask}: holds class indices up to {mask.max()}; the model tells lesion from the rest "
+            "only (num_classes = 1), so give a data set with masks of 0 and 255, such as recipe v2"
+        )
     return width
 
 

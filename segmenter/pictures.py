@@ -43,8 +43,11 @@ def draw_overlay(gray: np.ndarray, predicted: np.ndarray, truth: np.ndarray | No
 
 def draw_row(gray: np.ndarray, predicted: np.ndarray, truth: np.ndarray, caption: str) -> np.ndarray:
     """Image, truth and prediction side by side with a caption above; arguments as for `draw_overlay`."""
-    panels = [cv2.cvtColor(gray, cv2.COLOR_GRAY2BGR), draw_overlay(gray, np.zeros_like(gray), truth),
-              draw_overlay(gray, predicted)]
+    panels = [
+        cv2.cvtColor(gray, cv2.COLOR_GRAY2BGR),
+        draw_overlay(gray, np.zeros_like(gray), truth),
+        draw_overlay(gray, predicted),
+    ]
     row = cv2.copyMakeBorder(np.hstack(panels), _CAPTION_PX, 0, 0, 0, cv2.BORDER_CONSTANT)
     words = f"{caption} | image, truth, prediction"
     cv2.putText(row, words, (4, 15), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (255, 255, 255), 1, cv2.LINE_AA)

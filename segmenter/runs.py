@@ -100,8 +100,10 @@ def find_trained(data_folder: Path, name: str) -> Run:
     if not run.best_model.is_file():
         trained = sorted(path.parent.name for path in data_folder.glob(f"{RUNS}/*/best_model.keras"))
         known = f"trained here are {', '.join(trained)}" if trained else "no run here has a model"
-        raise InputError(f"{run.folder}: has no best_model.keras; {known}; "
-                         f"train it first with `cesm-segmenter train {data_folder} --name {name}`")
+        raise InputError(
+            f"{run.folder}: has no best_model.keras; {known}; "
+            f"train it first with `cesm-segmenter train {data_folder} --name {name}`"
+        )
     return run
 
 
@@ -159,8 +161,11 @@ def take_up(run: Run, configuration: Configuration, data: DataSet, *, resume: bo
         changes = [change for change in changes if change[0] not in [f"[train] {key}" for key in _MAY_GROW]]
     if changes:
         more = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
-        growing = "--resume to go on with the new value, " if all(
-            key.removeprefix("[train] ") in _MAY_GROW for key, *_ in changes) else ""
+        growing = (
+            "--resume to go on with the new value, "
+            if all(key.removeprefix("[train] ") in _MAY_GROW for key, *_ in changes)
+            else ""
+        )
         key, old, new = changes[0]
         raise InputError(f"{run.config}: has {key} = {old}, now asked for is {new}{more}; {growing}{remedy}")
     if _trained_on(run) != data.identity:
@@ -170,9 +175,12 @@ def take_up(run: Run, configuration: Configuration, data: DataSet, *, resume: bo
 
 def _changes(old: Configuration, new: Configuration) -> list[tuple[str, object, object]]:
     """The keys that bear on training and differ, with both values."""
-    return [(f"[{section}] {key}", value, getattr(getattr(new, section), key))
-            for section in ("model", "dataset", "train")
-            for key, value in getattr(old, section) if value != getattr(getattr(new, section), key)]
+    return [
+        (f"[{section}] {key}", value, getattr(getattr(new, section), key))
+        for section in ("model", "dataset", "train")
+        for key, value in getattr(old, section)
+        if value != getattr(getattr(new, section), key)
+    ]
 
 
 def _trained_on(run: Run) -> str:

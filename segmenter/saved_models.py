@@ -49,11 +49,18 @@ def load_predictor(path: Path) -> Predictor:
     """
     model = load_whole(path, compile=False)
     takes, gives = model.input_shape, model.output_shape
-    fits = (len(model.inputs) == len(model.outputs) == 1 and len(takes) == 4 and takes[1] == takes[2] is not None
-            and takes[3] in (1, 3) and gives[1:] == (takes[1], takes[2], 1))
+    fits = (
+        len(model.inputs) == len(model.outputs) == 1
+        and len(takes) == 4
+        and takes[1] == takes[2] is not None
+        and takes[3] in (1, 3)
+        and gives[1:] == (takes[1], takes[2], 1)
+    )
     if not fits:
-        raise InputError(f"{path}: takes {takes} and gives {gives}; wanted (None, side, side, 1 or 3) and "
-                         "(None, side, side, 1); give a model that `cesm-segmenter train` wrote")
+        raise InputError(
+            f"{path}: takes {takes} and gives {gives}; wanted (None, side, side, 1 or 3) and "
+            "(None, side, side, 1); give a model that `cesm-segmenter train` wrote"
+        )
     return Predictor(model, takes[1], takes[3])
 
 

@@ -40,9 +40,14 @@ def _figure_lines(split: str, figures: dict[str, float]) -> Sequence[str]:
 def _pictures(data: DataSet, run: Run) -> list[Path]:
     """Pictures that exist: of the data set, the curves, the best and worst, and one overlay."""
     stats = sorted((data.folder / "stats").glob("*.png"), key=lambda path: ("contact" not in path.name, path.name))
-    candidates = [*stats[:4], run.folder / "train_losses.png", run.folder / "train_metrics.png",
-                  run.evaluation("test") / "best.png", run.evaluation("test") / "worst.png",
-                  *sorted((run.predictions / "overlays").glob("*.png"))[:1]]
+    candidates = [
+        *stats[:4],
+        run.folder / "train_losses.png",
+        run.folder / "train_metrics.png",
+        run.evaluation("test") / "best.png",
+        run.evaluation("test") / "worst.png",
+        *sorted((run.predictions / "overlays").glob("*.png"))[:1],
+    ]
     return [path for path in candidates if path.is_file()]
 
 

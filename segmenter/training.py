@@ -44,8 +44,10 @@ def train(run: Run, configuration: Configuration, data: DataSet, state: State | 
         try:
             return _fit(run, configuration, model, train_samples, valid_samples, state)
         except tf.errors.ResourceExhaustedError as error:
-            raise InputError(f"{run.config}: a step with [train] batch_size {configuration.train.batch_size} does not fit "
-                             "into memory; lower it, or image_width and image_height") from error
+            raise InputError(
+                f"{run.config}: a step with [train] batch_size {configuration.train.batch_size} does not fit "
+                "into memory; lower it, or image_width and image_height"
+            ) from error
 
 
 def compile_model(configuration: Configuration) -> keras.Model:
@@ -53,28 +55,56 @@ def compile_model(configuration: Configuration) -> keras.Model:
     settings = configuration.model
     model = build_model(settings)
     optimizer = getattr(keras.optimizers, settings.optimizer)(settings.learning_rate, clipvalue=settings.clipvalue)
-    model.compile(optimizer, LOSSES[settings.loss], metrics=[METRICS[name] for name in settings.metrics],
-                  jit_compile=settings.jit_compile)
+    model.compile(
+        optimizer, LOSSES[settings.loss], metrics=[METRICS[name] for name in settings.metrics], jit_compile=settings.jit_compile
+    )
     return model
 
 
-def _fit(run: Run, configuration: Configuration, model: keras.Model, train_samples: Sequence[Sample],
-         valid_samples: Sequence[Sample], state: State | None) -> State:
+def _fit(
+    run: Run,
+    configuration: Configuration,
+    model: keras.Model,
+    train_samples: Sequence[Sample],
+    valid_samples: Sequence[Sample],
+    state: State | None,
+) -> State:
     settings, side, channels = configuration.train, configuration.model.image_width, configuration.model.image_channels
     cache = fits_cache(len(train_samples) + len(valid_samples), side, channels)
     print("pairs are held in memory" if cache else "pairs are too many for memory and read anew in each epoch", flush=True)
     first_epoch = state.epoch if state else 0
-    batches = training_batches(train_samples, side, channels, settings.batch_size, cache=cache, seed=settings.seed,
-                               shuffle=configuration.dataset.shuffle, first_epoch=first_epoch)
+    batches = training_batches(
+        train_samples,
+        side,
+        channels,
+        settings.batch_size,
+        cache=cache,
+        seed=settings.seed,
+        shuffle=configuration.dataset.shuffle,
+        first_epoch=first_epoch,
+    )
     checks = training_batches(valid_samples, side, channels, settings.batch_size, cache=cache, repeat=False)
     record = _record(run, configuration, state)
     with callbacks.Interruption() as interruption:
-        model.fit(batches, validation_data=checks, shuffle=False, epochs=settings.epochs, initial_epoch=first_epoch,
-                  steps_per_epoch=-(-len(train_samples) // settings.batch_size), verbose=1 if sys.stdout.isatty() else 0,
-                  callbacks=[callbacks.StopAfterStep(interruption), callbacks.RefuseNan(),
-                             callbacks.ReseedDropout(settings.seed), record.early_stopping,
-                             *([record.reducer] if settings.learning_rate_reducer else []),
-                             *_epoch_pictures(run, configuration, valid_samples), *callbacks.tensorboard(run), record])
+        model.fit(
+            batches,
+            validation_data=checks,
+            shuffle=False,
+            epochs=settings.epochs,
+            initial_epoch=first_epoch,
+            steps_per_epoch=-(-len(train_samples) // settings.batch_size),
+            verbose=1 if sys.stdout.isatty() else 0,
+            callbacks=[
+                callbacks.StopAfterStep(interruption),
+                callbacks.RefuseNan(),
+                callbacks.ReseedDropout(settings.seed),
+                record.early_stopping,
+                *([record.reducer] if settings.learning_rate_reducer else []),
+                *_epoch_pictures(run, configuration, valid_samples),
+                *callbacks.tensorboard(run),
+                record,
+            ],
+        )
     assert record.state is not None  # at least one epoch was to do
     return record.state
 
@@ -82,8 +112,11 @@ def _fit(run: Run, configuration: Configuration, model: keras.Model, train_sampl
 def _record(run: Run, configuration: Configuration, state: State | None) -> callbacks.Record:
     settings = configuration.train
     return callbacks.Record(
-        run, state, keras.callbacks.EarlyStopping("val_loss", patience=settings.patience),
-        keras.callbacks.ReduceLROnPlateau("val_loss", settings.reducer_factor, settings.reducer_patience))
+        run,
+        state,
+        keras.callbacks.EarlyStopping("val_loss", patience=settings.patience),
+        keras.callbacks.ReduceLROnPlateau("val_loss", settings.reducer_factor, settings.reducer_patience),
+    )
 
 
 def _epoch_pictures(run: Run, configuration: Configuration, valid_samples: Sequence[Sample]) -> list:
@@ -104,6 +137,13 @@ def choose_evenly(samples: Sequence[Sample], count: int) -> list[Sample]:
 
 
 def _versions(configuration: Configuration, data: DataSet) -> dict[str, object]:
-    return {"python": platform.python_version(), "tensorflow": tf.__version__, "keras": keras.__version__,
-            "numpy": np.__version__, "opencv": cv2.__version__, "seed": configuration.train.seed,
-            "samples": describe_counts(data), "data_identity": data.identity}
+    return {
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+        "opencv": cv2.__version__,
+        "seed": configuration.train.seed,
+        "samples": describe_counts(data),
+        "data_identity": data.identity,
+    }

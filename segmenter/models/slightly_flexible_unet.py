@@ -33,8 +33,15 @@ def _double_convolution(x, level: int, settings: ModelSettings, name: str):
     kernel = tuple(max(3, size - 2 * level) for size in settings.base_kernels)
     dilation = tuple(max(1, rate - level) for rate in settings.dilation)
     for step in (1, 2):
-        x = layers.Conv2D(_filters(level, settings), kernel, padding="same", dilation_rate=dilation,
-                          activation=settings.activation, kernel_initializer="he_normal", name=f"{name}_conv{step}")(x)
+        x = layers.Conv2D(
+            _filters(level, settings),
+            kernel,
+            padding="same",
+            dilation_rate=dilation,
+            activation=settings.activation,
+            kernel_initializer="he_normal",
+            name=f"{name}_conv{step}",
+        )(x)
         if settings.normalization:
             x = layers.BatchNormalization(name=f"{name}_norm{step}")(x)
         if step == 1 and settings.dropout_rate * level:

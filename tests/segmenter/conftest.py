@@ -67,8 +67,10 @@ def configure() -> Callable[..., Configuration]:
             settings[section][key] = value
         model = {"image_width": 16, "image_height": 16, "base_filters": 2, "num_layers": 2, "learning_rate": 0.01}
         train = {"epochs": 2, "batch_size": 2, "num_infer_images": 2}
-        return Configuration(model=ModelSettings(**model | settings["model"]),
-                             dataset=DatasetSettings(**settings["dataset"]),
-                             train=TrainSettings(**train | settings["train"]))
+        return Configuration(
+            model=ModelSettings(**model | settings["model"]),
+            dataset=DatasetSettings(**settings["dataset"]),
+            train=TrainSettings(**train | settings["train"]),
+        )
 
     return make

@@ -47,18 +47,25 @@ def command(*words):
 
 def imported_tensorflow(*words):
     """Runs a command in a fresh Python; gives its exit status, its output, and whether it imported TensorFlow."""
-    program = ("import sys; from segmenter.cli import main\ntry: status = main(sys.argv[1:])\nexcept SystemExit as end: "
-               "status = end.code\nprint('tensorflow' in sys.modules or 'keras' in sys.modules)\nsys.exit(status)")
+    program = (
+        "import sys; from segmenter.cli import main\ntry: status = main(sys.argv[1:])\nexcept SystemExit as end: "
+        "status = end.code\nprint('tensorflow' in sys.modules or 'keras' in sys.modules)\nsys.exit(status)"
+    )
     done = subprocess.run([sys.executable, "-c", program, *map(str, words)], capture_output=True, text=True, timeout=120)
     *lines, tensorflow = done.stdout.splitlines()
     return done.returncode, "\n".join(lines) + done.stderr, tensorflow == "True"
 
 
-@pytest.mark.parametrize(("words", "told"), [
-    (["--help"], "train"), (["train", "--help"], "--resume"), (["evaluate", "--help"], "--split"),
-    (["infer", "--help"], "--strict"),
-    (["summary", "--help"], "pictures worth opening"),
-])
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--help"], "train"),
+        (["train", "--help"], "--resume"),
+        (["evaluate", "--help"], "--split"),
+        (["infer", "--help"], "--strict"),
+        (["summary", "--help"], "pictures worth opening"),
+    ],
+)
 def test_help_explains_without_tensorflow(words, told):
     status, output, tensorflow = imported_tensorflow(*words)
     assert (status, tensorflow) == (0, False)
@@ -66,8 +73,11 @@ def test_help_explains_without_tensorflow(words, told):
 
 
 def test_from_training_to_the_summary_and_all_again_without_tensorflow(data_folder, config, tmp_path, capsys):
-    stages = [["train", data_folder, "--config", config], ["evaluate", data_folder, "--name", "tiny", "--split", "valid", "test"],
-              ["infer", data_folder, "--name", "tiny"]]
+    stages = [
+        ["train", data_folder, "--config", config],
+        ["evaluate", data_folder, "--name", "tiny", "--split", "valid", "test"],
+        ["infer", data_folder, "--name", "tiny"],
+    ]
     for stage in stages:
         assert command(*stage) == 0
     capsys.readouterr()
@@ -75,8 +85,14 @@ def test_from_training_to_the_summary_and_all_again_without_tensorflow(data_fold
     (data_folder / "stats/contact_sheet_test.png").write_text("")
     assert command("summary", data_folder, "--name", "tiny") == 0
     summary = capsys.readouterr().out
-    for words in ("train   6 samples of 6 images, 6 patients", "test    Dice of 3 originals with lesions: mean 0.",
-                  "contact_sheet_test.png", "train_losses.png", "worst.png", "overlays/P10_L_CM_CC.png"):
+    for words in (
+        "train   6 samples of 6 images, 6 patients",
+        "test    Dice of 3 originals with lesions: mean 0.",
+        "contact_sheet_test.png",
+        "train_losses.png",
+        "worst.png",
+        "overlays/P10_L_CM_CC.png",
+    ):
         assert words in summary
     told = ["trained already, 1 epochs, best val_loss", "evaluated already", "inferred already"]
     for stage, words in zip(stages, told, strict=True):
@@ -152,25 +168,36 @@ def misspelt(folder):
     (folder.parent / "tiny.toml").write_text("[model]\nbase_filter = 2")
 
 
-@pytest.mark.parametrize(("harm", "words", "told"), [
-    pytest.param(misspelt, "train SET --config TMP/tiny.toml", "tiny.toml: [model] base_filter: unknown key; known", id="key"),
-    pytest.param(None, "train SET --config quik", "--config quik: is no known configuration; known are", id="config"),
-    pytest.param(None, "train SET --config TMP/absent.toml", "absent.toml: cannot be read (No such file", id="config file"),
-    pytest.param(None, "train TMP/absent", "absent: there is no such folder; the data sets in", id="no folder"),
-    pytest.param(None, "train TMP", "is no data set, it has no train/images and no valid/images", id="no data set"),
-    pytest.param(empty_valid, "train SET --config TMP/tiny.toml", "split valid is empty; found train 6, valid 0,", id="valid"),
-    pytest.param(None, "train SET --config TMP/tiny.toml --resume", "runs/tiny: has nothing to resume", id="resume"),
-    pytest.param(None, "train SET --name a/b", "--name a/b: wanted letters", id="name"),
-    pytest.param(None, "evaluate SET --name tiny", "tiny: has no best_model.keras; no run here has a model", id="no run"),
-    pytest.param(no_model, "evaluate SET --name tiny", "best_model.keras: is no Keras model, it starts", id="no model"),
-    pytest.param(empty_test, "evaluate SET --name tiny", "the split test is empty; found train 6, valid 3, test 0", id="test"),
-    pytest.param(None, "infer --name tiny", "--name needs DATASET", id="name alone"),
-    pytest.param(None, "infer --model x.keras", "--model x.keras: --output DIR is missing", id="no output"),
-    pytest.param(None, "infer --model x.keras --output out", "--model x.keras: --images is missing", id="no images"),
-    pytest.param(None, "infer --model x.keras --images SET --output out", "--model x.keras: there is no such file", id="no file"),
-    pytest.param(no_model, "infer SET --name tiny --images TMP/absent", "absent: is not there", id="absent images"),
-    pytest.param(None, "summary SET --name tiny", "tiny: has no best_model.keras", id="summary"),
-])
+@pytest.mark.parametrize(
+    ("harm", "words", "told"),
+    [
+        pytest.param(
+            misspelt, "train SET --config TMP/tiny.toml", "tiny.toml: [model] base_filter: unknown key; known", id="key"
+        ),
+        pytest.param(None, "train SET --config quik", "--config quik: is no known configuration; known are", id="config"),
+        pytest.param(None, "train SET --config TMP/absent.toml", "absent.toml: cannot be read (No such file", id="config file"),
+        pytest.param(None, "train TMP/absent", "absent: there is no such folder; the data sets in", id="no folder"),
+        pytest.param(None, "train TMP", "is no data set, it has no train/images and no valid/images", id="no data set"),
+        pytest.param(
+            empty_valid, "train SET --config TMP/tiny.toml", "split valid is empty; found train 6, valid 0,", id="valid"
+        ),
+        pytest.param(None, "train SET --config TMP/tiny.toml --resume", "runs/tiny: has nothing to resume", id="resume"),
+        pytest.param(None, "train SET --name a/b", "--name a/b: wanted letters", id="name"),
+        pytest.param(None, "evaluate SET --name tiny", "tiny: has no best_model.keras; no run here has a model", id="no run"),
+        pytest.param(no_model, "evaluate SET --name tiny", "best_model.keras: is no Keras model, it starts", id="no model"),
+        pytest.param(
+            empty_test, "evaluate SET --name tiny", "the split test is empty; found train 6, valid 3, test 0", id="test"
+        ),
+        pytest.param(None, "infer --name tiny", "--name needs DATASET", id="name alone"),
+        pytest.param(None, "infer --model x.keras", "--model x.keras: --output DIR is missing", id="no output"),
+        pytest.param(None, "infer --model x.keras --output out", "--model x.keras: --images is missing", id="no images"),
+        pytest.param(
+            None, "infer --model x.keras --images SET --output out", "--model x.keras: there is no such file", id="no file"
+        ),
+        pytest.param(no_model, "infer SET --name tiny --images TMP/absent", "absent: is not there", id="absent images"),
+        pytest.param(None, "summary SET --name tiny", "tiny: has no best_model.keras", id="summary"),
+    ],
+)
 def test_bad_input_is_one_line_and_status_2(data_folder, config, tmp_path, capsys, harm, words, told):
     if harm:
         harm(data_folder)
@@ -182,8 +209,10 @@ def test_bad_input_is_one_line_and_status_2(data_folder, config, tmp_path, capsy
     assert error.count("\n") == 1
 
 
-@pytest.mark.parametrize("words", [["train"], ["evaluate", "x"], ["infer", "x", "--name", "a", "--threshold", "2"],
-                                   ["train", "x", "--resume", "--restart"]])
+@pytest.mark.parametrize(
+    "words",
+    [["train"], ["evaluate", "x"], ["infer", "x", "--name", "a", "--threshold", "2"], ["train", "x", "--resume", "--restart"]],
+)
 def test_bad_usage_is_status_2(words):
     with pytest.raises(SystemExit) as end:
         command(*words)

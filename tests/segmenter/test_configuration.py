@@ -22,18 +22,25 @@ def test_published_is_the_published_experiment():
     assert (published.train.batch_size, published.dataset.shuffle) == (2, False)
 
 
-@pytest.mark.parametrize(("text", "words"), [
-    pytest.param("[model]\nbase_filter = 8", r"\[model\] base_filter: unknown key; known here are model, image_width", id="key"),
-    pytest.param("[modle]\nbase_filters = 8", "modle: unknown key; known here are model, dataset, train", id="section"),
-    pytest.param("[model]\nloss = 'dice'", r"\[model\] loss: .*'bce_dice_loss'.*found 'dice'", id="value"),
-    pytest.param("[train]\nepochs = '5'", r"\[train\] epochs: .*integer.*found '5'", id="type"),
-    pytest.param("[train]\nepochs = 0\npatience = 0", r"\[train\] epochs: .*; \[train\] patience: ", id="two at once"),
-    pytest.param("[model]\nimage_width = 64", "image_width is 64 and image_height 128; .* squares", id="no square"),
-    pytest.param("[model]\nimage_width = 100\nimage_height = 100", "100 cannot be halved 4 times.* multiple of 16", id="halves"),
-    pytest.param("[model]\ndropout_rate = 0.3", "dropout_rate 0.3 grows to 1.2 at the last of 5 levels", id="dropout"),
-    pytest.param("[model]\nmetrics = []", "metrics must name at least one", id="no metric"),
-    pytest.param("[model", "is no valid TOML", id="no TOML"),
-])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        pytest.param(
+            "[model]\nbase_filter = 8", r"\[model\] base_filter: unknown key; known here are model, image_width", id="key"
+        ),
+        pytest.param("[modle]\nbase_filters = 8", "modle: unknown key; known here are model, dataset, train", id="section"),
+        pytest.param("[model]\nloss = 'dice'", r"\[model\] loss: .*'bce_dice_loss'.*found 'dice'", id="value"),
+        pytest.param("[train]\nepochs = '5'", r"\[train\] epochs: .*integer.*found '5'", id="type"),
+        pytest.param("[train]\nepochs = 0\npatience = 0", r"\[train\] epochs: .*; \[train\] patience: ", id="two at once"),
+        pytest.param("[model]\nimage_width = 64", "image_width is 64 and image_height 128; .* squares", id="no square"),
+        pytest.param(
+            "[model]\nimage_width = 100\nimage_height = 100", "100 cannot be halved 4 times.* multiple of 16", id="halves"
+        ),
+        pytest.param("[model]\ndropout_rate = 0.3", "dropout_rate 0.3 grows to 1.2 at the last of 5 levels", id="dropout"),
+        pytest.param("[model]\nmetrics = []", "metrics must name at least one", id="no metric"),
+        pytest.param("[model", "is no valid TOML", id="no TOML"),
+    ],
+)
 def test_bad_configurations_are_told(text, words, tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text(text)

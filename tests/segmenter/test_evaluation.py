@@ -12,6 +12,7 @@ from segmenter.folders import Sample, read_data_set
 @pytest.fixture
 def gray_as_probability(tmp_path):
     """A model that takes an image's grey level as the probability, so that every figure is known."""
+
     def write(side):
         pixels = keras.Input((side, side, 1))
         path = tmp_path / f"gray{side}.keras"
@@ -48,13 +49,33 @@ def run(model, data, folder, configuration=CONFIGURATION):
 def test_figures_an_image(judged, gray_as_probability, tmp_path):
     figures = run(gray_as_probability(8), judged, tmp_path / "out")
     dice = 2 * 16 / (16 + 32)
-    assert {name: figures[name] for name in figures if name not in ("loss", "dice_coef", "iou_coef")} == pytest.approx({
-        "dice_mean_originals": dice, "dice_median_originals": dice, "dice_mean": (dice + 1) / 2, "dice_median": (dice + 1) / 2,
-        "dice_count_originals": 1, "dice_count": 2, "images": 4, "empty_truth": 2, "empty_truth_with_false_positives": 1})
+    assert {name: figures[name] for name in figures if name not in ("loss", "dice_coef", "iou_coef")} == pytest.approx(
+        {
+            "dice_mean_originals": dice,
+            "dice_median_originals": dice,
+            "dice_mean": (dice + 1) / 2,
+            "dice_median": (dice + 1) / 2,
+            "dice_count_originals": 1,
+            "dice_count": 2,
+            "images": 4,
+            "empty_truth": 2,
+            "empty_truth_with_false_positives": 1,
+        }
+    )
     rows = {row["sample"]: row for row in read_csv(tmp_path / "out/per_image.csv", COLUMNS)}
     assert rows["P1_L_CM_CC"] == {
-        "sample": "P1_L_CM_CC", "image_id": "P1_L_CM_CC", "patient": "P1", "variant": "original", "class": "", "split": "test",
-        "dice": "0.6667", "iou": "0.5000", "truth_px": "32", "predicted_px": "16", "empty_truth": "0"}
+        "sample": "P1_L_CM_CC",
+        "image_id": "P1_L_CM_CC",
+        "patient": "P1",
+        "variant": "original",
+        "class": "",
+        "split": "test",
+        "dice": "0.6667",
+        "iou": "0.5000",
+        "truth_px": "32",
+        "predicted_px": "16",
+        "empty_truth": "0",
+    }
     assert [rows["P3_L_CM_CC"][column] for column in ("dice", "iou", "predicted_px", "empty_truth")] == ["", "", "8", "1"]
     assert rows["flipped_P1_L_CM_CC"]["variant"] == "flipped"
 
@@ -121,4 +142,7 @@ def test_overlap_without_truth_has_no_dice():
 def test_a_split_without_lesions_has_no_mean(tmp_path):
     sample = Sample("a", "test", tmp_path, tmp_path, "a", "original", "", "")
     assert summarise([sample], [measure_overlap(stripes(0), stripes(0))]) == {
-        "images": 1, "empty_truth": 1, "empty_truth_with_false_positives": 0}
+        "images": 1,
+        "empty_truth": 1,
+        "empty_truth_with_false_positives": 0,
+    }

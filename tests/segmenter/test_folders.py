@@ -14,10 +14,15 @@ def test_pairs_are_found_by_stem(data_folder):
     assert (first.name, first.variant, first.image_id, first.patient) == ("P1_L_CM_CC", "original", "P1_L_CM_CC", "P1")
 
 
-@pytest.mark.parametrize(("name", "variant", "image_id"), [
-    ("P1_L_CM_CC", "original", "P1_L_CM_CC"), ("flipped_P1_L_CM_CC", "flipped", "P1_L_CM_CC"),
-    ("rotated_180_P1_L_CM_CC", "rotated_180", "P1_L_CM_CC"), ("rotated_P1", "original", "rotated_P1"),
-])
+@pytest.mark.parametrize(
+    ("name", "variant", "image_id"),
+    [
+        ("P1_L_CM_CC", "original", "P1_L_CM_CC"),
+        ("flipped_P1_L_CM_CC", "flipped", "P1_L_CM_CC"),
+        ("rotated_180_P1_L_CM_CC", "rotated_180", "P1_L_CM_CC"),
+        ("rotated_P1", "original", "rotated_P1"),
+    ],
+)
 def test_names_tell_variants(name, variant, image_id):
     assert split_name(name) == (variant, image_id)
 
@@ -86,16 +91,23 @@ def narrow_manifest(folder):
     (folder / "manifest.csv").write_text("sample,split\n")
 
 
-@pytest.mark.parametrize(("harm", "words"), [
-    pytest.param(without_mask, r"1 images of train have no mask, the first is train/images/P2_L_CM_CC.png; wanted "
-                               r"train/masks/P2_L_CM_CC with one of .jpeg, .jpg, .png", id="image without mask"),
-    pytest.param(without_image, "1 masks of valid have no image, the first is valid/masks/P8_L", id="mask without image"),
-    pytest.param(twice, "P1_L_CM_CC.jpg and P1_L_CM_CC.png share a name", id="one stem twice"),
-    pytest.param(without_train, "is no data set, it has no train/images; make one first", id="no train"),
-    pytest.param(unfinished, r"is unfinished, it has recipe.toml but no manifest.csv; give the command", id="unfinished"),
-    pytest.param(stale_manifest, "names 1 files that are not there, the first is train/images/gone.jpg", id="stale manifest"),
-    pytest.param(narrow_manifest, "has the columns sample, split; wanted image_id, variant", id="another table"),
-])
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        pytest.param(
+            without_mask,
+            r"1 images of train have no mask, the first is train/images/P2_L_CM_CC.png; wanted "
+            r"train/masks/P2_L_CM_CC with one of .jpeg, .jpg, .png",
+            id="image without mask",
+        ),
+        pytest.param(without_image, "1 masks of valid have no image, the first is valid/masks/P8_L", id="mask without image"),
+        pytest.param(twice, "P1_L_CM_CC.jpg and P1_L_CM_CC.png share a name", id="one stem twice"),
+        pytest.param(without_train, "is no data set, it has no train/images; make one first", id="no train"),
+        pytest.param(unfinished, r"is unfinished, it has recipe.toml but no manifest.csv; give the command", id="unfinished"),
+        pytest.param(stale_manifest, "names 1 files that are not there, the first is train/images/gone.jpg", id="stale manifest"),
+        pytest.param(narrow_manifest, "has the columns sample, split; wanted image_id, variant", id="another table"),
+    ],
+)
 def test_bad_folders_are_told(data_folder, harm, words):
     harm(data_folder)
     with pytest.raises(InputError, match=words) as told:

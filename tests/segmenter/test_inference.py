@@ -83,10 +83,29 @@ def test_findings_tell_each_lesion(tmp_path):
     mask[10:18, 20:30], probabilities[10:18, 20:30] = 255, 0.5
     mask[18, 19] = 255  # touches by a corner, with probability 0
     assert find_lesions(mask, probabilities) == [
-        {"finding": 1, "area_px": 81, "box_left": 19, "box_top": 10, "box_width": 11, "box_height": 9,
-         "centre_x": "24.4", "centre_y": "13.6", "mean_probability": f"{40 / 81:.4f}"},
-        {"finding": 2, "area_px": 10, "box_left": 5, "box_top": 2, "box_width": 5, "box_height": 2,
-         "centre_x": "7.0", "centre_y": "2.5", "mean_probability": "0.7500"}]
+        {
+            "finding": 1,
+            "area_px": 81,
+            "box_left": 19,
+            "box_top": 10,
+            "box_width": 11,
+            "box_height": 9,
+            "centre_x": "24.4",
+            "centre_y": "13.6",
+            "mean_probability": f"{40 / 81:.4f}",
+        },
+        {
+            "finding": 2,
+            "area_px": 10,
+            "box_left": 5,
+            "box_top": 2,
+            "box_width": 5,
+            "box_height": 2,
+            "centre_x": "7.0",
+            "centre_y": "2.5",
+            "mean_probability": "0.7500",
+        },
+    ]
     assert find_lesions(np.zeros((4, 4), np.uint8), np.zeros((4, 4), np.float32)) == []
 
 
@@ -133,8 +152,13 @@ def test_an_earlier_inference_is_recognised_and_replaced(model, tmp_path):
 
 def test_names_of_outputs_differ_where_stems_do_not(tmp_path):
     paths = [tmp_path / "a/1-1.dcm", tmp_path / "b/c/1-1.dcm", tmp_path / "a/other.png", tmp_path / "x.png", tmp_path / "x.jpg"]
-    assert name_outputs(paths) == {"a__1-1.dcm": paths[0], "b__c__1-1.dcm": paths[1], "other": paths[2], "x.png": paths[3],
-                                   "x.jpg": paths[4]}
+    assert name_outputs(paths) == {
+        "a__1-1.dcm": paths[0],
+        "b__c__1-1.dcm": paths[1],
+        "other": paths[2],
+        "x.png": paths[3],
+        "x.jpg": paths[4],
+    }
     with pytest.raises(InputError, match=r"x.png: its outputs would be named x.png, as those of .*/x.png.jpg; rename one"):
         name_outputs([tmp_path / "x.png.jpg", tmp_path / "x.png", tmp_path / "x.jpg"])
 

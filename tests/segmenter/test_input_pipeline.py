@@ -112,13 +112,17 @@ def test_the_cache_is_weighed_before_it_is_filled():
     assert not fits_cache(1000, 512, 3)  # 1.05 GB
 
 
-
-@pytest.mark.parametrize(("image", "mask", "words"), [
-    pytest.param(np.zeros((16, 16)), np.zeros((8, 8)), "bad.png: is 8 x 8 and its image 16 x 16", id="sizes differ"),
-    pytest.param(np.zeros((8, 16)), np.zeros((8, 16)), "bad.png: is 16 x 8; wanted a square", id="no square"),
-    pytest.param(np.zeros((4, 4)), np.zeros((4, 4)), "bad.png: is 4 px wide and the model wants 8; lower", id="small"),
-    pytest.param(np.zeros((16, 16)), np.eye(16) * 2, r"bad.png: holds class indices up to 2; .*num_classes = 1", id="indices"),
-])
+@pytest.mark.parametrize(
+    ("image", "mask", "words"),
+    [
+        pytest.param(np.zeros((16, 16)), np.zeros((8, 8)), "bad.png: is 8 x 8 and its image 16 x 16", id="sizes differ"),
+        pytest.param(np.zeros((8, 16)), np.zeros((8, 16)), "bad.png: is 16 x 8; wanted a square", id="no square"),
+        pytest.param(np.zeros((4, 4)), np.zeros((4, 4)), "bad.png: is 4 px wide and the model wants 8; lower", id="small"),
+        pytest.param(
+            np.zeros((16, 16)), np.eye(16) * 2, r"bad.png: holds class indices up to 2; .*num_classes = 1", id="indices"
+        ),
+    ],
+)
 @pytest.mark.parametrize("cache", [False, True])
 def test_a_bad_pair_is_named(tmp_path, write_data_set, write_pair, image, mask, words, cache):
     folder = write_data_set(tmp_path / "set")

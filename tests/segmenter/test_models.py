@@ -9,18 +9,24 @@ from segmenter.saved_models import load_predictor, load_whole, save_for_predicti
 from segmenter.training import compile_model
 
 
-@pytest.mark.parametrize(("channels", "parameters"), [
-    pytest.param(3, 124_996_849, marks=pytest.mark.slow),
-    (1, 124_994_257),
-])
+@pytest.mark.parametrize(
+    ("channels", "parameters"),
+    [
+        pytest.param(3, 124_996_849, marks=pytest.mark.slow),
+        (1, 124_994_257),
+    ],
+)
 def test_the_published_network_has_the_published_size(channels, parameters):
     settings = load_configuration("published").model.model_copy(update={"image_channels": channels})
     assert build_model(settings).count_params() == parameters
 
 
 def test_levels_shrink_kernel_and_dilation_and_the_decoder_mirrors_them():
-    model = build_model(ModelSettings(image_width=64, image_height=64, base_filters=2, base_kernels=(7, 5), num_layers=4,
-                                      dilation=(3, 2), dropout_rate=0.1))
+    model = build_model(
+        ModelSettings(
+            image_width=64, image_height=64, base_filters=2, base_kernels=(7, 5), num_layers=4, dilation=(3, 2), dropout_rate=0.1
+        )
+    )
     for half, levels in (("encoder", 4), ("decoder", 3)):
         layers = [model.get_layer(f"{half}{level}_conv{step}") for level in range(levels) for step in (1, 2)]
         assert [layer.filters for layer in layers] == [2, 2, 4, 4, 8, 8, 16, 16][: 2 * levels]
@@ -81,12 +87,15 @@ def classifier(path):
     keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(1)]).save(path)
 
 
-@pytest.mark.parametrize(("write", "words"), [
-    pytest.param(lambda path: None, "there is no such file; give a .keras file", id="absent"),
-    pytest.param(text, r"is no Keras model, it starts with b'no model'; give a .keras file", id="text"),
-    pytest.param(broken_zip, r"cannot be loaded as a Keras model \(.*\); give a .keras file", id="another zip"),
-    pytest.param(classifier, r"takes \(None, 8, 8, 1\) and gives \(None, 1\); wanted \(None, side, side", id="another model"),
-])
+@pytest.mark.parametrize(
+    ("write", "words"),
+    [
+        pytest.param(lambda path: None, "there is no such file; give a .keras file", id="absent"),
+        pytest.param(text, r"is no Keras model, it starts with b'no model'; give a .keras file", id="text"),
+        pytest.param(broken_zip, r"cannot be loaded as a Keras model \(.*\); give a .keras file", id="another zip"),
+        pytest.param(classifier, r"takes \(None, 8, 8, 1\) and gives \(None, 1\); wanted \(None, side, side", id="another model"),
+    ],
+)
 def test_files_that_are_no_model_are_told(write, words, tmp_path):
     path = tmp_path / "best_model.keras"
     write(path)

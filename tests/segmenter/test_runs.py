@@ -52,13 +52,26 @@ def test_a_restart_throws_the_old_run_away(run, data):
     assert not run.folder.exists()
 
 
-@pytest.mark.parametrize(("change", "resume", "words"), [
-    pytest.param({"model": ModelSettings(base_filters=4)}, False,
-                 r"has \[model\] base_filters = 16, now asked for is 4; give another --name, or --restart", id="model"),
-    pytest.param({"model": ModelSettings(base_filters=4, loss="iou_loss")}, True, "asked for is 4 and 1 more; give", id="two"),
-    pytest.param({"train": TrainSettings(epochs=9, patience=2)}, False,
-                 r"has \[train\] epochs = 5, now asked for is 9; --resume to go on with the new value, give", id="epochs"),
-])
+@pytest.mark.parametrize(
+    ("change", "resume", "words"),
+    [
+        pytest.param(
+            {"model": ModelSettings(base_filters=4)},
+            False,
+            r"has \[model\] base_filters = 16, now asked for is 4; give another --name, or --restart",
+            id="model",
+        ),
+        pytest.param(
+            {"model": ModelSettings(base_filters=4, loss="iou_loss")}, True, "asked for is 4 and 1 more; give", id="two"
+        ),
+        pytest.param(
+            {"train": TrainSettings(epochs=9, patience=2)},
+            False,
+            r"has \[train\] epochs = 5, now asked for is 9; --resume to go on with the new value, give",
+            id="epochs",
+        ),
+    ],
+)
 def test_another_configuration_is_refused(run, data, change, resume, words):
     with pytest.raises(InputError, match=words):
         take_up(run, OLD.model_copy(update=change), data, resume=resume, restart=False)
@@ -79,11 +92,16 @@ def test_a_run_broken_in_its_first_epoch_starts_anew(run, data):
     assert take_up(run, OLD, data, resume=False, restart=False) is None
 
 
-@pytest.mark.parametrize(("harm", "words"), [
-    pytest.param(lambda run: run.checkpoint(2).unlink(), "names last_epoch_0002.keras, which is not there", id="no checkpoint"),
-    pytest.param(lambda run: run.state.write_text("{"), r"is no training state \(.*\); start anew with --restart", id="cut"),
-    pytest.param(lambda run: run.state.write_text("{}"), "is no training state", id="keys"),
-])
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        pytest.param(
+            lambda run: run.checkpoint(2).unlink(), "names last_epoch_0002.keras, which is not there", id="no checkpoint"
+        ),
+        pytest.param(lambda run: run.state.write_text("{"), r"is no training state \(.*\); start anew with --restart", id="cut"),
+        pytest.param(lambda run: run.state.write_text("{}"), "is no training state", id="keys"),
+    ],
+)
 def test_a_broken_state_is_told(run, harm, words):
     harm(run)
     with pytest.raises(InputError, match=words):

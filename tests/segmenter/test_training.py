@@ -39,10 +39,20 @@ def test_a_run_leaves_what_it_promises(begin, configure, capsys):
     run, state = begin(configure(model__metrics=("dice_coef", "sensitivity")))
     names = {str(path.relative_to(run.folder)) for path in run.folder.rglob("*") if path.is_file()}
     assert names == {
-        "config.toml", "versions.json", "state.json", "best_model.keras", "last_epoch_0002.keras", "train_losses.csv",
-        "train_losses.png", "train_metrics.csv", "train_metrics.png", "epoch_change_infer/Epoch_1_P7_L_CM_CC.png",
-        "epoch_change_infer/Epoch_1_P9_L_CM_CC.png", "epoch_change_infer/Epoch_2_P7_L_CM_CC.png",
-        "epoch_change_infer/Epoch_2_P9_L_CM_CC.png"}
+        "config.toml",
+        "versions.json",
+        "state.json",
+        "best_model.keras",
+        "last_epoch_0002.keras",
+        "train_losses.csv",
+        "train_losses.png",
+        "train_metrics.csv",
+        "train_metrics.png",
+        "epoch_change_infer/Epoch_1_P7_L_CM_CC.png",
+        "epoch_change_infer/Epoch_1_P9_L_CM_CC.png",
+        "epoch_change_infer/Epoch_2_P7_L_CM_CC.png",
+        "epoch_change_infer/Epoch_2_P9_L_CM_CC.png",
+    }
     losses, metrics = read_csv(run.folder / "train_losses.csv"), read_csv(run.folder / "train_metrics.csv")
     assert list(losses[0]) == ["epoch", "loss", "val_loss"]
     assert list(metrics[0]) == ["epoch", "dice_coef", "val_dice_coef", "sensitivity", "val_sensitivity"]
@@ -83,8 +93,15 @@ def test_a_resumed_run_goes_on_as_if_there_had_been_no_break(begin, configure, m
 def test_nothing_after_a_resume_is_better_than_a_better_epoch_before(begin, small):
     run, state = begin(small(train__epochs=1))
     # As if the first epoch had been so good that none can be better, and the learning rate were about to be cut.
-    write_state(run, dataclasses.replace(state, best_val_loss=0.0, early_stopping={"wait": 1, "best": 0.0},
-                                         reducer={"wait": 3, "best": 0.0, "cooldown_counter": 0}))
+    write_state(
+        run,
+        dataclasses.replace(
+            state,
+            best_val_loss=0.0,
+            early_stopping={"wait": 1, "best": 0.0},
+            reducer={"wait": 3, "best": 0.0, "cooldown_counter": 0},
+        ),
+    )
     before = run.best_model.read_bytes()
     begin(small(train__epochs=2, train__patience=3), resume=True)
     _, resumed = begin(small(train__epochs=9, train__patience=3), resume=True)
