@@ -90,6 +90,7 @@ def stages(workers: int, raw: Path, recipe: str, scratch: Path) -> dict[str, flo
     from pipeline.workers import open_executor
 
     folder = DatasetFolder(Path(tempfile.mkdtemp(dir=scratch), "set"))
+    warm_up(0)
     with open_executor(workers) as executor:
         list(executor.map(warm_up, range(4 * workers)))
         times = [time.perf_counter()]
