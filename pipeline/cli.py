@@ -158,7 +158,10 @@ def _tell_index(folder: DatasetFolder, outcome) -> None:
             "annotated files" + (f", {found['sizes_differ']} differ (re-encoded?)" if found["sizes_differ"] else "")
         )
     if views := found["label_pairs_differ"]:
-        print(f"index: the labels of DM and CM differ in {len(views)} views ({', '.join(views[:3])} ...); each keeps its own")
+        more = ", ..." if len(views) > 3 else ""
+        print(
+            f"index: views whose DM and CM have different labels, which each keeps: {len(views)} ({', '.join(views[:3])}{more})"
+        )
 
 
 def _strict(folder: DatasetFolder, strict: bool) -> int:
@@ -184,7 +187,7 @@ def _tell_split(folder: DatasetFolder, outcome) -> None:
     counts = outcome.summary["splits"]
     images = sum(count["images"] for count in counts.values())
     words = "; ".join(
-        f"{split} {count['patients']} patients, {count['images']} images ({count['images'] / images:.1%}), "
+        f"{split} {count['patients']} patient{'s' if count['patients'] != 1 else ''}, {count['images']} images ({count['images'] / images:.1%}), "
         f"{count['samples']} samples"
         for split, count in counts.items()
     )
