@@ -187,8 +187,8 @@ def _tell_split(folder: DatasetFolder, outcome) -> None:
     counts = outcome.summary["splits"]
     images = sum(count["images"] for count in counts.values())
     words = "; ".join(
-        f"{split} {count['patients']} patient{'s' if count['patients'] != 1 else ''}, {count['images']} images ({count['images'] / images:.1%}), "
-        f"{count['samples']} samples"
+        f"{split} {count['patients']} patient{'s' if count['patients'] != 1 else ''}, {count['images']} images "
+        f"({count['images'] / images:.1%}), {count['samples']} samples"
         for split, count in counts.items()
     )
     print(f"split: {'' if outcome.changed else 'up to date; '}{words}")
