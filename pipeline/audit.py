@@ -181,16 +181,15 @@ def _duplicates(samples: Sequence[_Sample], looks: Sequence[_Look]) -> Iterator[
     seen = [index for index, look in enumerate(looks) if look.thumb is not None]
     splits = [samples[index].split for index in seen]
     pairs = same_pixels(np.array([looks[index].thumb for index in seen]), splits) if seen else []
-    groups = _connected(len(seen), pairs)
-    yield _finding(
-        "duplicate-pixels",
-        "groups",
-        (
-            " = ".join(samples[seen[index]].place for index in group[:4])
-            + (f" and {len(group) - 4} more" if len(group) > 4 else "")
-            for group in groups
-        ),
-    )
+    groups = ([samples[seen[index]] for index in group] for group in _connected(len(seen), pairs))
+    yield _finding("duplicate-pixels", "groups", map(_name_group, groups))
+
+
+def _name_group(group: Sequence[_Sample]) -> str:
+    """The group in words: one sample of each image and split before the other variants, which say less."""
+    tellers = list({(sample.split, sample.image_id): sample for sample in reversed(group)}.values())[::-1][:4]
+    more = len(group) - len(tellers)
+    return " = ".join(sample.place for sample in tellers) + (f" and {more} more" if more else "")
 
 
 def same_pixels(thumbs: np.ndarray, splits: Sequence[str]) -> list[tuple[int, int]]:

@@ -62,8 +62,7 @@ def test_a_renamed_and_turned_copy_is_found_after_jpeg(clean, variant):
     put(clean, "test", "P900_R_DM_MLO", vary(pixels("P2_L_CM_CC"), variant), MASK, quality=60)
     (finding,) = audit(clean)
     assert (finding.code, finding.count) == ("duplicate-pixels", 1)
-    assert "train/P2_L_CM_CC" in finding.examples[0]
-    assert "test/P900_R_DM_MLO" in finding.examples[0]
+    assert finding.examples == ("train/P2_L_CM_CC = test/P900_R_DM_MLO and 1 more",)
 
 
 def test_a_transposed_copy_is_found(clean):
