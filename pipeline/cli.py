@@ -3,6 +3,7 @@
 import argparse
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from pipeline.files import DONE, FINDINGS, InputError, read_csv, run_program, write_text
@@ -62,11 +63,13 @@ def _parser() -> argparse.ArgumentParser:
         _add_workers(added)
 
     split = _on_folder(command("split", _split, "assign patients to train, valid and test, and to folds"))
-    masks = _on_folder(command("masks", _masks, "draw the regions and letterbox: one square pair a source image"))
+    masks = _on_folder(
+        command("masks", partial(_make_pixels, "masks"), "draw the regions and letterbox: one square pair a source image")
+    )
     variants = _on_folder(
         command(
             "variants",
-            _variants,
+            partial(_make_pixels, "variants"),
             "turn and flip the square pairs into the splits' folders",
             "Writes the data set card, and the manifest last.",
         )
@@ -196,23 +199,14 @@ def _tell_split(folder: DatasetFolder, outcome) -> None:
         print(f"split: {outcome.summary['assigned_now']} were not in the assignment before and have been added")
 
 
-def _masks(arguments) -> int:
+def _make_pixels(stage: str, arguments) -> int:
+    """Runs the stage masks or variants."""
     from pipeline import stages
 
     folder = DatasetFolder(arguments.folder)
     with open_executor(arguments.workers) as executor:
-        outcome = stages.masks(folder, executor)
-    _tell_pixels("masks", outcome)
-    return _strict(folder, arguments.strict)
-
-
-def _variants(arguments) -> int:
-    from pipeline import stages
-
-    folder = DatasetFolder(arguments.folder)
-    with open_executor(arguments.workers) as executor:
-        outcome = stages.variants(folder, executor)
-    _tell_pixels("variants", outcome)
+        outcome = getattr(stages, stage)(folder, executor)
+    _tell_pixels(stage, outcome)
     return _strict(folder, arguments.strict)
 
 
@@ -253,8 +247,8 @@ def _audit_dataset(folder: DatasetFolder) -> int:
     if report.get("manifest_sha256") != folder.digest():
         findings, expected = audit(folder.root), expected_codes(folder.load_recipe())
         write_text(folder.audit, audit_json(folder, [finding.to_json() for finding in findings], expected))
-        write_card(folder)
         report = folder.read_state(folder.audit)
+    write_card(folder)
     for finding in report["findings"]:
         asked = finding["code"] in report["expected"]
         print(

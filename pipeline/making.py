@@ -126,7 +126,7 @@ class Making:
                 self.journal[made.image_id] = made
 
     def finish(self) -> bool:
-        """Writes the card and the manifest where they are not up to date; returns whether they changed."""
+        """Writes the card and the manifest where they are not up to date; returns whether the manifest changed."""
         for made in self.stale.values():
             self._drop_samples(made)
         self.journal = {name: replace(self.journal[name], square={}) for name in self.images}
@@ -143,12 +143,12 @@ class Making:
         if not rows:
             raise InputError(f"{self.folder.root}: not one source image could be read; {self.folder.rejects.name} says why")
         text = manifest_text(rows)
-        if self.folder.manifest.exists() and self.folder.manifest.read_text() == text:
-            return False
-        self.folder.manifest.unlink(missing_ok=True)
-        write_card(self.folder)
+        changed = not (self.folder.manifest.exists() and self.folder.manifest.read_text() == text)
+        if changed:
+            self.folder.manifest.unlink(missing_ok=True)
+        write_card(self.folder)  # what was dropped may have changed where the samples have not
         write_text(self.folder.manifest, text, durable=True)
-        return True
+        return changed
 
     def _drop_samples(self, made: Made | None) -> None:
         self.folder.drop(stamp.path for files in (made.samples if made else {}).values() for stamp in files.values())

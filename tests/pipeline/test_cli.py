@@ -148,3 +148,17 @@ def test_an_unknown_option_is_bad_input(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["dataset", "--colour", "red"])
     assert stop.value.code == 2
+
+
+def test_the_card_follows_what_changes_beside_the_manifest(make):
+    make()
+    card = make.folder / "README.md"
+    assert "No findings" in card.read_text()
+    next((make.folder / "train" / "images").iterdir()).unlink()
+    make()
+    assert "No findings" in card.read_text(), "a sample that is made again is the audited one"
+    make.download.add("P9_L_DM_CC", file=False)
+    make.download.write()
+    make()
+    assert "| `file-missing` | 1 |" in card.read_text(), "a new reject, and the same samples"
+    assert "No findings" in card.read_text()
