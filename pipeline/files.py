@@ -15,10 +15,11 @@ import tomllib
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 import pydantic
 import tomli_w
+from pydantic.fields import FieldInfo
 
 Item = TypeVar("Item")
 Schema = TypeVar("Schema", bound=pydantic.BaseModel)
@@ -178,23 +179,37 @@ def load_toml(path: Path, schema: type[Schema]) -> Schema:
 
 
 def _fault(schema: type[pydantic.BaseModel], fault: Mapping) -> str:
-    *sections, key = [str(part) for part in fault["loc"]] or [""]
+    sections, key, at = _locate(schema, [str(part) for part in fault["loc"]])
     place = f"[{'.'.join(sections)}] {key}" if sections else key
     if fault["type"] == "extra_forbidden":
-        return f"{place}: unknown key; known here are {', '.join(_known_keys(schema, sections))}"
+        return f"{place}: unknown key; known here are {', '.join(at.model_fields) if at else 'none'}"
     if fault["type"] == "missing":
         return f"{place}: is missing"
     words = fault["msg"].removeprefix("Value error, ")
     return f"{place}: {words} (found {fault['input']!r})" if place else words
 
 
-def _known_keys(schema: type[pydantic.BaseModel], sections: Sequence[str]) -> list[str]:
-    for section in sections:
-        inner = schema.model_fields[section].annotation if section in schema.model_fields else None
-        if not (isinstance(inner, type) and issubclass(inner, pydantic.BaseModel)):
-            return ["none"]
-        schema = inner
-    return list(schema.model_fields)
+def _locate(schema: type[pydantic.BaseModel], parts: Sequence[str]) -> tuple[list[str], str, type[pydantic.BaseModel] | None]:
+    """The sections and the key of a fault, and the schema that the key is looked up in, if it is a table's."""
+    sections: list[str] = []
+    inner: type[pydantic.BaseModel] | None = schema
+    remaining = list(parts)
+    while len(remaining) > 1:
+        section = remaining.pop(0)
+        sections.append(section)
+        known = inner.model_fields.get(section) if inner else None
+        if known and known.discriminator and len(remaining) > 1:
+            inner = _member(known, remaining.pop(0))  # pydantic puts the chosen member's tag between section and key
+        else:
+            annotation = known.annotation if known else None
+            inner = annotation if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel) else None
+    return sections, remaining[0] if remaining else "", inner
+
+
+def _member(field: FieldInfo, tag: str) -> type[pydantic.BaseModel]:
+    """The member of a discriminated union whose discriminating field has the tag as its value."""
+    members = get_args(field.annotation)
+    return next(member for member in members if tag in get_args(member.model_fields[field.discriminator].annotation))
 
 
 def dump_toml(settings: pydantic.BaseModel, *, header: str = "") -> str:

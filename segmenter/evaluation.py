@@ -113,12 +113,10 @@ class BatchFigures:
     """Loss and metrics averaged as `Model.evaluate` does: the loss by images, each metric by batches."""
 
     def __init__(self, configuration: Configuration):
-        from segmenter.losses import LOSSES
+        from segmenter.losses import make_loss
         from segmenter.metrics import METRICS
 
-        self._functions = {"loss": LOSSES[configuration.model.loss]} | {
-            name: METRICS[name] for name in configuration.model.metrics
-        }
+        self._functions = {"loss": make_loss(configuration.model)} | {name: METRICS[name] for name in configuration.model.metrics}
         self._batches: list[tuple[int, dict[str, float]]] = []
 
     def add(self, truth: np.ndarray, probabilities: np.ndarray) -> None:

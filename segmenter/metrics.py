@@ -1,17 +1,36 @@
-"""Metrics over a batch. y is the truth, 0 or 1, and p the probability, both (batch, height, width, 1).
+"""Metrics over a batch. y is the truth, (batch, height, width, 1), and p the probabilities, (batch, height, width, classes).
 
-Sums run over all pixels of the batch together. Where truth and prediction leave nothing to divide by, the value is 1:
-nothing was to be found, and nothing was missed.
+With one class y is 0 or 1. With more, y holds class indices, 0 is the background, and a metric is the mean over the lesion
+classes of its value for that class against the rest. Sums run over all pixels of the batch together. Where truth and
+prediction leave nothing to divide by, the value is 1: nothing was to be found, and nothing was missed.
 """
+
+from collections.abc import Callable, Sequence
 
 import keras
 from keras import ops
 
 _registered = keras.saving.register_keras_serializable(package="cesm")
+_PIXELS = (0, 1, 2)
 
 
-def _floats(y_true, y_pred):
-    return ops.cast(y_true, "float32"), ops.cast(y_pred, "float32")
+def lesion_maps(y_true, y_pred):
+    """Truth and probabilities of the lesion classes alone, each (batch, height, width, lesion classes) float32."""
+    p = ops.cast(y_pred, "float32")
+    if p.shape[-1] == 1:
+        return ops.cast(y_true, "float32"), p
+    return one_hot(y_true, p.shape[-1])[..., 1:], p[..., 1:]
+
+
+def one_hot(y_true, classes: int):
+    """Class indices, (batch, height, width, 1), as (batch, height, width, classes) float32 of 0 and 1."""
+    return ops.one_hot(ops.cast(ops.squeeze(y_true, -1), "int32"), classes, dtype="float32")
+
+
+def _decided(y_pred):
+    """1 where a lesion class is chosen, else 0: p rounded, or with several classes the most probable one."""
+    p = ops.cast(y_pred, "float32")
+    return ops.round(p) if p.shape[-1] == 1 else ops.one_hot(ops.argmax(p, -1), p.shape[-1], dtype="float32")[..., 1:]
 
 
 def _ratio(part, whole):
@@ -19,39 +38,108 @@ def _ratio(part, whole):
     return ops.where(whole > 0, part / ops.where(whole > 0, whole, 1.0), 1.0)
 
 
+def _dice(y_true, y_pred):
+    y, p = lesion_maps(y_true, y_pred)
+    return (2.0 * ops.sum(y * p, _PIXELS) + 1.0) / (ops.sum(y, _PIXELS) + ops.sum(p, _PIXELS) + 1.0)
+
+
+def _iou(y_true, y_pred):
+    y, p = lesion_maps(y_true, y_pred)
+    return _ratio(ops.sum(y * p, _PIXELS), ops.sum(y + p - y * p, _PIXELS))
+
+
+def _sensitivity(y_true, y_pred):
+    y, _ = lesion_maps(y_true, y_pred)
+    return _ratio(ops.sum(y * _decided(y_pred), _PIXELS), ops.sum(y, _PIXELS))
+
+
+def _specificity(y_true, y_pred):
+    y, _ = lesion_maps(y_true, y_pred)
+    return _ratio(ops.sum((1.0 - y) * (1.0 - _decided(y_pred)), _PIXELS), ops.sum(1.0 - y, _PIXELS))
+
+
+def _accuracy(y_true, y_pred):
+    y, _ = lesion_maps(y_true, y_pred)
+    return ops.mean(ops.cast(ops.equal(y, _decided(y_pred)), "float32"), _PIXELS)
+
+
+# A value for each lesion class, (lesion classes,).
+_BY_CLASS = {
+    "dice_coef": _dice,
+    "iou_coef": _iou,
+    "sensitivity": _sensitivity,
+    "specificity": _specificity,
+    "binary_accuracy": _accuracy,
+}
+
+
 @_registered
 def dice_coef(y_true, y_pred):
     """(2 sum(y p) + 1) / (sum(y) + sum(p) + 1)."""
-    y, p = _floats(y_true, y_pred)
-    return (2.0 * ops.sum(y * p) + 1.0) / (ops.sum(y) + ops.sum(p) + 1.0)
+    return ops.mean(_dice(y_true, y_pred))
 
 
 @_registered
 def iou_coef(y_true, y_pred):
     """sum(y p) / sum(y + p - y p)."""
-    y, p = _floats(y_true, y_pred)
-    return _ratio(ops.sum(y * p), ops.sum(y + p - y * p))
+    return ops.mean(_iou(y_true, y_pred))
 
 
 @_registered
 def sensitivity(y_true, y_pred):
     """sum(y r) / sum(y) with r = p rounded: the part of the lesion pixels that is found."""
-    y, p = _floats(y_true, y_pred)
-    return _ratio(ops.sum(y * ops.round(p)), ops.sum(y))
+    return ops.mean(_sensitivity(y_true, y_pred))
 
 
 @_registered
 def specificity(y_true, y_pred):
     """sum((1 - y) (1 - r)) / sum(1 - y) with r = p rounded: the part of the other pixels that is left alone."""
-    y, p = _floats(y_true, y_pred)
-    return _ratio(ops.sum((1.0 - y) * (1.0 - ops.round(p))), ops.sum(1.0 - y))
+    return ops.mean(_specificity(y_true, y_pred))
 
 
 @_registered
 def binary_accuracy(y_true, y_pred):
-    """mean(y = r) with r = 1 where p > 0.5."""
-    y, p = _floats(y_true, y_pred)
-    return ops.mean(ops.cast(ops.equal(y, ops.cast(p > 0.5, "float32")), "float32"))
+    """mean(y = r) with r = p rounded."""
+    return ops.mean(_accuracy(y_true, y_pred))
 
 
 METRICS = {metric.__name__: metric for metric in (dice_coef, iou_coef, sensitivity, specificity, binary_accuracy)}
+
+
+def metric_functions(names: Sequence[str], class_names: Sequence[str]) -> dict[str, Callable]:
+    """The named metrics of one batch; with several lesion classes also each of them a class: `dice_coef_malignant`."""
+    functions: dict[str, Callable] = {name: METRICS[name] for name in names}
+    return functions | {title: _of_class(name, index) for title, name, index in _class_metrics(names, class_names)}
+
+
+def keras_metrics(names: Sequence[str], class_names: Sequence[str]) -> list:
+    """As `metric_functions`, for `Model.compile`."""
+    by_class = [OfClass(name, index, name=title) for title, name, index in _class_metrics(names, class_names)]
+    return [METRICS[name] for name in names] + by_class
+
+
+def _class_metrics(names: Sequence[str], class_names: Sequence[str]) -> list[tuple[str, str, int]]:
+    if len(class_names) == 1:
+        return []
+    return [(f"{name}_{title}", name, index) for name in names for index, title in enumerate(class_names, 1)]
+
+
+def _of_class(metric: str, index: int) -> Callable:
+    return lambda y_true, y_pred: _BY_CLASS[metric](y_true, y_pred)[index - 1]
+
+
+@_registered
+class OfClass(keras.metrics.MeanMetricWrapper):
+    """A metric's value for one lesion class, averaged over batches.
+
+    Args:
+      metric: a name of `METRICS`.
+      index: the lesion class, from 1.
+    """
+
+    def __init__(self, metric: str, index: int, name: str | None = None, dtype=None):
+        super().__init__(_of_class(metric, index), name=name, dtype=dtype)
+        self.metric, self.index = metric, index
+
+    def get_config(self) -> dict:
+        return {"metric": self.metric, "index": self.index, "name": self.name, "dtype": self.dtype}

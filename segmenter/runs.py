@@ -15,6 +15,7 @@ from segmenter.folders import DataSet
 
 RUNS = "runs"
 _MAY_GROW = ("epochs", "patience")
+_AFTER_TRAINING = {"eval", "infer", "tiledinfer"}  # sections that a trained run may change
 
 
 @dataclass(frozen=True)
@@ -174,13 +175,14 @@ def take_up(run: Run, configuration: Configuration, data: DataSet, *, resume: bo
 
 
 def _changes(old: Configuration, new: Configuration) -> list[tuple[str, object, object]]:
-    """The keys that bear on training and differ, with both values."""
-    return [
-        (f"[{section}] {key}", value, getattr(getattr(new, section), key))
-        for section in ("model", "dataset", "train")
-        for key, value in getattr(old, section)
-        if value != getattr(getattr(new, section), key)
-    ]
+    """The keys that bear on training and differ, with both values; another network differs in `model` alone."""
+    changes = []
+    for section in Configuration.model_fields.keys() - _AFTER_TRAINING:
+        before, after = (getattr(configuration, section).model_dump() for configuration in (old, new))
+        if section == "model" and before["model"] != after["model"]:
+            before, after = {"model": before["model"]}, {"model": after["model"]}
+        changes += [(f"[{section}] {key}", value, after[key]) for key, value in before.items() if value != after[key]]
+    return sorted(changes, key=lambda change: list(Configuration.model_fields).index(change[0][1:].split("]")[0]))
 
 
 def _trained_on(run: Run) -> str:
@@ -197,5 +199,5 @@ def record_start(run: Run, configuration: Configuration, versions: dict[str, obj
 
 
 def record_configuration(run: Run, configuration: Configuration) -> None:
-    """Writes the resolved configuration; [eval] and [infer] of a trained run may change, and take effect at once."""
+    """Writes the resolved configuration; [eval], [infer], [tiledinfer] of a trained run may change, with effect at once."""
     write_text(run.config, dump_toml(configuration, header=f"Run {run.name}, every default filled in."))

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from pipeline.files import InputError, replacing
+from segmenter.models import register_layers
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ def save_whole(model: keras.Model, path: Path) -> None:
 
 
 def save_for_prediction(model: keras.Model, path: Path) -> None:
-    """As `save_whole`, without optimizer and losses: a third of the size, and loadable without this package."""
-    save_whole(keras.Model(model.inputs, model.outputs, name=model.name), path)
+    """As `save_whole`, without optimizer, losses and side branches: a third of the size."""
+    save_whole(keras.Model(model.inputs, model.outputs[0], name=model.name), path)
 
 
 def load_predictor(path: Path) -> Predictor:
@@ -70,6 +71,7 @@ def load_whole(path: Path, *, compile: bool = True) -> keras.Model:
     Raises:
       InputError: the file is no Keras model.
     """
+    register_layers()
     remedy = "give a .keras file that `cesm-segmenter train` wrote"
     if not path.is_file():
         raise InputError(f"{path}: there is no such file; {remedy}")

@@ -11,11 +11,11 @@ import tensorflow as tf
 
 from pipeline.files import InputError
 from segmenter import callbacks
-from segmenter.configuration import Configuration
+from segmenter.configuration import Configuration, ModelSettings
 from segmenter.folders import DataSet, Sample, describe_counts
 from segmenter.input_pipeline import explained, fits_cache, read_all, training_batches
-from segmenter.losses import LOSSES
-from segmenter.metrics import METRICS
+from segmenter.losses import make_loss
+from segmenter.metrics import keras_metrics
 from segmenter.models import build_model
 from segmenter.runs import Run, State, record_start
 from segmenter.saved_models import load_whole
@@ -53,12 +53,19 @@ def train(run: Run, configuration: Configuration, data: DataSet, state: State | 
 def compile_model(configuration: Configuration) -> keras.Model:
     """The model of a configuration with its loss, its metrics and a fresh optimizer."""
     settings = configuration.model
-    model = build_model(settings)
-    optimizer = getattr(keras.optimizers, settings.optimizer)(settings.learning_rate, clipvalue=settings.clipvalue)
-    model.compile(
-        optimizer, LOSSES[settings.loss], metrics=[METRICS[name] for name in settings.metrics], jit_compile=settings.jit_compile
-    )
+    model = build_model(settings, configuration.image)
+    metrics = keras_metrics(settings.metrics, configuration.class_names)
+    model.compile(_optimizer(settings), make_loss(settings), metrics=metrics, jit_compile=settings.jit_compile)
     return model
+
+
+def _optimizer(settings: ModelSettings) -> keras.optimizers.Optimizer:
+    options: dict[str, object] = {"clipvalue": settings.clipvalue, "clipnorm": settings.clipnorm}
+    if settings.ema_momentum:
+        options |= {"use_ema": True, "ema_momentum": settings.ema_momentum}
+    if settings.weight_decay:
+        options["weight_decay"] = settings.weight_decay
+    return getattr(keras.optimizers, settings.optimizer)(settings.learning_rate, **options)
 
 
 def _fit(

@@ -1,41 +1,66 @@
-"""The networks by name, and what all of them share: input, scaling, head.
+"""The networks by name, and what all of them share: input, image options, scaling, head, deep supervision.
 
-Knows the [model] section, no folder and no training. Keras is imported only when a model is built, so that names can
+Knows [model] and [image], no folder and no training. Keras is imported only when a model is built, so that names can
 be checked without it.
 """
 
 import importlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from segmenter.configuration import ModelSettings
+from segmenter.configuration import ImageSettings, ModelSettings
 
 if TYPE_CHECKING:
     import keras
 
-# Each module has `extract_features(x, settings)`: from scaled pixels to features of the same height and width.
-MODELS = {"SlightlyFlexibleUNet": "segmenter.models.slightly_flexible_unet"}
+
+@dataclass(frozen=True)
+class Entry:
+    """A network's module and its number of parameters with the default settings.
+
+    The module has `extract_features(x, settings) -> Branches`, from scaled pixels, (batch, side, side, channels).
+    """
+
+    module: str
+    parameters: int
 
 
-def build_model(settings: ModelSettings) -> "keras.Model":
+MODELS = {
+    "SlightlyFlexibleUNet": Entry("segmenter.models.slightly_flexible_unet", 1_940_817),
+    "AttentionUNet": Entry("segmenter.models.attention_unet", 2_027_861),
+}
+
+
+def register_layers() -> None:
+    """Imports every network's module, so that Keras finds the layers that a saved model names."""
+    importlib.import_module("segmenter.models.supervision")
+    for entry in MODELS.values():
+        importlib.import_module(entry.module)
+
+
+def build_model(settings: ModelSettings, image: ImageSettings = ImageSettings()) -> "keras.Model":  # noqa: B008 (frozen)
     """Builds a network with its preprocessing inside.
 
     Returns:
-      A model from raw pixels 0..255, (batch, height, width, channels), to probabilities, (batch, height, width, 1),
-      float32.
+      A model from raw pixels 0..255, (batch, height, width, channels), to probabilities, (batch, height, width,
+      num_classes), float32. One whose network has side branches is `supervision.Supervised`, a model with several
+      outputs, of which the first is the one to predict with.
     """
     import keras
     from keras import layers
 
-    module = importlib.import_module(MODELS[settings.model])
+    from segmenter.models.preprocessing import preprocess
+    from segmenter.models.supervision import connect_heads
+
+    module = importlib.import_module(MODELS[settings.model].module)
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16" if settings.mixed_precision else "float32")
     try:
         shape = (settings.image_height, settings.image_width, settings.image_channels)
         pixels = keras.Input(shape, name="image", dtype="float32")
-        scaled = layers.Rescaling(1 / 255, name="scale", dtype="float32")(pixels) if settings.input_normalize else pixels
-        features = module.extract_features(scaled, settings)
-        # In bfloat16 a probability would have 8 bits, too coarse for the loss near 0 and 1.
-        head = layers.Conv2D(settings.num_classes, 1, activation=settings.final_activation, dtype="float32", name="lesion")
-        return keras.Model(pixels, head(features), name=settings.model)
+        x = preprocess(pixels, image)
+        if settings.input_normalize:
+            x = layers.Rescaling(1 / 255, name="scale", dtype="float32")(x)
+        return connect_heads(pixels, module.extract_features(x, settings), settings)
     finally:
         keras.config.set_dtype_policy(policy)

@@ -6,10 +6,11 @@ After O. Ronneberger, P. Fischer, T. Brox, "U-Net: Convolutional Networks for Bi
 
 from keras import layers
 
-from segmenter.configuration import ModelSettings
+from segmenter.configuration.model import SlightlyFlexibleUNetSettings as Settings
+from segmenter.models.branches import Branches
 
 
-def extract_features(x, settings: ModelSettings):
+def extract_features(x, settings: Settings) -> Branches:
     """Levels 0 to num_layers - 1 down, then up again to level 0, each joined with the encoder's output of that level."""
     outputs = []
     for level in range(settings.num_layers):
@@ -21,14 +22,14 @@ def extract_features(x, settings: ModelSettings):
         x = layers.Conv2DTranspose(_filters(level, settings), 2, strides=2, padding="same", name=f"up{level}")(x)
         x = layers.Concatenate(name=f"join{level}")([x, outputs[level]])
         x = _double_convolution(x, level, settings, f"decoder{level}")
-    return x
+    return Branches(x)
 
 
-def _filters(level: int, settings: ModelSettings) -> int:
+def _filters(level: int, settings: Settings) -> int:
     return settings.base_filters * 2**level
 
 
-def _double_convolution(x, level: int, settings: ModelSettings, name: str):
+def _double_convolution(x, level: int, settings: Settings, name: str):
     """Two convolutions of a level: kernel max(3, k - 2 level), dilation max(1, d - level), dropout rate * level."""
     kernel = tuple(max(3, size - 2 * level) for size in settings.base_kernels)
     dilation = tuple(max(1, rate - level) for rate in settings.dilation)

@@ -10,7 +10,8 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from segmenter.configuration import Configuration, DatasetSettings, ModelSettings, TrainSettings
+from segmenter.configuration import Configuration
+from segmenter.configuration.model import MODEL_SETTINGS
 
 SIDE = 32
 
@@ -56,21 +57,50 @@ def data_folder(tmp_path: Path) -> Path:
     return write_data_set(tmp_path / "set")
 
 
+# Each network as small as it goes, at 16 px where its design allows.
+TINY = {
+    "SlightlyFlexibleUNet": {"base_filters": 2, "num_layers": 2},
+    "AttentionUNet": {"base_filters": 2, "num_layers": 2},
+}
+
+
 @pytest.fixture
 def configure() -> Callable[..., Configuration]:
-    """Makes a small configuration; keywords named section__key change it."""
+    """Makes a small configuration; keywords named section__key change it, `model__model` chooses the network."""
 
     def make(**changes: object) -> Configuration:
-        settings: dict[str, dict[str, object]] = {"model": {}, "dataset": {}, "train": {}}
+        settings: dict[str, dict[str, object]] = {"train": {"epochs": 2, "batch_size": 2, "num_infer_images": 2}}
         for name, value in changes.items():
             section, key = name.split("__")
-            settings[section][key] = value
-        model = {"image_width": 16, "image_height": 16, "base_filters": 2, "num_layers": 2, "learning_rate": 0.01}
-        train = {"epochs": 2, "batch_size": 2, "num_infer_images": 2}
-        return Configuration(
-            model=ModelSettings(**model | settings["model"]),
-            dataset=DatasetSettings(**settings["dataset"]),
-            train=TrainSettings(**train | settings["train"]),
-        )
+            settings.setdefault(section, {})[key] = value
+        model = settings.pop("model", {})
+        network = model.setdefault("model", "SlightlyFlexibleUNet")
+        small = {"image_width": 16, "image_height": 16, "learning_rate": 0.01} | TINY[network]
+        return Configuration(model=MODEL_SETTINGS[network](**small | model), **settings)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def tiny() -> dict[str, dict[str, object]]:
+    """The smallest settings of each network."""
+    return TINY
+
+
+@pytest.fixture(scope="session")
+def phantom_pairs(tmp_path_factory: pytest.TempPathFactory) -> tuple[np.ndarray, np.ndarray]:
+    """Two phantom mammograms with lesions and their masks, (2, 64, 64, 1) uint8, masks of 0 and 1."""
+    from pipeline import cli
+
+    folder = tmp_path_factory.mktemp("phantom")
+    assert cli.main(["phantom", str(folder / "raw"), "--patients", "8", "--workers", "1"]) == 0
+    raw = ["--raw", str(folder / "raw"), "--annotations", str(folder / "raw"), "--out", str(folder / "set")]
+    assert cli.main(["dataset", *raw, "--recipe", "v2", "--workers", "1"]) == 0
+    originals = list((folder / "set/train/masks").glob("P*.png"))
+    largest = sorted(originals, key=lambda path: (-cv2.imread(str(path), cv2.IMREAD_GRAYSCALE).sum(dtype=np.int64), path.name))[
+        :2
+    ]
+    images = [cv2.imread(str(path.parents[1] / "images" / f"{path.stem}.jpg"), cv2.IMREAD_GRAYSCALE) for path in largest]
+    masks = [cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) for path in largest]
+    small = [[cv2.resize(square, (64, 64), interpolation=cv2.INTER_AREA) for square in squares] for squares in (images, masks)]
+    return np.stack(small[0])[..., None], (np.stack(small[1])[..., None] >= 128).astype(np.uint8)

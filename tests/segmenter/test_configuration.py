@@ -17,7 +17,7 @@ def test_published_is_the_published_experiment():
     model = published.model
     assert (model.image_width, model.image_height, model.image_channels) == (512, 512, 3)
     assert (model.base_filters, model.base_kernels, model.num_layers) == (16, (9, 9), 8)
-    assert (model.input_normalize, model.loss, model.optimizer) == (False, "bce_dice_loss", "Adam")
+    assert (model.input_normalize, model.loss, model.optimizer) == (False, {"bce_dice_loss": 1.0}, "Adam")
     assert model.clipvalue is not None
     assert (published.train.batch_size, published.dataset.shuffle) == (2, False)
 
@@ -28,16 +28,47 @@ def test_published_is_the_published_experiment():
         pytest.param(
             "[model]\nbase_filter = 8", r"\[model\] base_filter: unknown key; known here are model, image_width", id="key"
         ),
-        pytest.param("[modle]\nbase_filters = 8", "modle: unknown key; known here are model, dataset, train", id="section"),
-        pytest.param("[model]\nloss = 'dice'", r"\[model\] loss: .*'bce_dice_loss'.*found 'dice'", id="value"),
+        pytest.param(
+            "[modle]\nbase_filters = 8", "modle: unknown key; known here are model, dataset, image, mask, train", id="section"
+        ),
+        pytest.param(
+            "[model]\nloss = 'dice'",
+            r"\[model\] loss: dice is no known loss; known are bce_dice_loss, .*found 'dice'",
+            id="value",
+        ),
         pytest.param("[train]\nepochs = '5'", r"\[train\] epochs: .*integer.*found '5'", id="type"),
         pytest.param("[train]\nepochs = 0\npatience = 0", r"\[train\] epochs: .*; \[train\] patience: ", id="two at once"),
         pytest.param("[model]\nimage_width = 64", "image_width is 64 and image_height 128; .* squares", id="no square"),
         pytest.param(
-            "[model]\nimage_width = 100\nimage_height = 100", "100 cannot be halved 4 times.* multiple of 16", id="halves"
+            "[model]\nimage_width = 100\nimage_height = 100",
+            "image_width 100 does not suit num_layers 5.* multiple of 16, such as 96 or 112",
+            id="halves",
         ),
         pytest.param("[model]\ndropout_rate = 0.3", "dropout_rate 0.3 grows to 1.2 at the last of 5 levels", id="dropout"),
         pytest.param("[model]\nmetrics = []", "metrics must name at least one", id="no metric"),
+        pytest.param(
+            "[model]\nmodel = 'VNet'",
+            r"model: VNet is no known network; known are .*AttentionUNet",
+            id="network",
+        ),
+        pytest.param(
+            "[model]\nmodel = 'AttentionUNet'\nbase_kernels = [3, 3]",
+            r"\[model\] base_kernels: unknown key; known here are model, .*base_filters",
+            id="key of another network",
+        ),
+        pytest.param(
+            "[model.loss]\ndice_loss = 0", r"\[model\] loss: dice_loss has the weight 0; wanted a number above 0", id="weight"
+        ),
+        pytest.param("[model]\nimage_channels = 2", r"image_channels is 2; image files hold 1 or 3", id="channels"),
+        pytest.param("[model]\nnum_classes = 3\nfinal_activation = 'sigmoid'", "several take softmax", id="activation"),
+        pytest.param("[model]\nclipvalue = 1.0\nclipnorm = 1.0", "both clip; leave one out", id="clipping"),
+        pytest.param("[model]\nweight_decay = 0.1", "weight_decay is for optimizer AdamW", id="weight decay"),
+        pytest.param("[model]\ngenerator = true", r"generator is on and \[augmentor\] turns nothing on", id="generator"),
+        pytest.param("[train]\ncosine_decay = true", "cosine_decay and learning_rate_reducer both", id="two schedules"),
+        pytest.param(
+            "[model]\nnum_classes = 3\n[dataset]\nclass_names = ['a']", r"class_names lists 1; .* has 2 lesion", id="names"
+        ),
+        pytest.param("[image]\nblur_size = 4", r"image: blur_size 4 has no middle pixel", id="even kernel"),
         pytest.param("[model", "is no valid TOML", id="no TOML"),
     ],
 )
@@ -57,3 +88,23 @@ def test_an_unknown_name_tells_the_known_ones():
 def test_defaults_are_one_channel_scaled_inside_without_xla():
     model = Configuration().model
     assert (model.image_channels, model.input_normalize, model.jit_compile) == (1, True, False)
+
+
+@pytest.mark.parametrize(
+    ("written", "network"),
+    [
+        ("TensorflowUNet", "SlightlyFlexibleUNet"),
+        ("UNet", "SlightlyFlexibleUNet"),
+        ("TensorflowSlightlyFlexibleUNet", "SlightlyFlexibleUNet"),
+        ("TensorflowAttentionUNet", "AttentionUNet"),
+    ],
+)
+def test_networks_are_known_by_their_published_names(written, network):
+    assert Configuration.model_validate({"model": {"model": written}}).model.model == network
+
+
+def test_losses_may_be_added_by_weight():
+    settings = Configuration.model_validate({"model": {"loss": {"bce_loss": 1, "tversky_loss": 0.5}}}).model
+    assert settings.loss == {"bce_loss": 1.0, "tversky_loss": 0.5}
+    assert settings.model_dump()["loss"] == settings.loss
+    assert Configuration().model.model_dump()["loss"] == "bce_dice_loss"

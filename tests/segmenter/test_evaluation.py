@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from pipeline.files import read_csv
-from segmenter.configuration import Configuration, EvalSettings, ModelSettings
+from segmenter.configuration import Configuration, EvalSettings
+from segmenter.configuration.model import SlightlyFlexibleUNetSettings as UNetSettings
 from segmenter.evaluation import COLUMNS, evaluate, evaluation_identity, measure_overlap, read_summary, summarise
 from segmenter.folders import Sample, read_data_set
 
@@ -22,7 +23,7 @@ def gray_as_probability(tmp_path):
     return write
 
 
-CONFIGURATION = Configuration(model=ModelSettings(metrics=("dice_coef", "iou_coef")), eval=EvalSettings(batch_size=2))
+CONFIGURATION = Configuration(model=UNetSettings(metrics=("dice_coef", "iou_coef")), eval=EvalSettings(batch_size=2))
 
 
 def stripes(columns, side=8):

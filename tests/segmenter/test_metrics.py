@@ -1,11 +1,13 @@
 import math
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from segmenter.losses import LOSSES
-from segmenter.metrics import METRICS
+from segmenter.configuration.model import LOSS_NAMES, SlightlyFlexibleUNetSettings
+from segmenter.losses import LOSSES, make_loss
+from segmenter.metrics import METRICS, keras_metrics, metric_functions
 
 
 def pixels(*values: float) -> np.ndarray:
@@ -59,11 +61,87 @@ def test_figures_are_over_the_whole_batch():
     assert together == pytest.approx((2 * 4 + 1) / (5 + 4 + 1))
 
 
-@pytest.mark.parametrize("loss", sorted(LOSSES))
-@pytest.mark.parametrize("predicted", [NOTHING, FULL, PROBABLE], ids=["nothing", "all", "some"])
-def test_losses_and_their_gradients_are_finite_on_empty_masks(loss, predicted):
+def make(**losses):
+    return make_loss(SlightlyFlexibleUNetSettings(loss=losses))
+
+
+@pytest.mark.parametrize(
+    ("loss", "value"),
+    [
+        # TP 1.5, FP 0.5, FN 0.5 and the weights 0.3 and 0.7
+        pytest.param("tversky_loss", 1 - (1.5 + 1) / (1.5 + 0.3 * 0.5 + 0.7 * 0.5 + 1), id="Tversky"),
+        pytest.param("focal_tversky_loss", (1 - 2.5 / 3.0) ** 0.75, id="focal Tversky"),
+        # of each pair one pixel is lesion (weight 0.25) and one is not (0.75)
+        pytest.param("focal_loss", -(0.1**2 * math.log(0.9) + 0.4**2 * math.log(0.6)) / 4, id="focal"),
+    ],
+)
+def test_loss_with_parameters(loss, value):
+    assert float(make(**{loss: 1.0})(TRUTH, PROBABLE)) == pytest.approx(value, rel=1e-4)
+
+
+def test_losses_are_added_by_weight_and_come_back_from_a_file():
+    loss = make(bce_loss=0.5, iou_loss=2.0)
+    assert float(loss(TRUTH, PROBABLE)) == pytest.approx(0.5 * BCE + 2.0 * 0.4, rel=1e-5)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
+    assert float(again(TRUTH, PROBABLE)) == float(loss(TRUTH, PROBABLE))
+
+
+def test_the_hybrid_loss_is_the_mean_of_cross_entropy_structure_and_overlap():
+    rng = np.random.default_rng(1)
+    y, p = rng.integers(0, 2, (2, 16, 16, 1)).astype(np.float32), rng.random((2, 16, 16, 1), np.float32)
+    ssim = float(tf.reduce_mean(tf.image.ssim(tf.constant(y), tf.constant(p), 1.0)))
+    expected = (float(LOSSES["bce_loss"](y, p)) + (1 - ssim) + float(LOSSES["iou_loss"](y, p))) / 3
+    assert float(LOSSES["basnet_hybrid_loss"](y, p)) == pytest.approx(expected, abs=1e-5)
+    assert float(LOSSES["ssim_loss"](y, y)) == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+@pytest.mark.parametrize("loss", LOSS_NAMES)
+@pytest.mark.parametrize("level", [0.0, 1.0, 0.3], ids=["nothing", "all", "some"])
+def test_losses_and_their_gradients_are_finite_on_empty_masks(loss, level, classes):
+    p = np.full((1, 12, 12, classes), level, np.float32)
+    if classes > 1:
+        p[..., 0] = 1 - level
+        p[..., 2] = 0
     with tf.GradientTape() as tape:
-        p = tf.Variable(predicted)
-        value = LOSSES[loss](EMPTY, p)
+        variable = tf.Variable(p)
+        value = make(**{loss: 1.0})(np.zeros((1, 12, 12, 1), np.uint8), variable)
     assert math.isfinite(float(value))
-    assert np.isfinite(tape.gradient(value, p).numpy()).all()
+    assert np.isfinite(tape.gradient(value, variable).numpy()).all()
+
+
+# Four pixels of the classes 0, 1, 2, 1; the most probable ones are 0, 1, 1, 0.
+CLASSES = np.array([0, 1, 2, 1], np.uint8).reshape(1, 1, 4, 1)
+SURE = np.array([[1, 0, 0], [0, 0.9, 0.1], [0.2, 0.5, 0.3], [0.7, 0.2, 0.1]], np.float32).reshape(1, 1, 4, 3)
+
+
+@pytest.mark.parametrize(
+    ("metric", "by_class"),
+    [
+        # class 1: y p = 1.1, y = 2, p = 1.6; class 2: y p = 0.3, y = 1, p = 0.5
+        pytest.param("dice_coef", [(2 * 1.1 + 1) / (2 + 1.6 + 1), (2 * 0.3 + 1) / (1 + 0.5 + 1)], id="dice"),
+        pytest.param("iou_coef", [1.1 / 2.5, 0.3 / 1.2], id="iou"),
+        pytest.param("sensitivity", [1 / 2, 0.0], id="sensitivity"),
+        pytest.param("specificity", [1 / 2, 1.0], id="specificity"),
+        pytest.param("binary_accuracy", [2 / 4, 3 / 4], id="accuracy"),
+    ],
+)
+def test_metric_of_several_classes(metric, by_class):
+    functions = metric_functions([metric], ["benign", "malignant"])
+    assert list(functions) == [metric, f"{metric}_benign", f"{metric}_malignant"]
+    values = [float(function(CLASSES, SURE)) for function in functions.values()]
+    assert values == pytest.approx([sum(by_class) / 2, *by_class], abs=1e-6)
+
+
+def test_cross_entropy_of_several_classes_runs_over_all_of_them():
+    expected = -(math.log(1) + math.log(0.9) + math.log(0.3) + math.log(0.2)) / 4
+    assert float(LOSSES["bce_loss"](CLASSES, SURE)) == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_metric_of_a_class_comes_back_from_a_file_and_averages_over_batches():
+    metric = keras_metrics(["dice_coef"], ["benign", "malignant"])[2]
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(metric))
+    assert again.name == "dice_coef_malignant"
+    again.update_state(CLASSES, SURE)
+    again.update_state(CLASSES, tf.one_hot(CLASSES[..., 0], 3))
+    assert float(again.result()) == pytest.approx((1.6 / 2.5 + 1) / 2, abs=1e-6)

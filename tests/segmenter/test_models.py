@@ -1,12 +1,22 @@
+import re
+
 import keras
 import numpy as np
 import pytest
 
 from pipeline.files import InputError
-from segmenter.configuration import ModelSettings, load_configuration
+from segmenter.configuration import load_configuration
+from segmenter.configuration.model import MODEL_SETTINGS
+from segmenter.configuration.model import SlightlyFlexibleUNetSettings as UNetSettings
 from segmenter.models import MODELS, build_model
 from segmenter.saved_models import load_predictor, load_whole, save_for_prediction, save_whole
 from segmenter.training import compile_model
+
+# What a network needs beyond its tiny set-up to learn two images of 64 px by heart.
+OVERFIT: dict[str, dict[str, object]] = {
+    "SlightlyFlexibleUNet": {"base_filters": 8, "num_layers": 3},
+    "AttentionUNet": {"base_filters": 8, "num_layers": 3},
+}
 
 
 @pytest.mark.parametrize(
@@ -23,7 +33,7 @@ def test_the_published_network_has_the_published_size(channels, parameters):
 
 def test_levels_shrink_kernel_and_dilation_and_the_decoder_mirrors_them():
     model = build_model(
-        ModelSettings(
+        UNetSettings(
             image_width=64, image_height=64, base_filters=2, base_kernels=(7, 5), num_layers=4, dilation=(3, 2), dropout_rate=0.1
         )
     )
@@ -37,13 +47,13 @@ def test_levels_shrink_kernel_and_dilation_and_the_decoder_mirrors_them():
 
 
 def test_normalization_follows_each_convolution_of_a_level():
-    model = build_model(ModelSettings(image_width=16, image_height=16, base_filters=2, num_layers=2, normalization=True))
+    model = build_model(UNetSettings(image_width=16, image_height=16, base_filters=2, num_layers=2, normalization=True))
     assert sum(isinstance(layer, keras.layers.BatchNormalization) for layer in model.layers) == 2 * (2 + 1)
 
 
 @pytest.mark.parametrize("normalize", [True, False])
 def test_scaling_is_inside_only_where_it_is_asked_for(normalize):
-    model = build_model(ModelSettings(image_width=16, image_height=16, base_filters=2, num_layers=1, input_normalize=normalize))
+    model = build_model(UNetSettings(image_width=16, image_height=16, base_filters=2, num_layers=1, input_normalize=normalize))
     seen = keras.Model(model.input, model.get_layer("encoder0_conv1").input)
     assert float(seen(np.full((1, 16, 16, 1), 255, np.uint8))[0, 0, 0, 0]) == (1.0 if normalize else 255.0)
 
@@ -103,3 +113,58 @@ def test_files_that_are_no_model_are_told(write, words, tmp_path):
         load_predictor(path)
     assert str(path) in str(told.value)
     assert "\n" not in str(told.value)
+
+
+def test_every_network_has_settings_a_tiny_set_up_and_a_paper(tiny):
+    assert list(MODELS) == list(MODEL_SETTINGS) == list(tiny)
+    assert all(re.search(r"[12]\d{3}", settings.paper) for settings in MODEL_SETTINGS.values())
+
+
+@pytest.mark.parametrize(("channels", "classes"), [(1, 1), (3, 3)])
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_every_network_takes_a_step_and_learns_in_it(name, channels, classes, configure):
+    configuration = configure(model__model=name, model__image_channels=channels, model__num_classes=classes)
+    model, side = compile_model(configuration), configuration.model.image_width
+    images = np.random.default_rng(1).integers(0, 256, (2, side, side, channels)).astype(np.uint8)
+    masks = images[..., :1] // (128 if classes == 1 else 86)
+    before = [np.array(variable) for variable in model.trainable_variables]
+    first = model.train_on_batch(images, masks, return_dict=True)
+    assert np.isfinite(first["loss"])
+    changed = [not np.array_equal(old, new) for old, new in zip(before, model.trainable_variables, strict=True)]
+    assert np.mean(changed) > 0.9
+    predicted = model.predict_on_batch(images)
+    assert predicted.shape == (2, side, side, classes)
+    assert predicted.dtype == np.float32
+    assert predicted.min() >= 0
+    assert predicted.max() <= 1
+    if classes > 1:
+        np.testing.assert_allclose(predicted.sum(-1), 1, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_every_network_has_the_listed_number_of_parameters(name):
+    assert build_model(MODEL_SETTINGS[name]()).count_params() == MODELS[name].parameters
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_every_network_learns_two_phantom_images_by_heart(name, configure, phantom_pairs):
+    """Dice above 0.95 on the two images it was trained on: gradients reach where they are needed."""
+    images, masks = phantom_pairs
+    model = compile_model(
+        configure(
+            model__model=name,
+            model__image_width=64,
+            model__image_height=64,
+            model__learning_rate=0.003,
+            **{f"model__{key}": value for key, value in OVERFIT.get(name, {}).items()},
+        )
+    )
+    for _ in range(20):
+        model.fit(images, masks, batch_size=2, epochs=30, verbose=0)
+        predicted = model.predict_on_batch(images) >= 0.5
+        dice = 2 * (predicted & (masks > 0)).sum() / (predicted.sum() + masks.sum())
+        if dice > 0.95:
+            return
+    pytest.fail(f"Dice {dice:.3f} after 600 steps")

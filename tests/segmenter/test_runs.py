@@ -3,7 +3,8 @@ import json
 import pytest
 
 from pipeline.files import InputError
-from segmenter.configuration import Configuration, InferSettings, ModelSettings, TrainSettings
+from segmenter.configuration import Configuration, InferSettings, TrainSettings
+from segmenter.configuration.model import SlightlyFlexibleUNetSettings as UNetSettings
 from segmenter.folders import DataSet
 from segmenter.runs import State, find_trained, open_run, read_state, record_start, take_up, write_state
 
@@ -56,13 +57,16 @@ def test_a_restart_throws_the_old_run_away(run, data):
     ("change", "resume", "words"),
     [
         pytest.param(
-            {"model": ModelSettings(base_filters=4)},
+            {"model": UNetSettings(base_filters=4)},
             False,
             r"has \[model\] base_filters = 16, now asked for is 4; give another --name, or --restart",
             id="model",
         ),
         pytest.param(
-            {"model": ModelSettings(base_filters=4, loss="iou_loss")}, True, "asked for is 4 and 1 more; give", id="two"
+            {"model": UNetSettings(base_filters=4, loss="iou_loss")},
+            True,
+            "asked for is iou_loss and 1 more; give",
+            id="two",
         ),
         pytest.param(
             {"train": TrainSettings(epochs=9, patience=2)},

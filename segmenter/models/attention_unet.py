@@ -1,0 +1,54 @@
+"""A UNet whose skips pass an attention gate: the level below says where to look.
+
+After O. Oktay et al., "Attention U-Net: Learning Where to Look for the Pancreas", MIDL 2018 (arXiv:1804.03999), in two
+dimensions: additive attention (its equations 1 and 2) with a gate of half the level's filters.
+"""
+
+from keras import layers
+
+from segmenter.configuration.model import AttentionUNetSettings as Settings
+from segmenter.models.branches import Branches
+
+
+def extract_features(x, settings: Settings) -> Branches:
+    """Levels 0 to num_layers - 1 down, then up again; each skip is weighed by its gate before it is joined."""
+    skips = []
+    for level in range(settings.num_layers):
+        if level:
+            x = layers.MaxPooling2D(2, name=f"pool{level}")(x)
+        x = _double_convolution(x, level, settings, f"encoder{level}")
+        skips.append(x)
+    for level in reversed(range(settings.num_layers - 1)):
+        attended = _attend(skips[level], x, _filters(level, settings), f"gate{level}")
+        x = layers.UpSampling2D(2, interpolation="bilinear", name=f"up{level}")(x)
+        x = layers.Concatenate(name=f"join{level}")([x, attended])
+        x = _double_convolution(x, level, settings, f"decoder{level}")
+    return Branches(x)
+
+
+def _attend(skip, gate, filters: int, name: str):
+    """The skip times a weight of 0 to 1 a pixel, computed at the gate's side, which is half of the skip's."""
+    inner = max(1, filters // 2)
+    looked_at = layers.Conv2D(inner, 2, strides=2, use_bias=False, name=f"{name}_skip")(skip)
+    asked_for = layers.Conv2D(inner, 1, name=f"{name}_signal")(gate)
+    joint = layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([looked_at, asked_for]))
+    weights = layers.Conv2D(1, 1, activation="sigmoid", name=f"{name}_weights")(joint)
+    weights = layers.UpSampling2D(2, interpolation="bilinear", name=f"{name}_up")(weights)
+    return layers.Multiply(name=f"{name}_apply")([skip, weights])
+
+
+def _filters(level: int, settings: Settings) -> int:
+    return settings.base_filters * 2**level
+
+
+def _double_convolution(x, level: int, settings: Settings, name: str):
+    for step in (1, 2):
+        x = layers.Conv2D(
+            _filters(level, settings), 3, padding="same", kernel_initializer="he_normal", name=f"{name}_conv{step}"
+        )(x)
+        if settings.normalization:
+            x = layers.BatchNormalization(name=f"{name}_norm{step}")(x)
+        x = layers.Activation(settings.activation, name=f"{name}_act{step}")(x)
+        if step == 1 and settings.dropout_rate:
+            x = layers.Dropout(settings.dropout_rate, name=f"{name}_dropout")(x)
+    return x

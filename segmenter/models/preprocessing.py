@@ -1,0 +1,57 @@
+"""[image] as part of the model: what is done to raw pixels before they are scaled, in training and prediction alike.
+
+Only operations of Keras itself, so that a saved model loads without this package.
+"""
+
+from keras import ops
+
+from segmenter.configuration import ImageSettings
+
+# ITU-R BT.601, as OpenCV's COLOR_RGB2YCrCb has it.
+_LUMA = (0.299, 0.587, 0.114)
+
+
+def preprocess(pixels, settings: ImageSettings):
+    """Gamma, sharpening, blur and colour conversion, each where it is set.
+
+    Args:
+      pixels: (batch, height, width, channels) float32, raw 0..255.
+
+    Returns:
+      The same shape and range.
+    """
+    if settings.gamma:
+        pixels = 255.0 * ops.power(pixels / 255.0, settings.gamma)
+    if settings.sharpening:
+        blurred = ops.image.gaussian_blur(pixels, (5, 5), (1.0, 1.0))
+        pixels = ops.clip(pixels + settings.sharpening * (pixels - blurred), 0.0, 255.0)
+    if settings.blur_size:
+        sigma = blur_sigma(settings.blur_size)
+        pixels = ops.image.gaussian_blur(pixels, (settings.blur_size,) * 2, (sigma, sigma))
+    if settings.color_converter:
+        pixels = _CONVERTERS[settings.color_converter](pixels)
+    return pixels
+
+
+def blur_sigma(size: int) -> float:
+    """The sigma that OpenCV takes for a Gaussian kernel of a size when none is given."""
+    return 0.3 * ((size - 1) * 0.5 - 1) + 0.8
+
+
+def _gray(pixels):
+    red, green, blue = ops.split(pixels, 3, axis=-1)
+    return _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
+
+
+def _ycrcb(pixels):
+    red, _, blue = ops.split(pixels, 3, axis=-1)
+    luma = _gray(pixels)
+    return ops.concatenate([luma, (red - luma) * 0.713 + 128.0, (blue - luma) * 0.564 + 128.0], axis=-1)
+
+
+_CONVERTERS = {
+    "COLOR_RGB2BGR": lambda pixels: ops.flip(pixels, axis=-1),
+    "COLOR_RGB2GRAY": lambda pixels: ops.repeat(_gray(pixels), 3, axis=-1),
+    "COLOR_RGB2HSV": lambda pixels: 255.0 * ops.image.rgb_to_hsv(pixels / 255.0),
+    "COLOR_RGB2YCrCb": _ycrcb,
+}

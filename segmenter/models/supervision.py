@@ -1,0 +1,69 @@
+"""Heads of a network, and the model class that trains side branches without showing them outside.
+
+Deep supervision: C.-Y. Lee, S. Xie, P. Gallagher, Z. Zhang, Z. Tu, "Deeply-Supervised Nets", AISTATS 2015.
+"""
+
+import keras
+from keras import layers, ops
+
+from segmenter.configuration import ModelSettings
+from segmenter.models.branches import Branches
+
+
+@keras.saving.register_keras_serializable(package="cesm")
+class Supervised(keras.Model):
+    """A model whose first output is the prediction; in training the others add to the loss.
+
+    Outputs: the prediction and then side branches, (batch, height, width, classes), then, where the network has it, the
+    probability that there is a lesion, (batch, 1). Validation loss and all metrics are those of the prediction alone,
+    so they compare with those of a model without branches.
+    """
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """The loss of the prediction; in training plus those of the branches, each with weight 1."""
+        prediction, *branches = y_pred
+        loss = self.loss(y, prediction)
+        if training:
+            for branch in branches:
+                loss = loss + (self._presence_loss(y, branch) if len(branch.shape) == 2 else self.loss(y, branch))
+        self._loss_tracker.update_state(loss, sample_weight=ops.shape(prediction)[0])
+        return loss
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """The metrics of the prediction."""
+        return super().compute_metrics(x, y, y_pred[0], sample_weight)
+
+    def predict_step(self, data):
+        """The prediction."""
+        return super().predict_step(data)[0]
+
+    @staticmethod
+    def _presence_loss(y, probability):
+        present = ops.cast(ops.any(y > 0, axis=(1, 2)), "float32")
+        return ops.mean(keras.losses.binary_crossentropy(present, probability))
+
+
+def connect_heads(pixels, branches: Branches, settings: ModelSettings) -> keras.Model:
+    """Ends a network: probabilities in float32, since in bfloat16 they would have 8 bits, too coarse near 0 and 1."""
+    activation = settings.final_activation or ("sigmoid" if settings.num_classes == 1 else "softmax")
+    head = layers.Conv2D(
+        settings.num_classes, branches.head_kernel, padding="same", activation=activation, dtype="float32", name="lesion"
+    )
+    outputs = [head(branches.features)]
+    for number, logits in enumerate(branches.side_logits, 1):
+        outputs.append(layers.Activation(activation, dtype="float32", name=f"side{number}")(logits))
+    if branches.presence is not None:
+        gate = ops.cast(ops.expand_dims(ops.expand_dims(branches.presence, 1), 1) >= 0.5, "float32")
+        outputs = [_gated(output, gate) for output in outputs]
+        outputs.append(layers.Activation("linear", dtype="float32", name="presence")(branches.presence))
+    if len(outputs) == 1:
+        return keras.Model(pixels, outputs[0], name=settings.model)
+    return Supervised(pixels, outputs, name=settings.model)
+
+
+def _gated(probabilities, gate):
+    """No lesion where the gate is 0: what the lesion classes lose goes to the background, if it is a class."""
+    if probabilities.shape[-1] == 1:
+        return probabilities * gate
+    lesion = probabilities[..., 1:] * gate
+    return ops.concatenate([1.0 - ops.sum(lesion, axis=-1, keepdims=True), lesion], axis=-1)
