@@ -1,0 +1,61 @@
+"""From probabilities to a mask: where to cut, which class, and what is too small to be a lesion.
+
+Otsu: N. Otsu, "A Threshold Selection Method from Gray-Level Histograms", IEEE Trans. SMC 9, 1979.
+"""
+
+import cv2
+import numpy as np
+
+from segmenter.configuration import InferSettings
+
+# Otsu's cut never lies lower. It always finds two groups, be it in noise, and most images have no lesion.
+OTSU_FLOOR = 0.1
+
+
+def decide(probabilities: np.ndarray, settings: InferSettings) -> np.ndarray:
+    """Says of each pixel what it is.
+
+    With one class a pixel is lesion from `threshold` on. `algorithm = "otsu"` looks for the cut between two groups of
+    this image's probabilities instead, which suits a model that is timid or bold on some images; a cut under OTSU_FLOOR
+    is raised to it, and where all probabilities are alike (to 1/255) there are no two groups, and no lesion.
+    With several classes the most probable one counts, and neither threshold nor algorithm.
+
+    Args:
+      probabilities: (height, width, classes) float32; with several classes the first is the background, and they sum to 1.
+      settings: `blur` smooths the probabilities first, `smallest_lesion_px` drops what is smaller in the end.
+
+    Returns:
+      (height, width) uint8: 0 is background; 1, 2, ... are the lesion classes.
+    """
+    if settings.blur:
+        smooth = cv2.GaussianBlur(probabilities, (settings.ksize, settings.ksize), 0)
+        probabilities = smooth.reshape(probabilities.shape)  # OpenCV drops a lone channel
+    if probabilities.shape[-1] > 1:
+        mask = np.argmax(probabilities, axis=-1).astype(np.uint8)
+    elif settings.algorithm == "otsu":
+        mask = _cut_by_otsu(probabilities[..., 0])
+    else:
+        mask = (probabilities[..., 0] >= settings.threshold).astype(np.uint8)
+    return drop_small(mask, settings.smallest_lesion_px)
+
+
+def _cut_by_otsu(probabilities: np.ndarray) -> np.ndarray:
+    levels = np.rint(probabilities * 255).astype(np.uint8)
+    if levels.min() == levels.max():
+        return np.zeros_like(levels)
+    cut, _ = cv2.threshold(levels, 0, 1, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    return (levels > max(cut, OTSU_FLOOR * 255)).astype(np.uint8)
+
+
+def drop_small(mask: np.ndarray, smallest_px: int) -> np.ndarray:
+    """Takes out connected parts of less than so many pixels.
+
+    Edges and corners connect, also across classes: the malignant core of a benign part stays with it.
+
+    Args:
+      mask: (height, width) uint8, 0 is background.
+    """
+    if smallest_px <= 1:
+        return mask
+    _, labels, stats, _ = cv2.connectedComponentsWithStats((mask != 0).astype(np.uint8), connectivity=8)
+    return mask * (stats[:, cv2.CC_STAT_AREA] >= smallest_px)[labels]
