@@ -1,18 +1,19 @@
 """What happens around an epoch: the best model, the state to go on from, curves, pictures, a line in the log."""
 
+import contextlib
 import importlib.util
 import math
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import FrameType
 
 import keras
 import numpy as np
 
 from pipeline.files import InputError, write_csv
-from segmenter.configuration import Configuration
+from segmenter.configuration import Configuration, TrainSettings
 from segmenter.metrics import METRICS
 from segmenter.pictures import draw_row, write_curves, write_png
 from segmenter.runs import Run, State, write_state
@@ -82,6 +83,61 @@ class ReseedDropout(keras.callbacks.Callback):
             layer.seed_generator.state.assign([self.seed, (epoch * len(layers) + place) << 16])
 
 
+@contextlib.contextmanager
+def averaged(model: keras.Model) -> Iterator[None]:
+    """Within its block the model has the moving averages of its weights, where its optimizer keeps them."""
+    if not model.optimizer.use_ema:
+        yield
+        return
+    kept = [np.array(variable) for variable in model.trainable_variables]
+    model.optimizer.finalize_variable_values(model.trainable_variables)
+    try:
+        yield
+    finally:
+        for variable, value in zip(model.trainable_variables, kept, strict=True):
+            variable.assign(value)
+
+
+class JudgeAverages(keras.callbacks.Callback):
+    """Validates the averaged weights, since they are what is kept as the best model."""
+
+    def on_test_begin(self, logs: dict | None = None) -> None:
+        self.block = averaged(self.model)
+        self.block.__enter__()
+
+    def on_test_end(self, logs: dict | None = None) -> None:
+        self.block.__exit__(None, None, None)
+
+
+class Schedule(keras.callbacks.Callback):
+    """Sets the learning rate before each step: a linear rise over the first epochs, then half a cosine if asked for.
+
+    It depends on epoch and step alone, so a resumed run has the rates that it would have had without the break. Without
+    the cosine the rate is left alone after the rise, for `ReduceLROnPlateau` to cut.
+    """
+
+    def __init__(self, settings: TrainSettings, learning_rate: float, steps: int):
+        super().__init__()
+        self.settings, self.learning_rate, self.steps = settings, learning_rate, steps
+
+    def rate(self, step: int) -> float | None:
+        """The rate of a step, counted from the first epoch's first one; None is to leave it as it is."""
+        rise, end = self.settings.warmup_epochs * self.steps, self.settings.epochs * self.steps
+        if step <= rise and rise:
+            return self.learning_rate * min(1.0, (step + 1) / rise)
+        if self.settings.cosine_decay:
+            return self.learning_rate * (1 + math.cos(math.pi * (step - rise) / (end - rise))) / 2
+        return None
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self.first = epoch * self.steps
+        self.on_train_batch_begin(0)
+
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
+        if (rate := self.rate(self.first + batch)) is not None:
+            self.model.optimizer.learning_rate = rate
+
+
 class Record(keras.callbacks.Callback):
     """Keeps the best model, then the checkpoint and the state, then curves and tables, after each epoch.
 
@@ -116,7 +172,8 @@ class Record(keras.callbacks.Callback):
         best_epoch, best = (self.state.best_epoch, self.state.best_val_loss) if self.state else (0, math.inf)
         if row["val_loss"] < best:
             best_epoch, best = epoch + 1, row["val_loss"]
-            save_for_prediction(self.model, self.run.best_model)
+            with averaged(self.model):
+                save_for_prediction(self.model, self.run.best_model)
         checkpoint = self.run.checkpoint(epoch + 1)
         save_whole(self.model, checkpoint)
         self.state = State(

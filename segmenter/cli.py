@@ -75,6 +75,12 @@ def _add_evaluate(commands) -> None:
     )
     parser.add_argument("--name", required=True, help=RUN_HELP)
     parser.add_argument("--split", nargs="+", choices=("train", "valid", "test"), default=["test"], help="default: test")
+    parser.add_argument(
+        "--threshold",
+        type=_auto_or_probability,
+        help="probability from which a pixel is lesion, or auto: the one with the highest mean Dice on valid "
+        "(default: the run's [infer] threshold)",
+    )
 
 
 def _add_infer(commands) -> None:
@@ -130,6 +136,10 @@ def _probability(text: str) -> float:
     return value
 
 
+def _auto_or_probability(text: str) -> str | float:
+    return text if text == "auto" else _probability(text)
+
+
 def _train(arguments: argparse.Namespace) -> int:
     from segmenter import runs
     from segmenter.configuration import load_configuration
@@ -168,6 +178,13 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     data = read_data_set(arguments.dataset)
     run = runs.find_trained(arguments.dataset, arguments.name)
     configuration = runs.read_configuration(run)
+    if arguments.threshold:
+        threshold = arguments.threshold
+        if threshold == "auto":
+            threshold, dice = evaluation.choose_threshold(run.best_model, data, configuration, run.folder / "evaluation")
+            print(f"threshold {threshold:g}, chosen on valid, where mean Dice is {dice:.4f} with it")
+        infer = configuration.infer.model_copy(update={"threshold": threshold})
+        configuration = configuration.model_copy(update={"infer": infer})
     for split in arguments.split:
         samples, folder = data.split(split), run.evaluation(split)
         identity = evaluation.evaluation_identity(run.best_model, data, configuration, split)

@@ -4,19 +4,22 @@ All figures are on the data set's own grid: a smaller model's probabilities are 
 without lesion has no Dice; it is counted apart, and asked only whether anything was found in it.
 """
 
+import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.files import progress, sha256, write_csv, write_text
+from pipeline.files import InputError, progress, sha256, write_csv, write_text
 from segmenter.configuration import Configuration
+from segmenter.decision import decide
 from segmenter.folders import DataSet, Sample
 from segmenter.pictures import draw_row, write_png
 
 COLUMNS = ("sample", "image_id", "patient", "variant", "class", "split", "dice", "iou", "truth_px", "predicted_px", "empty_truth")
+THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))  # what `choose_threshold` tries
 
 
 @dataclass(frozen=True)
@@ -44,24 +47,48 @@ def measure_overlap(truth: np.ndarray, predicted: np.ndarray) -> Overlap:
     return Overlap(int(truth.sum()), int(predicted.sum()), int((truth & predicted).sum()))
 
 
+@dataclass(frozen=True)
+class Measured:
+    """A sample's overlaps: of lesion against the rest, and with several lesion classes of each of them."""
+
+    sample: Sample
+    overlap: Overlap
+    by_class: Mapping[str, Overlap]
+
+
+def measure(sample: Sample, truth: np.ndarray, predicted: np.ndarray, class_names: Sequence[str]) -> Measured:
+    """Measures the class maps of an image, (height, width) uint8, 0 is background."""
+    classes = enumerate(class_names, 1) if len(class_names) > 1 else ()
+    by_class = {name: measure_overlap(truth == index, predicted == index) for index, name in classes}
+    return Measured(sample, measure_overlap(truth, predicted), by_class)
+
+
 def evaluation_identity(model_file: Path, data: DataSet, configuration: Configuration, split: str) -> dict[str, object]:
     """What an evaluation depends on; the same again means that there is nothing to do."""
-    model = configuration.model
+    model, infer = configuration.model, configuration.infer
     return {
         "model_sha256": sha256(model_file),
         "data_identity": data.identity,
         "split": split,
-        "loss": model.loss,
+        "loss": model.model_dump(mode="json", include={"loss", "tversky_alpha", "tversky_beta", "focal_alpha", "focal_gamma"}),
         "metrics": list(model.metrics),
+        "class_names": list(configuration.class_names),
+        "mask": configuration.mask.model_dump(mode="json"),
         "batch_size": configuration.eval.batch_size,
-        "threshold": configuration.infer.threshold,
+        "infer": infer.model_dump(
+            mode="json", include={"threshold", "algorithm", "blur", "ksize", "smallest_lesion_px", "augmentation"}
+        ),
     }
 
 
 def read_summary(folder: Path) -> dict:
     """What an evaluation left in its folder; empty where there is none."""
+    return _read_json(folder / "summary.json")
+
+
+def _read_json(path: Path) -> dict:
     try:
-        return json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
 
@@ -74,39 +101,99 @@ def evaluate(
     Returns:
       The figures of `evaluation.csv` by name.
     """
-    from segmenter.input_pipeline import explained
-    from segmenter.saved_models import load_predictor
-
-    predictor = load_predictor(model_file)
-    figures = BatchFigures(configuration)
-    overlaps: list[Overlap] = []
-    with explained(samples, predictor.side):
-        size = configuration.eval.batch_size
-        batches = progress(
-            _predict(predictor, samples, size), -(-len(samples) // size), f"evaluating {samples[0].split}", "batches"
-        )
-        for truth, probabilities in batches:
-            figures.add(truth, probabilities)
-            cut = probabilities >= configuration.infer.threshold
-            overlaps += [measure_overlap(*pair) for pair in zip(truth, cut, strict=True)]
-        values = figures.values() | summarise(samples, overlaps)
-        _write_extremes(predictor, samples, overlaps, configuration.infer.threshold, folder)
-    write_csv(folder / "per_image.csv", COLUMNS, [_row(*pair) for pair in zip(samples, overlaps, strict=True)])
+    predictor = _load(model_file, configuration)
+    figures, measured = BatchFigures(configuration), []
+    for batch, truth, probabilities in _predict_batches(predictor, samples, configuration):
+        figures.add(truth, probabilities)
+        measured += [
+            measure(sample, mask[..., 0], decide(likely, configuration.infer), configuration.class_names)
+            for sample, mask, likely in zip(batch, truth, probabilities, strict=True)
+        ]
+    values = figures.values() | summarise(measured) | _threshold_used(configuration)
+    _write_extremes(predictor, measured, configuration, folder)
+    rows = [_row(one) for one in measured]
+    write_csv(folder / "per_image.csv", list(rows[0]), rows)
     # Lines like `loss,0.2716` without a header, as the published project writes them.
     write_text(folder / "evaluation.csv", "".join(f"{name},{_short(value)}\n" for name, value in values.items()))
     write_text(folder / "summary.json", json.dumps({"identity": identity, "figures": values}, indent=1) + "\n")
     return values
 
 
-def _predict(predictor, samples: Sequence[Sample], batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Truth, (batch, size, size, 1) uint8 of 0 and 1, and probabilities of that size, float32; a batch at a time."""
+def choose_threshold(
+    model_file: Path, data: DataSet, configuration: Configuration, folder: Path, *, split: str = "valid"
+) -> tuple[float, float]:
+    """Finds the threshold of THRESHOLDS with the highest mean Dice, over originals with lesions where there are any.
+
+    Images without lesion have no Dice and take no part. Of equal thresholds the one nearest to 0.5 is taken. The choice
+    is kept in `threshold.json`, and read from there the next time.
+
+    Returns:
+      The threshold and its mean Dice.
+
+    Raises:
+      InputError: the configuration does not cut at a threshold, or no image has a lesion.
+    """
+    if configuration.model.num_classes > 1 or configuration.infer.algorithm:
+        reason = f"[infer] algorithm is {configuration.infer.algorithm}"
+        if configuration.model.num_classes > 1:
+            reason = f"[model] num_classes is {configuration.model.num_classes}, and the most probable class counts"
+        raise InputError(f"--threshold auto: nothing is cut at a threshold here; {reason}; leave --threshold out")
+    identity = evaluation_identity(model_file, data, configuration, split)
+    if (earlier := _read_json(folder / "threshold.json")).get("identity") == identity:
+        return earlier["threshold"], earlier["dice"]
+    means = _dice_by_threshold(model_file, data.split(split), configuration)
+    best = max(means, key=lambda value: (round(means[value], 6), -abs(value - 0.5)))
+    found = {"identity": identity, "threshold": best, "dice": means[best]}
+    write_text(folder / "threshold.json", json.dumps(found, indent=1) + "\n")
+    return best, means[best]
+
+
+def _dice_by_threshold(model_file: Path, samples: Sequence[Sample], configuration: Configuration) -> dict[float, float]:
+    from segmenter.backend import load_tensorflow
+
+    load_tensorflow()
+    tried = {value: configuration.infer.model_copy(update={"threshold": value}) for value in THRESHOLDS}
+    chosen = [sample for sample in samples if sample.is_original] or samples
+    dices: dict[float, list[float]] = {value: [] for value in THRESHOLDS}
+    for _, truth, probabilities in _predict_batches(_load(model_file, configuration), chosen, configuration):
+        for mask, likely in zip(truth, probabilities, strict=True):
+            if mask.any():
+                for value, settings in tried.items():
+                    dices[value].append(measure_overlap(mask[..., 0], decide(likely, settings)).dice or 0.0)
+    if not dices[THRESHOLDS[0]]:
+        raise InputError(f"--threshold auto: no image of {samples[0].split} has a lesion, so none can be chosen; give a number")
+    return {value: float(np.mean(found)) for value, found in dices.items()}
+
+
+def _load(model_file: Path, configuration: Configuration):
+    from segmenter.saved_models import load_predictor
+
+    return load_predictor(model_file)
+
+
+def _predict_batches(
+    predictor, samples: Sequence[Sample], configuration: Configuration
+) -> Iterator[tuple[Sequence[Sample], np.ndarray, np.ndarray]]:
+    """Samples, truth, (batch, size, size, 1) uint8 of classes, and probabilities of that size, float32; batch by batch."""
     import tensorflow as tf
 
     from segmenter.input_pipeline import evaluation_batches
+    from segmenter.pairs import PairFormat, explained
 
-    for images, masks in evaluation_batches(samples, predictor.side, predictor.channels, batch_size):
-        probabilities = predictor.predict(images.numpy())
-        yield masks.numpy(), tf.image.resize(probabilities, masks.shape[1:3], method="bilinear").numpy()
+    # The model decides about its input; the configuration about the rest.
+    form = dataclasses.replace(PairFormat.of(configuration), side=predictor.side, channels=predictor.channels)
+    count = configuration.eval.batch_size
+    with explained(samples, form):
+        batches = evaluation_batches(samples, form, count)
+        told = progress(batches, -(-len(samples) // count), f"evaluating {samples[0].split}", "batches")
+        for number, (images, masks) in enumerate(told):
+            probabilities = tf.image.resize(predictor.predict(images.numpy()), masks.shape[1:3], method="bilinear")
+            yield samples[number * count :][:count], masks.numpy(), probabilities.numpy()
+
+
+def _threshold_used(configuration: Configuration) -> dict[str, float]:
+    cuts = configuration.model.num_classes == 1 and not configuration.infer.algorithm
+    return {"threshold": configuration.infer.threshold} if cuts else {}
 
 
 class BatchFigures:
@@ -134,18 +221,27 @@ class BatchFigures:
         }
 
 
-def summarise(samples: Sequence[Sample], overlaps: Sequence[Overlap]) -> dict[str, float]:
-    """Mean and median Dice over images with lesions, originals and all, how many those are, and the images without."""
-    pairs = list(zip(samples, overlaps, strict=True))
-    with_lesion = [(sample, overlap.dice) for sample, overlap in pairs if overlap.dice is not None]
-    originals = [dice for sample, dice in with_lesion if sample.is_original]
-    empty = [overlap for overlap in overlaps if not overlap.truth_px]
-    figures = _middle("dice_{}_originals", originals) | _middle("dice_{}", [dice for _, dice in with_lesion])
-    return figures | {
-        "images": len(samples),
+def summarise(measured: Sequence[Measured]) -> dict[str, float]:
+    """Mean and median Dice over images with lesions, originals and all, how many those are, and the images without.
+
+    With several lesion classes then the same of each class, over the images that have it.
+    """
+    figures = _dice_figures([(one.sample, one.overlap) for one in measured], "")
+    empty = [one.overlap for one in measured if not one.overlap.truth_px]
+    figures |= {
+        "images": len(measured),
         "empty_truth": len(empty),
         "empty_truth_with_false_positives": sum(overlap.predicted_px > 0 for overlap in empty),
     }
+    for name in measured[0].by_class if measured else ():
+        figures |= _dice_figures([(one.sample, one.by_class[name]) for one in measured], f"_{name}")
+    return figures
+
+
+def _dice_figures(overlaps: Sequence[tuple[Sample, Overlap]], suffix: str) -> dict[str, float]:
+    scored = [(sample, overlap.dice) for sample, overlap in overlaps if overlap.dice is not None]
+    originals = [dice for sample, dice in scored if sample.is_original]
+    return _middle(f"dice_{{}}_originals{suffix}", originals) | _middle(f"dice_{{}}{suffix}", [dice for _, dice in scored])
 
 
 def _middle(name: str, dices: Sequence[float]) -> dict[str, float]:
@@ -158,43 +254,41 @@ def _middle(name: str, dices: Sequence[float]) -> dict[str, float]:
     }
 
 
-def _row(sample: Sample, overlap: Overlap) -> dict[str, object]:
-    return {
-        "sample": sample.name,
-        "image_id": sample.image_id,
-        "patient": sample.patient,
-        "variant": sample.variant,
-        "class": sample.label,
-        "split": sample.split,
-        "dice": _short(overlap.dice),
-        "iou": _short(overlap.iou),
-        "truth_px": overlap.truth_px,
-        "predicted_px": overlap.predicted_px,
-        "empty_truth": int(overlap.truth_px == 0),
-    }
+def _row(measured: Measured) -> dict[str, object]:
+    sample, overlap = measured.sample, measured.overlap
+    values = (sample.name, sample.image_id, sample.patient, sample.variant, sample.label, sample.split)
+    areas = (overlap.truth_px, overlap.predicted_px, int(overlap.truth_px == 0))
+    row: dict[str, object] = dict(zip(COLUMNS, (*values, _short(overlap.dice), _short(overlap.iou), *areas), strict=True))
+    for name, part in measured.by_class.items():
+        row |= {f"dice_{name}": _short(part.dice), f"truth_px_{name}": part.truth_px, f"predicted_px_{name}": part.predicted_px}
+    return row
 
 
 def _short(value: float | None) -> str | None:
     return None if value is None else str(value) if isinstance(value, int) else f"{value:.4f}"
 
 
-def _write_extremes(predictor, samples: Sequence[Sample], overlaps: Sequence[Overlap], threshold: float, folder: Path) -> None:
+def _write_extremes(predictor, measured: Sequence[Measured], configuration: Configuration, folder: Path) -> None:
     """Draws the three best and the three worst images, originals where there are any."""
-    from segmenter.input_pipeline import read_gray
-
-    scored = [(overlap.dice, sample) for sample, overlap in zip(samples, overlaps, strict=True) if overlap.dice is not None]
+    scored = [(one.overlap.dice, one.sample) for one in measured if one.overlap.dice is not None]
     scored = [entry for entry in scored if entry[1].is_original] or scored
     scored.sort(key=lambda entry: (entry[0], entry[1].name))
     for name, entries in (("worst", scored[:3]), ("best", scored[::-1][:3])):
         if entries:
-            pairs = _predict(predictor, [sample for _, sample in entries], 1)
-            rows = [
-                draw_row(
-                    read_gray(sample.image),
-                    probabilities[0, ..., 0] >= threshold,
-                    truth[0, ..., 0],
-                    f"{sample.name}, Dice {dice:.2f}",
-                )
-                for (dice, sample), (truth, probabilities) in zip(entries, pairs, strict=True)
-            ]
-            write_png(folder / f"{name}.png", np.vstack(rows))
+            write_png(folder / f"{name}.png", np.vstack(_draw_rows(predictor, entries, configuration)))
+
+
+def _draw_rows(predictor, entries: Sequence[tuple[float, Sample]], configuration: Configuration) -> list[np.ndarray]:
+    from segmenter.pairs import read_gray
+
+    batches = _predict_batches(predictor, [sample for _, sample in entries], configuration)
+    found = [pair for _, truths, likely in batches for pair in zip(truths, likely, strict=True)]
+    return [
+        draw_row(
+            read_gray(sample.image),
+            decide(probabilities, configuration.infer),
+            truth[..., 0],
+            f"{sample.name}, Dice {dice:.2f}",
+        )
+        for (dice, sample), (truth, probabilities) in zip(entries, found, strict=True)
+    ]

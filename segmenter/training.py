@@ -13,10 +13,11 @@ from pipeline.files import InputError
 from segmenter import callbacks
 from segmenter.configuration import Configuration, ModelSettings
 from segmenter.folders import DataSet, Sample, describe_counts
-from segmenter.input_pipeline import explained, fits_cache, read_all, training_batches
+from segmenter.input_pipeline import fits_cache, read_all, training_batches, validation_batches
 from segmenter.losses import make_loss
 from segmenter.metrics import keras_metrics
 from segmenter.models import build_model
+from segmenter.pairs import PairFormat, explained
 from segmenter.runs import Run, State, record_start
 from segmenter.saved_models import load_whole
 
@@ -36,11 +37,13 @@ def train(run: Run, configuration: Configuration, data: DataSet, state: State | 
     train_samples, valid_samples = data.split("train"), data.split("valid")
     record_start(run, configuration, _versions(configuration, data))
     keras.utils.set_random_seed(configuration.train.seed)
+    if configuration.train.deterministic:
+        tf.config.experimental.enable_op_determinism()
     if state:
         callbacks.write_history(run, state)  # a break may have left it an epoch behind
     model = load_whole(run.folder / state.checkpoint) if state else compile_model(configuration)
     print(f"{run.name}: {model.count_params():,} parameters; {describe_counts(data)}", flush=True)
-    with explained(train_samples + valid_samples, configuration.model.image_width):
+    with explained(train_samples + valid_samples, PairFormat.of(configuration)):
         try:
             return _fit(run, configuration, model, train_samples, valid_samples, state)
         except tf.errors.ResourceExhaustedError as error:
@@ -76,35 +79,37 @@ def _fit(
     valid_samples: Sequence[Sample],
     state: State | None,
 ) -> State:
-    settings, side, channels = configuration.train, configuration.model.image_width, configuration.model.image_channels
-    cache = fits_cache(len(train_samples) + len(valid_samples), side, channels)
+    settings, form = configuration.train, PairFormat.of(configuration)
+    cache = fits_cache(len(train_samples) + len(valid_samples), form.side, form.channels)
     print("pairs are held in memory" if cache else "pairs are too many for memory and read anew in each epoch", flush=True)
     first_epoch = state.epoch if state else 0
+    steps = settings.steps_per_epoch or -(-len(train_samples) // settings.batch_size)
     batches = training_batches(
         train_samples,
-        side,
-        channels,
+        form,
         settings.batch_size,
         cache=cache,
         seed=settings.seed,
         shuffle=configuration.dataset.shuffle,
-        first_epoch=first_epoch,
+        first_step=first_epoch * steps,
     )
-    checks = training_batches(valid_samples, side, channels, settings.batch_size, cache=cache, repeat=False)
+    checks = validation_batches(valid_samples, form, settings.batch_size, cache=cache)
     record = _record(run, configuration, state)
     with callbacks.Interruption() as interruption:
         model.fit(
             batches,
-            validation_data=checks,
+            validation_data=checks.take(settings.validation_steps) if settings.validation_steps else checks,
             shuffle=False,
             epochs=settings.epochs,
             initial_epoch=first_epoch,
-            steps_per_epoch=-(-len(train_samples) // settings.batch_size),
+            steps_per_epoch=steps,
             verbose=1 if sys.stdout.isatty() else 0,
             callbacks=[
                 callbacks.StopAfterStep(interruption),
                 callbacks.RefuseNan(),
                 callbacks.ReseedDropout(settings.seed),
+                callbacks.Schedule(settings, configuration.model.learning_rate, steps),
+                callbacks.JudgeAverages(),
                 record.early_stopping,
                 *([record.reducer] if settings.learning_rate_reducer else []),
                 *_epoch_pictures(run, configuration, valid_samples),
@@ -127,11 +132,10 @@ def _record(run: Run, configuration: Configuration, state: State | None) -> call
 
 
 def _epoch_pictures(run: Run, configuration: Configuration, valid_samples: Sequence[Sample]) -> list:
-    settings = configuration.model
     if not configuration.train.epoch_change_infer:
         return []
     chosen = choose_evenly(valid_samples, configuration.train.num_infer_images)
-    images, masks = read_all(chosen, settings.image_width, settings.image_channels)
+    images, masks = read_all(chosen, PairFormat.of(configuration))
     names = [sample.name for sample in chosen]
     return [callbacks.EpochPictures(run, configuration, names, images.numpy(), masks.numpy())]
 

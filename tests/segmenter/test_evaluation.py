@@ -3,10 +3,19 @@ import keras
 import numpy as np
 import pytest
 
-from pipeline.files import read_csv
-from segmenter.configuration import Configuration, EvalSettings
+from pipeline.files import InputError, read_csv
+from segmenter.configuration import Configuration, EvalSettings, InferSettings
 from segmenter.configuration.model import SlightlyFlexibleUNetSettings as UNetSettings
-from segmenter.evaluation import COLUMNS, evaluate, evaluation_identity, measure_overlap, read_summary, summarise
+from segmenter.evaluation import (
+    COLUMNS,
+    choose_threshold,
+    evaluate,
+    evaluation_identity,
+    measure,
+    measure_overlap,
+    read_summary,
+    summarise,
+)
 from segmenter.folders import Sample, read_data_set
 
 
@@ -61,6 +70,7 @@ def test_figures_an_image(judged, gray_as_probability, tmp_path):
             "images": 4,
             "empty_truth": 2,
             "empty_truth_with_false_positives": 1,
+            "threshold": 0.5,
         }
     )
     rows = {row["sample"]: row for row in read_csv(tmp_path / "out/per_image.csv", COLUMNS)}
@@ -94,7 +104,7 @@ def test_figures_over_batches_by_hand(judged, gray_as_probability, tmp_path):
 
 
 def test_batch_figures_are_those_of_keras(judged, gray_as_probability, tmp_path):
-    from segmenter.input_pipeline import training_batches
+    from segmenter.input_pipeline import validation_batches
     from segmenter.losses import LOSSES
     from segmenter.metrics import METRICS
 
@@ -102,7 +112,10 @@ def test_batch_figures_are_those_of_keras(judged, gray_as_probability, tmp_path)
     figures = evaluate(gray_as_probability(8), samples, CONFIGURATION, tmp_path / "out", {})
     model = keras.saving.load_model(gray_as_probability(8), compile=False)
     model.compile(loss=LOSSES["bce_dice_loss"], metrics=[METRICS["dice_coef"], METRICS["iou_coef"]])
-    expected = model.evaluate(training_batches(samples, 8, 1, 2, cache=False, repeat=False), return_dict=True, verbose=0)
+    from segmenter.pairs import PairFormat
+
+    batches = validation_batches(samples, PairFormat(8, 1), 2, cache=False)
+    expected = model.evaluate(batches, return_dict=True, verbose=0)
     assert {name: figures[name] for name in expected} == pytest.approx(expected, abs=1e-5)
 
 
@@ -142,8 +155,63 @@ def test_overlap_without_truth_has_no_dice():
 
 def test_a_split_without_lesions_has_no_mean(tmp_path):
     sample = Sample("a", "test", tmp_path, tmp_path, "a", "original", "", "")
-    assert summarise([sample], [measure_overlap(stripes(0), stripes(0))]) == {
+    assert summarise([measure(sample, stripes(0), stripes(0), ["lesion"])]) == {
         "images": 1,
         "empty_truth": 1,
         "empty_truth_with_false_positives": 0,
     }
+
+
+def test_several_classes_are_measured_together_and_apart(tmp_path):
+    sample = Sample("a", "test", tmp_path, tmp_path, "a", "original", "", "")
+    truth = np.array([[0, 1, 1, 2, 2, 2]], np.uint8)
+    predicted = np.array([[0, 1, 2, 2, 2, 0]], np.uint8)
+    measured = measure(sample, truth, predicted, ["benign", "malignant"])
+    assert measured.overlap.dice == 2 * 4 / (5 + 4)
+    assert {name: part.dice for name, part in measured.by_class.items()} == {"benign": 2 / 3, "malignant": 4 / 6}
+    without_benign = measure(sample, truth * (truth == 2), predicted, ["benign", "malignant"])
+    figures = summarise([measured, without_benign])
+    assert figures["dice_count_originals_benign"] == 1
+    assert figures["dice_mean_originals_malignant"] == pytest.approx(4 / 6)
+
+
+@pytest.fixture
+def hesitant(tmp_path, write_data_set, write_pair):
+    """Valid images whose lesion is at grey level 80 and the rest at 40: any threshold from 0.16 to 0.31 is right."""
+    folder = write_data_set(tmp_path / "hesitant", valid=0)
+    for name in ("P1_L_CM_CC", "P2_L_CM_CC"):
+        mask = stripes(4)
+        write_pair(folder, "valid", name, np.where(mask, 80, 40).astype(np.uint8), mask)
+    write_pair(folder, "valid", "P3_L_CM_CC", stripes(8), stripes(0))  # nothing there: takes no part
+    return read_data_set(folder)
+
+
+def test_the_threshold_is_chosen_by_mean_dice_and_remembered(hesitant, gray_as_probability, tmp_path, monkeypatch):
+    model = gray_as_probability(8)
+    chosen = choose_threshold(model, hesitant, CONFIGURATION, tmp_path / "out")
+    assert chosen == (0.3, 1.0)  # of 0.2, 0.25 and 0.3 the nearest to 0.5
+    monkeypatch.setattr("segmenter.evaluation._load", lambda *_: pytest.fail("chosen anew"))
+    assert choose_threshold(model, hesitant, CONFIGURATION, tmp_path / "out") == chosen
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        pytest.param(
+            {"model": UNetSettings(num_classes=3)}, r"num_classes is 3, and the most probable class counts", id="classes"
+        ),
+        pytest.param(
+            {"infer": InferSettings(algorithm="otsu")}, r"\[infer\] algorithm is otsu; leave --threshold out", id="otsu"
+        ),
+    ],
+)
+def test_without_a_threshold_none_is_chosen(judged, gray_as_probability, tmp_path, change, words):
+    with pytest.raises(InputError, match=words):
+        choose_threshold(gray_as_probability(8), judged, CONFIGURATION.model_copy(update=change), tmp_path)
+
+
+def test_a_threshold_needs_a_lesion_to_be_chosen_by(tmp_path, write_data_set, write_pair, gray_as_probability):
+    folder = write_data_set(tmp_path / "none", valid=0)
+    write_pair(folder, "valid", "P1_L_CM_CC", stripes(2), stripes(0))
+    with pytest.raises(InputError, match="no image of valid has a lesion, so none can be chosen; give a number"):
+        choose_threshold(gray_as_probability(8), read_data_set(folder), CONFIGURATION, tmp_path)

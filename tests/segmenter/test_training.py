@@ -10,7 +10,8 @@ import pytest
 from pipeline.files import InputError, read_csv
 from segmenter import callbacks
 from segmenter.folders import Sample, read_data_set
-from segmenter.input_pipeline import training_batches
+from segmenter.input_pipeline import validation_batches
+from segmenter.pairs import PairFormat
 from segmenter.runs import open_run, read_configuration, read_state, take_up, write_state
 from segmenter.saved_models import load_whole
 from segmenter.training import choose_evenly, train
@@ -70,7 +71,7 @@ def test_the_history_tells_what_the_model_scores(begin, small, data_folder):
     assert state.history[state.best_epoch - 1]["val_loss"] == state.best_val_loss
     model = load_whole(run.folder / state.checkpoint)
     valid = read_data_set(data_folder).split("valid")
-    figures = model.evaluate(training_batches(valid, 16, 1, 2, cache=False, repeat=False), return_dict=True, verbose=0)
+    figures = model.evaluate(validation_batches(valid, PairFormat(16, 1), 2, cache=False), return_dict=True, verbose=0)
     assert state.history[-1]["val_dice_coef"] == pytest.approx(figures["dice_coef"], abs=1e-5)
     assert state.history[-1]["val_loss"] == pytest.approx(figures["loss"], abs=1e-5)
 
