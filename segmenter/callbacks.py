@@ -123,8 +123,8 @@ class Schedule(keras.callbacks.Callback):
     def rate(self, step: int) -> float | None:
         """The rate of a step, counted from the first epoch's first one; None is to leave it as it is."""
         rise, end = self.settings.warmup_epochs * self.steps, self.settings.epochs * self.steps
-        if step <= rise and rise:
-            return self.learning_rate * min(1.0, (step + 1) / rise)
+        if step < rise:
+            return self.learning_rate * (step + 1) / rise
         if self.settings.cosine_decay:
             return self.learning_rate * (1 + math.cos(math.pi * (step - rise) / (end - rise))) / 2
         return None

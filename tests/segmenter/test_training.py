@@ -2,6 +2,8 @@ import dataclasses
 import functools
 import os
 import signal
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 
 from pipeline.files import InputError, read_csv
 from segmenter import callbacks
+from segmenter.configuration import TrainSettings
 from segmenter.folders import Sample, read_data_set
 from segmenter.input_pipeline import validation_batches
 from segmenter.pairs import PairFormat
@@ -163,3 +166,110 @@ def test_tensorboard_is_used_only_where_it_is_installed(monkeypatch, tmp_path):
     monkeypatch.setattr(callbacks.importlib.util, "find_spec", lambda name: object())
     found = callbacks.tensorboard(open_run(tmp_path, "run"))
     assert [callback.log_dir for callback in found] == [str(tmp_path / "runs/run/tensorboard")]
+
+
+@pytest.mark.parametrize(
+    ("settings", "rates"),
+    [
+        pytest.param({"warmup_epochs": 1}, [0.25, 0.5, 0.75, 1.0, None, None], id="rise, then left alone"),
+        pytest.param(
+            {"cosine_decay": True, "learning_rate_reducer": False},
+            [(1 + np.cos(np.pi * step / 12)) / 2 for step in range(6)],
+            id="half a cosine",
+        ),
+        pytest.param(
+            {"cosine_decay": True, "learning_rate_reducer": False, "warmup_epochs": 1},
+            [0.25, 0.5, 0.75, 1.0, 1.0, (1 + np.cos(np.pi / 8)) / 2],
+            id="both",
+        ),
+        pytest.param({}, [None] * 6, id="neither"),
+    ],
+)
+def test_the_learning_rate_follows_its_schedule(settings, rates):
+    schedule = callbacks.Schedule(TrainSettings(epochs=3, **settings), learning_rate=1.0, steps=4)
+    assert [schedule.rate(step) for step in range(6)] == [rate if rate is None else pytest.approx(rate) for rate in rates]
+
+
+def test_a_resumed_cosine_is_where_it_would_have_been(begin, small):
+    settings = {"train__cosine_decay": True, "train__learning_rate_reducer": False, "train__epochs": 3}
+    _, through = begin(small(**settings), "through")
+    assert [row["learning_rate"] for row in through.history] == pytest.approx(
+        [0.01 * (1 + np.cos(np.pi * epoch / 3)) / 2 for epoch in range(3)]
+    )
+
+
+def test_steps_cut_an_epoch_short_and_the_next_one_goes_on_in_the_samples(begin, small, monkeypatch):
+    seen = []
+
+    class Look(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append(batch)
+
+        def on_test_batch_end(self, batch, logs=None):
+            seen.append("valid")
+
+    monkeypatch.setattr(callbacks, "tensorboard", lambda run: [Look()])
+    begin(small(train__steps_per_epoch=2, train__validation_steps=1))
+    assert seen == [0, 1, "valid"] * 2
+
+
+def test_averaged_weights_are_judged_and_kept_and_training_goes_on_from_the_others(begin, small, data_folder):
+    run, state = begin(small(model__ema_momentum=0.9, train__epochs=1))
+    whole, best = load_whole(run.folder / state.checkpoint), load_whole(run.best_model, compile=False)
+    assert not np.array_equal(whole.trainable_variables[0], best.trainable_variables[0])
+    valid = read_data_set(data_folder).split("valid")
+    best.compile(loss=whole.loss)
+    figure = best.evaluate(validation_batches(valid, PairFormat(16, 1), 2, cache=False), verbose=0)
+    assert state.best_val_loss == pytest.approx(figure, abs=1e-5)
+    with callbacks.averaged(whole):
+        np.testing.assert_allclose(whole.trainable_variables[0], best.trainable_variables[0], atol=1e-7)
+    assert not np.array_equal(whole.trainable_variables[0], best.trainable_variables[0])
+
+
+def test_several_classes_train_and_are_told_apart(tmp_path, write_data_set, write_pair, small, draw_pair):
+    folder = write_data_set(tmp_path / "classes", train=0, valid=0, test=0)
+    for number in range(1, 9):
+        image, mask = draw_pair(number)
+        kind = 1 + number % 2
+        write_pair(folder, "valid" if number > 6 else "train", f"P{number}_L_CM_CC", image // kind, (mask > 0) * np.uint8(kind))
+    data = read_data_set(folder)
+    configuration = small(
+        model__num_classes=3,
+        model__base_filters=8,
+        model__learning_rate=0.05,
+        model__image_height=32,
+        model__image_width=32,
+        train__epochs=40,
+        train__patience=40,
+    )
+    run = open_run(folder, "classes")
+    state = train(run, configuration, data, take_up(run, configuration, data, resume=False, restart=False))
+    assert {"val_dice_coef", "val_dice_coef_benign", "val_dice_coef_malignant"} <= set(state.history[0])
+    assert max(row["val_dice_coef_benign"] for row in state.history) > 0.7
+    assert max(row["val_dice_coef_malignant"] for row in state.history) > 0.7
+
+
+DETERMINISTIC = """
+import sys
+from pathlib import Path
+from segmenter.configuration import Configuration
+from segmenter.configuration.model import SlightlyFlexibleUNetSettings
+from segmenter.folders import read_data_set
+from segmenter.runs import open_run
+from segmenter.training import train
+folder = Path(sys.argv[1])
+configuration = Configuration(
+    model=SlightlyFlexibleUNetSettings(image_width=32, image_height=32, base_filters=4, num_layers=3, dropout_rate=0.1),
+    train={"epochs": 2, "batch_size": 2, "deterministic": True, "epoch_change_infer": False},
+)
+train(open_run(folder, sys.argv[2]), configuration, read_data_set(folder), None)
+"""
+
+
+@pytest.mark.slow
+def test_a_deterministic_run_has_the_same_weights_twice(data_folder):
+    for name in ("one", "other"):
+        subprocess.run([sys.executable, "-c", DETERMINISTIC, str(data_folder), name], check=True, capture_output=True)
+    one, other = (load_whole(open_run(data_folder, name).best_model, compile=False) for name in ("one", "other"))
+    for ours, theirs in zip(one.weights, other.weights, strict=True):
+        np.testing.assert_array_equal(np.array(ours), np.array(theirs))
