@@ -13,11 +13,19 @@ from segmenter.models import register_layers
 
 @dataclass(frozen=True)
 class Predictor:
-    """A trained model, from raw square pixels to lesion probabilities."""
+    """A trained model, from raw square pixels to probabilities.
+
+    Attributes:
+      side, channels: of the images that it takes.
+      classes: 1, the lesion's probability; or more, of which the first is the background's.
+      name: what to call it in an error, such as its file.
+    """
 
     model: keras.Model
     side: int
     channels: int
+    classes: int
+    name: str = "the model"
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Probabilities of a batch.
@@ -26,7 +34,7 @@ class Predictor:
           images: (batch, side, side, channels) uint8, raw.
 
         Returns:
-          (batch, side, side, 1) float32.
+          (batch, side, side, classes) float32.
         """
         return np.asarray(self.model.predict_on_batch(images), np.float32)
 
@@ -46,23 +54,23 @@ def load_predictor(path: Path) -> Predictor:
     """Reads a model for prediction, under Keras' safe mode: no code from the file is run.
 
     Raises:
-      InputError: the file is no Keras model, or one that does not take square images and give one probability a pixel.
+      InputError: the file is no Keras model, or one that does not take square images and give probabilities a pixel.
     """
     model = load_whole(path, compile=False)
     takes, gives = model.input_shape, model.output_shape
     fits = (
         len(model.inputs) == len(model.outputs) == 1
-        and len(takes) == 4
+        and len(takes) == len(gives) == 4
         and takes[1] == takes[2] is not None
         and takes[3] in (1, 3)
-        and gives[1:] == (takes[1], takes[2], 1)
+        and gives[1:3] == takes[1:3]
     )
     if not fits:
         raise InputError(
             f"{path}: takes {takes} and gives {gives}; wanted (None, side, side, 1 or 3) and "
-            "(None, side, side, 1); give a model that `cesm-segmenter train` wrote"
+            "(None, side, side, classes); give a model that `cesm-segmenter train` wrote"
         )
-    return Predictor(model, takes[1], takes[3])
+    return Predictor(model, takes[1], takes[3], gives[3], str(path))
 
 
 def load_whole(path: Path, *, compile: bool = True) -> keras.Model:

@@ -1,0 +1,100 @@
+"""Several predictions in place of one: of several models, and of turned and flipped images.
+
+What is averaged is probabilities. Both classes can be used wherever a predictor can, also for each other.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+import numpy as np
+
+from pipeline.files import InputError
+
+# Counter-clockwise quarter turns, and whether the turned image is then mirrored.
+_VIEWS = {
+    "flips": [(turns, mirrored) for turns in (0, 2) for mirrored in (False, True)],
+    "turns": [(turns, mirrored) for turns in range(4) for mirrored in (False, True)],
+}
+
+
+class AnyPredictor(Protocol):
+    """Gives the probabilities of raw square images."""
+
+    @property
+    def side(self) -> int:
+        """Height and width of the images, in pixels."""
+
+    @property
+    def channels(self) -> int:
+        """1 or 3."""
+
+    @property
+    def classes(self) -> int:
+        """1, the lesion's probability; or more, of which the first is the background's."""
+
+    @property
+    def name(self) -> str:
+        """What to call it in an error."""
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """From (batch, side, side, channels) uint8 to (batch, side, side, classes) float32."""
+
+
+class Ensemble:
+    """The mean of several predictors' probabilities.
+
+    Raises:
+      InputError: they do not take the same images, or do not give the same number of classes.
+    """
+
+    def __init__(self, predictors: Sequence[AnyPredictor]):
+        first = predictors[0]
+        for other in predictors[1:]:
+            if _form(other) != _form(first):
+                raise InputError(
+                    f"{other.name}: is for {_words(other)}, and {first.name} for {_words(first)}; "
+                    "an ensemble needs models of one side, one number of channels and one of classes"
+                )
+        self.predictors = predictors
+        self.side, self.channels, self.classes = _form(first)
+        self.name = " + ".join(predictor.name for predictor in predictors)
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """The mean; shapes as for each of the predictors."""
+        total = self.predictors[0].predict(images)
+        for predictor in self.predictors[1:]:
+            total = total + predictor.predict(images)
+        return total / np.float32(len(self.predictors))
+
+
+class AugmentedPredictor:
+    """The mean of a predictor's probabilities over views of each image, taken back to where they came from.
+
+    Args:
+      views: `flips` for the image and its flips (4 views), `turns` for all turns by 90 degrees as well (8 views).
+    """
+
+    def __init__(self, predictor: AnyPredictor, views: Literal["flips", "turns"]):
+        self.predictor, self.views = predictor, _VIEWS[views]
+        self.side, self.channels, self.classes = _form(predictor)
+        self.name = predictor.name
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """The mean; shapes as for the predictor itself."""
+        total = np.zeros((*images.shape[:3], self.classes), np.float32)
+        for turns, mirrored in self.views:
+            view = np.rot90(images, turns, axes=(1, 2))
+            seen = self.predictor.predict(np.ascontiguousarray(view[:, :, ::-1] if mirrored else view))
+            total += np.rot90(seen[:, :, ::-1] if mirrored else seen, -turns, axes=(1, 2))
+        return total / np.float32(len(self.views))
+
+
+def _form(predictor: AnyPredictor) -> tuple[int, int, int]:
+    return predictor.side, predictor.channels, predictor.classes
+
+
+def _words(predictor: AnyPredictor) -> str:
+    channels, classes = predictor.channels, predictor.classes
+    return (
+        f"{predictor.side} px, {channels} channel{'s' if channels > 1 else ''} and {classes} class{'es' if classes > 1 else ''}"
+    )
