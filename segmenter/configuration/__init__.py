@@ -129,6 +129,18 @@ class TiledInferSettings(Section):
     overlapping: int | None = Field(default=None, ge=0)  # source pixels that neighbours share at least; None: a quarter
     whole_image_weight: float = Field(default=0.0, ge=0, lt=1)  # part of the whole-image prediction in the result
 
+    def sizes(self, side: int) -> tuple[int, int]:
+        """The side of a tile and what neighbours share at least, in source pixels, for a model of a side.
+
+        Raises:
+          ValueError: tiles would share all they have.
+        """
+        tile = self.split_size or side
+        overlap = tile // 4 if self.overlapping is None else self.overlapping
+        if overlap >= tile:
+            raise ValueError(f"[tiledinfer] overlapping {overlap} leaves nothing of a tile of {tile} px; lower it")
+        return tile, overlap
+
 
 class Configuration(Section):
     """A whole configuration; a section left out has its defaults."""
@@ -173,6 +185,7 @@ class Configuration(Section):
                 raise ValueError(
                     f"{key} lists {len(given)}; [model] num_classes {self.model.num_classes} has {lesion_classes} lesion classes"
                 )
+        self.tiledinfer.sizes(self.model.image_width)  # refuses an overlap of whole tiles
         if self.model.image_channels not in (1, 3):
             raise ValueError(f"[model] image_channels is {self.model.image_channels}; image files hold 1 or 3 channels, give one")
         if self.image.color_converter and self.model.image_channels != 3:
