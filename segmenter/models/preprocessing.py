@@ -23,19 +23,20 @@ def preprocess(pixels, settings: ImageSettings):
     if settings.gamma:
         pixels = 255.0 * ops.power(pixels / 255.0, settings.gamma)
     if settings.sharpening:
-        blurred = ops.image.gaussian_blur(pixels, (5, 5), (1.0, 1.0))
-        pixels = ops.clip(pixels + settings.sharpening * (pixels - blurred), 0.0, 255.0)
+        pixels = ops.clip(pixels + settings.sharpening * (pixels - _blur(pixels, 5)), 0.0, 255.0)
     if settings.blur_size:
-        sigma = blur_sigma(settings.blur_size)
-        pixels = ops.image.gaussian_blur(pixels, (settings.blur_size,) * 2, (sigma, sigma))
+        pixels = _blur(pixels, settings.blur_size)
     if settings.color_converter:
         pixels = _CONVERTERS[settings.color_converter](pixels)
     return pixels
 
 
-def blur_sigma(size: int) -> float:
-    """The sigma that OpenCV takes for a Gaussian kernel of a size when none is given."""
-    return 0.3 * ((size - 1) * 0.5 - 1) + 0.8
+def _blur(pixels, size: int):
+    """Gaussian blur, with the sigma that OpenCV takes for a kernel of that size, and its mirrored border."""
+    sigma, margin = 0.3 * ((size - 1) * 0.5 - 1) + 0.8, size // 2
+    padded = ops.pad(pixels, ((0, 0), (margin, margin), (margin, margin), (0, 0)), mode="reflect")
+    blurred = ops.image.gaussian_blur(padded, (size, size), (sigma, sigma))
+    return blurred[:, margin:-margin, margin:-margin]
 
 
 def _gray(pixels):
