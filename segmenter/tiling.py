@@ -63,8 +63,10 @@ def predict_tiled(gray: np.ndarray, predictor: AnyPredictor, settings: TiledInfe
             result[top : top + tile, left : left + tile] += part * (down[:, None] * across)[..., None]
     result = result[:height, :width]
     if settings.whole_image_weight:
+        whole = predict_whole([gray], predictor)[0]
+        whole *= settings.whole_image_weight
         result *= 1 - settings.whole_image_weight
-        result += np.float32(settings.whole_image_weight) * predict_whole([gray], predictor)[0]
+        result += whole
     return result
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "ModelSettings",
     "TiledInferSettings",
     "TrainSettings",
+    "default_class_names",
     "load_configuration",
 ]
 
@@ -112,13 +113,19 @@ class InferSettings(Section):
     smallest_lesion_px: int = Field(default=0, ge=0)  # smaller connected parts are dropped; pixels of the map that is cut
     augmentation: Literal["none", "flips", "turns"] = "none"  # average over 4 flips, or over all 8 turns and flips
     mask_colorize: bool = False  # also write masks in `mask_colors`, and them merged with the image
-    mask_colors: Colors = ()  # red, green, blue of the lesion classes; empty: green benign and white malignant, else green
+    mask_colors: Colors = ()  # red, green, blue of each lesion class; empty: green, white (malignant), then others
     batch_size: int = Field(default=4, ge=1)
 
     @model_validator(mode="after")
     def _kernel_has_a_middle(self) -> "InferSettings":
         if self.ksize % 2 == 0:
             raise ValueError(f"ksize {self.ksize} has no middle pixel; give an odd number")
+        return self
+
+    @model_validator(mode="after")
+    def _colors_are_levels(self) -> "InferSettings":
+        if wrong := [color for color in self.mask_colors if not all(0 <= level <= 255 for level in color)]:
+            raise ValueError(f"mask_colors holds {list(wrong[0])}; wanted red, green and blue of 0 to 255")
         return self
 
 
@@ -204,9 +211,13 @@ class Configuration(Section):
     @property
     def class_names(self) -> tuple[str, ...]:
         """What the lesion classes 1, 2, ... are called."""
-        count = max(1, self.model.num_classes - 1)
-        defaults = {1: ("lesion",), 2: ("benign", "malignant")}
-        return self.dataset.class_names or defaults.get(count, tuple(f"class_{index}" for index in range(1, count + 1)))
+        return self.dataset.class_names or default_class_names(max(1, self.model.num_classes - 1))
+
+
+def default_class_names(count: int) -> tuple[str, ...]:
+    """What so many lesion classes are called where nobody says: as in recipe `full`, or class_1, class_2, ..."""
+    defaults = {1: ("lesion",), 2: ("benign", "malignant")}
+    return defaults.get(count, tuple(f"class_{index}" for index in range(1, count + 1)))
 
 
 def load_configuration(name_or_path: str) -> Configuration:
