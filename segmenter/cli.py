@@ -3,9 +3,14 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipeline.files import BAD_INPUT, DONE, InputError, run_program
+from pipeline.files import BAD_INPUT, DONE, InputError, run_program, write_text
+
+if TYPE_CHECKING:
+    from segmenter.configuration import InferSettings
 
 RUN_HELP = "the run: a folder of DATASET/runs"
 
@@ -27,6 +32,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_evaluate(commands)
     _add_infer(commands)
     _add_summary(commands)
+    _add_convert_config(commands)
+    _add_inspect(commands)
+    _add_models(commands)
     return parser
 
 
@@ -52,9 +60,14 @@ def _add_train(commands) -> None:
         "Writes DATASET/runs/NAME: best_model.keras (lowest val_loss), the state to go on from, train_losses and "
         "train_metrics as CSV and PNG, epoch_change_infer, config.toml and versions.json. The same command goes on where "
         "an interrupted training stopped, and does nothing where it is finished.",
+        dataset=False,
     )
     parser.add_argument(
-        "--config", default="quick", metavar="NAME|FILE.toml", help="quick, published, or a file of your own (default: quick)"
+        "--config",
+        default="quick",
+        metavar="NAME|FILE",
+        help="quick, published, a .toml file of your own, or a .config file of the published project, which may name the "
+        "data in place of DATASET (default: quick)",
     )
     parser.add_argument("--name", help=f"{RUN_HELP} (default: the configuration's name)")
     onward = parser.add_mutually_exclusive_group()
@@ -88,15 +101,21 @@ def _add_infer(commands) -> None:
         commands,
         "infer",
         _infer,
-        "apply a trained model to images",
-        "Writes masks (0 and 255), probabilities (16 bit) and overlays (prediction orange, truth green where it is known) "
-        "as PNG at each image's own size, and findings.csv, a row a lesion. Images may be JPEG, PNG, TIFF or DICOM of any "
-        "size; one that cannot be read is told and skipped.",
+        "apply a trained model, or several, to images",
+        "Writes masks (0 and 255; with several classes their indices), probabilities of any lesion (16 bit) and overlays "
+        "(prediction orange, truth green where it is known) as PNG at each image's own size, and findings.csv, a row a "
+        "lesion. Images may be JPEG, PNG, TIFF or DICOM of any size; one that cannot be read is told and skipped. Options "
+        "go before what the first run's [infer] and [tiledinfer] say.",
         dataset=False,
     )
     which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--name", help=f"{RUN_HELP}; its best_model.keras is used")
-    which.add_argument("--model", type=Path, metavar="FILE.keras", help="a model file; needs --output")
+    which.add_argument(
+        "--name",
+        nargs="+",
+        metavar="RUN",
+        help=f"{RUN_HELP}; its best_model.keras is used. Several: the mean of their probabilities",
+    )
+    which.add_argument("--model", type=Path, nargs="+", metavar="FILE.keras", help="model files; needs --output")
     parser.add_argument(
         "--images",
         type=Path,
@@ -109,12 +128,27 @@ def _add_infer(commands) -> None:
         "--output",
         type=Path,
         metavar="DIR",
-        help="default: DATASET/runs/NAME/predictions; an earlier inference there is replaced",
+        help="default: DATASET/runs/RUN/predictions, or predictions-ensemble in the first of several runs; an earlier "
+        "inference there is replaced",
+    )
+    parser.add_argument(
+        "--tiled", action="store_true", help="by overlapping tiles at the images' own resolution, as [tiledinfer] says"
+    )
+    parser.add_argument(
+        "--augmentation", choices=("none", "flips", "turns"), help="mean over 4 flips, or all 8 turns and flips, of each image"
     )
     parser.add_argument(
         "--threshold",
-        type=_probability,
-        help="probability from which a pixel is lesion (default: the run's [infer] threshold, or 0.5)",
+        type=_otsu_or_probability,
+        metavar="X|otsu",
+        help="probability from which a pixel is lesion, or otsu to find one for each image; with several classes the most "
+        "probable one counts (default: the run's [infer], or 0.5)",
+    )
+    parser.add_argument(
+        "--smallest-lesion", type=_pixels, metavar="PX", help="drop connected parts of a smaller area, in pixels of the image"
+    )
+    parser.add_argument(
+        "--colorize", action="store_true", help="write colorized/, masks in the classes' colours, and merged/, these on the image"
     )
     parser.add_argument("--strict", action="store_true", help="exit status 2 if any image could not be read")
 
@@ -130,6 +164,43 @@ def _add_summary(commands) -> None:
     parser.add_argument("--name", required=True, help=RUN_HELP)
 
 
+def _add_convert_config(commands) -> None:
+    parser = commands.add_parser(
+        "convert-config",
+        help="turn a .config file of the published project into TOML",
+        description="Turns a .config file of the published project into TOML. Comments say what has another name or value "
+        "here, and what has no effect.",
+    )
+    parser.add_argument("config", metavar="FILE.config", type=Path, help="such as train_eval_infer.config")
+    parser.add_argument("--output", metavar="FILE.toml", type=Path, help="default: print it")
+    parser.set_defaults(command=_convert_config)
+
+
+def _add_inspect(commands) -> None:
+    parser = _add_command(
+        commands,
+        "inspect",
+        _inspect,
+        "say what a network is made of and what it costs",
+        "Prints parameters, multiply-accumulates of one image and the receptive field, and writes summary.txt, layers.csv "
+        "and, where graphviz is installed, model.png.",
+        dataset=False,
+    )
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--name", help=f"{RUN_HELP}; needs DATASET")
+    which.add_argument("--model", type=Path, metavar="FILE.keras", help="a model file")
+    which.add_argument("--config", metavar="NAME|FILE.toml", help="the untrained network of a configuration")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="default: inspect, in the run's folder or in this one")
+
+
+def _add_models(commands) -> None:
+    help = "list the networks with parameters, sides and papers"
+    parser = commands.add_parser(
+        "models", help=help, description=f"{help.capitalize()}. All names also with Tensorflow in front."
+    )
+    parser.set_defaults(command=_models)
+
+
 def _probability(text: str) -> float:
     if not 0 < (value := float(text)) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
@@ -140,16 +211,27 @@ def _auto_or_probability(text: str) -> str | float:
     return text if text == "auto" else _probability(text)
 
 
+def _otsu_or_probability(text: str) -> str | float:
+    return text if text == "otsu" else _probability(text)
+
+
+def _pixels(text: str) -> int:
+    if (value := int(text)) < 0:
+        raise argparse.ArgumentTypeError(f"{text} is not 0 or more")
+    return value
+
+
 def _train(arguments: argparse.Namespace) -> int:
     from segmenter import runs
     from segmenter.configuration import load_configuration
     from segmenter.folders import read_data_set
 
     configuration = load_configuration(arguments.config)
-    data = read_data_set(arguments.dataset)
+    folder = arguments.dataset or _named_data(arguments.config)
+    data = read_data_set(folder)
     for split in ("train", "valid"):
         data.split(split)  # refuses an empty one before anything is written
-    run = runs.open_run(arguments.dataset, arguments.name or Path(arguments.config).stem)
+    run = runs.open_run(folder, arguments.name or Path(arguments.config).stem)
     state = runs.take_up(run, configuration, data, resume=arguments.resume, restart=arguments.restart)
     if state and state.is_finished(configuration.train):
         runs.record_configuration(run, configuration)
@@ -164,6 +246,31 @@ def _train(arguments: argparse.Namespace) -> int:
 
     state = train(run, configuration, data, state)
     print(f"{run.folder}: trained, {_describe(state)}")
+    return DONE
+
+
+def _named_data(config: str) -> Path:
+    """The data set that a configuration of the published project names."""
+    from segmenter.configuration import is_published
+
+    if not is_published(config):
+        raise InputError("DATASET is missing; give the path of a data set folder")
+    from segmenter.configuration.published import read_published
+
+    if not (folder := read_published(Path(config)).data_folder):
+        raise InputError(f"{config}: [train] image_datapath names no train/images that is there; give DATASET")
+    return folder
+
+
+def _convert_config(arguments: argparse.Namespace) -> int:
+    from segmenter.configuration.conversion import convert_to_toml
+
+    text = convert_to_toml(arguments.config)
+    if arguments.output:
+        write_text(arguments.output, text)
+        print(f"{arguments.output}: written")
+    else:
+        print(text, end="")
     return DONE
 
 
@@ -205,15 +312,12 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 def _infer(arguments: argparse.Namespace) -> int:
     from segmenter import inference
-    from segmenter.configuration import InferSettings
     from segmenter.folders import read_data_set
 
     data = read_data_set(arguments.dataset) if arguments.dataset else None
-    model_file, settings, output = _model_for(arguments)
-    if arguments.threshold:
-        settings = InferSettings(threshold=arguments.threshold, batch_size=settings.batch_size)
+    plan, output = _plan_inference(arguments)
     jobs = inference.find_jobs(arguments.images, data)
-    identity = inference.inference_identity(model_file, jobs, settings.threshold)
+    identity = inference.inference_identity(plan, jobs)
     report = inference.read_report(output, identity)
     if report:
         print(f"{output}: inferred already")
@@ -223,28 +327,69 @@ def _infer(arguments: argparse.Namespace) -> int:
         from segmenter.backend import load_tensorflow
 
         load_tensorflow()
-        report = inference.infer(model_file, jobs, output, identity, settings.batch_size)
+        report = inference.infer(plan, jobs, output, identity)
     print(f"{output}: {len(jobs) - len(report.skipped)} images, {report.findings} findings, {len(report.skipped)} skipped")
     return BAD_INPUT if arguments.strict and report.skipped else DONE
 
 
-def _model_for(arguments: argparse.Namespace):
-    """The model file, the [infer] settings and the output folder that the arguments mean."""
-    from segmenter import runs
-    from segmenter.configuration import InferSettings
+def _plan_inference(arguments: argparse.Namespace):
+    """What the arguments mean: a plan, and the output folder."""
+    from segmenter.configuration import InferSettings, TiledInferSettings
+    from segmenter.inference import Plan
 
     if arguments.name:
-        if not arguments.dataset:
-            raise InputError("--name needs DATASET, whose run it names; or give a model file with --model")
-        run = runs.find_trained(arguments.dataset, arguments.name)
-        return run.best_model, runs.read_configuration(run).infer, arguments.output or run.predictions
+        plan, output = _plan_of_runs(arguments)
+    else:
+        _check_model_files(arguments)
+        plan, output = Plan(tuple(arguments.model), InferSettings(), TiledInferSettings()), arguments.output
+    tiled = plan.tiled if arguments.tiled else None
+    return replace(plan, settings=_changed(plan.settings, arguments), tiled=tiled), output
+
+
+def _changed(settings: "InferSettings", arguments: argparse.Namespace) -> "InferSettings":
+    """The settings, but for what an option says."""
+    changes: dict[str, object] = {}
+    if arguments.threshold == "otsu":
+        changes["algorithm"] = "otsu"
+    elif arguments.threshold:
+        changes |= {"threshold": arguments.threshold, "algorithm": None}
+    if arguments.augmentation:
+        changes["augmentation"] = arguments.augmentation
+    if arguments.smallest_lesion is not None:
+        changes["smallest_lesion_px"] = arguments.smallest_lesion
+    if arguments.colorize:
+        changes["mask_colorize"] = True
+    return settings.model_copy(update=changes)
+
+
+def _plan_of_runs(arguments: argparse.Namespace):
+    from segmenter import runs
+    from segmenter.inference import Plan
+
+    if not arguments.dataset:
+        raise InputError("--name needs DATASET before it, whose run it names; or give a model file with --model")
+    found = [runs.find_trained(arguments.dataset, name) for name in arguments.name]
+    first, *others = [runs.read_configuration(run) for run in found]
+    for run, other in zip(found[1:], others, strict=True):
+        if other.class_names != first.class_names:
+            raise InputError(
+                f"{run.config}: has the classes {', '.join(other.class_names)}, and {found[0].config} "
+                f"{', '.join(first.class_names)}; an ensemble needs models of the same classes"
+            )
+    output = found[0].folder / "predictions-ensemble" if others else found[0].predictions
+    files = tuple(run.best_model for run in found)
+    return Plan(files, first.infer, first.tiledinfer, first.class_names), arguments.output or output
+
+
+def _check_model_files(arguments: argparse.Namespace) -> None:
+    given = f"--model {' '.join(map(str, arguments.model))}"
     if not arguments.output:
-        raise InputError(f"--model {arguments.model}: --output DIR is missing; it says where to write")
+        raise InputError(f"{given}: --output DIR is missing; it says where to write")
     if not arguments.dataset and not arguments.images:
-        raise InputError(f"--model {arguments.model}: --images is missing; give files or folders, or a DATASET")
-    if not arguments.model.is_file():
-        raise InputError(f"--model {arguments.model}: there is no such file")
-    return arguments.model, InferSettings(), arguments.output
+        raise InputError(f"{given}: --images is missing; give files or folders, or a DATASET")
+    for file in arguments.model:
+        if not file.is_file():
+            raise InputError(f"--model {file}: there is no such file")
 
 
 def _summary(arguments: argparse.Namespace) -> int:
@@ -254,4 +399,41 @@ def _summary(arguments: argparse.Namespace) -> int:
 
     data = read_data_set(arguments.dataset)
     print("\n".join(summarise_run(data, runs.find_trained(arguments.dataset, arguments.name))))
+    return DONE
+
+
+def _inspect(arguments: argparse.Namespace) -> int:
+    from segmenter import runs
+    from segmenter.backend import load_tensorflow
+    from segmenter.configuration import load_configuration
+
+    if arguments.name and not arguments.dataset:
+        raise InputError("--name needs DATASET, whose run it names; or give a model file with --model")
+    run = runs.find_trained(arguments.dataset, arguments.name) if arguments.name else None
+    configuration = load_configuration(arguments.config) if arguments.config else None
+    load_tensorflow()
+    from segmenter.inspection import inspect_model
+    from segmenter.models import build_model
+    from segmenter.saved_models import load_whole
+
+    if configuration:
+        model = build_model(configuration.model, configuration.image)
+    else:
+        model = load_whole(run.best_model if run else arguments.model, compile=False)
+    folder = arguments.output or (run.folder / "inspect" if run else Path("inspect"))
+    for name, value in inspect_model(model, folder).items():
+        print(f"  {name:<24}{value:>16,}" if isinstance(value, int) else f"  {name:<24}{value:>16}")
+    print(f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
+    return DONE
+
+
+def _models(arguments: argparse.Namespace) -> int:
+    from segmenter.configuration.model import MODEL_SETTINGS
+    from segmenter.models import MODELS
+
+    for name, settings in MODEL_SETTINGS.items():
+        default = settings()
+        print(f"{name}\n  {MODELS[name].parameters:,} parameters with the default settings")
+        print(f"  sides: multiples of {default.side_multiple}, from {default.explain_multiple()}")
+        print(f"  {settings.paper}")
     return DONE

@@ -1,7 +1,8 @@
-"""Applies a model to images of any size and writes masks, probabilities, overlays and a table of findings.
+"""Applies models to images of any size and writes masks, probabilities, overlays and a table of findings.
 
-An image is letterboxed straight to the model's side. Training averages a data set's square image down to that side,
-and that image is itself an area average of the source, so both see the same pixels but for rounding.
+An image is letterboxed straight to the model's side, or looked at by tiles of its own resolution. Training averages a
+data set's square image down to the model's side, and that image is itself an area average of the source, so letterboxed
+images are the same pixels but for rounding.
 """
 
 import json
@@ -10,19 +11,24 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from pipeline.files import InputError, progress, sha256, write_csv, write_text
-from pipeline.geometry import square_image, unsquare
 from pipeline.sources import SUFFIXES, SourceError, find_files, read_image
+from segmenter.configuration import InferSettings, TiledInferSettings, default_class_names
+from segmenter.decision import decide
+from segmenter.ensembles import AnyPredictor, AugmentedPredictor, Ensemble
 from segmenter.folders import SPLITS, DataSet, Sample
-from segmenter.pictures import draw_overlay, write_png
+from segmenter.pictures import Color, colorize, draw_overlay, lesion_colors, merge, write_png
+from segmenter.tiling import predict_tiled, predict_whole
 
 FINDING_COLUMNS = (
     "image",
     "finding",
+    "class",
     "area_px",
     "box_left",
     "box_top",
@@ -33,7 +39,23 @@ FINDING_COLUMNS = (
     "mean_probability",
 )
 MARK = "inference.json"
-OUTPUTS = ("masks", "probabilities", "overlays")
+OUTPUTS = ("masks", "probabilities", "overlays", "colorized", "merged")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What images are looked at with.
+
+    Attributes:
+      model_files: more than one are an ensemble.
+      tiled: None for one look at the whole image.
+      class_names: of the lesion classes; empty for the usual ones.
+    """
+
+    model_files: tuple[Path, ...]
+    settings: InferSettings
+    tiled: TiledInferSettings | None = None
+    class_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -120,12 +142,14 @@ def name_outputs(images: Sequence[Path]) -> dict[str, Path]:
     return names
 
 
-def inference_identity(model_file: Path, jobs: Sequence[Job], threshold: float) -> dict[str, object]:
-    """What an inference depends on; the same again means that there is nothing to do."""
+def inference_identity(plan: Plan, jobs: Sequence[Job]) -> dict[str, object]:
+    """What an inference depends on, as JSON has it; the same again means that there is nothing to do."""
     stats = [(job, job.image.stat()) for job in jobs]
     return {
-        "model_sha256": sha256(model_file),
-        "threshold": threshold,
+        "models_sha256": [sha256(file) for file in plan.model_files],
+        "infer": plan.settings.model_dump(mode="json", exclude={"batch_size"}),
+        "tiledinfer": plan.tiled and plan.tiled.model_dump(mode="json"),
+        "class_names": list(plan.class_names),
         "images": [[job.name, str(job.image), found.st_size, found.st_mtime_ns] for job, found in stats],
     }
 
@@ -143,32 +167,43 @@ def _read_mark(output: Path) -> dict:
         return {}
 
 
-def infer(model_file: Path, jobs: Sequence[Job], output: Path, identity: dict[str, object], batch_size: int) -> Report:
-    """Predicts each image and writes `masks`, `probabilities` and `overlays` at source size, then `findings.csv`.
+def infer(plan: Plan, jobs: Sequence[Job], output: Path, identity: dict[str, object]) -> Report:
+    """Predicts each image and writes `masks`, `probabilities`, `overlays` and more at source size, then `findings.csv`.
 
     An image that cannot be read is told and skipped. Outputs of an earlier inference in the folder are removed first.
 
     Raises:
-      InputError: the model is none, or no image at all can be read.
+      InputError: a model is none or does not go with the others, or no image at all can be read.
     """
-    from segmenter.saved_models import load_predictor
-
-    predictor = load_predictor(model_file)
+    predictor = _load(plan)
     _clear(output)
     # Written before the work, so that a broken inference can be cleared, too.
     write_text(output / MARK, json.dumps({"identity": identity}) + "\n")
     report, findings = Report(), []
-    threshold = float(str(identity["threshold"]))
-    for job, gray, probabilities in _predict(predictor, jobs, batch_size, report):
-        mask = np.where(probabilities >= threshold, np.uint8(255), np.uint8(0))
-        _write_outputs(output, job, gray, mask, probabilities)
-        findings += [{"image": job.name} | finding for finding in find_lesions(mask, probabilities)]
+    class_names = plan.class_names or default_class_names(max(1, predictor.classes - 1))
+    colors = lesion_colors(plan.settings.mask_colors, len(class_names))
+    for job, gray, probabilities in _predict(predictor, plan, jobs, report):
+        mask = decide(probabilities, plan.settings)
+        _write_outputs(output, job, gray, mask, probabilities, colors)
+        if plan.settings.mask_colorize:
+            write_png(output / "colorized" / f"{job.name}.png", colorize(mask, colors))
+            write_png(output / "merged" / f"{job.name}.png", merge(gray, mask, colors))
+        findings += [{"image": job.name} | finding for finding in find_lesions(mask, probabilities, class_names)]
     if len(report.skipped) == len(jobs):
         raise InputError(f"none of the {len(jobs)} images can be read; the first: {report.skipped[0]}")
     write_csv(output / "findings.csv", FINDING_COLUMNS, findings)
     report.findings = len(findings)
     write_text(output / MARK, json.dumps({"identity": identity, "report": asdict(report)}, indent=1) + "\n")
     return report
+
+
+def _load(plan: Plan) -> AnyPredictor:
+    from segmenter.saved_models import load_predictor
+
+    predictors = [load_predictor(file) for file in plan.model_files]
+    predictor: AnyPredictor = predictors[0] if len(predictors) == 1 else Ensemble(predictors)
+    views = plan.settings.augmentation
+    return predictor if views == "none" else AugmentedPredictor(predictor, views)
 
 
 def _clear(output: Path) -> None:
@@ -179,18 +214,21 @@ def _clear(output: Path) -> None:
         (output / name).unlink(missing_ok=True)
 
 
-def _predict(predictor, jobs: Sequence[Job], batch_size: int, report: Report) -> Iterator[tuple[Job, np.ndarray, np.ndarray]]:
-    """Job, gray image and probabilities, both (height, width) at source size; a batch in memory at a time."""
+def _predict(
+    predictor: AnyPredictor, plan: Plan, jobs: Sequence[Job], report: Report
+) -> Iterator[tuple[Job, np.ndarray, np.ndarray]]:
+    """Job, gray image, and probabilities, (height, width, classes) at source size; a batch in memory at a time."""
+    batch_size = 1 if plan.tiled else plan.settings.batch_size
     starts = range(0, len(jobs), batch_size)
-    for start in progress(starts, len(starts), "inferring", "batches"):
+    for start in progress(starts, len(starts), "inferring", "images" if plan.tiled else "batches"):
         read = [(job, gray) for job in jobs[start : start + batch_size] if (gray := _read(job, report)) is not None]
-        if not read:
-            continue
-        squares = np.stack([square_image(gray, predictor.side) for _, gray in read])[..., None]
-        squares = np.repeat(squares, predictor.channels, axis=-1)
-        for (job, gray), probabilities in zip(read, predictor.predict(squares), strict=True):
-            height, width = gray.shape
-            yield job, gray, unsquare(probabilities[..., 0], width, height)
+        grays = [gray for _, gray in read]
+        if plan.tiled:
+            predicted = [predict_tiled(gray, predictor, plan.tiled) for gray in grays]
+        else:
+            predicted = predict_whole(grays, predictor) if grays else []
+        for (job, gray), probabilities in zip(read, predicted, strict=True):
+            yield job, gray, probabilities
 
 
 def _read(job: Job, report: Report) -> np.ndarray | None:
@@ -202,35 +240,59 @@ def _read(job: Job, report: Report) -> np.ndarray | None:
         return None
 
 
-def _write_outputs(output: Path, job: Job, gray: np.ndarray, mask: np.ndarray, probabilities: np.ndarray) -> None:
-    truth = cv2.imread(str(job.truth), cv2.IMREAD_GRAYSCALE) if job.truth else None
-    overlay = draw_overlay(gray, mask, None if truth is None else truth >= 128)
-    levels = np.rint(probabilities * np.float32(65535)).astype(np.uint16)
-    write_png(output / "masks" / f"{job.name}.png", mask, cv2.IMWRITE_PNG_BILEVEL, 1)
+def _write_outputs(
+    output: Path, job: Job, gray: np.ndarray, mask: np.ndarray, probabilities: np.ndarray, colors: Sequence[Color]
+) -> None:
+    truth = _read_truth(job.truth) if job.truth else None
+    several = probabilities.shape[-1] > 1
+    lesion = 1 - probabilities[..., 0] if several else probabilities[..., 0]
+    levels = np.rint(lesion * np.float32(65535)).astype(np.uint16)
+    write_png(output / "masks" / f"{job.name}.png", *((mask,) if several else (mask * 255, cv2.IMWRITE_PNG_BILEVEL, 1)))
     write_png(output / "probabilities" / f"{job.name}.png", levels)
-    write_png(output / "overlays" / f"{job.name}.png", overlay)
+    write_png(output / "overlays" / f"{job.name}.png", draw_overlay(gray, mask, truth, colors))
 
 
-def find_lesions(mask: np.ndarray, probabilities: np.ndarray) -> list[dict[str, object]]:
-    """The connected parts of a mask (edges and corners connect), the largest first.
+def _read_truth(file: Path) -> np.ndarray | None:
+    """A data set's mask as a class map: class indices as they are, grey levels cut at 128."""
+    levels = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)
+    if levels is None:
+        return None
+    # Up to 15 a PNG holds class indices; in a JPEG such values are only ringing.
+    indices = file.suffix.lower() == ".png" and 0 < levels.max() < 16
+    return levels if indices else (levels >= 128).astype(np.uint8)
+
+
+def find_lesions(mask: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str]) -> list[dict[str, object]]:
+    """The connected parts of each class in a mask (edges and corners connect), the largest first.
 
     Args:
-      mask: (height, width) uint8, nonzero is lesion.
-      probabilities: (height, width) float32.
+      mask: (height, width) uint8: 0 is background, 1, 2, ... are the lesion classes.
+      probabilities: (height, width, classes) float32; with several classes the first is the background.
+      class_names: of the lesion classes.
 
     Returns:
       A row of `findings.csv` each, without the image's name: area, box and centre in source pixels, a whole number
-      being a pixel's centre.
+      being a pixel's centre, and the mean probability of its class.
     """
-    count, labels, stats, centres = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    of_lesions = probabilities[..., -len(class_names) :]
+    parts = [
+        part
+        for index, name in enumerate(class_names)
+        for part in _connected_parts(mask == index + 1, of_lesions[..., index], name)
+    ]
+    parts.sort(key=lambda part: -part["area_px"])
+    return [{"finding": number} | part for number, part in enumerate(parts, 1)]
+
+
+def _connected_parts(mask: np.ndarray, probabilities: np.ndarray, class_name: str) -> list[dict[str, Any]]:
+    count, labels, stats, centres = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     sums = np.bincount(labels.ravel(), probabilities.ravel(), minlength=count)
-    order = sorted(range(1, count), key=lambda label: -stats[label, cv2.CC_STAT_AREA])
-    rows = []
-    for number, label in enumerate(order, 1):
+    rows: list[dict[str, Any]] = []
+    for label in range(1, count):
         left, top, width, height, area = (int(value) for value in stats[label])
         rows.append(
             {
-                "finding": number,
+                "class": class_name,
                 "area_px": area,
                 "box_left": left,
                 "box_top": top,

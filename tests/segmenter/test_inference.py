@@ -1,13 +1,18 @@
+import json
+
 import cv2
 import keras
 import numpy as np
 import pytest
 
 from pipeline.files import InputError, read_csv
+from segmenter.cli import main
+from segmenter.configuration import InferSettings, TiledInferSettings
 from segmenter.folders import read_data_set
 from segmenter.inference import (
     FINDING_COLUMNS,
     Job,
+    Plan,
     find_jobs,
     find_lesions,
     infer,
@@ -18,16 +23,43 @@ from segmenter.inference import (
 from segmenter.pictures import PREDICTION_BGR, TRUTH_BGR
 
 
+def write_model(path, factor=1 / 255, side=64):
+    """Takes grey levels as probabilities."""
+    pixels = keras.Input((side, side, 1))
+    keras.Model(pixels, keras.layers.Rescaling(factor)(pixels)).save(path)
+    return path
+
+
 @pytest.fixture
 def model(tmp_path):
-    """Takes grey levels as probabilities."""
+    return write_model(tmp_path / "gray.keras")
+
+
+@pytest.fixture
+def class_model(tmp_path):
+    """Background up to 85, class 1 up to 170, then class 2, with probabilities of 0.8, 0.7 and 0.8."""
     pixels = keras.Input((64, 64, 1))
-    keras.Model(pixels, keras.layers.Rescaling(1 / 255)(pixels)).save(tmp_path / "gray.keras")
-    return tmp_path / "gray.keras"
+    level = keras.layers.Rescaling(1 / 255)(pixels)
+    steps = [keras.layers.Rescaling(1e4, -1e4 * cut)(level) for cut in (1 / 3, 2 / 3)]
+    first, second = (keras.layers.Activation("hard_sigmoid")(step) for step in steps)
+    classes = [keras.layers.Rescaling(-0.6, 0.8)(first)]
+    classes += [keras.layers.Rescaling(0.6, 0.1)(keras.layers.Subtract()([first, second]))]
+    classes += [keras.layers.Rescaling(0.7, 0.1)(second)]
+    keras.Model(pixels, keras.layers.Concatenate()(classes)).save(tmp_path / "classes.keras")
+    return tmp_path / "classes.keras"
 
 
-def run(model, jobs, output, threshold=0.5):
-    return infer(model, jobs, output, inference_identity(model, jobs, threshold), batch_size=2)
+def plan_for(*models, tiled=None, class_names=(), **settings):
+    return Plan(models, InferSettings(batch_size=2, **settings), tiled, class_names)
+
+
+def run(model, jobs, output, **settings):
+    plan = plan_for(model, **settings)
+    return infer(plan, jobs, output, inference_identity(plan, jobs))
+
+
+def read(path):
+    return cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
 
 
 def spot(height, width):
@@ -77,14 +109,15 @@ def test_images_of_any_size_come_back_at_their_size(model, tmp_path):
         assert 2 * ((mask == 255) & truth).sum() / ((mask == 255).sum() + truth.sum()) > 0.9, name
 
 
-def test_findings_tell_each_lesion(tmp_path):
-    mask, probabilities = np.zeros((20, 30), np.uint8), np.zeros((20, 30), np.float32)
-    mask[2:4, 5:10], probabilities[2:4, 5:10] = 255, 0.75
-    mask[10:18, 20:30], probabilities[10:18, 20:30] = 255, 0.5
-    mask[18, 19] = 255  # touches by a corner, with probability 0
-    assert find_lesions(mask, probabilities) == [
+def test_findings_tell_each_lesion():
+    mask, probabilities = np.zeros((20, 30), np.uint8), np.zeros((20, 30, 1), np.float32)
+    mask[2:4, 5:10], probabilities[2:4, 5:10] = 1, 0.75
+    mask[10:18, 20:30], probabilities[10:18, 20:30] = 1, 0.5
+    mask[18, 19] = 1  # touches by a corner, with probability 0
+    assert find_lesions(mask, probabilities, ["lesion"]) == [
         {
             "finding": 1,
+            "class": "lesion",
             "area_px": 81,
             "box_left": 19,
             "box_top": 10,
@@ -96,6 +129,7 @@ def test_findings_tell_each_lesion(tmp_path):
         },
         {
             "finding": 2,
+            "class": "lesion",
             "area_px": 10,
             "box_left": 5,
             "box_top": 2,
@@ -106,7 +140,79 @@ def test_findings_tell_each_lesion(tmp_path):
             "mean_probability": "0.7500",
         },
     ]
-    assert find_lesions(np.zeros((4, 4), np.uint8), np.zeros((4, 4), np.float32)) == []
+    assert find_lesions(np.zeros((4, 4), np.uint8), np.zeros((4, 4, 1), np.float32), ["lesion"]) == []
+
+
+def test_findings_are_of_one_class_each():
+    mask = np.array([[1, 1, 2], [0, 0, 2], [1, 0, 2]], np.uint8)
+    probabilities = np.stack([np.full((3, 3), 0.1), np.full((3, 3), 0.3), np.full((3, 3), 0.6)], axis=-1).astype(np.float32)
+    found = find_lesions(mask, probabilities, ["benign", "malignant"])
+    told = [(row["finding"], row["class"], row["area_px"], row["mean_probability"]) for row in found]
+    assert told == [(1, "malignant", 3, "0.6000"), (2, "benign", 2, "0.3000"), (3, "benign", 1, "0.3000")]
+
+
+@pytest.fixture
+def two_levels(tmp_path):
+    """A dark image with a grey block and a white one, 8 px apart, and what it is to be taken for."""
+    image = np.zeros((64, 128), np.uint8)
+    image[16:48, 16:56], image[16:48, 64:120] = 128, 255
+    cv2.imwrite(str(tmp_path / "image.png"), image)
+    return Job("image", tmp_path / "image.png"), np.digitize(image, [85, 170])
+
+
+def test_several_classes_are_told_apart(class_model, two_levels, tmp_path):
+    job, truth = two_levels
+    cv2.imwrite(str(tmp_path / "truth.png"), truth)
+    job = Job("image", job.image, tmp_path / "truth.png")
+    assert run(class_model, [job], tmp_path / "out", mask_colorize=True).findings == 2
+    mask = read(tmp_path / "out/masks/image.png")
+    assert (mask == truth).mean() > 0.96
+    np.testing.assert_array_equal(np.unique(mask), [0, 1, 2])
+    probability = read(tmp_path / "out/probabilities/image.png")
+    assert probability[32, 30] == pytest.approx(0.8 * 65535, abs=2)  # of any lesion: class 1 and class 2
+    assert probability[2, 2] == pytest.approx(0.2 * 65535, abs=2)
+    colorized, merged = (read(tmp_path / f"out/{folder}/image.png") for folder in ("colorized", "merged"))
+    places = [(2, 2), (32, 30), (32, 90)]
+    assert [colorized[place].tolist() for place in places] == [[0, 0, 0], [0, 255, 0], [255, 255, 255]]
+    assert [merged[place].tolist() for place in places] == [[0, 0, 0], [77, 179, 77], [255, 255, 255]]
+    rows = read_csv(tmp_path / "out/findings.csv", FINDING_COLUMNS)
+    assert [(row["finding"], row["class"]) for row in rows] == [("1", "malignant"), ("2", "benign")]
+    overlay = read(tmp_path / "out/overlays/image.png")
+    assert {tuple(pixel) for pixel in overlay.reshape(-1, 3).tolist()} >= {(0, 255, 0), (255, 255, 255)}
+
+
+def test_classes_and_colours_have_the_names_and_levels_of_the_run(class_model, two_levels, tmp_path):
+    colors, names = ((10, 20, 30), (40, 50, 60)), ("cyst", "mass")
+    run(class_model, [two_levels[0]], tmp_path / "out", mask_colorize=True, mask_colors=colors, class_names=names)
+    assert read(tmp_path / "out/colorized/image.png")[32, 30].tolist() == [30, 20, 10]
+    assert {row["class"] for row in read_csv(tmp_path / "out/findings.csv")} == {"cyst", "mass"}
+
+
+def test_tiles_keep_what_a_look_at_the_whole_image_loses(model, tmp_path):
+    image = np.zeros((300, 500), np.uint8)
+    image[100:103, 200:203] = 255  # a ninth of a pixel of the letterboxed image
+    cv2.imwrite(str(tmp_path / "image.png"), image)
+    jobs = [Job("image", tmp_path / "image.png")]
+    assert run(model, jobs, tmp_path / "whole").findings == 0
+    assert run(model, jobs, tmp_path / "tiled", tiled=TiledInferSettings()).findings == 1
+    np.testing.assert_array_equal(read(tmp_path / "tiled/masks/image.png"), image)
+    np.testing.assert_array_equal(read(tmp_path / "tiled/probabilities/image.png"), image.astype(int) * 257)
+    row = read_csv(tmp_path / "tiled/findings.csv", FINDING_COLUMNS)[0]
+    assert (row["area_px"], row["box_left"], row["box_top"], row["centre_x"]) == ("9", "200", "100", "201.0")
+
+
+def test_models_and_views_are_averaged(model, tmp_path):
+    cv2.imwrite(str(tmp_path / "image.png"), np.full((64, 64), 255, np.uint8))
+    jobs = [Job("image", tmp_path / "image.png")]
+    plan = plan_for(model, write_model(tmp_path / "half.keras", 0.5 / 255), augmentation="turns")
+    infer(plan, jobs, tmp_path / "out", inference_identity(plan, jobs))
+    np.testing.assert_allclose(read(tmp_path / "out/probabilities/image.png"), 0.75 * 65535, atol=1)
+
+
+def test_models_that_do_not_fit_together_are_an_error(model, tmp_path):
+    plan = plan_for(model, write_model(tmp_path / "small.keras", side=32))
+    with pytest.raises(InputError, match=r"small.keras: is for 32 px, 1 channel and 1 class, and .*gray.keras for 64 px"):
+        infer(plan, [], tmp_path / "out", {})
 
 
 def test_the_default_is_the_originals_of_test_with_their_truth(model, data_folder, tmp_path, write_pair, draw_pair):
@@ -142,12 +248,65 @@ def test_an_earlier_inference_is_recognised_and_replaced(model, tmp_path):
     for name in ("one", "two"):
         cv2.imwrite(str(tmp_path / f"{name}.png"), spot(40, 40))
     first, second = [Job("one", tmp_path / "one.png")], [Job("two", tmp_path / "two.png")]
-    report = run(model, first, tmp_path / "out")
-    assert read_report(tmp_path / "out", inference_identity(model, first, 0.5)) == report
-    assert read_report(tmp_path / "out", inference_identity(model, first, 0.4)) is None
-    assert read_report(tmp_path / "out", inference_identity(model, second, 0.5)) is None
+    report = run(model, first, tmp_path / "out", mask_colorize=True)
+    same = plan_for(model, mask_colorize=True)
+    assert read_report(tmp_path / "out", inference_identity(same, first)) == report
+    assert read_report(tmp_path / "out", inference_identity(same, second)) is None
     run(model, second, tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").rglob("*.png")) == ["two.png"] * 3
+
+
+def test_all_that_changes_the_result_is_part_of_the_identity(model, tmp_path):
+    other = write_model(tmp_path / "other.keras", 0.5 / 255)
+    plans = [
+        plan_for(model),
+        plan_for(other),
+        plan_for(model, other),
+        plan_for(model, tiled=TiledInferSettings()),
+        plan_for(model, tiled=TiledInferSettings(overlapping=8)),
+        plan_for(model, class_names=("mass",)),
+        plan_for(model, threshold=0.4),
+        plan_for(model, algorithm="otsu"),
+        plan_for(model, augmentation="flips"),
+        plan_for(model, blur=True),
+        plan_for(model, smallest_lesion_px=3),
+        plan_for(model, mask_colorize=True),
+        plan_for(model, mask_colors=((1, 2, 3),)),
+    ]
+    identities = [json.dumps(inference_identity(plan, [])) for plan in plans]
+    assert len(set(identities)) == len(plans)
+    slower = Plan((model,), InferSettings(batch_size=1))
+    assert json.dumps(inference_identity(slower, [])) == identities[0]
+
+
+def test_options_go_before_what_the_run_says(model, data_folder, tmp_path, capsys):
+    """The lesion is at 220 of 255, the rest at 40."""
+    folders = [data_folder / "runs" / name for name in ("one", "two")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        (folder / "best_model.keras").write_bytes(model.read_bytes())
+    said = "[infer]\nthreshold = 0.9\nmask_colors = [[1, 2, 3]]\n[tiledinfer]\noverlapping = 20\n"
+    (folders[0] / "config.toml").write_text(said)
+    (folders[1] / "config.toml").write_text("")
+
+    def told_by(*words):
+        assert main(["infer", str(data_folder), *words]) == 0
+        return capsys.readouterr().out
+
+    assert "3 images, 0 findings" in told_by("--name", "one")
+    assert "3 images, 3 findings" in told_by("--name", "one", "--threshold", "otsu", "--colorize")
+    assert "inferred already" in told_by("--name", "one", "--threshold", "otsu", "--colorize")
+    assert read(folders[0] / "predictions/colorized/P10_L_CM_CC.png").max() == 3
+    options = ["--tiled", "--threshold", "0.5", "--augmentation", "flips", "--smallest-lesion", "500"]
+    assert "3 images, 0 findings" in told_by("--name", "one", "two", *options)
+    found = json.loads((folders[0] / "predictions-ensemble/inference.json").read_text())["identity"]
+    assert len(found["models_sha256"]) == 2
+    assert found["tiledinfer"]["overlapping"] == 20
+    kept = {key: found["infer"][key] for key in ("threshold", "algorithm", "augmentation", "smallest_lesion_px", "mask_colorize")}
+    assert list(kept.values()) == [0.5, None, "flips", 500, False]
+    (folders[1] / "config.toml").write_text("[dataset]\nclass_names = ['mass']")
+    assert main(["infer", str(data_folder), "--name", "one", "two"]) == 2
+    assert "two/config.toml: has the classes mass, and " in capsys.readouterr().err
 
 
 def test_names_of_outputs_differ_where_stems_do_not(tmp_path):
