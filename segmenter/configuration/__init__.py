@@ -3,6 +3,7 @@
 Sections and keys carry the names that users of the published project know. A key is here only when it has an effect.
 """
 
+import sys
 from pathlib import Path
 from typing import Literal
 
@@ -220,18 +221,41 @@ def default_class_names(count: int) -> tuple[str, ...]:
     return defaults.get(count, tuple(f"class_{index}" for index in range(1, count + 1)))
 
 
+def is_published(name_or_path: str) -> bool:
+    """Whether a name is the path of a file in the published project's dialect."""
+    return Path(name_or_path).suffix in (".config", ".ini", ".conf")
+
+
 def load_configuration(name_or_path: str) -> Configuration:
     """Reads `segmenter/configs/NAME.toml`, or the file at a path that ends in `.toml`.
+
+    A path that ends in `.config`, `.ini` or `.conf` is a file of the published project; what it holds in vain is told.
 
     Raises:
       InputError: no such configuration, or one with unknown keys or values.
     """
+    if is_published(name_or_path):
+        return _load_published(Path(name_or_path))
     if name_or_path.endswith(".toml"):
         return load_toml(Path(name_or_path), Configuration)
     path = CONFIGS / f"{name_or_path}.toml"
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in CONFIGS.glob("*.toml")))
         raise InputError(
-            f"--config {name_or_path}: is no known configuration; known are {known}, or give the path of a .toml file"
+            f"--config {name_or_path}: is no known configuration; known are {known}, or give the path of a .toml or .config file"
         )
     return load_toml(path, Configuration)
+
+
+def _load_published(path: Path) -> Configuration:
+    from segmenter.configuration.published import read_published  # which needs this module
+
+    published = read_published(path)
+    for words in published.warnings:
+        print(f"warning: {path}: {words}", file=sys.stderr)
+    print(
+        f"{path}: {len(published.notes)} keys have no effect here or another name or value; "
+        f"see `cesm-segmenter convert-config {path}`",
+        file=sys.stderr,
+    )
+    return published.configuration

@@ -1,0 +1,66 @@
+"""The dialect of the published project's files: INI with `;` and `#` comments, and Python literals as values."""
+
+import ast
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+# Quotes first: a ; or # within them starts no comment.
+_COMMENT = re.compile(r"""((?:"[^"]*"|'[^']*'|[^;#"'])*)[;#].*""")
+_OPENCV_NAMES = re.compile(r"cv2\.\w+(\s*[+|]\s*cv2\.\w+)*")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A key of a file. `line` counts from 1; `value` is what its text means, once that is read."""
+
+    section: str
+    key: str
+    line: int
+    text: str
+    value: Any = None
+
+    def __str__(self) -> str:
+        return f"[{self.section}] {self.key} = {' '.join(self.text.split())}"
+
+
+def read_lines(text: str) -> tuple[list[Entry], list[str]]:
+    """The keys of a file, in any case there and in lower case here, and what is no part of the dialect.
+
+    A line that is neither header nor key goes on with the value above: no literal looks like either.
+    """
+    entries: list[Entry] = []
+    strays: list[str] = []
+    section, goes_on = "", False
+    for number, line in enumerate(text.splitlines(), 1):
+        found = _COMMENT.fullmatch(line)
+        line = (found[1] if found else line).strip()
+        if header := re.fullmatch(r"\[\s*([A-Za-z_]\w*)\s*\]", line):
+            section, goes_on = header[1].lower(), False
+        elif (pair := re.fullmatch(r"([A-Za-z_]\w*)\s*[=:]\s*(.*)", line)) and section:
+            entries.append(Entry(section, pair[1].lower(), number, pair[2]))
+            goes_on = True
+        elif line and goes_on:
+            entries[-1] = replace(entries[-1], text=f"{entries[-1].text}\n{line}")
+        elif line:
+            strays.append(f"line {number}: {line!r} is neither a [section] nor a key = value in one")
+    return entries, strays
+
+
+def read_literal(text: str) -> Any:
+    """The value of a Python literal, or the name of an OpenCV constant as text.
+
+    Raises:
+      ValueError: it is neither.
+    """
+    if _OPENCV_NAMES.fullmatch(text):
+        return text
+    try:
+        return ast.literal_eval(text)
+    except SyntaxError as error:
+        place = (error.text or "")[max(0, (error.offset or 1) - 1) : error.end_offset and error.end_offset - 1].strip()
+        # Python itself guesses, as for [90. 180], that a comma is missing.
+        guess = "; is a comma missing?" if "comma" in error.msg else ""
+        raise ValueError(f"is no Python literal{f', at {place!r}' if place else ''}{guess}") from error
+    except (ValueError, TypeError, MemoryError, RecursionError) as error:
+        raise ValueError("is no Python literal; wanted a number, True, False, None, a list, or a text in quotes") from error

@@ -1,0 +1,219 @@
+"""The keys of the published project's `train_eval_infer.config`, and what each is here. Data and converters only."""
+
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple, get_args
+
+import pydantic
+from PIL import ImageColor
+
+from segmenter.configuration.augmentation import DeformationSettings
+from segmenter.configuration.model import ModelSettings, canonical_name
+
+Place = tuple[str, str]  # section, key
+
+
+class Rule(NamedTuple):
+    """What becomes of a key: a key of ours, or nothing. A converter raises ValueError where a value cannot be taken."""
+
+    target: Place | None
+    convert: Callable[[Any], Any] = lambda value: value
+    note: str = ""  # why it has no effect, or what differs from the published project
+
+
+def _side(kernel: Any) -> Any:
+    """(5, 5) as 5."""
+    if not isinstance(kernel, list | tuple):
+        return kernel
+    if len(set(kernel)) != 1:
+        raise ValueError("wanted a square kernel, such as (5, 5)")
+    return kernel[0]
+
+
+def level_as_probability(level: Any) -> float:
+    """A grey level of 1 to 254 as a probability; what lies between 0 and 1 is one already."""
+    if isinstance(level, bool) or not isinstance(level, int | float) or not 0 < level < 255:
+        raise ValueError("wanted a grey level from 1 to 254")
+    return level if level < 1 else round(level / 255, 4)
+
+
+def thresholding(name: Any) -> str | None:
+    """OpenCV's flags by name, as "cv2.THRESH_BINARY + cv2.THRESH_OTSU", as our name of the method that finds a threshold."""
+    flags = set(re.split(r"\s*[+|]\s*", str(name).replace("cv2.", ""))) - {"THRESH_BINARY", "None"}
+    if not flags <= {"THRESH_OTSU", "THRESH_TRIANGLE"} or len(flags) > 1:
+        raise ValueError("wanted cv2.THRESH_OTSU, cv2.THRESH_TRIANGLE, cv2.THRESH_BINARY or None")
+    return flags.pop().removeprefix("THRESH_").lower() if flags else None
+
+
+def color(value: Any) -> tuple[int, ...]:
+    """A colour's name, as Pillow knows it, or three numbers, as red, green, blue."""
+    if isinstance(value, str):
+        return ImageColor.getrgb(value)[:3]
+    if not isinstance(value, list | tuple) or len(value) != 3 or not all(type(part) is int and 0 <= part < 256 for part in value):
+        raise ValueError('wanted the name of a colour, such as "green", or three numbers from 0 to 255')
+    return tuple(value)
+
+
+def halve_until_unfolded(alpha: float, sigmoids: Any) -> float:
+    """The strength of an elastic field, halved until [deformation] takes it with those sigmas."""
+    while alpha > 1:
+        try:
+            return DeformationSettings(alpha=float(alpha), sigmoids=sigmoids).alpha
+        except pydantic.ValidationError as error:
+            if "folds" not in str(error):
+                return alpha  # something else is wrong, which is told when all is checked
+        alpha /= 2
+    return alpha
+
+
+def _color_converter(name: Any) -> str | None:
+    if name is None or str(name).removeprefix("cv2.") == "COLOR_BGR2RGB":
+        return None
+    found = re.fullmatch(r"(?:cv2\.)?COLOR_(?:BGR|RGB)2(BGR|GRAY|HSV|YCrCb)(?:_FULL)?", str(name))
+    if not found:
+        raise ValueError("wanted cv2.COLOR_BGR2HSV, cv2.COLOR_BGR2GRAY, cv2.COLOR_BGR2YCrCb, cv2.COLOR_RGB2BGR or None")
+    return f"COLOR_RGB2{found[1]}"
+
+
+def _off_at_zero(value: Any) -> Any:
+    return None if value == 0 else value
+
+
+def _size_of_amount(amount: Any) -> Any:
+    return abs(amount) if isinstance(amount, int | float) else amount
+
+
+def _renamed(names: dict[str, str]) -> Callable[[Any], Any]:
+    return lambda value: names.get(value.lower(), value) if isinstance(value, str) else value
+
+
+_OPTIMIZERS = {name.lower(): name for name in get_args(ModelSettings.model_fields["optimizer"].annotation)}
+_ACTIVATIONS = {"swish": "silu"} | {
+    name: name for name in (*get_args(ModelSettings.model_fields["activation"].annotation), "sigmoid", "softmax")
+}
+_LOSSES = {"binary_crossentropy": "bce_loss", "categorical_crossentropy": "bce_loss"}
+_METRICS = {"accuracy": "binary_accuracy", "dice_coef_multiclass": "dice_coef", "iou_coef_multiclass": "iou_coef"}
+
+
+def _metrics(names: Any) -> Any:
+    rename = _renamed(_METRICS)
+    return tuple(rename(name) for name in names) if isinstance(names, list | tuple) else (rename(names),)
+
+
+# Keys that mean here what they mean there.
+_SAME = {
+    "model": "generator image_width image_height image_channels normalization num_classes base_filters base_kernels num_layers "
+    "dropout_rate learning_rate clipvalue dilation",
+    "train": "epochs batch_size steps_per_epoch validation_steps patience epoch_change_infer epoch_change_tiledinfer "
+    "num_infer_images learning_rate_reducer reducer_factor reducer_patience",
+    "eval": "batch_size",
+    "infer": "blur mask_colorize",
+    "tiledinfer": "overlapping split_size",
+    "augmentor": "vflip hflip rotation angles shrinks shears deformation distortion sharpening brightening barrdistortion "
+    "pincdistortion",
+    "distortion": "distortions",
+    "barrdistortion": "radius amount centers",
+    "pincdistortion": "radius centers",
+    "sharpening": "k",
+    "brightening": "alpha beta",
+}
+
+_CHANGED = {
+    ("model", "model"): Rule(("model", "model"), canonical_name),
+    ("model", "optimizer"): Rule(("model", "optimizer"), _renamed(_OPTIMIZERS)),
+    ("model", "activation"): Rule(("model", "activation"), _renamed(_ACTIVATIONS)),
+    ("model", "final_activation"): Rule(("model", "final_activation"), _renamed(_ACTIVATIONS)),
+    ("model", "loss"): Rule(("model", "loss"), _renamed(_LOSSES)),
+    ("model", "metrics"): Rule(("model", "metrics"), _metrics),
+    ("test", "batch_size"): Rule(("eval", "batch_size"), note="one batch size for the evaluation of all splits"),
+    ("infer", "ksize"): Rule(("infer", "ksize"), _side, "kernels are squares"),
+    ("infer", "algorithm"): Rule(("infer", "algorithm"), thresholding),
+    ("tiledinfer", "bitwise_blending"): Rule(
+        ("tiledinfer", "whole_image_weight"),
+        lambda on: 0.5 if on is True else 0.0 if on is False else on,
+        "the probabilities of tiles and of the whole image are averaged, where the published project takes what both masks hold",
+    ),
+    ("image", "color_converter"): Rule(
+        ("image", "color_converter"), _color_converter, "images are read as red, green, blue, and hue runs from 0 to 255"
+    ),
+    ("image", "gamma"): Rule(("image", "gamma"), _off_at_zero),
+    ("image", "sharpening"): Rule(
+        ("image", "sharpening"), _off_at_zero, "unsharp masking by a Gaussian, a milder filter at the same strength"
+    ),
+    ("mask", "blur"): Rule(("mask", "blur"), note="smoothed before the cut, so that lesions do not grow"),
+    ("mask", "blur_size"): Rule(("mask", "blur_size"), _side, "kernels are squares"),
+    ("pincdistortion", "amount"): Rule(("pincdistortion", "amount"), _size_of_amount, "the section says which way"),
+}
+
+# Why a key has no effect here, and the keys.
+_WITHOUT_EFFECT = {
+    "a run's files lie in DATASET/runs/NAME": "train.model_dir train.eval_dir train.best_model_file train.epoch_change_infer_dir "
+    "train.epoch_change_tiledinfer_dir",
+    "the command infer is told its images and its output": "infer.images_dir infer.output_dir infer.merged_dir "
+    "tiledinfer.images_dir tiledinfer.output_dir tiledinfer.merged_dir",
+    "whole models are written": "train.save_weights_only",
+    "a run is kept until --restart": "train.create_backup",
+    "train_losses and train_metrics are written as CSV and PNG": "train.show_history",
+    "train_metrics holds all that [model] metrics names": "train.metrics",
+    "the splits are folders of DATASET": "train.dataset_splitter",
+    "chance always depends on [train] seed": "model.dropout_seed_fixing train.seedreset_callback",
+    "training prints no summary": "model.show_summary",
+    "the command evaluate compares a model with a split": "model.evaluation",
+    "DATASET is read in one way, whatever it holds": "dataset.datasetclass dataset.image_format dataset.mask_format",
+    "images are reduced by area averages": "dataset.resize_interpolation",
+    "images are read as red, green, blue": "dataset.color_order",
+    "masks are grey levels or class indices": "dataset.rgb_mask mask.mask_channels mask.grayscaling",
+    "the published loader reads it and does not use it; [model] input_normalize and [dataset] image_normalize count": (
+        "dataset.input_normalize"
+    ),
+    "the command preview shows what training sees": "dataset.debug generator.debug",
+    "tiles are cut as [infer] says": "tiledinfer.binarize tiledinfer.threshold",
+    "what lies outside an image is black": "tiledinfer.background",
+}
+
+
+def _place(dotted: str) -> Place:
+    section, _, key = dotted.partition(".")
+    return section, key
+
+
+RULES: dict[Place, Rule] = (
+    {(section, key): Rule((section, key)) for section, keys in _SAME.items() for key in keys.split()}
+    | {_place(dotted): Rule(None, note=why) for why, places in _WITHOUT_EFFECT.items() for dotted in places.split()}
+    | _CHANGED
+)
+
+# Keys whose effect depends on others; published.py settles them.
+SETTLED: set[Place] = {
+    *((section, key) for section in ("train", "eval", "test") for key in ("image_datapath", "mask_datapath")),
+    *(("segmentation", key) for key in ("colorize", "black", "white", "blursize")),
+    *(("mask", key) for key in ("binarize", "threshold", "algorithm", "mask_colors")),
+    ("infer", "threshold"),
+    ("model", "input_normalize"),
+    ("dataset", "image_normalize"),
+    ("generator", "augmentation"),
+    *(("deformation", key) for key in ("alpah", "sigmoids")),
+    *(("distortion", key) for key in ("gaussian_filter_rsigma", "gaussian_filter_sigma")),
+}
+
+PARTS = ("deformation", "distortion", "barrdistortion", "pincdistortion", "sharpening", "brightening")  # of [augmentor]
+
+# What the published project takes for a key that a file leaves out, where our default is another; and the key of the same
+# section that must be on for it to count.
+LEFT_OUT: dict[Place, tuple[Any, str | None]] = {
+    ("model", "clipvalue"): (0.2, None),
+    ("model", "loss"): ("bce_loss", None),
+    ("model", "metrics"): (("binary_accuracy",), None),
+    ("train", "learning_rate_reducer"): (False, None),
+    ("train", "reducer_factor"): (0.1, "learning_rate_reducer"),
+    ("train", "epoch_change_infer"): (False, None),
+    ("train", "num_infer_images"): (1, "epoch_change_infer"),
+    ("mask", "blur_size"): (3, "blur"),
+    ("augmentor", "vflip"): (True, None),
+    ("augmentor", "hflip"): (True, None),
+    ("augmentor", "rotation"): (True, None),
+    ("augmentor", "shrinks"): ((0.8,), None),
+    ("barrdistortion", "amount"): (0.5, None),
+    ("pincdistortion", "amount"): (0.5, None),
+    ("brightening", "alpha"): (1.2, None),
+}
