@@ -1,12 +1,32 @@
-"""[generator], [augmentor] and its parts: how training pairs are varied. Lengths are parts of the image's side."""
+"""[augmentor] and its parts: how training pairs are varied; `segmenter.augmentation` does it.
 
+Lengths in pixels are those of a 512 px image and shrink and grow with the side, but for a blur, which is of the model's
+own pixels.
+"""
+
+import math
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from segmenter.configuration.section import Numbers, Points, Range, Section
 
-Part = Annotated[float, Field(gt=0, le=1)]
+
+def _rising(ends: tuple[float, float]) -> tuple[float, float]:
+    if ends[0] > ends[1]:
+        raise ValueError(f"from {ends[0]:g} to {ends[1]:g} goes down; wanted [lowest, highest]")
+    return ends
+
+
+def _positive(numbers: tuple[float, ...]) -> tuple[float, ...]:
+    if wrong := [number for number in numbers if number <= 0]:
+        raise ValueError(f"holds {wrong[0]:g}; wanted numbers above 0")
+    return numbers
+
+
+AngleRange = Annotated[Range, AfterValidator(_rising)]
+PositiveRange = Annotated[Range, AfterValidator(_rising), AfterValidator(_positive)]
+Choices = Annotated[Numbers, Field(min_length=1), AfterValidator(_positive)]
 
 
 class AugmentorSettings(Section):
@@ -17,13 +37,13 @@ class AugmentorSettings(Section):
     hflip: bool = False
     rotation: bool = False
     angles: Numbers = (90.0, 180.0, 270.0)  # degrees counter-clockwise, one of them is drawn
-    angle_range: Range | None = None  # degrees; a turn between the two is drawn, in place of `angles`
-    shrinks: Numbers = ()  # factors; one is drawn
-    shears: Numbers = ()  # how far the edge moves along itself; one is drawn, with a sign and an axis
-    deformation: bool = False  # elastic: a smooth random field
-    distortion: bool = False  # a finer random field
-    barrdistortion: bool = False
-    pincdistortion: bool = False
+    angle_range: AngleRange | None = None  # degrees; a turn between the two is drawn, in place of `angles`
+    shrinks: Numbers = ()  # factors; one is drawn, and what is around is black
+    shears: Numbers = ()  # pixels along an axis for each pixel off the middle; one is drawn, with a sign and an axis
+    deformation: bool = False  # elastic: a random field of displacements
+    distortion: bool = False  # a wider and gentler one
+    barrdistortion: bool = False  # a bulge
+    pincdistortion: bool = False  # a dent
     sharpening: bool = False
     brightening: bool = False
     contrast: bool = False
@@ -38,60 +58,72 @@ class AugmentorSettings(Section):
         if wrong := [factor for factor in self.shrinks if not 0 < factor <= 1]:
             raise ValueError(f"shrinks holds {wrong[0]:g}; wanted factors above 0 and up to 1")
         if wrong := [shear for shear in self.shears if not 0 < shear < 1]:
-            raise ValueError(f"shears holds {wrong[0]:g}; wanted parts of the side, above 0 and under 1")
+            raise ValueError(f"shears holds {wrong[0]:g}; wanted numbers above 0 and under 1")
         return self
 
 
 class DeformationSettings(Section):
     """[deformation]: elastic deformation (Simard, Steinkraus, Platt: Best practices for CNNs, ICDAR 2003)."""
 
-    alpha: float = Field(default=1300.0, gt=0)  # displacement before smoothing, in pixels of a 512 px image
-    sigmoids: Numbers = (8.0,)  # sigmas of the Gaussian that smooths the field, in those pixels; one is drawn
+    alpha: float = Field(default=600.0, gt=0)  # displacement before smoothing: uniform in -alpha..alpha, in pixels
+    sigmoids: Choices = (16.0,)  # sigmas of the Gaussian that smooths the field, in pixels; one is drawn
+
+    @model_validator(mode="after")
+    def _does_not_fold(self) -> "DeformationSettings":
+        # The field's slope has a standard deviation of alpha / (sqrt(24 pi) sigma^2); where it is under -1, the image
+        # lies over itself and lesions tear. At 0.4 that is one pixel in 160 along each axis.
+        largest = 0.4 * math.sqrt(24 * math.pi) * min(self.sigmoids) ** 2
+        if self.alpha > largest:
+            raise ValueError(
+                f"alpha {self.alpha:g} with sigmoids {min(self.sigmoids):g} folds the image over itself; "
+                f"wanted an alpha of up to {math.floor(largest)}, or larger sigmoids"
+            )
+        return self
 
 
 class DistortionSettings(Section):
     """[distortion]: a random field of displacements, smoothed twice."""
 
-    gaussian_filter_rsigma: float = Field(default=40.0, gt=0)  # sigma of the first Gaussian, in pixels of a 512 px image
+    gaussian_filter_rsigma: float = Field(default=40.0, gt=0)  # sigma of the first Gaussian, in pixels
     gaussian_filter_sigma: float = Field(default=0.5, gt=0)  # of the second one
-    distortions: Numbers = (0.02,)  # largest displacement as part of the side; one is drawn
+    distortions: Choices = (0.02,)  # largest displacement along x and along y, as part of the side; one is drawn
 
 
 class LensSettings(Section):
     """[barrdistortion], [pincdistortion]: a bulge or a dent around a centre."""
 
-    radius: Part = 0.5  # part of the side that it reaches
-    amount: Part = 0.3  # strength
-    centers: Points = ((0.5, 0.5),)  # x, y as parts of the side; one is drawn
+    radius: float = Field(default=0.5, gt=0, le=1)  # part of the side that it reaches
+    amount: float = Field(default=0.3, gt=0, lt=1)  # how much nearer, or further off, the source is at the centre
+    centers: Annotated[Points, Field(min_length=1)] = ((0.5, 0.5),)  # x, y as parts of the side; one is drawn
 
 
 class SharpeningSettings(Section):
     """[sharpening]: unsharp masking."""
 
-    k: float = Field(default=1.0, gt=0)
+    k: float = Field(default=1.0, gt=0)  # strength
 
 
 class BrighteningSettings(Section):
-    """[brightening]: pixel * alpha + beta, cut to 0..255."""
+    """[brightening]: pixel * alpha + beta, cut to 0..255. Black stays black, as with contrast and noise."""
 
     alpha: float = Field(default=1.1, gt=0)
     beta: float = 10.0
 
 
 class ContrastSettings(Section):
-    """[contrast]: distance from the image's mean, times a factor drawn between the two."""
+    """[contrast]: distance from the mean of all pixels that are not black, times a factor drawn between the two."""
 
-    factors: Range = (0.8, 1.2)
+    factors: PositiveRange = (0.8, 1.2)
 
 
 class GammaSettings(Section):
     """[gamma]: 255 (pixel / 255) ^ exponent, drawn between the two."""
 
-    exponents: Range = (0.8, 1.25)
+    exponents: PositiveRange = (0.8, 1.25)
 
 
 class NoiseSettings(Section):
-    """[noise]: Gaussian noise of up to that many grey levels."""
+    """[noise]: Gaussian noise of a standard deviation drawn between 0 and sigma, in grey levels."""
 
     sigma: float = Field(default=5.0, gt=0)
 
@@ -99,4 +131,4 @@ class NoiseSettings(Section):
 class BlurSettings(Section):
     """[blur]: Gaussian blur of a sigma drawn between the two, in pixels of the model's side."""
 
-    sigmas: Range = (0.5, 1.5)
+    sigmas: PositiveRange = (0.5, 1.5)
