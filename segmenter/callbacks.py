@@ -14,10 +14,12 @@ import numpy as np
 
 from pipeline.files import InputError, write_csv
 from segmenter.configuration import Configuration, TrainSettings
+from segmenter.decision import decide
 from segmenter.metrics import METRICS
-from segmenter.pictures import draw_row, write_curves, write_png
+from segmenter.pictures import draw_row, lesion_colors, write_curves, write_png
 from segmenter.runs import Run, State, write_state
-from segmenter.saved_models import save_for_prediction, save_whole
+from segmenter.saved_models import Predictor, save_for_prediction, save_whole
+from segmenter.tiling import predict_tiled
 
 
 class Interruption:
@@ -217,24 +219,58 @@ def _epoch_line(row: Mapping[str, float], is_best: bool) -> str:
 
 
 class EpochPictures(keras.callbacks.Callback):
-    """Writes what the model predicts on a few fixed images after each epoch."""
+    """Writes what the model predicts on a few fixed images after each epoch.
 
-    def __init__(self, run: Run, configuration: Configuration, names: Sequence[str], images: np.ndarray, masks: np.ndarray):
+    Args:
+      names: of the images.
+      images: (height, width, channels) uint8 each, at the model's side.
+      masks: (height, width, 1) uint8 each, 0 is background and 1, 2, ... are the lesion classes.
+    """
+
+    folder_name = "epoch_change_infer"
+
+    def __init__(
+        self,
+        run: Run,
+        configuration: Configuration,
+        names: Sequence[str],
+        images: Sequence[np.ndarray],
+        masks: Sequence[np.ndarray],
+    ):
         super().__init__()
-        self.folder, self.threshold = run.folder / "epoch_change_infer", configuration.infer.threshold
+        self.configuration, self.folder = configuration, run.folder / self.folder_name
+        # A smallest lesion is meant for the images' own pixels; at the model's side it would hide most of them.
+        self.settings = configuration.infer.model_copy(update={"smallest_lesion_px": 0})
+        self.colors = lesion_colors(configuration.infer.mask_colors, len(configuration.class_names))
         self.names, self.images, self.masks = names, images, masks
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         for name, image, mask in zip(self.names, self.images, self.masks, strict=True):
-            predicted = self.model.predict_on_batch(image[None])[0, ..., 0] >= self.threshold
+            predicted = decide(self.predict(image), self.settings)
             gray = image[..., 0]
             # Small models' pictures are enlarged in whole steps, so that the caption fits and pixels stay visible.
             times = max(1, 256 // len(gray))
             gray, predicted, truth = (
                 np.kron(panel, np.ones((times, times), np.uint8)) for panel in (gray, predicted, mask[..., 0])
             )
-            row = draw_row(gray, predicted, truth, f"{name}, epoch {epoch + 1}")
+            row = draw_row(gray, predicted, truth, f"{name}, epoch {epoch + 1}", self.colors)
             write_png(self.folder / f"Epoch_{epoch + 1}_{name}.png", row)
+
+    def predict(self, image: np.ndarray) -> np.ndarray:
+        """Probabilities of one image, (height, width, classes) float32, by the model as it is now."""
+        return self.model.predict_on_batch(image[None])[0]
+
+
+class TiledEpochPictures(EpochPictures):
+    """The same by tiles, as [tiledinfer] says, on images of any size."""
+
+    folder_name = "epoch_change_tiledinfer"
+
+    def predict(self, image: np.ndarray) -> np.ndarray:
+        """As above, at the image's size."""
+        settings = self.configuration.model
+        predictor = Predictor(self.model, settings.image_width, settings.image_channels, settings.num_classes)
+        return predict_tiled(image[..., 0], predictor, self.configuration.tiledinfer)
 
 
 def tensorboard(run: Run) -> list[keras.callbacks.Callback]:

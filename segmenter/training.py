@@ -3,6 +3,7 @@
 import platform
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import keras
@@ -17,7 +18,7 @@ from segmenter.input_pipeline import fits_cache, read_all, training_batches, val
 from segmenter.losses import make_loss
 from segmenter.metrics import keras_metrics
 from segmenter.models import build_model
-from segmenter.pairs import PairFormat, explained
+from segmenter.pairs import PairFormat, check_pair, explained
 from segmenter.runs import Run, State, record_start
 from segmenter.saved_models import load_whole
 
@@ -132,12 +133,17 @@ def _record(run: Run, configuration: Configuration, state: State | None) -> call
 
 
 def _epoch_pictures(run: Run, configuration: Configuration, valid_samples: Sequence[Sample]) -> list:
-    if not configuration.train.epoch_change_infer:
-        return []
-    chosen = choose_evenly(valid_samples, configuration.train.num_infer_images)
-    images, masks = read_all(chosen, PairFormat.of(configuration))
+    settings, form = configuration.train, PairFormat.of(configuration)
+    chosen = choose_evenly(valid_samples, settings.num_infer_images)
     names = [sample.name for sample in chosen]
-    return [callbacks.EpochPictures(run, configuration, names, images.numpy(), masks.numpy())]
+    pictures = []
+    if settings.epoch_change_infer:
+        images, masks = read_all(chosen, form)
+        pictures.append(callbacks.EpochPictures(run, configuration, names, images.numpy(), masks.numpy()))
+    if settings.epoch_change_tiledinfer:
+        images, masks = read_all(chosen, replace(form, side=check_pair(chosen[0], form)))
+        pictures.append(callbacks.TiledEpochPictures(run, configuration, names, images.numpy(), masks.numpy()))
+    return pictures
 
 
 def choose_evenly(samples: Sequence[Sample], count: int) -> list[Sample]:
