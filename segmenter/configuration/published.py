@@ -118,7 +118,7 @@ class _Translation:
             return
         try:
             value = convert(entry.value)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, AttributeError) as error:
             self.blame(entry, f"cannot be taken: {error}")
             return
         section, key = target

@@ -1,5 +1,6 @@
 """The keys of the published project's `train_eval_infer.config`, and what each is here. Data and converters only."""
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple, get_args
@@ -56,7 +57,7 @@ def color(value: Any) -> tuple[int, ...]:
 
 def halve_until_unfolded(alpha: float, sigmoids: Any) -> float:
     """The strength of an elastic field, halved until [deformation] takes it with those sigmas."""
-    while alpha > 1:
+    while 1 < alpha < math.inf:
         try:
             return DeformationSettings(alpha=float(alpha), sigmoids=sigmoids).alpha
         except pydantic.ValidationError as error:

@@ -174,6 +174,7 @@ def misspelt(folder):
         pytest.param(
             misspelt, "train SET --config TMP/tiny.toml", "tiny.toml: [model] base_filter: unknown key; known", id="key"
         ),
+        pytest.param(None, "train", "DATASET is missing; give the path", id="no data set named"),
         pytest.param(None, "train SET --config quik", "--config quik: is no known configuration; known are", id="config"),
         pytest.param(None, "train SET --config TMP/absent.toml", "absent.toml: cannot be read (No such file", id="config file"),
         pytest.param(None, "train TMP/absent", "absent: there is no such folder; the data sets in", id="no folder"),
@@ -211,7 +212,7 @@ def test_bad_input_is_one_line_and_status_2(data_folder, config, tmp_path, capsy
 
 @pytest.mark.parametrize(
     "words",
-    [["train"], ["evaluate", "x"], ["infer", "x", "--name", "a", "--threshold", "2"], ["train", "x", "--resume", "--restart"]],
+    [["infer"], ["evaluate", "x"], ["infer", "x", "--name", "a", "--threshold", "2"], ["train", "x", "--resume", "--restart"]],
 )
 def test_bad_usage_is_status_2(words):
     with pytest.raises(SystemExit) as end:

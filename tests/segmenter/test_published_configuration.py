@@ -238,6 +238,17 @@ def test_what_is_wrong_is_told_with_its_place(read, text, words):
     assert words in str(error.value)
 
 
+@pytest.mark.parametrize("value", ["True", "None", "'x'", "[[1], None]", "1e999", "1+2j", "cv2.X", "{1: 2}", ""])
+def test_no_value_of_any_key_escapes_its_check(read, value):
+    switches = "[augmentor]\nhflip = True\ndeformation = True\npincdistortion = True\n[mask]\nbinarize = True\n"
+    for section, key in RULES.keys() | SETTLED:
+        text = switches.replace(f"{key} = True\n", "") + f"[{section}]\n{key} = {value}\n"
+        try:
+            read(text if key == "generator" else f"[model]\ngenerator = True\n{text}")
+        except InputError as error:
+            assert f"[{section}] {key} =" in str(error)
+
+
 def test_all_faults_are_told_at_once(read):
     with pytest.raises(InputError) as error:
         read("[model]\nloss = bce\nbase = 1\n[train]\nepochs = 0\n[infer]\nthreshold = 300")
