@@ -28,6 +28,12 @@ class Entry:
 MODELS = {
     "SlightlyFlexibleUNet": Entry("segmenter.models.slightly_flexible_unet", 1_940_817),
     "AttentionUNet": Entry("segmenter.models.attention_unet", 2_027_861),
+    "MultiResUNet": Entry("segmenter.models.multires_unet", 1_817_009),
+    "SwinUNet": Entry("segmenter.models.swin_unet", 27_149_221),
+    "UNet3Plus": Entry("segmenter.models.unet3_plus", 1_691_617),
+    "TransUNet": Entry("segmenter.models.trans_unet", 105_171_025),
+    "U2Net": Entry("segmenter.models.u2net", 11_023_789),
+    "SharpUNet": Entry("segmenter.models.sharp_unet", 1_940_817),
 }
 
 

@@ -61,6 +61,29 @@ def data_folder(tmp_path: Path) -> Path:
 TINY = {
     "SlightlyFlexibleUNet": {"base_filters": 2, "num_layers": 2},
     "AttentionUNet": {"base_filters": 2, "num_layers": 2},
+    "MultiResUNet": {"base_filters": 2, "num_layers": 2},
+    "SwinUNet": {
+        "image_width": 32,
+        "image_height": 32,
+        "base_filters": 4,
+        "depths": [2, 1],
+        "num_heads": [1, 2],
+        "window_size": 2,
+    },
+    "UNet3Plus": {"base_filters": 2, "num_layers": 3, "deep_supervision": True, "classification_guided": True},
+    "TransUNet": {
+        "image_width": 32,
+        "image_height": 32,
+        "base_filters": 2,
+        "num_blocks": [1, 1, 1],
+        "hidden_size": 8,
+        "num_heads": 2,
+        "transformer_layers": 1,
+        "mlp_size": 16,
+        "decoder_filters": [8, 8, 4, 4, 2],
+    },
+    "U2Net": {"base_filters": 2, "image_width": 32, "image_height": 32},
+    "SharpUNet": {"base_filters": 2, "num_layers": 2},
 }
 
 

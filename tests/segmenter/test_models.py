@@ -16,6 +16,15 @@ from segmenter.training import compile_model
 OVERFIT: dict[str, dict[str, object]] = {
     "SlightlyFlexibleUNet": {"base_filters": 8, "num_layers": 3},
     "AttentionUNet": {"base_filters": 8, "num_layers": 3},
+    "SwinUNet": {
+        "base_filters": 16,
+        "num_heads": [2, 4],
+        "patch_size": 2,
+        "window_size": 4,
+        "drop_path": 0.0,
+        "learning_rate": 0.002,
+    },
+    "TransUNet": {"base_filters": 8, "hidden_size": 32, "mlp_size": 64, "decoder_filters": [32, 32, 16, 16, 8]},
 }
 
 
@@ -61,14 +70,15 @@ def test_scaling_is_inside_only_where_it_is_asked_for(normalize):
 @pytest.mark.parametrize("name", sorted(MODELS))
 @pytest.mark.parametrize("mixed", [False, True])
 def test_a_saved_model_predicts_the_same_under_safe_mode(name, mixed, tmp_path, configure):
-    model = compile_model(configure(model__model=name, model__mixed_precision=mixed, model__dropout_rate=0.2))
-    images = np.random.default_rng(1).integers(0, 256, (2, 16, 16, 1), np.uint8)
+    configuration = configure(model__model=name, model__mixed_precision=mixed, model__dropout_rate=0.2)
+    model, side = compile_model(configuration), configuration.model.image_width
+    images = np.random.default_rng(1).integers(0, 256, (2, side, side, 1), np.uint8)
     save_for_prediction(model, tmp_path / "small.keras")
     save_whole(model, tmp_path / "whole.keras")
     predictor = load_predictor(tmp_path / "small.keras")
     expected = model.predict_on_batch(images)
     assert expected.dtype == np.float32
-    assert (predictor.side, predictor.channels) == (16, 1)
+    assert (predictor.side, predictor.channels) == (side, 1)
     np.testing.assert_allclose(predictor.predict(images), expected, atol=1e-6)
     whole = load_whole(tmp_path / "whole.keras")
     np.testing.assert_allclose(whole.predict_on_batch(images), expected, atol=1e-6)
@@ -125,6 +135,7 @@ def test_every_network_has_settings_a_tiny_set_up_and_a_paper(tiny):
 def test_every_network_takes_a_step_and_learns_in_it(name, channels, classes, configure):
     configuration = configure(model__model=name, model__image_channels=channels, model__num_classes=classes)
     model, side = compile_model(configuration), configuration.model.image_width
+    model.run_eagerly = True  # for one step of hundreds of layers, making a graph would take far longer
     images = np.random.default_rng(1).integers(0, 256, (2, side, side, channels)).astype(np.uint8)
     masks = images[..., :1] // (128 if classes == 1 else 86)
     before = [np.array(variable) for variable in model.trainable_variables]
@@ -152,15 +163,8 @@ def test_every_network_has_the_listed_number_of_parameters(name):
 def test_every_network_learns_two_phantom_images_by_heart(name, configure, phantom_pairs):
     """Dice above 0.95 on the two images it was trained on: gradients reach where they are needed."""
     images, masks = phantom_pairs
-    model = compile_model(
-        configure(
-            model__model=name,
-            model__image_width=64,
-            model__image_height=64,
-            model__learning_rate=0.003,
-            **{f"model__{key}": value for key, value in OVERFIT.get(name, {}).items()},
-        )
-    )
+    changes = {"model": name, "image_width": 64, "image_height": 64, "learning_rate": 0.003} | OVERFIT.get(name, {})
+    model = compile_model(configure(**{f"model__{key}": value for key, value in changes.items()}))
     for _ in range(20):
         model.fit(images, masks, batch_size=2, epochs=30, verbose=0)
         predicted = model.predict_on_batch(images) >= 0.5
