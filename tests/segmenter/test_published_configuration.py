@@ -240,13 +240,15 @@ def test_what_is_wrong_is_told_with_its_place(read, text, words):
 
 @pytest.mark.parametrize("value", ["True", "None", "'x'", "[[1], None]", "1e999", "1+2j", "cv2.X", "{1: 2}", ""])
 def test_no_value_of_any_key_escapes_its_check(read, value):
-    switches = "[augmentor]\nhflip = True\ndeformation = True\npincdistortion = True\n[mask]\nbinarize = True\n"
+    switches = "\n[augmentor]\nhflip = True\ndeformation = True\npincdistortion = True\n[mask]\nbinarize = True\n"
     for section, key in RULES.keys() | SETTLED:
-        text = switches.replace(f"{key} = True\n", "") + f"[{section}]\n{key} = {value}\n"
+        text = switches.replace(f"\n{key} = True\n", "\n") + f"[{section}]\n{key} = {value}\n"
+        told = f"[{section}] {key} ="
         try:
             read(text if key == "generator" else f"[model]\ngenerator = True\n{text}")
         except InputError as error:
-            assert f"[{section}] {key} =" in str(error)
+            told = str(error)
+        assert f"[{section}] {key} =" in told
 
 
 def test_all_faults_are_told_at_once(read):
