@@ -17,7 +17,7 @@ class Branches:
       head_kernel: side of the head's kernel, in pixels.
       side_logits: (batch, height, width, classes) each, as `features` in height and width: deep supervision. They take
         the same loss as the head.
-      presence: (batch, 1), the probability that there is a lesion at all. Where it is under a half, nothing is lesion.
+      presence: (batch, 1), the probability that there is a lesion at all. Where it is under a half, none is predicted.
     """
 
     features: "keras.KerasTensor"

@@ -26,7 +26,6 @@ class Supervised(keras.Model):
         if training:
             for branch in branches:
                 loss = loss + (self._presence_loss(y, branch) if len(branch.shape) == 2 else self.loss(y, branch))
-        self._loss_tracker.update_state(loss, sample_weight=ops.shape(prediction)[0])
         return loss
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
@@ -43,6 +42,28 @@ class Supervised(keras.Model):
         return ops.mean(keras.losses.binary_crossentropy(present, probability))
 
 
+@keras.saving.register_keras_serializable(package="cesm")
+class PresenceGate(layers.Layer):
+    """No lesion in images that are held to have none. In training all passes: a shut gate would stop the gradient.
+
+    Inputs: probabilities, (batch, height, width, classes), and the probability that there is a lesion, (batch, 1); it
+    counts as none under a half. What the lesion classes lose goes to the background, if that is a class.
+    """
+
+    def call(self, inputs, training=False):
+        probabilities, presence = inputs
+        if training:
+            return probabilities
+        gate = ops.cast(ops.reshape(presence, (-1, 1, 1, 1)) >= 0.5, probabilities.dtype)
+        if probabilities.shape[-1] == 1:
+            return probabilities * gate
+        lesion = probabilities[..., 1:] * gate
+        return ops.concatenate([1.0 - ops.sum(lesion, axis=-1, keepdims=True), lesion], axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape[0]
+
+
 def connect_heads(pixels, branches: Branches, settings: ModelSettings) -> keras.Model:
     """Ends a network: probabilities in float32, since in bfloat16 they would have 8 bits, too coarse near 0 and 1."""
     activation = settings.final_activation or ("sigmoid" if settings.num_classes == 1 else "softmax")
@@ -53,17 +74,8 @@ def connect_heads(pixels, branches: Branches, settings: ModelSettings) -> keras.
     for number, logits in enumerate(branches.side_logits, 1):
         outputs.append(layers.Activation(activation, dtype="float32", name=f"side{number}")(logits))
     if branches.presence is not None:
-        gate = ops.cast(ops.expand_dims(ops.expand_dims(branches.presence, 1), 1) >= 0.5, "float32")
-        outputs = [_gated(output, gate) for output in outputs]
-        outputs.append(layers.Activation("linear", dtype="float32", name="presence")(branches.presence))
+        presence = layers.Activation("linear", dtype="float32", name="presence")(branches.presence)
+        outputs = [PresenceGate(dtype="float32", name="gated")([outputs[0], presence]), *outputs[1:], presence]
     if len(outputs) == 1:
         return keras.Model(pixels, outputs[0], name=settings.model)
     return Supervised(pixels, outputs, name=settings.model)
-
-
-def _gated(probabilities, gate):
-    """No lesion where the gate is 0: what the lesion classes lose goes to the background, if it is a class."""
-    if probabilities.shape[-1] == 1:
-        return probabilities * gate
-    lesion = probabilities[..., 1:] * gate
-    return ops.concatenate([1.0 - ops.sum(lesion, axis=-1, keepdims=True), lesion], axis=-1)
