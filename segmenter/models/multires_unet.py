@@ -1,0 +1,66 @@
+"""A UNet of blocks that look at three scales each, with residual convolutions along the skips.
+
+After N. Ibtehaz, M. S. Rahman, "MultiResUNet: Rethinking the U-Net Architecture for Multimodal Biomedical Image
+Segmentation", Neural Networks 121, 2020 (arXiv:1902.04049). Three 3 x 3 convolutions in a row see 3, 5 and 7 pixels; a
+block joins all three. Dropout, which the paper has not, is at the bottom.
+"""
+
+from keras import layers
+
+from segmenter.configuration.model import MultiResUNetSettings as Settings
+from segmenter.models.blocks import convolve, drop
+from segmenter.models.branches import Branches
+
+
+def extract_features(x, settings: Settings) -> Branches:
+    """Levels 0 to num_layers - 1 down, then up again; a skip from level i passes num_layers - 1 - i residual steps."""
+    bottom = settings.num_layers - 1
+    skips = []
+    for level in range(bottom):
+        x = _multires_block(x, level, settings, f"encoder{level}")
+        skips.append(_res_path(x, level, bottom - level, settings, f"path{level}"))
+        x = layers.MaxPooling2D(2, name=f"pool{level + 1}")(x)
+    x = drop(_multires_block(x, bottom, settings, f"encoder{bottom}"), settings, "bottom")
+    for level in reversed(range(bottom)):
+        x = layers.Conv2DTranspose(_filters(level, settings), 2, strides=2, padding="same", name=f"up{level}")(x)
+        x = layers.Concatenate(name=f"join{level}")([x, skips[level]])
+        x = _multires_block(x, level, settings, f"decoder{level}")
+    return Branches(x)
+
+
+def _filters(level: int, settings: Settings) -> int:
+    """Those of the UNet that the network is compared with, U in the paper."""
+    return settings.base_filters * 2**level
+
+
+def _multires_block(x, level: int, settings: Settings, name: str):
+    """W / 6, W / 3 and W / 2 filters with W = alpha U, so that the later, more costly convolutions stay affordable."""
+    width = settings.alpha * _filters(level, settings)
+    parts = [max(1, int(width / share)) for share in (6, 3, 2)]
+    shortcut = convolve(x, sum(parts), settings, name, "_shortcut", kernel=1, activate=False)
+    scales = []
+    for step, filters in enumerate(parts, 1):
+        x = convolve(x, filters, settings, name, str(step))
+        scales.append(x)
+    x = _normalize(layers.Concatenate(name=f"{name}_scales")(scales), settings, f"{name}_scales_norm")
+    return _add(x, shortcut, settings, name)
+
+
+def _res_path(x, level: int, steps: int, settings: Settings, name: str):
+    """Residual steps that bring the encoder's features nearer to the decoder's, which have gone through more layers."""
+    filters = _filters(level, settings)
+    for step in range(1, steps + 1):
+        shortcut = convolve(x, filters, settings, f"{name}_{step}", "_shortcut", kernel=1, activate=False)
+        x = convolve(x, filters, settings, f"{name}_{step}")
+        x = _add(x, shortcut, settings, f"{name}_{step}")
+    return x
+
+
+def _add(x, shortcut, settings: Settings, name: str):
+    x = layers.Add(name=f"{name}_add")([x, shortcut])
+    x = layers.Activation(settings.activation, name=f"{name}_add_act")(x)
+    return _normalize(x, settings, f"{name}_add_norm")
+
+
+def _normalize(x, settings: Settings, name: str):
+    return layers.BatchNormalization(name=name)(x) if settings.normalization else x

@@ -1,0 +1,48 @@
+"""A UNet whose skips pass a fixed sharpening filter, so that less blurred features meet the decoder's.
+
+After H. Zunair, A. Ben Hamza, "Sharp U-Net: Depthwise Convolutional Network for Biomedical Image Segmentation",
+Computers in Biology and Medicine 136, 2021 (arXiv:2107.12461). The filter adds no parameters to the UNet's.
+"""
+
+import keras
+from keras import layers, ops
+
+from segmenter.configuration.model import SharpUNetSettings as Settings
+from segmenter.models.blocks import convolve_twice
+from segmenter.models.branches import Branches
+
+_LAPLACIAN = ((-1.0, -1.0, -1.0), (-1.0, 8.0, -1.0), (-1.0, -1.0, -1.0))
+
+
+def extract_features(x, settings: Settings) -> Branches:
+    """Levels 0 to num_layers - 1 down, then up again; each skip is sharpened before it is joined."""
+    skips = []
+    for level in range(settings.num_layers):
+        if level:
+            x = layers.MaxPooling2D(2, name=f"pool{level}")(x)
+        x = convolve_twice(x, _filters(level, settings), settings, f"encoder{level}")
+        skips.append(x)
+    for level in reversed(range(settings.num_layers - 1)):
+        x = layers.Conv2DTranspose(_filters(level, settings), 2, strides=2, padding="same", name=f"up{level}")(x)
+        x = layers.Concatenate(name=f"join{level}")([x, Sharpen(name=f"sharpen{level}")(skips[level])])
+        x = convolve_twice(x, _filters(level, settings), settings, f"decoder{level}")
+    return Branches(x)
+
+
+def _filters(level: int, settings: Settings) -> int:
+    return settings.base_filters * 2**level
+
+
+@keras.saving.register_keras_serializable(package="cesm")
+class Sharpen(layers.Layer):
+    """Convolves each channel with the paper's 3 x 3 Laplacian; it has no weights.
+
+    Input and output: (batch, height, width, channels) in the compute dtype. Outside the image are zeros.
+    """
+
+    def call(self, x):
+        kernel = ops.reshape(ops.cast(_LAPLACIAN, x.dtype), (3, 3, 1, 1))
+        return ops.depthwise_conv(x, ops.tile(kernel, (1, 1, x.shape[-1], 1)), padding="same")
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
