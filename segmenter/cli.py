@@ -32,6 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_evaluate(commands)
     _add_infer(commands)
     _add_summary(commands)
+    _add_preview(commands)
     _add_convert_config(commands)
     _add_inspect(commands)
     _add_models(commands)
@@ -164,6 +165,21 @@ def _add_summary(commands) -> None:
     parser.add_argument("--name", required=True, help=RUN_HELP)
 
 
+def _add_preview(commands) -> None:
+    parser = _add_command(
+        commands,
+        "preview",
+        _preview,
+        "draw a picture sheet of augmented training pairs",
+        "A row a pair of train: as it is, then varied as [augmentor] says, with the outline of its mask and the names of "
+        "what was drawn.",
+    )
+    parser.add_argument("--config", required=True, metavar="NAME|FILE", help="a configuration with [model] generator on")
+    parser.add_argument("--output", type=Path, metavar="FILE.png", help="default: DATASET/preview-NAME.png")
+    parser.add_argument("--count", type=int, choices=range(1, 33), default=6, metavar="N", help="rows, 1 to 32 (default: 6)")
+    parser.add_argument("--seed", type=int, metavar="N", help="another one draws anew (default: [train] seed)")
+
+
 def _add_convert_config(commands) -> None:
     parser = commands.add_parser(
         "convert-config",
@@ -260,6 +276,29 @@ def _named_data(config: str) -> Path:
     if not (folder := read_published(Path(config)).data_folder):
         raise InputError(f"{config}: [train] image_datapath names no train/images that is there; give DATASET")
     return folder
+
+
+def _preview(arguments: argparse.Namespace) -> int:
+    from segmenter.configuration import load_configuration
+    from segmenter.folders import read_data_set
+
+    configuration = load_configuration(arguments.config)
+    if not configuration.model.generator:
+        raise InputError(
+            f"--config {arguments.config}: [model] generator is off, so training pairs are not varied; turn it on, "
+            "and in [augmentor] what is to vary"
+        )
+    samples = read_data_set(arguments.dataset).split("train")
+    output = arguments.output or arguments.dataset / f"preview-{Path(arguments.config).stem}.png"
+    seed = configuration.train.seed if arguments.seed is None else arguments.seed
+    from segmenter.backend import load_tensorflow
+
+    load_tensorflow()
+    from segmenter.preview import write_preview
+
+    write_preview(configuration, samples, output, arguments.count, seed)
+    print(f"{output}: written")
+    return DONE
 
 
 def _convert_config(arguments: argparse.Namespace) -> int:
@@ -432,7 +471,7 @@ def _models(arguments: argparse.Namespace) -> int:
     from segmenter.models import MODELS
 
     for name, settings in MODEL_SETTINGS.items():
-        default = settings()
+        default = settings.model_validate({})
         print(f"{name}\n  {MODELS[name].parameters:,} parameters with the default settings")
         print(f"  sides: multiples of {default.side_multiple}, from {default.explain_multiple()}")
         print(f"  {settings.paper}")

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from pipeline.files import InputError
 from segmenter import callbacks
+from segmenter.augmentation import make_augmentation
 from segmenter.configuration import Configuration, ModelSettings
 from segmenter.folders import DataSet, Sample, describe_counts
 from segmenter.input_pipeline import fits_cache, read_all, training_batches, validation_batches
@@ -93,6 +94,7 @@ def _fit(
         seed=settings.seed,
         shuffle=configuration.dataset.shuffle,
         first_step=first_epoch * steps,
+        augment=make_augmentation(configuration) if configuration.model.generator else None,
     )
     checks = validation_batches(valid_samples, form, settings.batch_size, cache=cache)
     record = _record(run, configuration, state)

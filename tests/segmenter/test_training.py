@@ -8,6 +8,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from pipeline.files import InputError, read_csv
 from segmenter import callbacks
@@ -224,6 +225,36 @@ def test_averaged_weights_are_judged_and_kept_and_training_goes_on_from_the_othe
     with callbacks.averaged(whole):
         np.testing.assert_allclose(whole.trainable_variables[0], best.trainable_variables[0], atol=1e-7)
     assert not np.array_equal(whole.trainable_variables[0], best.trainable_variables[0])
+
+
+def test_training_pairs_are_varied_and_validation_pairs_are_not(begin, small, monkeypatch):
+    seen = {"train": 0, "valid": 0}
+
+    def fill(configuration):
+        return lambda image, mask, seed: (image, tf.ones_like(mask))
+
+    class Look(keras.callbacks.Callback):
+        """With every pixel of the mask lesion and a model that says so, sensitivity is 1."""
+
+        def on_epoch_end(self, epoch, logs=None):
+            seen["train"], seen["valid"] = logs["specificity"], logs["val_specificity"]
+
+    monkeypatch.setattr("segmenter.training.make_augmentation", fill)
+    monkeypatch.setattr(callbacks, "tensorboard", lambda run: [Look()])
+    settings = {"model__generator": True, "augmentor__hflip": True, "model__metrics": ("specificity",), "train__epochs": 1}
+    begin(small(**settings), "varied")
+    assert seen["train"] == 1  # nothing but lesion: nothing that could be found wrongly
+    assert seen["valid"] < 1
+    begin(small(**settings | {"model__generator": False}), "plain")
+    assert seen["train"] < 1
+
+
+def test_a_resumed_run_varies_pairs_as_it_would_have(begin, small):
+    settings = {"model__generator": True, "augmentor__hflip": True, "augmentor__rotation": True, "dataset__shuffle": True}
+    _, through = begin(small(train__epochs=2, **settings), "through")
+    begin(small(train__epochs=1, **settings), "broken")
+    _, resumed = begin(small(train__epochs=2, **settings), "broken", resume=True)
+    assert resumed.history[1]["loss"] == pytest.approx(through.history[1]["loss"], rel=1e-5)
 
 
 def test_several_classes_train_and_are_told_apart(tmp_path, write_data_set, write_pair, small, draw_pair):

@@ -1,0 +1,142 @@
+"""Measures the networks: parameters, seconds a training step at 128 px, and Dice on the phantom's test patients.
+
+    python benchmarks/models.py DATASET [--only NAME ...] [--steps 300]      then, on a quiet machine:
+    python benchmarks/models.py DATASET --times                              make models prints the last table
+
+Two set-ups of each network. Seconds a step are those of the default settings and of a small version: the median of some
+steps of 4 images at 128 px after one for warming up, of all networks in one go. Dice is that of the small version, so that
+all can train equally long on two cores: the same samples in the same order, the same number of steps, then Dice of the
+originals of `test`. Rows go to `models.csv` as they are done, and a network that is in it is not trained again; delete its
+row for that. Runs are made in DATASET/runs/models-NAME.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from pipeline.files import InputError, read_csv, run_program, write_csv
+from segmenter.configuration import Configuration
+from segmenter.configuration.model import MODEL_SETTINGS
+
+TABLE = Path(__file__).parent / "models.csv"
+COLUMNS = ("network", "parameters", "step_s", "small_parameters", "small_step_s", "dice_mean", "dice_median", "images", "steps")
+SIDE, BATCH, STEPS_PER_EPOCH = 128, 4, 50
+
+# Half a million to two million parameters each, where the design allows.
+SMALL: dict[str, dict[str, object]] = {
+    "SlightlyFlexibleUNet": {"base_filters": 8},
+    "AttentionUNet": {"base_filters": 8},
+    "MultiResUNet": {"base_filters": 8},
+    "SwinUNet": {"base_filters": 24, "num_heads": (1, 2, 4, 8)},
+    "EfficientUNet": {"backbone": "EfficientNetB0", "base_filters": 4},
+    "UNet3Plus": {"base_filters": 8},
+    "DeepLabV3Plus": {"backbone": "MobileNetV2", "base_filters": 32},
+    "TransUNet": {},
+    "U2Net": {"lite": True},
+    "SharpUNet": {"base_filters": 8},
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset", type=Path, nargs="?", help="a data set of the phantom, as `make all` makes it")
+    parser.add_argument("--only", nargs="+", choices=list(SMALL), default=list(SMALL), metavar="NAME")
+    parser.add_argument("--steps", type=int, default=300, help="training steps of the small version (300)")
+    parser.add_argument("--times", action="store_true", help="measure the seconds a step of the networks in the table")
+    parser.add_argument("--print", action="store_true", help="print the table and measure nothing")
+    arguments = parser.parse_args()
+    for name in [] if arguments.print else arguments.only:
+        rows = {str(row["network"]): row for row in read_table()}
+        if arguments.times and name in rows:
+            rows[name] |= measure_times(name)
+        elif not arguments.times and name not in rows:
+            rows[name] = measure_dice(name, arguments.dataset, arguments.steps)
+        write_csv(TABLE, COLUMNS, [rows[known] for known in SMALL if known in rows])
+    print_table()
+    return 0
+
+
+def measure_dice(name: str, dataset: Path, steps: int) -> dict[str, object]:
+    """A row of the table, without times."""
+    settings = MODEL_SETTINGS[name](image_width=SIDE, image_height=SIDE, **SMALL[name])
+    print(f"{name}: training the small version", flush=True)
+    figures = train_and_evaluate(name, settings, dataset, steps)
+    return {
+        "network": name,
+        "dice_mean": f"{figures['dice_mean_originals']:.3f}",
+        "dice_median": f"{figures['dice_median_originals']:.3f}",
+        "images": figures["dice_count_originals"],
+        "steps": steps,
+    }
+
+
+def measure_times(name: str) -> dict[str, object]:
+    """Parameters and seconds a step of both set-ups."""
+    parameters, step_s = time_steps(MODEL_SETTINGS[name](image_width=SIDE, image_height=SIDE))
+    small, small_step_s = time_steps(MODEL_SETTINGS[name](image_width=SIDE, image_height=SIDE, **SMALL[name]))
+    print(f"{name}: {step_s:.2f} s a step, the small version {small_step_s:.2f} s", flush=True)
+    times = {"step_s": f"{step_s:.3f}", "small_step_s": f"{small_step_s:.3f}"}
+    return {"parameters": parameters, "small_parameters": small} | times
+
+
+def time_steps(settings, repeats: int = 5) -> tuple[int, float]:
+    """Parameters, and the median of some training steps after one for warming up, in seconds."""
+    import numpy as np
+
+    from segmenter.training import compile_model
+
+    model = compile_model(Configuration(model=settings))
+    rng = np.random.default_rng(1)
+    images = rng.integers(0, 256, (BATCH, SIDE, SIDE, settings.image_channels), np.uint8)
+    masks = rng.integers(0, 2, (BATCH, SIDE, SIDE, 1), np.uint8)
+    seconds = []
+    for _ in range(repeats + 1):
+        began = time.perf_counter()
+        model.train_on_batch(images, masks)
+        seconds.append(time.perf_counter() - began)
+    return model.count_params(), statistics.median(seconds[1:])
+
+
+def train_and_evaluate(name: str, settings, dataset: Path, steps: int) -> dict[str, float]:
+    """Trains for so many steps and evaluates the epoch with the lowest val_loss on the originals of `test`."""
+    from segmenter.evaluation import evaluate
+    from segmenter.folders import read_data_set
+    from segmenter.runs import open_run, take_up
+    from segmenter.training import train
+
+    epochs = -(-steps // STEPS_PER_EPOCH)
+    schedule = {"steps_per_epoch": STEPS_PER_EPOCH, "epochs": epochs, "patience": epochs, "epoch_change_infer": False}
+    configuration = Configuration.model_validate({"model": settings, "train": schedule | {"batch_size": BATCH}})
+    data = read_data_set(dataset)
+    run = open_run(dataset, f"models-{name}")
+    train(run, configuration, data, take_up(run, configuration, data, resume=False, restart=run.folder.exists()))
+    originals = [sample for sample in data.split("test") if sample.is_original]
+    return evaluate(run.best_model, originals, configuration, run.evaluation("test"), {})
+
+
+def read_table() -> list[dict[str, object]]:
+    """The rows so far."""
+    return [dict(row) for row in read_csv(TABLE, COLUMNS)] if TABLE.is_file() else []
+
+
+def print_table() -> None:
+    """Prints what was measured."""
+    rows = read_table()
+    if not rows:
+        raise InputError(f"{TABLE}: nothing was measured yet; run python benchmarks/models.py DATASET")
+    print(f"{'network':<22}{'parameters':>12}{'s a step':>10}{'small':>12}{'s a step':>10}{'Dice mean':>11}{'median':>8}")
+    for row in rows:
+        whole, small = (f"{int(str(row[key] or 0)):>12,}" for key in ("parameters", "small_parameters"))
+        dice = f"{row['dice_mean']:>11}{row['dice_median']:>8}"
+        print(f"{row['network']:<22}{whole}{row['step_s']:>10}{small}{row['small_step_s']:>10}{dice}")
+    steps, images = rows[0]["steps"], rows[0]["images"]
+    print(f"Steps of {BATCH} images of {SIDE} px. Dice: small version, {steps} steps, {images} phantom images of test.")
+
+
+if __name__ == "__main__":
+    sys.exit(run_program(main))
