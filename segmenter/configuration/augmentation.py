@@ -65,8 +65,8 @@ class AugmentorSettings(Section):
 class DeformationSettings(Section):
     """[deformation]: elastic deformation (Simard, Steinkraus, Platt: Best practices for CNNs, ICDAR 2003)."""
 
-    alpha: float = Field(default=600.0, gt=0)  # displacement before smoothing: uniform in -alpha..alpha, in pixels
-    sigmoids: Choices = (16.0,)  # sigmas of the Gaussian that smooths the field, in pixels; one is drawn
+    alpha: float = Field(default=1200.0, gt=0)  # displacement before smoothing: uniform in -alpha..alpha, in pixels
+    sigmoids: Choices = (32.0,)  # sigmas of the Gaussian that smooths the field, in pixels; one is drawn
 
     @model_validator(mode="after")
     def _does_not_fold(self) -> "DeformationSettings":

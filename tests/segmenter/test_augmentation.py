@@ -96,7 +96,7 @@ def test_all_sixteen_flips_and_turns_are_those_of_numpy():
         pytest.param({"rotation": True, "angle_range": (100.0, 110.0)}, id="rotation in a range"),
         pytest.param({"shrinks": (0.7,)}, id="shrink"),
         pytest.param({"shears": (0.2,)}, id="shear"),
-        pytest.param({"deformation": True, "deformation__alpha": 800.0}, id="deformation"),
+        pytest.param({"deformation": True, "deformation__alpha": 2000.0}, id="deformation"),
         pytest.param({"distortion": True, "distortion__distortions": (0.05,)}, id="distortion"),
         pytest.param({"barrdistortion": True}, id="barrel"),
         pytest.param({"pincdistortion": True}, id="pincushion"),
