@@ -166,9 +166,11 @@ def _dice_by_threshold(model_file: Path, samples: Sequence[Sample], configuratio
 
 
 def _load(model_file: Path, configuration: Configuration):
+    from segmenter.ensembles import AugmentedPredictor
     from segmenter.saved_models import load_predictor
 
-    return load_predictor(model_file)
+    predictor, views = load_predictor(model_file), configuration.infer.augmentation
+    return predictor if views == "none" else AugmentedPredictor(predictor, views)
 
 
 def _predict_batches(

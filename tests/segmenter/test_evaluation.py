@@ -175,6 +175,18 @@ def test_several_classes_are_measured_together_and_apart(tmp_path):
     assert figures["dice_mean_originals_malignant"] == pytest.approx(4 / 6)
 
 
+def test_views_are_averaged_where_infer_says_so(judged, tmp_path):
+    """A model that says lesion left of the middle, whatever it sees: over flips that is a half everywhere."""
+    pixels = keras.Input((8, 8, 1))
+    left = np.repeat([[1.0, 0.0]], 4, axis=1).reshape(1, 1, 8, 1) * np.ones((1, 8, 1, 1))
+    model = keras.Model(pixels, pixels * 0 + keras.ops.convert_to_tensor(left, "float32"))
+    model.save(tmp_path / "left.keras")
+    for views, predicted in (("none", 32), ("flips", 64)):
+        configuration = CONFIGURATION.model_copy(update={"infer": InferSettings(augmentation=views)})
+        run(tmp_path / "left.keras", judged, tmp_path / views, configuration)
+        assert {row["predicted_px"] for row in read_csv(tmp_path / views / "per_image.csv")} == {str(predicted)}
+
+
 @pytest.fixture
 def hesitant(tmp_path, write_data_set, write_pair):
     """Valid images whose lesion is at grey level 80 and the rest at 40: any threshold from 0.16 to 0.31 is right."""
