@@ -24,7 +24,7 @@ assignment = $(if $(ASSIGNMENT),--assignment "$(ASSIGNMENT)")
 from_raw   = --raw "$(RAW)" --annotations "$(ANNOTATIONS)" --out "$(FOLDER)" --recipe "$(RECIPE)" $(workers)
 
 .DEFAULT_GOAL := help
-.PHONY: help install phantom index masks variants split dataset audit stats train evaluate infer all chain \
+.PHONY: help install phantom index masks variants split dataset audit stats train evaluate infer models all chain \
         test test-slow lint bench clean
 # One stage at a time, in order, under `make -j` too: each of them uses all cores.
 .NOTPARALLEL:
@@ -78,6 +78,9 @@ evaluate: train  ## Dice and the other figures on test
 
 infer: train  ## predictions for IMAGES (a folder or file; test's originals)
 	@$(SEGMENTER) infer "$(FOLDER)" --name "$(NAME)" $(if $(IMAGES),--images "$(IMAGES)")
+
+models: install  ## the networks, as benchmarks/models.py last measured them
+	@.venv/bin/python benchmarks/models.py --print
 
 all: install  ## everything; without images in RAW on a phantom
 	@status=0; $(PIPELINE) sources "$(RAW)" 2>/dev/null || status=$$?; \

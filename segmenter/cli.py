@@ -71,6 +71,11 @@ def _add_train(commands) -> None:
         "data in place of DATASET (default: quick)",
     )
     parser.add_argument("--name", help=f"{RUN_HELP} (default: the configuration's name)")
+    parser.add_argument(
+        "--allow-download",
+        action="store_true",
+        help='let Keras fetch the weights that [model] weights = "imagenet" asks for; nothing is downloaded without it',
+    )
     onward = parser.add_mutually_exclusive_group()
     onward.add_argument(
         "--resume", action="store_true", help="go on with an earlier run; [train] epochs and patience may have changed"
@@ -260,7 +265,7 @@ def _train(arguments: argparse.Namespace) -> int:
     load_tensorflow()
     from segmenter.training import train
 
-    state = train(run, configuration, data, state)
+    state = train(run, configuration, data, state, allow_download=arguments.allow_download)
     print(f"{run.folder}: trained, {_describe(state)}")
     return DONE
 
@@ -325,12 +330,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     run = runs.find_trained(arguments.dataset, arguments.name)
     configuration = runs.read_configuration(run)
     if arguments.threshold:
-        threshold = arguments.threshold
-        if threshold == "auto":
-            threshold, dice = evaluation.choose_threshold(run.best_model, data, configuration, run.folder / "evaluation")
-            print(f"threshold {threshold:g}, chosen on valid, where mean Dice is {dice:.4f} with it")
-        infer = configuration.infer.model_copy(update={"threshold": threshold})
-        configuration = configuration.model_copy(update={"infer": infer})
+        configuration = _with_threshold(arguments, evaluation, run, configuration, data)
     for split in arguments.split:
         samples, folder = data.split(split), run.evaluation(split)
         identity = evaluation.evaluation_identity(run.best_model, data, configuration, split)
@@ -347,6 +347,18 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         for name, value in figures.items():
             print(f"  {name:<34}{value:>8}" if isinstance(value, int) else f"  {name:<34}{value:>8.4f}")
     return DONE
+
+
+def _with_threshold(arguments: argparse.Namespace, evaluation, run, configuration, data):
+    """The configuration with the threshold that is asked for, in place of Otsu's too; auto chooses it on valid."""
+    by_threshold = configuration.infer.model_copy(update={"algorithm": None})
+    configuration = configuration.model_copy(update={"infer": by_threshold})
+    threshold = arguments.threshold
+    if threshold == "auto":
+        threshold, dice = evaluation.choose_threshold(run.best_model, data, configuration, run.folder / "evaluation")
+        print(f"threshold {threshold:g}, chosen on valid, where mean Dice is {dice:.4f} with it")
+    infer = by_threshold.model_copy(update={"threshold": threshold})
+    return configuration.model_copy(update={"infer": infer})
 
 
 def _infer(arguments: argparse.Namespace) -> int:

@@ -22,6 +22,7 @@ TARGETS = [
     "train",
     "evaluate",
     "infer",
+    "models",
     "all",
     "test",
     "test-slow",

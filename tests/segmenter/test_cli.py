@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -64,6 +65,9 @@ def imported_tensorflow(*words):
         (["evaluate", "--help"], "--split"),
         (["infer", "--help"], "--strict"),
         (["summary", "--help"], "pictures worth opening"),
+        (["inspect", "--help"], "receptive field"),
+        (["preview", "--help"], "--count"),
+        (["models"], "AttentionUNet\n  2,027,861 parameters"),
     ],
 )
 def test_help_explains_without_tensorflow(words, told):
@@ -94,6 +98,11 @@ def test_from_training_to_the_summary_and_all_again_without_tensorflow(data_fold
         "overlays/P10_L_CM_CC.png",
     ):
         assert words in summary
+    capsys.readouterr()
+    assert command("evaluate", data_folder, "--name", "tiny", "--threshold", "auto") == 0
+    stages[1] += ["--threshold", "auto"]
+    assert re.search(r"threshold 0\.\d+, chosen on valid, where mean Dice is 0\.\d+ with it", capsys.readouterr().out)
+    assert command(*stages[1]) == 0
     told = ["trained already, 1 epochs, best val_loss", "evaluated already", "inferred already"]
     for stage, words in zip(stages, told, strict=True):
         status, output, tensorflow = imported_tensorflow(*stage)
@@ -123,6 +132,18 @@ def test_inference_by_a_model_file_alone(data_folder, gray_model, tmp_path, caps
         assert "bad.png: starts with" in told.err
         assert "2 images, 2 findings, 1 skipped" in told.out
     assert command(*words, "--strict") == 2
+
+
+def test_an_inspection_of_a_configuration_and_of_a_file(config, gray_model, tmp_path, capsys):
+    assert command("inspect", "--config", config, "--output", tmp_path / "one") == 0
+    told = capsys.readouterr().out
+    assert re.search(r"parameters +61\n", told)  # 1 * 9 * 2 + 2, 2 * 9 * 2 + 2, 2 + 1
+    assert re.search(r"receptive_field_px +5\n", told)
+    assert "layers.csv" in told
+    assert command("inspect", "--model", gray_model, "--output", tmp_path / "other") == 0
+    assert "Rescaling" in (tmp_path / "other/layers.csv").read_text()
+    assert command("inspect", "--name", "tiny") == 2
+    assert "--name needs DATASET" in capsys.readouterr().err
 
 
 @pytest.mark.slow
