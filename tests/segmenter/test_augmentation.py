@@ -180,6 +180,14 @@ def test_distortion_goes_as_far_as_it_is_told(configure):
     assert np.abs(field).max(axis=(1, 2)) == pytest.approx([0.05 * SIDE] * 2, rel=1e-3)
 
 
+def test_straight_lines_stay_straight_between_the_nodes(configure):
+    configuration = configure(augmentor__shrinks=(0.5,))
+    drawn = Draw({"shrinks": tf.constant(True)}, {"shrinks": tf.constant(0.5)}, tf.constant(SEED))
+    for side in (SIDE, 300):
+        places = source_places(configuration, drawn, tf.constant(0.0), side)
+        np.testing.assert_allclose(places, 2 * np.mgrid[:side, :side] - (side - 1) / 2, atol=1e-3)
+
+
 def test_places_are_looked_up_as_keras_does():
     image, mask = noise_pair(1, SIDE)
     places = np.random.default_rng(1).uniform(-3, SIDE + 2, (2, SIDE, SIDE)).astype(np.float32)
@@ -273,7 +281,7 @@ def test_noise_has_its_standard_deviation_and_is_gray(configure):
 
 
 def test_blur_keeps_the_sum_up_to_the_border(augment):
-    image, mask = disc(-40, 0, 20)
+    image, mask = disc(-40, -40, 20)
     blurred, same = augment(image - 100, mask, blur=True, blur__sigmas=(1.5, 1.5))
     assert blurred.sum() == pytest.approx((image - 100).sum(dtype=int), rel=0.003)
     assert np.abs(np.diff(blurred.astype(int), axis=0)).max() < 0.4 * 100
@@ -340,6 +348,16 @@ def test_a_variation_that_is_off_is_not_drawn_and_leaves_the_others_alone(config
     assert list(both.happens) == ["hflip", "shrinks", "gamma"]
     assert both.happens["gamma"] == alone.happens["gamma"]
     assert both.values["gamma"] == alone.values["gamma"]
+
+
+def test_what_does_not_happen_leaves_the_pair_alone(configure):
+    configuration = configure(**{f"augmentor__{key}": value for key, value in EVERYTHING.items()})
+    values = draw(configuration, seed(1)).values | {"shears": tf.constant([0.2, 0.0])}
+    pair = [tf.constant(square) for square in disc(9, -6, 24)]
+    drawn = Draw({name: tf.constant(name == "shears") for name in VARIATIONS}, values, tf.constant(SEED))
+    alone = Draw({"shears": tf.constant(True)}, values, tf.constant(SEED))
+    for mixed, single in zip(apply(configuration, drawn, *pair), apply(configuration, alone, *pair), strict=True):
+        np.testing.assert_array_equal(mixed, single)
 
 
 def test_variations_are_drawn_apart_from_each_other(configure):
