@@ -36,7 +36,15 @@ SMALL: dict[str, dict[str, object]] = {
     "EfficientUNet": {"backbone": "EfficientNetB0", "base_filters": 4},
     "UNet3Plus": {"base_filters": 8},
     "DeepLabV3Plus": {"backbone": "MobileNetV2", "base_filters": 32},
-    "TransUNet": {},
+    "TransUNet": {
+        "base_filters": 16,
+        "num_blocks": (1, 1, 1),
+        "hidden_size": 96,
+        "num_heads": 4,
+        "transformer_layers": 4,
+        "mlp_size": 192,
+        "decoder_filters": (64, 32, 32, 16, 16),
+    },
     "U2Net": {"lite": True},
     "SharpUNet": {"base_filters": 8},
 }

@@ -48,7 +48,7 @@ def _raise(configuration: Configuration, drawn: Draw, pixels: tf.Tensor) -> tf.T
 
 
 def _sharpen(configuration: Configuration, drawn: Draw, pixels: tf.Tensor) -> tf.Tensor:
-    """Unsharp masking with a sigma of one pixel, as [image] sharpening does it."""
+    """Unsharp masking with a sigma of one pixel."""
     return pixels + configuration.sharpening.k * (pixels - _smooth(pixels, tf.constant(1.0), radius=2))
 
 
