@@ -70,7 +70,16 @@ TINY = {
         "num_heads": [1, 2],
         "window_size": 2,
     },
-    "UNet3Plus": {"base_filters": 2, "num_layers": 3, "deep_supervision": True, "classification_guided": True},
+    "EfficientUNet": {"image_width": 32, "image_height": 32, "base_filters": 2},
+    "UNet3Plus": {"base_filters": 2, "num_layers": 2, "deep_supervision": True, "classification_guided": True},
+    "DeepLabV3Plus": {
+        "image_width": 32,
+        "image_height": 32,
+        "backbone": "MobileNetV2",
+        "output_stride": 8,
+        "base_filters": 4,
+        "skip_filters": 2,
+    },
     "TransUNet": {
         "image_width": 32,
         "image_height": 32,

@@ -16,6 +16,7 @@ from segmenter.training import compile_model
 OVERFIT: dict[str, dict[str, object]] = {
     "SlightlyFlexibleUNet": {"base_filters": 8, "num_layers": 3},
     "AttentionUNet": {"base_filters": 8, "num_layers": 3},
+    "MultiResUNet": {"base_filters": 8, "num_layers": 3},
     "SwinUNet": {
         "base_filters": 16,
         "num_heads": [2, 4],
@@ -24,8 +25,18 @@ OVERFIT: dict[str, dict[str, object]] = {
         "drop_path": 0.0,
         "learning_rate": 0.002,
     },
+    "EfficientUNet": {"base_filters": 8},
+    "DeepLabV3Plus": {"base_filters": 16, "skip_filters": 8},
     "TransUNet": {"base_filters": 8, "hidden_size": 32, "mlp_size": 64, "decoder_filters": [32, 32, 16, 16, 8]},
+    "UNet3Plus": {"base_filters": 8, "num_layers": 3},
+    "U2Net": {"base_filters": 4},
+    "SharpUNet": {"base_filters": 8, "num_layers": 3},
 }
+
+
+def networks(*slow: str) -> list:
+    """The names as parameters of a test; those given run in `make test-slow` only."""
+    return [pytest.param(name, marks=pytest.mark.slow) if name in slow else name for name in sorted(MODELS)]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +78,8 @@ def test_scaling_is_inside_only_where_it_is_asked_for(normalize):
     assert float(seen(np.full((1, 16, 16, 1), 255, np.uint8))[0, 0, 0, 0]) == (1.0 if normalize else 255.0)
 
 
-@pytest.mark.parametrize("name", sorted(MODELS))
+# U2Net has some 500 layers, so saving it twice and loading it twice takes half a minute.
+@pytest.mark.parametrize("name", networks("U2Net"))
 @pytest.mark.parametrize("mixed", [False, True])
 def test_a_saved_model_predicts_the_same_under_safe_mode(name, mixed, tmp_path, configure):
     configuration = configure(model__model=name, model__mixed_precision=mixed, model__dropout_rate=0.2)
