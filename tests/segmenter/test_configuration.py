@@ -81,7 +81,7 @@ def test_bad_configurations_are_told(text, words, tmp_path):
 
 
 def test_an_unknown_name_tells_the_known_ones():
-    with pytest.raises(InputError, match=r"--config pubished: is no known configuration; known are published, quick, or"):
+    with pytest.raises(InputError, match=r"--config pubished: is no known configuration; known are full, published, quick, or"):
         load_configuration("pubished")
 
 
