@@ -24,13 +24,14 @@ from segmenter.runs import Run, State, record_start
 from segmenter.saved_models import load_whole
 
 
-def train(run: Run, configuration: Configuration, data: DataSet, state: State | None) -> State:
+def train(run: Run, configuration: Configuration, data: DataSet, state: State | None, *, allow_download: bool = False) -> State:
     """Trains until the epochs are done or patience runs out.
 
     Args:
       run: where everything is written.
       configuration, data: what is trained, and on what.
       state: where an earlier training stopped, or None to begin.
+      allow_download: let Keras fetch weights of a backbone.
 
     Raises:
       InputError: a file of the data set is unsound, memory is too small, or the loss is no longer a number.
@@ -43,7 +44,7 @@ def train(run: Run, configuration: Configuration, data: DataSet, state: State | 
         tf.config.experimental.enable_op_determinism()
     if state:
         callbacks.write_history(run, state)  # a break may have left it an epoch behind
-    model = load_whole(run.folder / state.checkpoint) if state else compile_model(configuration)
+    model = load_whole(run.folder / state.checkpoint) if state else compile_model(configuration, allow_download=allow_download)
     print(f"{run.name}: {model.count_params():,} parameters; {describe_counts(data)}", flush=True)
     with explained(train_samples + valid_samples, PairFormat.of(configuration)):
         try:
@@ -55,10 +56,10 @@ def train(run: Run, configuration: Configuration, data: DataSet, state: State | 
             ) from error
 
 
-def compile_model(configuration: Configuration) -> keras.Model:
+def compile_model(configuration: Configuration, *, allow_download: bool = False) -> keras.Model:
     """The model of a configuration with its loss, its metrics and a fresh optimizer."""
     settings = configuration.model
-    model = build_model(settings, configuration.image)
+    model = build_model(settings, configuration.image, allow_download=allow_download)
     metrics = keras_metrics(settings.metrics, configuration.class_names)
     model.compile(_optimizer(settings), make_loss(settings), metrics=metrics, jit_compile=settings.jit_compile)
     return model

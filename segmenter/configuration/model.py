@@ -392,7 +392,9 @@ AnyModel = (
     | AttentionUNetSettings
     | MultiResUNetSettings
     | SwinUNetSettings
+    | EfficientUNetSettings
     | UNet3PlusSettings
+    | DeepLabV3PlusSettings
     | TransUNetSettings
     | U2NetSettings
     | SharpUNetSettings

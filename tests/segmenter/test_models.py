@@ -79,7 +79,7 @@ def test_scaling_is_inside_only_where_it_is_asked_for(normalize):
 
 
 # U2Net has some 500 layers, so saving it twice and loading it twice takes half a minute.
-@pytest.mark.parametrize("name", networks("U2Net"))
+@pytest.mark.parametrize("name", networks("DeepLabV3Plus", "EfficientUNet", "U2Net"))
 @pytest.mark.parametrize("mixed", [False, True])
 def test_a_saved_model_predicts_the_same_under_safe_mode(name, mixed, tmp_path, configure):
     configuration = configure(model__model=name, model__mixed_precision=mixed, model__dropout_rate=0.2)

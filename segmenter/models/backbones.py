@@ -1,0 +1,125 @@
+"""Encoders from `keras.applications`, built into a network's own graph, with random or with trained weights.
+
+Trained weights are those of the `keras.applications` network without its top. Nothing is downloaded unless it is
+allowed, and a saved model holds its weights itself.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+from keras import layers, ops
+
+from pipeline.files import InputError
+from segmenter.configuration.model import BackboneSettings as Settings
+
+# Of ImageNet: blue, green and red in grey levels, and the deviations of red, green and blue as parts of 255.
+_MEANS_BGR = (103.939, 116.779, 123.68)
+_DEVIATIONS_RGB = (0.229, 0.224, 0.225)
+
+
+def provide_weights(settings: Settings, *, allow_download: bool) -> None:
+    """Sees to it that the weights that the settings name are on the disk.
+
+    Args:
+      allow_download: let Keras fetch ImageNet weights that it does not have yet.
+
+    Raises:
+      InputError: they are not there.
+    """
+    if settings.weights == "none" or (file := weights_file(settings)).is_file():
+        return
+    if settings.weights != "imagenet":
+        raise InputError(f'[model] weights {settings.weights}: there is no such file; give its path, or weights = "none"')
+    if not allow_download:
+        raise InputError(
+            f"[model] weights imagenet: {file} is not there, and nothing is downloaded unasked; "
+            'train with --allow-download, put the file there, or give weights = "none"'
+        )
+    _application(settings.backbone, weights="imagenet")
+
+
+def weights_file(settings: Settings) -> Path:
+    """Where trained weights are: the file that the settings name, or where Keras keeps its downloads."""
+    if settings.weights != "imagenet":
+        return Path(settings.weights)
+    name = settings.backbone.lower()
+    files = {
+        "efficientnet": f"{name}_notop.h5",
+        "resnet": f"{name}_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "mobilenetv2": "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
+    }
+    home = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
+    return home / "models" / next(file for family, file in files.items() if name.startswith(family))
+
+
+def connect_backbone(
+    x, settings: Settings, change: Callable[[layers.Layer], dict[str, object]] = lambda layer: {}
+) -> dict[str, "keras.KerasTensor"]:
+    """Builds a backbone on top of a tensor. Its layers become the network's own, so that dropout is found among them.
+
+    Args:
+      x: (batch, side, side, 1 or 3), 0 to 1 where `input_normalize` is on, else 0 to 255.
+      change: settings that a layer gets in place of those in `keras.applications`. The shapes of weights must stay.
+
+    Returns:
+      The output of each layer by its name in `keras.applications`, the last layer's last.
+
+    Raises:
+      InputError: the file of weights does not hold those of the backbone.
+    """
+    original = _application(settings.backbone, weights=None)
+    if settings.weights != "none":
+        _load_weights(original, settings)
+    outputs = {id(original.input): prepare_pixels(x, settings)}
+    for layer in original.layers[1:]:
+        copy = type(layer).from_config(layer.get_config() | change(layer))
+        given = layer.input
+        arrived = [outputs[id(tensor)] for tensor in given] if isinstance(given, list) else outputs[id(given)]
+        output = copy(arrived)
+        if settings.weights != "none":
+            copy.set_weights(layer.get_weights())
+        if isinstance(layer, layers.Normalization):
+            # EfficientNet was trained on pixels divided by their variance, and Keras has it divide by the deviation; it
+            # adds this layer itself where it loads ImageNet weights. Always here, so that all weights see the same.
+            output = layers.Rescaling([deviation**-0.5 for deviation in _DEVIATIONS_RGB], name="backbone_variance")(output)
+        outputs[id(layer.output)] = output
+    return {layer.name: outputs[id(layer.output)] for layer in original.layers[1:]}
+
+
+def prepare_pixels(x, settings: Settings):
+    """What a backbone expects: three channels, in the range that its ImageNet weights were trained on.
+
+    EfficientNet takes raw 0 to 255 and scales it itself, MobileNetV2 takes -1 to 1, and ResNet raw blue, green and red less
+    their means. So `input_normalize`, which has scaled `x`, is undone first.
+
+    Returns:
+      (batch, side, side, 3) float32; one channel is repeated.
+    """
+    if settings.input_normalize:
+        x = layers.Rescaling(255.0, dtype="float32", name="backbone_pixels")(x)
+    if settings.image_channels == 1:
+        x = layers.Concatenate(dtype="float32", name="backbone_channels")([x, x, x])
+    if settings.backbone.startswith("ResNet"):
+        offset = [-mean for mean in _MEANS_BGR]
+        x = layers.Rescaling(1.0, offset, dtype="float32", name="backbone_range")(ops.flip(x, axis=-1))
+    elif settings.backbone.startswith("MobileNet"):
+        x = layers.Rescaling(1 / 127.5, -1.0, dtype="float32", name="backbone_range")(x)
+    return x
+
+
+def _application(name: str, weights: str | None) -> keras.Model:
+    return getattr(keras.applications, name)(include_top=False, weights=weights, input_shape=(None, None, 3))
+
+
+def _load_weights(model: keras.Model, settings: Settings) -> None:
+    file = weights_file(settings)
+    try:
+        model.load_weights(file)
+    except Exception as error:  # Keras and h5py raise whatever the strange part happens to cause
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(
+            f"[model] weights {file}: do not fit backbone {settings.backbone} ({reason}); give a file that save or "
+            f"save_weights of keras.applications.{settings.backbone}(include_top=False) wrote"
+        ) from error

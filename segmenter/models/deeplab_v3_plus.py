@@ -1,0 +1,84 @@
+"""An atrous spatial pyramid on a backbone that keeps its resolution, and a decoder with one skip.
+
+After L.-C. Chen, Y. Zhu, G. Papandreou, F. Schroff, H. Adam, "Encoder-Decoder with Atrous Separable Convolution for
+Semantic Image Segmentation", ECCV 2018 (arXiv:1802.02611). The pyramid is that of L.-C. Chen et al., "Rethinking Atrous
+Convolution for Semantic Image Segmentation" (arXiv:1706.05587), with plain convolutions, as with the paper's ResNet.
+"""
+
+import re
+
+from keras import layers
+
+from segmenter.configuration.model import DeepLabV3PlusSettings as Settings
+from segmenter.models.backbones import connect_backbone
+from segmenter.models.branches import Branches
+
+# The last features at a quarter of the side.
+_SKIPS = {"ResNet": "conv2_block3_out", "MobileNetV2": "block_2_add"}
+_RATES = (6, 12, 18)  # at output stride 16
+
+
+def extract_features(x, settings: Settings) -> Branches:
+    """Backbone, pyramid, and a decoder at a quarter of the side."""
+    outputs = connect_backbone(x, settings, lambda layer: dilate(layer, settings.output_stride))
+    skip = next(outputs[name] for family, name in _SKIPS.items() if settings.backbone.startswith(family))
+    x = _pyramid(list(outputs.values())[-1], settings)
+    x = layers.UpSampling2D(settings.output_stride // 4, interpolation="bilinear", name="pyramid_up")(x)
+    x = layers.Concatenate(name="join")([x, _convolve(skip, settings.skip_filters, 1, 1, settings, "skip")])
+    for step in (1, 2):
+        x = _convolve(x, settings.base_filters, 3, 1, settings, f"decoder_conv{step}")
+    x = _drop(x, settings, "decoder")
+    # The head's 1 x 1 convolution and this commute: upsampled logits, as the paper has them, are the same.
+    return Branches(layers.UpSampling2D(4, interpolation="bilinear", name="decoder_up")(x))
+
+
+def dilate(layer: layers.Layer, output_stride: int) -> dict[str, object]:
+    """What a backbone's layer gets so that the output is no more than `output_stride` times smaller than the input.
+
+    A stride beyond that becomes 1, and the kernels after it reach as much farther: they see what they saw before, at more
+    places. Weights stay as they are.
+    """
+    rate = 8 * 2 ** _stage(layer.name) // output_stride
+    if rate < 2:
+        return {}
+    if isinstance(layer, layers.ZeroPadding2D):
+        return {"padding": 0}  # it made up for a stride of 2 without padding
+    if not isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D):
+        return {}
+    # A kernel with a stride still looks at what comes before the stride.
+    reach = rate // max(layer.strides) if max(layer.kernel_size) > 1 else 1
+    return {"strides": 1, "padding": "same", "dilation_rate": reach}
+
+
+def _stage(name: str) -> int:
+    """0 up to 1/8 of the side, 1 from the stride to 1/16 on, 2 from that to 1/32 on, as the backbones name their layers."""
+    if found := re.match(r"conv(\d)_block", name):  # ResNet
+        return max(0, int(found[1]) - 3)
+    if found := re.match(r"block_(\d+)_", name):  # MobileNetV2
+        return (int(found[1]) >= 6) + (int(found[1]) >= 13)
+    return 0
+
+
+def _pyramid(x, settings: Settings):
+    """The same features seen at several reaches, and their mean over the whole image."""
+    branches = [_convolve(x, settings.base_filters, 1, 1, settings, "pyramid_point")]
+    for rate in _RATES:
+        rate = rate * 16 // settings.output_stride
+        branches.append(_convolve(x, settings.base_filters, 3, rate, settings, f"pyramid_rate{rate}"))
+    mean = layers.GlobalAveragePooling2D(keepdims=True, name="pyramid_mean")(x)
+    mean = _convolve(mean, settings.base_filters, 1, 1, settings, "pyramid_image")
+    branches.append(layers.UpSampling2D(x.shape[1], name="pyramid_image_up")(mean))
+    x = _convolve(layers.Concatenate(name="pyramid_join")(branches), settings.base_filters, 1, 1, settings, "pyramid_projection")
+    return _drop(x, settings, "pyramid")
+
+
+def _convolve(x, filters: int, kernel: int, rate: int, settings: Settings, name: str):
+    x = layers.Conv2D(
+        filters, kernel, padding="same", dilation_rate=rate, use_bias=False, kernel_initializer="he_normal", name=name
+    )(x)
+    x = layers.BatchNormalization(name=f"{name}_norm")(x)
+    return layers.Activation(settings.activation, name=f"{name}_act")(x)
+
+
+def _drop(x, settings: Settings, name: str):
+    return layers.Dropout(settings.dropout_rate, name=f"{name}_dropout")(x) if settings.dropout_rate else x
