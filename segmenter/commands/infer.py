@@ -1,0 +1,164 @@
+"""Applies models to images."""
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.files import BAD_INPUT, DONE, InputError
+from segmenter.commands.arguments import RUN_HELP, add_command, probability
+
+if TYPE_CHECKING:
+    from segmenter.configuration import InferSettings
+
+
+def add(commands) -> None:
+    """Adds the command and its arguments."""
+    parser = add_command(
+        commands,
+        "infer",
+        execute,
+        "apply a trained model, or several, to images",
+        "Writes masks (0 and 255; with several classes their indices), probabilities of any lesion (16 bit) and overlays "
+        "(prediction orange, truth green where it is known) as PNG at each image's own size, and findings.csv, a row a "
+        "lesion. Images may be JPEG, PNG, TIFF or DICOM of any size; one that cannot be read is told and skipped. Options "
+        "go before what the first run's [infer] and [tiledinfer] say.",
+        dataset=False,
+    )
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument(
+        "--name",
+        nargs="+",
+        metavar="RUN",
+        help=f"{RUN_HELP}; its best_model.keras is used. Several: the mean of their probabilities",
+    )
+    which.add_argument("--model", type=Path, nargs="+", metavar="FILE.keras", help="model files; needs --output")
+    parser.add_argument(
+        "--images",
+        type=Path,
+        nargs="+",
+        metavar="PATH",
+        default=[],
+        help="files, or folders with all images below them (default: the originals of DATASET/test)",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="default: DATASET/runs/RUN/predictions, or predictions-ensemble in the first of several runs; an earlier "
+        "inference there is replaced",
+    )
+    parser.add_argument(
+        "--tiled", action="store_true", help="by overlapping tiles at the images' own resolution, as [tiledinfer] says"
+    )
+    parser.add_argument(
+        "--augmentation", choices=("none", "flips", "turns"), help="mean over 4 flips, or all 8 turns and flips, of each image"
+    )
+    parser.add_argument(
+        "--threshold",
+        type=_otsu_or_probability,
+        metavar="X|otsu",
+        help="probability from which a pixel is lesion, or otsu to find one for each image; with several classes the most "
+        "probable one counts (default: the run's [infer], or 0.5)",
+    )
+    parser.add_argument(
+        "--smallest-lesion", type=_pixels, metavar="PX", help="drop connected parts of a smaller area, in pixels of the image"
+    )
+    parser.add_argument(
+        "--colorize", action="store_true", help="write colorized/, masks in the classes' colours, and merged/, these on the image"
+    )
+    parser.add_argument("--strict", action="store_true", help="exit status 2 if any image could not be read")
+
+
+def _otsu_or_probability(text: str) -> str | float:
+    return text if text == "otsu" else probability(text)
+
+
+def _pixels(text: str) -> int:
+    if (value := int(text)) < 0:
+        raise argparse.ArgumentTypeError(f"{text} is not 0 or more")
+    return value
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Runs the command and gives its exit status."""
+    from segmenter import inference
+    from segmenter.folders import read_data_set
+
+    data = read_data_set(arguments.dataset) if arguments.dataset else None
+    plan, output = _plan_inference(arguments)
+    jobs = inference.find_jobs(arguments.images, data)
+    identity = inference.inference_identity(plan, jobs)
+    report = inference.read_report(output, identity)
+    if report:
+        print(f"{output}: inferred already")
+        for words in report.skipped:
+            print(f"skipped: {words}", file=sys.stderr)
+    else:
+        from segmenter.backend import load_tensorflow
+
+        load_tensorflow()
+        report = inference.infer(plan, jobs, output, identity)
+    print(f"{output}: {len(jobs) - len(report.skipped)} images, {report.findings} findings, {len(report.skipped)} skipped")
+    return BAD_INPUT if arguments.strict and report.skipped else DONE
+
+
+def _plan_inference(arguments: argparse.Namespace):
+    """What the arguments mean: a plan, and the output folder."""
+    from segmenter.configuration import InferSettings, TiledInferSettings
+    from segmenter.inference import Plan
+
+    if arguments.name:
+        plan, output = _plan_of_runs(arguments)
+    else:
+        _check_model_files(arguments)
+        plan, output = Plan(tuple(arguments.model), InferSettings(), TiledInferSettings()), arguments.output
+    tiled = plan.tiled if arguments.tiled else None
+    return replace(plan, settings=_changed(plan.settings, arguments), tiled=tiled), output
+
+
+def _changed(settings: "InferSettings", arguments: argparse.Namespace) -> "InferSettings":
+    """The settings, but for what an option says."""
+    changes: dict[str, object] = {}
+    if arguments.threshold == "otsu":
+        changes["algorithm"] = "otsu"
+    elif arguments.threshold:
+        changes |= {"threshold": arguments.threshold, "algorithm": None}
+    if arguments.augmentation:
+        changes["augmentation"] = arguments.augmentation
+    if arguments.smallest_lesion is not None:
+        changes["smallest_lesion_px"] = arguments.smallest_lesion
+    if arguments.colorize:
+        changes["mask_colorize"] = True
+    return settings.model_copy(update=changes)
+
+
+def _plan_of_runs(arguments: argparse.Namespace):
+    from segmenter import runs
+    from segmenter.inference import Plan
+
+    if not arguments.dataset:
+        raise InputError("--name needs DATASET before it, whose run it names; or give a model file with --model")
+    found = [runs.find_trained(arguments.dataset, name) for name in arguments.name]
+    first, *others = [runs.read_configuration(run) for run in found]
+    for run, other in zip(found[1:], others, strict=True):
+        if other.class_names != first.class_names:
+            raise InputError(
+                f"{run.config}: has the classes {', '.join(other.class_names)}, and {found[0].config} "
+                f"{', '.join(first.class_names)}; an ensemble needs models of the same classes"
+            )
+    output = found[0].folder / "predictions-ensemble" if others else found[0].predictions
+    files = tuple(run.best_model for run in found)
+    return Plan(files, first.infer, first.tiledinfer, first.class_names), arguments.output or output
+
+
+def _check_model_files(arguments: argparse.Namespace) -> None:
+    given = f"--model {' '.join(map(str, arguments.model))}"
+    if not arguments.output:
+        raise InputError(f"{given}: --output DIR is missing; it says where to write")
+    if not arguments.dataset and not arguments.images:
+        raise InputError(f"{given}: --images is missing; give files or folders, or a DATASET")
+    for file in arguments.model:
+        if not file.is_file():
+            raise InputError(f"--model {file}: there is no such file")

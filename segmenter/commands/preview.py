@@ -1,0 +1,47 @@
+"""Shows what augmentation does to training pairs."""
+
+import argparse
+from pathlib import Path
+
+from pipeline.files import DONE, InputError
+from segmenter.commands.arguments import add_command
+
+
+def add(commands) -> None:
+    """Adds the command and its arguments."""
+    parser = add_command(
+        commands,
+        "preview",
+        execute,
+        "draw a picture sheet of augmented training pairs",
+        "A row a pair of train: as it is, then varied as [augmentor] says, with the outline of its mask and the names of "
+        "what was drawn.",
+    )
+    parser.add_argument("--config", required=True, metavar="NAME|FILE", help="a configuration with [model] generator on")
+    parser.add_argument("--output", type=Path, metavar="FILE.png", help="default: DATASET/preview-NAME.png")
+    parser.add_argument("--count", type=int, choices=range(1, 33), default=6, metavar="N", help="rows, 1 to 32 (default: 6)")
+    parser.add_argument("--seed", type=int, metavar="N", help="another one draws anew (default: [train] seed)")
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Runs the command and gives its exit status."""
+    from segmenter.configuration import load_configuration
+    from segmenter.folders import read_data_set
+
+    configuration = load_configuration(arguments.config)
+    if not configuration.model.generator:
+        raise InputError(
+            f"--config {arguments.config}: [model] generator is off, so training pairs are not varied; turn it on, "
+            "and in [augmentor] what is to vary"
+        )
+    samples = read_data_set(arguments.dataset).split("train")
+    output = arguments.output or arguments.dataset / f"preview-{Path(arguments.config).stem}.png"
+    seed = configuration.train.seed if arguments.seed is None else arguments.seed
+    from segmenter.backend import load_tensorflow
+
+    load_tensorflow()
+    from segmenter.preview import write_preview
+
+    write_preview(configuration, samples, output, arguments.count, seed)
+    print(f"{output}: written")
+    return DONE

@@ -1,0 +1,29 @@
+"""Prints what a run came to."""
+
+import argparse
+
+from pipeline.files import DONE
+from segmenter.commands.arguments import RUN_HELP, add_command
+
+
+def add(commands) -> None:
+    """Adds the command and its arguments."""
+    parser = add_command(
+        commands,
+        "summary",
+        execute,
+        "print a run's figures and the pictures worth opening",
+        "Reads what the other commands wrote; computes nothing.",
+    )
+    parser.add_argument("--name", required=True, help=RUN_HELP)
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Runs the command and gives its exit status."""
+    from segmenter import runs
+    from segmenter.folders import read_data_set
+    from segmenter.summary import summarise_run
+
+    data = read_data_set(arguments.dataset)
+    print("\n".join(summarise_run(data, runs.find_trained(arguments.dataset, arguments.name))))
+    return DONE

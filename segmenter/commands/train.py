@@ -1,0 +1,85 @@
+"""Trains a model, or goes on with it."""
+
+import argparse
+from pathlib import Path
+
+from pipeline.files import DONE, InputError
+from segmenter.commands.arguments import RUN_HELP, add_command
+
+
+def add(commands) -> None:
+    """Adds the command and its arguments."""
+    parser = add_command(
+        commands,
+        "train",
+        execute,
+        "train a model",
+        "Writes DATASET/runs/NAME: best_model.keras (lowest val_loss), the state to go on from, train_losses and "
+        "train_metrics as CSV and PNG, epoch_change_infer, config.toml and versions.json. The same command goes on where "
+        "an interrupted training stopped, and does nothing where it is finished.",
+        dataset=False,
+    )
+    parser.add_argument(
+        "--config",
+        default="quick",
+        metavar="NAME|FILE",
+        help="quick, published, a .toml file of your own, or a .config file of the published project, which may name the "
+        "data in place of DATASET (default: quick)",
+    )
+    parser.add_argument("--name", help=f"{RUN_HELP} (default: the configuration's name)")
+    parser.add_argument(
+        "--allow-download",
+        action="store_true",
+        help='let Keras fetch the weights that [model] weights = "imagenet" asks for; nothing is downloaded without it',
+    )
+    onward = parser.add_mutually_exclusive_group()
+    onward.add_argument(
+        "--resume", action="store_true", help="go on with an earlier run; [train] epochs and patience may have changed"
+    )
+    onward.add_argument("--restart", action="store_true", help="throw away what the run has and begin anew")
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Runs the command and gives its exit status."""
+    from segmenter import runs
+    from segmenter.configuration import load_configuration
+    from segmenter.folders import read_data_set
+
+    configuration = load_configuration(arguments.config)
+    folder = arguments.dataset or _named_data(arguments.config)
+    data = read_data_set(folder)
+    for split in ("train", "valid"):
+        data.split(split)  # refuses an empty one before anything is written
+    run = runs.open_run(folder, arguments.name or Path(arguments.config).stem)
+    state = runs.take_up(run, configuration, data, resume=arguments.resume, restart=arguments.restart)
+    if state and state.is_finished(configuration.train):
+        runs.record_configuration(run, configuration)
+        print(f"{run.folder}: trained already, {_describe(state)}; --restart would train anew")
+        return DONE
+    if state:
+        print(f"{run.folder}: goes on after epoch {state.epoch}", flush=True)
+    from segmenter.backend import load_tensorflow
+
+    load_tensorflow()
+    from segmenter.training import train
+
+    state = train(run, configuration, data, state, allow_download=arguments.allow_download)
+    print(f"{run.folder}: trained, {_describe(state)}")
+    return DONE
+
+
+def _named_data(config: str) -> Path:
+    """The data set that a configuration of the published project names."""
+    from segmenter.configuration import is_published
+
+    if not is_published(config):
+        raise InputError("DATASET is missing; give the path of a data set folder")
+    from segmenter.configuration.published import read_published
+
+    if not (folder := read_published(Path(config)).data_folder):
+        raise InputError(f"{config}: [train] image_datapath names no train/images that is there; give DATASET")
+    return folder
+
+
+def _describe(state) -> str:
+    return f"{state.epoch} epochs, best val_loss {state.best_val_loss:.4f} at epoch {state.best_epoch}"
