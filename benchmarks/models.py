@@ -4,10 +4,10 @@
     python benchmarks/models.py DATASET --times                              make models prints the last table
 
 Two set-ups of each network. Seconds a step are those of the default settings and of a small version: the median of some
-steps of 4 images at 128 px after one for warming up, of all networks in one go. Dice is that of the small version, so that
-all can train equally long on two cores: the same samples in the same order, the same number of steps, then Dice of the
-originals of `test`. Rows go to `models.csv` as they are done, and a network that is in it is not trained again; delete its
-row for that. Runs are made in DATASET/runs/models-NAME.
+steps of 4 images at 128 px after one for warming up, of all networks in one go. Dice is that of the small version at 64 px,
+so that all can train equally long on two cores: the same samples in the same order, the same number of steps of 8 images,
+then Dice of the originals of `test`. Rows go to `models.csv` as they are done, and a network that is in it is not trained
+again; delete its row for that. Runs are made in DATASET/runs/models-NAME.
 """
 
 import argparse
@@ -21,11 +21,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from pipeline.files import InputError, read_csv, run_program, write_csv
 from segmenter.configuration import Configuration
-from segmenter.configuration.model import MODEL_SETTINGS
+from segmenter.configuration.networks import MODEL_SETTINGS
 
 TABLE = Path(__file__).parent / "models.csv"
 COLUMNS = ("network", "parameters", "step_s", "small_parameters", "small_step_s", "dice_mean", "dice_median", "images", "steps")
-SIDE, BATCH, STEPS_PER_EPOCH = 128, 4, 50
+TIMED_SIDE, TIMED_BATCH = 128, 4
+SIDE, BATCH, STEPS_PER_EPOCH = 64, 8, 50
 
 # Half a million to two million parameters each, where the design allows.
 SMALL: dict[str, dict[str, object]] = {
@@ -85,8 +86,9 @@ def measure_dice(name: str, dataset: Path, steps: int) -> dict[str, object]:
 
 def measure_times(name: str) -> dict[str, object]:
     """Parameters and seconds a step of both set-ups."""
-    parameters, step_s = time_steps(MODEL_SETTINGS[name](image_width=SIDE, image_height=SIDE))
-    small, small_step_s = time_steps(MODEL_SETTINGS[name](image_width=SIDE, image_height=SIDE, **SMALL[name]))
+    timed = {"image_width": TIMED_SIDE, "image_height": TIMED_SIDE}
+    parameters, step_s = time_steps(MODEL_SETTINGS[name](**timed))
+    small, small_step_s = time_steps(MODEL_SETTINGS[name](**timed, **SMALL[name]))
     print(f"{name}: {step_s:.2f} s a step, the small version {small_step_s:.2f} s", flush=True)
     times = {"step_s": f"{step_s:.3f}", "small_step_s": f"{small_step_s:.3f}"}
     return {"parameters": parameters, "small_parameters": small} | times
@@ -100,8 +102,8 @@ def time_steps(settings, repeats: int = 5) -> tuple[int, float]:
 
     model = compile_model(Configuration(model=settings))
     rng = np.random.default_rng(1)
-    images = rng.integers(0, 256, (BATCH, SIDE, SIDE, settings.image_channels), np.uint8)
-    masks = rng.integers(0, 2, (BATCH, SIDE, SIDE, 1), np.uint8)
+    images = rng.integers(0, 256, (TIMED_BATCH, TIMED_SIDE, TIMED_SIDE, settings.image_channels), np.uint8)
+    masks = rng.integers(0, 2, (TIMED_BATCH, TIMED_SIDE, TIMED_SIDE, 1), np.uint8)
     seconds = []
     for _ in range(repeats + 1):
         began = time.perf_counter()
@@ -143,7 +145,8 @@ def print_table() -> None:
         dice = f"{row['dice_mean']:>11}{row['dice_median']:>8}"
         print(f"{row['network']:<22}{whole}{row['step_s']:>10}{small}{row['small_step_s']:>10}{dice}")
     steps, images = rows[0]["steps"], rows[0]["images"]
-    print(f"Steps of {BATCH} images of {SIDE} px. Dice: small version, {steps} steps, {images} phantom images of test.")
+    print(f"Steps of {TIMED_BATCH} images of {TIMED_SIDE} px.")
+    print(f"Dice: the small version after {steps} steps of {BATCH} images of {SIDE} px, on {images} phantom images of test.")
 
 
 if __name__ == "__main__":

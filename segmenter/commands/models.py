@@ -16,7 +16,7 @@ def add(commands) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Runs the command and gives its exit status."""
-    from segmenter.configuration.model import MODEL_SETTINGS
+    from segmenter.configuration.networks import MODEL_SETTINGS
     from segmenter.models import MODELS
 
     for name, settings in MODEL_SETTINGS.items():

@@ -11,7 +11,8 @@ from pydantic import Field, field_validator, model_validator
 
 from pipeline.files import InputError, load_toml
 from segmenter.configuration import augmentation
-from segmenter.configuration.model import AnyModel, ModelSettings, SlightlyFlexibleUNetSettings, canonical_name
+from segmenter.configuration.model import ModelSettings
+from segmenter.configuration.networks import AnyModel, SlightlyFlexibleUNetSettings, canonical_name
 from segmenter.configuration.section import Colors, Section, Words
 
 __all__ = [

@@ -15,7 +15,7 @@ import pydantic
 
 from pipeline.files import InputError
 from segmenter.configuration import Configuration
-from segmenter.configuration.model import MODEL_SETTINGS, SlightlyFlexibleUNetSettings
+from segmenter.configuration.networks import MODEL_SETTINGS, SlightlyFlexibleUNetSettings
 from segmenter.configuration.published_dialect import Entry, read_lines, read_literal
 from segmenter.configuration.published_keys import (
     LEFT_OUT,

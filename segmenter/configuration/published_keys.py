@@ -9,7 +9,8 @@ import pydantic
 from PIL import ImageColor
 
 from segmenter.configuration.augmentation import DeformationSettings
-from segmenter.configuration.model import ModelSettings, canonical_name
+from segmenter.configuration.model import ModelSettings
+from segmenter.configuration.networks import canonical_name
 
 Place = tuple[str, str]  # section, key
 

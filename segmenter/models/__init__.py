@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from segmenter.configuration import ImageSettings, ModelSettings
-from segmenter.configuration.model import BackboneSettings
+from segmenter.configuration.networks import BackboneSettings
 
 if TYPE_CHECKING:
     import keras

@@ -6,7 +6,8 @@ dimensions: additive attention (its equations 1 and 2) with a gate of half the l
 
 from keras import layers
 
-from segmenter.configuration.model import AttentionUNetSettings as Settings
+from segmenter.configuration.networks import AttentionUNetSettings as Settings
+from segmenter.models.blocks import convolve_twice
 from segmenter.models.branches import Branches
 
 
@@ -16,13 +17,13 @@ def extract_features(x, settings: Settings) -> Branches:
     for level in range(settings.num_layers):
         if level:
             x = layers.MaxPooling2D(2, name=f"pool{level}")(x)
-        x = _double_convolution(x, level, settings, f"encoder{level}")
+        x = convolve_twice(x, _filters(level, settings), settings, f"encoder{level}")
         skips.append(x)
     for level in reversed(range(settings.num_layers - 1)):
         attended = _attend(skips[level], x, _filters(level, settings), f"gate{level}")
         x = layers.UpSampling2D(2, interpolation="bilinear", name=f"up{level}")(x)
         x = layers.Concatenate(name=f"join{level}")([x, attended])
-        x = _double_convolution(x, level, settings, f"decoder{level}")
+        x = convolve_twice(x, _filters(level, settings), settings, f"decoder{level}")
     return Branches(x)
 
 
@@ -39,16 +40,3 @@ def _attend(skip, gate, filters: int, name: str):
 
 def _filters(level: int, settings: Settings) -> int:
     return settings.base_filters * 2**level
-
-
-def _double_convolution(x, level: int, settings: Settings, name: str):
-    for step in (1, 2):
-        x = layers.Conv2D(
-            _filters(level, settings), 3, padding="same", kernel_initializer="he_normal", name=f"{name}_conv{step}"
-        )(x)
-        if settings.normalization:
-            x = layers.BatchNormalization(name=f"{name}_norm{step}")(x)
-        x = layers.Activation(settings.activation, name=f"{name}_act{step}")(x)
-        if step == 1 and settings.dropout_rate:
-            x = layers.Dropout(settings.dropout_rate, name=f"{name}_dropout")(x)
-    return x

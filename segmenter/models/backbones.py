@@ -12,7 +12,7 @@ import keras
 from keras import layers, ops
 
 from pipeline.files import InputError
-from segmenter.configuration.model import BackboneSettings as Settings
+from segmenter.configuration.networks import BackboneSettings as Settings
 
 # Of ImageNet: blue, green and red in grey levels, and the deviations of red, green and blue as parts of 255.
 _MEANS_BGR = (103.939, 116.779, 123.68)

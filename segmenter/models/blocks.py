@@ -1,11 +1,12 @@
 """Convolutions that several networks are made of.
 
-With `settings.normalization` a convolution has no bias: batch normalisation would take it off again.
+Where batch normalisation follows, a convolution has no bias: it would be taken off again.
 """
 
 from keras import layers
 
 from segmenter.configuration.model import ConvolutionalSettings as Settings
+from segmenter.configuration.model import ModelSettings
 
 
 def convolve(
@@ -41,6 +42,18 @@ def convolve_twice(x, filters: int, settings: Settings, name: str):
     return convolve(drop(x, settings, name), filters, settings, name, "2")
 
 
-def drop(x, settings: Settings, name: str):
+def convolve_normalized(x, filters: int, settings: ModelSettings, name: str, *, kernel: int = 3, dilation: int = 1):
+    """Same-padded convolution, batch normalisation, activation: layers `name`, `{name}_norm` and `{name}_act`.
+
+    As `convolve`, for networks that are never without normalisation.
+    """
+    x = layers.Conv2D(
+        filters, kernel, padding="same", dilation_rate=dilation, use_bias=False, kernel_initializer="he_normal", name=name
+    )(x)
+    x = layers.BatchNormalization(name=f"{name}_norm")(x)
+    return layers.Activation(settings.activation, name=f"{name}_act")(x)
+
+
+def drop(x, settings: ModelSettings, name: str):
     """Dropout where it is set."""
     return layers.Dropout(settings.dropout_rate, name=f"{name}_dropout")(x) if settings.dropout_rate else x

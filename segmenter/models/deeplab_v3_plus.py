@@ -9,8 +9,9 @@ import re
 
 from keras import layers
 
-from segmenter.configuration.model import DeepLabV3PlusSettings as Settings
+from segmenter.configuration.networks import DeepLabV3PlusSettings as Settings
 from segmenter.models.backbones import connect_backbone
+from segmenter.models.blocks import convolve_normalized, drop
 from segmenter.models.branches import Branches
 
 # The last features at a quarter of the side.
@@ -24,10 +25,10 @@ def extract_features(x, settings: Settings) -> Branches:
     skip = next(outputs[name] for family, name in _SKIPS.items() if settings.backbone.startswith(family))
     x = _pyramid(list(outputs.values())[-1], settings)
     x = layers.UpSampling2D(settings.output_stride // 4, interpolation="bilinear", name="pyramid_up")(x)
-    x = layers.Concatenate(name="join")([x, _convolve(skip, settings.skip_filters, 1, 1, settings, "skip")])
+    x = layers.Concatenate(name="join")([x, convolve_normalized(skip, settings.skip_filters, settings, "skip", kernel=1)])
     for step in (1, 2):
-        x = _convolve(x, settings.base_filters, 3, 1, settings, f"decoder_conv{step}")
-    x = _drop(x, settings, "decoder")
+        x = convolve_normalized(x, settings.base_filters, settings, f"decoder_conv{step}")
+    x = drop(x, settings, "decoder")
     # The head's 1 x 1 convolution and this commute: upsampled logits, as the paper has them, are the same.
     return Branches(layers.UpSampling2D(4, interpolation="bilinear", name="decoder_up")(x))
 
@@ -61,24 +62,14 @@ def _stage(name: str) -> int:
 
 def _pyramid(x, settings: Settings):
     """The same features seen at several reaches, and their mean over the whole image."""
-    branches = [_convolve(x, settings.base_filters, 1, 1, settings, "pyramid_point")]
+    branches = [convolve_normalized(x, settings.base_filters, settings, "pyramid_point", kernel=1)]
     for rate in _RATES:
         rate = rate * 16 // settings.output_stride
-        branches.append(_convolve(x, settings.base_filters, 3, rate, settings, f"pyramid_rate{rate}"))
+        branches.append(convolve_normalized(x, settings.base_filters, settings, f"pyramid_rate{rate}", dilation=rate))
     mean = layers.GlobalAveragePooling2D(keepdims=True, name="pyramid_mean")(x)
-    mean = _convolve(mean, settings.base_filters, 1, 1, settings, "pyramid_image")
+    mean = convolve_normalized(mean, settings.base_filters, settings, "pyramid_image", kernel=1)
     branches.append(layers.UpSampling2D(x.shape[1], name="pyramid_image_up")(mean))
-    x = _convolve(layers.Concatenate(name="pyramid_join")(branches), settings.base_filters, 1, 1, settings, "pyramid_projection")
-    return _drop(x, settings, "pyramid")
-
-
-def _convolve(x, filters: int, kernel: int, rate: int, settings: Settings, name: str):
-    x = layers.Conv2D(
-        filters, kernel, padding="same", dilation_rate=rate, use_bias=False, kernel_initializer="he_normal", name=name
-    )(x)
-    x = layers.BatchNormalization(name=f"{name}_norm")(x)
-    return layers.Activation(settings.activation, name=f"{name}_act")(x)
-
-
-def _drop(x, settings: Settings, name: str):
-    return layers.Dropout(settings.dropout_rate, name=f"{name}_dropout")(x) if settings.dropout_rate else x
+    x = convolve_normalized(
+        layers.Concatenate(name="pyramid_join")(branches), settings.base_filters, settings, "pyramid_projection", kernel=1
+    )
+    return drop(x, settings, "pyramid")

@@ -7,8 +7,9 @@ MICCAI 2015 (arXiv:1505.04597).
 
 from keras import layers
 
-from segmenter.configuration.model import EfficientUNetSettings as Settings
+from segmenter.configuration.networks import EfficientUNetSettings as Settings
 from segmenter.models.backbones import connect_backbone
+from segmenter.models.blocks import convolve_normalized, drop
 from segmenter.models.branches import Branches
 
 # The last features before each halving of the side but the first: at 1/2, 1/4, 1/8 and 1/16 of it.
@@ -23,17 +24,7 @@ def extract_features(x, settings: Settings) -> Branches:
         x = layers.UpSampling2D(2, name=f"up{level}")(x)
         if level:
             x = layers.Concatenate(name=f"join{level}")([x, outputs[_SKIPS[level - 1]]])
-        x = _double_convolution(x, settings.base_filters * 2**level, settings, f"decoder{level}")
+        filters, name = settings.base_filters * 2**level, f"decoder{level}"
+        x = drop(convolve_normalized(x, filters, settings, f"{name}_conv1"), settings, name)
+        x = convolve_normalized(x, filters, settings, f"{name}_conv2")
     return Branches(x)
-
-
-def _double_convolution(x, filters: int, settings: Settings, name: str):
-    for step in (1, 2):
-        x = layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name=f"{name}_conv{step}")(
-            x
-        )
-        x = layers.BatchNormalization(name=f"{name}_norm{step}")(x)
-        x = layers.Activation(settings.activation, name=f"{name}_act{step}")(x)
-        if step == 1 and settings.dropout_rate:
-            x = layers.Dropout(settings.dropout_rate, name=f"{name}_dropout")(x)
-    return x

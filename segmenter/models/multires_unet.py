@@ -7,7 +7,7 @@ block joins all three. Dropout, which the paper has not, is at the bottom.
 
 from keras import layers
 
-from segmenter.configuration.model import MultiResUNetSettings as Settings
+from segmenter.configuration.networks import MultiResUNetSettings as Settings
 from segmenter.models.blocks import convolve, drop
 from segmenter.models.branches import Branches
 

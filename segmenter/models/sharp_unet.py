@@ -7,7 +7,7 @@ Computers in Biology and Medicine 136, 2021 (arXiv:2107.12461). The filter adds 
 import keras
 from keras import layers, ops
 
-from segmenter.configuration.model import SharpUNetSettings as Settings
+from segmenter.configuration.networks import SharpUNetSettings as Settings
 from segmenter.models.blocks import convolve_twice
 from segmenter.models.branches import Branches
 

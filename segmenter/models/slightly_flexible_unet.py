@@ -6,7 +6,7 @@ After O. Ronneberger, P. Fischer, T. Brox, "U-Net: Convolutional Networks for Bi
 
 from keras import layers
 
-from segmenter.configuration.model import SlightlyFlexibleUNetSettings as Settings
+from segmenter.configuration.networks import SlightlyFlexibleUNetSettings as Settings
 from segmenter.models.branches import Branches
 
 

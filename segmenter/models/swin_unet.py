@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from segmenter.configuration.model import SwinUNetSettings as Settings
+from segmenter.configuration.networks import SwinUNetSettings as Settings
 from segmenter.models.branches import Branches
 
 

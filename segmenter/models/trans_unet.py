@@ -11,7 +11,8 @@ import math
 import keras
 from keras import layers, ops
 
-from segmenter.configuration.model import TransUNetSettings as Settings
+from segmenter.configuration.networks import TransUNetSettings as Settings
+from segmenter.models.blocks import convolve_normalized, drop
 from segmenter.models.branches import Branches
 
 
@@ -19,20 +20,14 @@ def extract_features(x, settings: Settings) -> Branches:
     """ResNet, transformer, and a cascaded upsampler with skips at 1/8, 1/4 and 1/2 of the side."""
     x, skips = _resnet(x, settings)
     x = _transformer(x, settings)
-    x = _convolve(x, settings.decoder_filters[0], settings, "decoder_bottom")
+    x = convolve_normalized(x, settings.decoder_filters[0], settings, "decoder_bottom")
     for level, filters in enumerate(settings.decoder_filters[1:]):
         x = layers.UpSampling2D(2, interpolation="bilinear", name=f"decoder{level}_up")(x)
         if skips:
             x = layers.Concatenate(name=f"decoder{level}_join")([x, skips.pop()])
         for step in (1, 2):
-            x = _convolve(x, filters, settings, f"decoder{level}_conv{step}")
+            x = convolve_normalized(x, filters, settings, f"decoder{level}_conv{step}")
     return Branches(x)
-
-
-def _convolve(x, filters: int, settings: Settings, name: str):
-    x = layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name=name)(x)
-    x = layers.BatchNormalization(name=f"{name}_norm")(x)
-    return layers.Activation(settings.activation, name=f"{name}_act")(x)
 
 
 def _resnet(x, settings: Settings):
@@ -74,7 +69,7 @@ def _transformer(x, settings: Settings):
     side = x.shape[1]
     x = layers.Conv2D(settings.hidden_size, 1, name="tokens")(x)
     x = LearnedPositions(name="positions")(layers.Reshape((side * side, settings.hidden_size), name="tokens_in_a_row")(x))
-    x = _drop(x, settings, "positions")
+    x = drop(x, settings, "positions")
     for number in range(settings.transformer_layers):
         x = _transformer_layer(x, settings, f"transformer{number}")
     x = layers.LayerNormalization(epsilon=1e-6, name="transformer_norm")(x)
@@ -88,16 +83,12 @@ def _transformer_layer(x, settings: Settings, name: str):
         settings.num_heads, settings.hidden_size // settings.num_heads, name=f"{name}_attention"
     )
     normalized = layers.LayerNormalization(epsilon=1e-6, name=f"{name}_norm1")(x)
-    attended = _drop(attention(normalized, normalized), settings, f"{name}_attention")
+    attended = drop(attention(normalized, normalized), settings, f"{name}_attention")
     x = layers.Add(name=f"{name}_add1")([x, attended])
     hidden = layers.LayerNormalization(epsilon=1e-6, name=f"{name}_norm2")(x)
     hidden = layers.Dense(settings.mlp_size, activation="gelu", name=f"{name}_dense1")(hidden)
-    hidden = layers.Dense(settings.hidden_size, name=f"{name}_dense2")(_drop(hidden, settings, f"{name}_hidden"))
-    return layers.Add(name=f"{name}_add2")([x, _drop(hidden, settings, f"{name}_mlp")])
-
-
-def _drop(x, settings: Settings, name: str):
-    return layers.Dropout(settings.dropout_rate, name=f"{name}_dropout")(x) if settings.dropout_rate else x
+    hidden = layers.Dense(settings.hidden_size, name=f"{name}_dense2")(drop(hidden, settings, f"{name}_hidden"))
+    return layers.Add(name=f"{name}_add2")([x, drop(hidden, settings, f"{name}_mlp")])
 
 
 @keras.saving.register_keras_serializable(package="cesm")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from keras import layers
 
-from segmenter.configuration.model import U2NetSettings as Settings
+from segmenter.configuration.networks import U2NetSettings as Settings
 from segmenter.models.blocks import convolve, drop
 from segmenter.models.branches import Branches
 

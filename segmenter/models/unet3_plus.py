@@ -6,7 +6,7 @@ After H. Huang et al., "UNet 3+: A Full-Scale Connected UNet for Medical Image S
 
 from keras import layers
 
-from segmenter.configuration.model import UNet3PlusSettings as Settings
+from segmenter.configuration.networks import UNet3PlusSettings as Settings
 from segmenter.models.blocks import convolve, convolve_twice, drop
 from segmenter.models.branches import Branches
 

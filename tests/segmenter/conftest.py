@@ -11,7 +11,7 @@ import pytest
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from segmenter.configuration import Configuration
-from segmenter.configuration.model import MODEL_SETTINGS
+from segmenter.configuration.networks import MODEL_SETTINGS
 
 SIDE = 32
 

@@ -7,8 +7,8 @@ from keras import layers
 from pydantic import ValidationError
 
 from pipeline.files import InputError
-from segmenter.configuration.model import DeepLabV3PlusSettings as DeepLabSettings
-from segmenter.configuration.model import EfficientUNetSettings as EfficientSettings
+from segmenter.configuration.networks import DeepLabV3PlusSettings as DeepLabSettings
+from segmenter.configuration.networks import EfficientUNetSettings as EfficientSettings
 from segmenter.models import backbones, build_model
 from segmenter.models.backbones import connect_backbone, prepare_pixels, provide_weights, weights_file
 from segmenter.models.deeplab_v3_plus import dilate

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from segmenter.configuration.model import MultiResUNetSettings, SharpUNetSettings, U2NetSettings, UNet3PlusSettings
+from segmenter.configuration.networks import MultiResUNetSettings, SharpUNetSettings, U2NetSettings, UNet3PlusSettings
 from segmenter.models import build_model
 from segmenter.models.sharp_unet import Sharpen
 from segmenter.models.supervision import PresenceGate, Supervised

@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.files import InputError, read_csv
 from segmenter.configuration import Configuration, EvalSettings, InferSettings
-from segmenter.configuration.model import SlightlyFlexibleUNetSettings as UNetSettings
+from segmenter.configuration.networks import SlightlyFlexibleUNetSettings as UNetSettings
 from segmenter.evaluation import (
     COLUMNS,
     choose_threshold,

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from segmenter.configuration.model import LOSS_NAMES, SlightlyFlexibleUNetSettings
+from segmenter.configuration.model import LOSS_NAMES
+from segmenter.configuration.networks import SlightlyFlexibleUNetSettings
 from segmenter.losses import LOSSES, make_loss
 from segmenter.metrics import METRICS, keras_metrics, metric_functions
 

@@ -6,8 +6,8 @@ import pytest
 
 from pipeline.files import InputError
 from segmenter.configuration import load_configuration
-from segmenter.configuration.model import MODEL_SETTINGS
-from segmenter.configuration.model import SlightlyFlexibleUNetSettings as UNetSettings
+from segmenter.configuration.networks import MODEL_SETTINGS
+from segmenter.configuration.networks import SlightlyFlexibleUNetSettings as UNetSettings
 from segmenter.models import MODELS, build_model
 from segmenter.saved_models import load_predictor, load_whole, save_for_prediction, save_whole
 from segmenter.training import compile_model

@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.files import InputError
 from segmenter.configuration import Configuration, InferSettings, TrainSettings
-from segmenter.configuration.model import SlightlyFlexibleUNetSettings as UNetSettings
+from segmenter.configuration.networks import SlightlyFlexibleUNetSettings as UNetSettings
 from segmenter.folders import DataSet
 from segmenter.runs import State, find_trained, open_run, read_state, record_start, take_up, write_state
 

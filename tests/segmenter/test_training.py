@@ -284,7 +284,7 @@ DETERMINISTIC = """
 import sys
 from pathlib import Path
 from segmenter.configuration import Configuration
-from segmenter.configuration.model import SlightlyFlexibleUNetSettings
+from segmenter.configuration.networks import SlightlyFlexibleUNetSettings
 from segmenter.folders import read_data_set
 from segmenter.runs import open_run
 from segmenter.training import train

@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from segmenter.configuration.model import MODEL_SETTINGS
-from segmenter.configuration.model import SwinUNetSettings as SwinSettings
-from segmenter.configuration.model import TransUNetSettings as TransSettings
+from segmenter.configuration.networks import MODEL_SETTINGS
+from segmenter.configuration.networks import SwinUNetSettings as SwinSettings
+from segmenter.configuration.networks import TransUNetSettings as TransSettings
 from segmenter.models import build_model
 from segmenter.models.swin_unet import WindowAttention, find_neighbours, index_offsets, merge_windows, partition_windows
 from segmenter.models.trans_unet import LearnedPositions, StandardizedConv2D

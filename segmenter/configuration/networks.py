@@ -1,0 +1,284 @@
+"""The keys of [model] that each network has of its own, and the sides that it can take."""
+
+import itertools
+from typing import Literal, get_args
+
+from pydantic import Field, model_validator
+
+from segmenter.configuration.model import Activation, ConvolutionalSettings, ModelSettings, UNetSettings
+from segmenter.configuration.section import Integers, Pair
+
+
+class SlightlyFlexibleUNetSettings(UNetSettings):
+    """The published experiment's network. Level i drops dropout_rate * i."""
+
+    paper = "Ronneberger, Fischer, Brox: U-Net. MICCAI 2015, arXiv:1505.04597"
+
+    model: Literal["SlightlyFlexibleUNet"] = "SlightlyFlexibleUNet"
+    base_kernels: Pair = (3, 3)
+    dilation: Pair = (1, 1)
+
+    @model_validator(mode="after")
+    def _dropout_stays_under_one(self) -> "SlightlyFlexibleUNetSettings":
+        if self.dropout_rate * (self.num_layers - 1) >= 1:
+            raise ValueError(
+                f"dropout_rate {self.dropout_rate} grows to {self.dropout_rate * (self.num_layers - 1):g} "
+                f"at the last of {self.num_layers} levels; it must stay under 1"
+            )
+        return self
+
+
+class AttentionUNetSettings(UNetSettings):
+    """Additive attention gates on the skips."""
+
+    paper = "Oktay et al.: Attention U-Net. MIDL 2018, arXiv:1804.03999"
+
+    model: Literal["AttentionUNet"] = "AttentionUNet"
+
+
+class MultiResUNetSettings(UNetSettings):
+    """Blocks that see three scales, and residual convolutions along the skips. The paper's has base_filters 32."""
+
+    paper = "Ibtehaz, Rahman: MultiResUNet. Neural Networks 121, 2020, arXiv:1902.04049"
+
+    model: Literal["MultiResUNet"] = "MultiResUNet"
+    normalization: bool = True
+    alpha: float = Field(default=1.67, gt=0)  # filters of a block, as a multiple of those of a UNet's level
+
+
+class UNet3PlusSettings(UNetSettings):
+    """Each level of the decoder sees all scales. The paper's has base_filters 64."""
+
+    paper = "Huang et al.: UNet 3+. ICASSP 2020, arXiv:2004.08790"
+
+    model: Literal["UNet3Plus"] = "UNet3Plus"
+    num_layers: int = Field(default=5, ge=2)  # one level has no scales to join
+    normalization: bool = True
+    deep_supervision: bool = False  # in training each level of the decoder answers too
+    classification_guided: bool = False  # the bottom says whether there is a lesion, and where not, none is predicted
+
+    @model_validator(mode="after")
+    def _guides_what_is_supervised(self) -> "UNet3PlusSettings":
+        if self.classification_guided and not self.deep_supervision:
+            raise ValueError(
+                "classification_guided is on and deep_supervision is off; the one is an addition to the other, "
+                "so turn both on, or both off"
+            )
+        return self
+
+
+class U2NetSettings(ConvolutionalSettings):
+    """A U of small Us with outputs at six scales. The paper's have base_filters 32, and 16 with lite."""
+
+    paper = "Qin et al.: U2-Net. Pattern Recognition 106, 2020, arXiv:2005.09007"
+
+    model: Literal["U2Net"] = "U2Net"
+    normalization: bool = True
+    lite: bool = False  # the same number of filters in all stages: U2-Net†, also called U2NETP
+
+    @property
+    def side_multiple(self) -> int:
+        """Stages and the blocks in them both halve the side down to a 32nd."""
+        return 32
+
+    def explain_multiple(self) -> str:
+        """Names the network's strides."""
+        return "model U2Net, which halves it 5 times"
+
+
+class SharpUNetSettings(UNetSettings):
+    """A fixed sharpening filter on each skip. The paper's has base_filters 32."""
+
+    paper = "Zunair, Ben Hamza: Sharp U-Net. Computers in Biology and Medicine 136, 2021, arXiv:2107.12461"
+
+    model: Literal["SharpUNet"] = "SharpUNet"
+
+
+class SwinUNetSettings(ModelSettings):
+    """Attention within windows, shifted in every second block. The defaults are the paper's, but for the window."""
+
+    paper = "Cao et al.: Swin-Unet. ECCV Workshops 2022, arXiv:2105.05537 (2021)"
+
+    model: Literal["SwinUNet"] = "SwinUNet"
+    activation: Activation = "gelu"  # within the MLP of a block
+    patch_size: int = Field(default=4, ge=2)  # pixels; side of what becomes one token
+    base_filters: int = Field(default=96, ge=1)  # of the first stage; each further one has twice as many
+    depths: Integers = (2, 2, 2, 2)  # blocks of each stage, the same on the way up
+    num_heads: Integers = (3, 6, 12, 24)  # of each stage
+    window_size: int = Field(default=4, ge=1)  # tokens; a 32nd of the side, as the paper's 7 is of its 224 px
+    mlp_ratio: int = Field(default=4, ge=1)
+    drop_path: float = Field(default=0.1, ge=0, lt=1)  # rate at which the last block is skipped; rises to it from 0
+
+    @property
+    def side_multiple(self) -> int:
+        """A patch is a token, and each further stage halves the side."""
+        return self.patch_size * 2 ** (len(self.depths) - 1)
+
+    def explain_multiple(self) -> str:
+        """Names patch_size, the number of stages, and window_size."""
+        return f"patch_size {self.patch_size}, {len(self.depths)} stages and window_size {self.window_size}"
+
+    def stage_sides(self, side: int) -> list[int]:
+        """The side of each stage in tokens, for an image's side in pixels."""
+        return [side // self.patch_size // 2**stage for stage in range(len(self.depths))]
+
+    @model_validator(mode="after")
+    def _windows_tile_the_stages(self) -> "SwinUNetSettings":
+        if len(self.depths) != len(self.num_heads) or not self.depths or min(self.depths + self.num_heads) < 1:
+            raise ValueError(
+                f"depths {list(self.depths)} and num_heads {list(self.num_heads)} do not go together; "
+                "list a whole number above 0 a stage in both"
+            )
+        for stage, heads in enumerate(self.num_heads):
+            if (filters := self.base_filters * 2**stage) % heads:
+                raise ValueError(
+                    f"stage {stage} has {filters} filters, which its {heads} heads cannot share out evenly; "
+                    "change base_filters or num_heads"
+                )
+        if not self._is_tiled(self.image_width):
+            raise ValueError(
+                f"image_width {self.image_width} makes stages of {self.stage_sides(self.image_width)} tokens, and each must be "
+                f"a multiple of window_size {self.window_size} or smaller; give {self._near_sides()}, or another window_size"
+            )
+        return self
+
+    def _is_tiled(self, side: int) -> bool:
+        return all(tokens <= self.window_size or tokens % self.window_size == 0 for tokens in self.stage_sides(side))
+
+    def _near_sides(self) -> str:
+        steps = self.image_width // self.side_multiple
+        below = next((step for step in range(steps, 0, -1) if self._is_tiled(step * self.side_multiple)), 0)
+        # A last stage of whole windows is always tiled, so the search ends.
+        above = next(step for step in itertools.count(steps + 1) if self._is_tiled(step * self.side_multiple))
+        return " or ".join(str(step * self.side_multiple) for step in (below, above) if step)
+
+
+class BackboneSettings(ModelSettings):
+    """A network whose encoder comes from `keras.applications`. It sees the same pixels whatever input_normalize says."""
+
+    backbone: str
+    weights: str = "none"  # random; or "imagenet", or a file that Keras' save or save_weights wrote of the bare backbone
+    activation: Activation = "relu"  # of the decoder; the backbone keeps its own
+
+    @model_validator(mode="after")
+    def _backbone_can_be_made(self) -> "BackboneSettings":
+        if self.weights not in ("none", "imagenet") and not self.weights.endswith((".keras", ".h5")):
+            raise ValueError(
+                f"weights {self.weights!r} is no weights file; give none, imagenet, or a path that ends in .keras or .h5"
+            )
+        if self.image_channels not in (1, 3):
+            raise ValueError(f"image_channels is {self.image_channels}; backbone {self.backbone} takes 3, or 1 that is repeated")
+        return self
+
+
+class EfficientUNetSettings(BackboneSettings):
+    """A UNet decoder on an EfficientNet."""
+
+    paper = "Tan, Le: EfficientNet. ICML 2019, arXiv:1905.11946"
+
+    model: Literal["EfficientUNet"] = "EfficientUNet"
+    backbone: Literal[
+        "EfficientNetB0",
+        "EfficientNetB1",
+        "EfficientNetB2",
+        "EfficientNetB3",
+        "EfficientNetB4",
+        "EfficientNetB5",
+        "EfficientNetB6",
+        "EfficientNetB7",
+    ] = "EfficientNetB0"
+    base_filters: int = Field(default=16, ge=1)  # of the decoder at full size; twice as many a level below
+
+    @property
+    def side_multiple(self) -> int:
+        """The backbone halves the side five times."""
+        return 32
+
+    def explain_multiple(self) -> str:
+        """Names the backbone."""
+        return f"backbone {self.backbone}, which halves it 5 times"
+
+
+class DeepLabV3PlusSettings(BackboneSettings):
+    """An atrous spatial pyramid on a backbone whose last strides are dilation instead."""
+
+    paper = "Chen et al.: DeepLabv3+. ECCV 2018, arXiv:1802.02611"
+
+    model: Literal["DeepLabV3Plus"] = "DeepLabV3Plus"
+    backbone: Literal["ResNet50", "ResNet101", "ResNet152", "MobileNetV2"] = "ResNet50"
+    output_stride: Literal[8, 16] = 16  # side of the input over that of the backbone's output
+    base_filters: int = Field(default=256, ge=1)  # of each branch of the pyramid and of the decoder
+    skip_filters: int = Field(default=48, ge=1)  # that the features at a quarter of the side are reduced to
+
+    @property
+    def side_multiple(self) -> int:
+        """The backbone's output is as many times smaller."""
+        return self.output_stride
+
+    def explain_multiple(self) -> str:
+        """Names output_stride."""
+        return f"output_stride {self.output_stride}"
+
+
+class TransUNetSettings(ModelSettings):
+    """A ResNet-50 and a ViT-B/16 on top of it as encoder. The defaults are the paper's; its dropout_rate is 0.1."""
+
+    paper = "Chen et al.: TransUNet. arXiv:2102.04306 (2021)"
+
+    model: Literal["TransUNet"] = "TransUNet"
+    activation: Activation = "relu"  # of the convolutions; the transformer has GELU
+    base_filters: int = Field(default=64, ge=1)  # of the ResNet's first convolution
+    num_blocks: Integers = (3, 4, 9)  # residual blocks of the ResNet's three stages
+    hidden_size: int = Field(default=768, ge=1)  # of a token
+    num_heads: int = Field(default=12, ge=1)
+    transformer_layers: int = Field(default=12, ge=1)
+    mlp_size: int = Field(default=3072, ge=1)
+    decoder_filters: Integers = (512, 256, 128, 64, 16)  # at 1/16, 1/8, 1/4, 1/2 and all of the side
+
+    @property
+    def side_multiple(self) -> int:
+        """The ResNet halves the side four times."""
+        return 16
+
+    def explain_multiple(self) -> str:
+        """Names the ResNet's strides."""
+        return "model TransUNet, whose encoder halves it 4 times"
+
+    @model_validator(mode="after")
+    def _shapes_fit(self) -> "TransUNetSettings":
+        for key, values, wanted in (("num_blocks", self.num_blocks, 3), ("decoder_filters", self.decoder_filters, 5)):
+            if len(values) != wanted or min(values) < 1:
+                raise ValueError(f"{key} is {list(values)}; wanted {wanted} whole numbers above 0")
+        if self.hidden_size % self.num_heads:
+            raise ValueError(
+                f"hidden_size {self.hidden_size} cannot be shared out evenly among num_heads {self.num_heads}; change one of them"
+            )
+        return self
+
+
+AnyModel = (
+    SlightlyFlexibleUNetSettings
+    | AttentionUNetSettings
+    | MultiResUNetSettings
+    | SwinUNetSettings
+    | EfficientUNetSettings
+    | UNet3PlusSettings
+    | DeepLabV3PlusSettings
+    | TransUNetSettings
+    | U2NetSettings
+    | SharpUNetSettings
+)
+MODEL_SETTINGS: dict[str, type[ModelSettings]] = {cls.model_fields["model"].default: cls for cls in get_args(AnyModel)}
+
+
+def canonical_name(name: str) -> str:
+    """The name of a network without the `Tensorflow` that the published project puts in front; UNet is its first one.
+
+    Raises:
+      ValueError: there is no such network.
+    """
+    short = name.removeprefix("Tensorflow")
+    short = "SlightlyFlexibleUNet" if short == "UNet" else short
+    if short not in MODEL_SETTINGS:
+        raise ValueError(f"{name} is no known network; known are {', '.join(MODEL_SETTINGS)}, each also with Tensorflow in front")
+    return short
