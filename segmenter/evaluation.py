@@ -16,7 +16,7 @@ from pipeline.files import InputError, progress, sha256, write_csv, write_text
 from segmenter.configuration import Configuration
 from segmenter.decision import decide
 from segmenter.folders import DataSet, Sample
-from segmenter.pictures import draw_row, write_png
+from segmenter.pictures import draw_row, lesion_colors, write_png
 
 COLUMNS = ("sample", "image_id", "patient", "variant", "class", "split", "dice", "iou", "truth_px", "predicted_px", "empty_truth")
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))  # what `choose_threshold` tries
@@ -285,12 +285,14 @@ def _draw_rows(predictor, entries: Sequence[tuple[float, Sample]], configuration
 
     batches = _predict_batches(predictor, [sample for _, sample in entries], configuration)
     found = [pair for _, truths, likely in batches for pair in zip(truths, likely, strict=True)]
+    colors = lesion_colors(configuration.infer.mask_colors, len(configuration.class_names))
     return [
         draw_row(
             read_gray(sample.image),
             decide(probabilities, configuration.infer),
             truth[..., 0],
             f"{sample.name}, Dice {dice:.2f}",
+            colors,
         )
         for (dice, sample), (truth, probabilities) in zip(entries, found, strict=True)
     ]
