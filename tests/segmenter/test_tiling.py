@@ -1,5 +1,6 @@
 """The law of tiles: what does not see beyond the margin cannot tell that there are tiles."""
 
+import tracemalloc
 from dataclasses import dataclass
 
 import keras
@@ -139,3 +140,21 @@ def test_images_of_several_sizes_are_predicted_in_one_batch():
     for result, gray in zip(predict_whole(grays, Gray(classes=2)), grays, strict=True):
         assert result.shape == (*gray.shape, 2)
         np.testing.assert_allclose(result[2:-2, 2:-2, 1], gray[2:-2, 2:-2] / 255, atol=0.01)
+
+
+def test_a_large_image_needs_memory_for_its_result_and_a_few_tiles():
+    """4000 x 4000 px: 61 MB of probabilities, 15 MB of image; all tiles at once would be over 100 MB more."""
+
+    class Blind:
+        side, channels, classes, name = 512, 1, 1, "blind"
+
+        def predict(self, images):
+            return np.zeros((*images.shape[:3], 1), np.float32)
+
+    gray = np.zeros((4000, 4000), np.uint8)
+    tracemalloc.start()
+    result = predict_tiled(gray, Blind(), TiledInferSettings())
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert result.shape == (4000, 4000, 1)
+    assert peak < 1.5 * result.nbytes
