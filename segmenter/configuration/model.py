@@ -58,7 +58,7 @@ class ModelSettings(Section):
     input_normalize: bool = True  # the model divides its input by 255; without it, it sees raw 0..255
     num_classes: int = Field(default=1, ge=1)  # 1: lesion or not; more: masks hold class indices, 0 is the background
     activation: Activation = "relu"
-    final_activation: Literal["sigmoid", "softmax"] | None = None  # None: sigmoid for one class, softmax for more
+    final_activation: Literal["sigmoid", "softmax"] = "sigmoid"  # left out: sigmoid for one class, softmax for more
     dropout_rate: float = Field(default=0.0, ge=0, lt=1)
     optimizer: Literal["Adam", "AdamW", "SGD"] = "Adam"
     learning_rate: float = Field(default=0.001, gt=0)
@@ -85,6 +85,13 @@ class ModelSettings(Section):
         """The settings that `side_multiple` comes from, for an error about the side."""
         return f"model {self.model}"
 
+    @model_validator(mode="before")
+    @classmethod
+    def _activate_by_classes(cls, values: object) -> object:
+        if not isinstance(values, dict) or not isinstance(classes := values.get("num_classes", 1), int):
+            return values
+        return {"final_activation": "sigmoid" if classes == 1 else "softmax"} | values
+
     @model_validator(mode="after")
     def _fits_together(self) -> "ModelSettings":
         if self.image_width != self.image_height:
@@ -97,7 +104,7 @@ class ModelSettings(Section):
                 f"image_width {self.image_width} does not suit {self.explain_multiple()}; "
                 f"give a multiple of {self.side_multiple}, such as {self._near_sides()}"
             )
-        if self.final_activation and (self.final_activation == "softmax") != (self.num_classes > 1):
+        if (self.final_activation == "softmax") != (self.num_classes > 1):
             raise ValueError(
                 f"final_activation {self.final_activation} does not suit num_classes {self.num_classes}; one class takes "
                 "sigmoid and several take softmax, so leave final_activation out"

@@ -66,7 +66,7 @@ class PresenceGate(layers.Layer):
 
 def connect_heads(pixels, branches: Branches, settings: ModelSettings) -> keras.Model:
     """Ends a network: probabilities in float32, since in bfloat16 they would have 8 bits, too coarse near 0 and 1."""
-    activation = settings.final_activation or ("sigmoid" if settings.num_classes == 1 else "softmax")
+    activation = settings.final_activation
     head = layers.Conv2D(
         settings.num_classes, branches.head_kernel, padding="same", activation=activation, dtype="float32", name="lesion"
     )
