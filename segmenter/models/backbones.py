@@ -13,6 +13,7 @@ from keras import layers, ops
 
 from pipeline.files import InputError
 from segmenter.configuration.networks import BackboneSettings as Settings
+from segmenter.models.blocks import MOMENTUM
 
 # Of ImageNet: blue, green and red in grey levels, and the deviations of red, green and blue as parts of 255.
 _MEANS_BGR = (103.939, 116.779, 123.68)
@@ -74,7 +75,8 @@ def connect_backbone(
         _load_weights(original, settings)
     outputs = {id(original.input): prepare_pixels(x, settings)}
     for layer in original.layers[1:]:
-        copy = type(layer).from_config(layer.get_config() | change(layer))
+        momentum = {"momentum": MOMENTUM} if isinstance(layer, layers.BatchNormalization) else {}
+        copy = type(layer).from_config(layer.get_config() | momentum | change(layer))
         given = layer.input
         arrived = [outputs[id(tensor)] for tensor in given] if isinstance(given, list) else outputs[id(given)]
         output = copy(arrived)

@@ -8,6 +8,10 @@ from keras import layers
 from segmenter.configuration.model import ConvolutionalSettings as Settings
 from segmenter.configuration.model import ModelSettings
 
+# Of the moving averages in batch normalisation. Keras has 0.99 and in some backbones 0.999, which after an epoch of some
+# ten steps still remember the start, so that validation lags behind; most of the papers' own programs have this.
+MOMENTUM = 0.9
+
 
 def convolve(
     x, filters: int, settings: Settings, name: str, step: str = "", *, kernel: int = 3, dilation: int = 1, activate: bool = True
@@ -32,7 +36,7 @@ def convolve(
         name=f"{name}_conv{step}",
     )(x)
     if settings.normalization:
-        x = layers.BatchNormalization(name=f"{name}_norm{step}")(x)
+        x = layers.BatchNormalization(momentum=MOMENTUM, name=f"{name}_norm{step}")(x)
     return layers.Activation(settings.activation, name=f"{name}_act{step}")(x) if activate else x
 
 
@@ -50,7 +54,7 @@ def convolve_normalized(x, filters: int, settings: ModelSettings, name: str, *, 
     x = layers.Conv2D(
         filters, kernel, padding="same", dilation_rate=dilation, use_bias=False, kernel_initializer="he_normal", name=name
     )(x)
-    x = layers.BatchNormalization(name=f"{name}_norm")(x)
+    x = layers.BatchNormalization(momentum=MOMENTUM, name=f"{name}_norm")(x)
     return layers.Activation(settings.activation, name=f"{name}_act")(x)
 
 

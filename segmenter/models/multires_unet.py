@@ -8,7 +8,7 @@ block joins all three. Dropout, which the paper has not, is at the bottom.
 from keras import layers
 
 from segmenter.configuration.networks import MultiResUNetSettings as Settings
-from segmenter.models.blocks import convolve, drop
+from segmenter.models.blocks import MOMENTUM, convolve, drop
 from segmenter.models.branches import Branches
 
 
@@ -63,4 +63,4 @@ def _add(x, shortcut, settings: Settings, name: str):
 
 
 def _normalize(x, settings: Settings, name: str):
-    return layers.BatchNormalization(name=name)(x) if settings.normalization else x
+    return layers.BatchNormalization(momentum=MOMENTUM, name=name)(x) if settings.normalization else x
