@@ -19,6 +19,7 @@ from segmenter.configuration.networks import MODEL_SETTINGS, SlightlyFlexibleUNe
 from segmenter.configuration.published_dialect import Entry, read_lines, read_literal
 from segmenter.configuration.published_keys import (
     LEFT_OUT,
+    NONE_IS_LEFT_OUT,
     PARTS,
     RULES,
     SETTLED,
@@ -215,6 +216,8 @@ class _Translation:
         if self.value("mask", "binarize"):
             if algorithm := self.given.get(("mask", "algorithm")):
                 self.put(algorithm, ("mask", "algorithm"), thresholding)
+                if algorithm.value:
+                    self.leave("mask", "threshold", why="the algorithm finds a threshold")
             if threshold := self.given.get(("mask", "threshold")):
                 self.put(threshold, ("mask", "threshold"))
             self.leave("mask", "binarize", why="masks are always cut here")
@@ -271,23 +274,34 @@ class _Translation:
             for key in keys:
                 if entry := self.given.get((section, key)):
                     self.put(entry, (section, key), scale, note)
+        if "deformation" not in self.unused:
+            self._take_published("deformation", "sigmoids", (8.0 * times,))
         if entry := self.given.get(("deformation", "alpah")):
             self.put(entry, ("deformation", "alpha"), unfold, "spelt alpha here, in pixels of a 512 px image, without folds")
+        elif "deformation" not in self.unused:
+            self._take_published("deformation", "alpha", unfold(1300.0))
 
     def translate(self) -> None:
         """Settles all other keys by their rules, and the published values of those that are left out."""
         self._leave_other_networks()
         for place, entry in list(self.given.items()):
             rule = RULES[place]
-            if rule.target:
+            if entry.value is None and place in NONE_IS_LEFT_OUT:
+                self.leave(*place, why="None is as if it were left out")
+            elif rule.target:
                 self.put(entry, rule.target, rule.convert, rule.note)
             else:
                 self.leave(*place, why=rule.note)
         for (section, key), (value, switch) in LEFT_OUT.items():
             table = self.settings.get(section, {})
-            if section not in self.unused and key not in table and (switch is None or table.get(switch)):
-                self.settings.setdefault(section, {})[key] = value
-                self.notes.append(f"[{section}] {key} is left out: the published project takes {value!r}, and so does this")
+            if section not in self.unused and (switch is None or table.get(switch)):
+                self._take_published(section, key, value)
+
+    def _take_published(self, section: str, key: str, value: Any) -> None:
+        """Sets what the published project takes for a key that the file leaves out."""
+        if key not in (table := self.settings.setdefault(section, {})):
+            table[key] = value
+            self.notes.append(f"[{section}] {key} is left out: the published project takes {value!r}, and so does this")
 
     def _leave_other_networks(self) -> None:
         """The published file has the UNet's keys beside every network, most of which do not read them."""
@@ -323,12 +337,11 @@ class _Translation:
         for part in fault["loc"][1:]:
             if entry := self.origins.get((sections[0], part)):
                 return entry
-        named = [
-            entry
-            for (section, key), entry in self.origins.items()
-            if section in sections and re.search(rf"\b{key}\b", fault["msg"])
-        ]
-        return named[0] if named else None
+        of_sections = {place: entry for place, entry in self.origins.items() if place[0] in sections}
+        placed = [entry for (section, key), entry in of_sections.items() if f"[{section}] {key}" in fault["msg"]]
+        words = re.sub(r"\[\w+\]", "", fault["msg"])  # else [model] would name the key model
+        named = [entry for (_, key), entry in of_sections.items() if re.search(rf"\b{key}\b", words)]
+        return next(iter(placed + named), None)
 
     def find_data(self, beside: Path) -> Path | None:
         """The data set folder that the paths name, seen from the file's folder or from the working folder."""

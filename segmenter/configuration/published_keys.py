@@ -81,6 +81,10 @@ def _off_at_zero(value: Any) -> Any:
     return None if value == 0 else value
 
 
+def _none_as_empty(values: Any) -> Any:
+    return () if values is None else values
+
+
 def _size_of_amount(amount: Any) -> Any:
     return abs(amount) if isinstance(amount, int | float) else amount
 
@@ -102,17 +106,18 @@ def _metrics(names: Any) -> Any:
     return tuple(rename(name) for name in names) if isinstance(names, list | tuple) else (rename(names),)
 
 
+NO_EARLY_STOPPING = 1_000_000  # epochs of patience, for their 0
+
 # Keys that mean here what they mean there.
 _SAME = {
     "model": "generator image_width image_height image_channels normalization num_classes base_filters base_kernels num_layers "
     "dropout_rate learning_rate clipvalue dilation",
-    "train": "epochs batch_size steps_per_epoch validation_steps patience epoch_change_infer epoch_change_tiledinfer "
+    "train": "epochs batch_size steps_per_epoch validation_steps epoch_change_infer epoch_change_tiledinfer "
     "num_infer_images learning_rate_reducer reducer_factor reducer_patience",
     "eval": "batch_size",
     "infer": "blur mask_colorize",
     "tiledinfer": "overlapping split_size",
-    "augmentor": "vflip hflip rotation angles shrinks shears deformation distortion sharpening brightening barrdistortion "
-    "pincdistortion",
+    "augmentor": "vflip hflip rotation angles deformation distortion sharpening brightening barrdistortion pincdistortion",
     "distortion": "distortions",
     "barrdistortion": "radius amount centers",
     "pincdistortion": "radius centers",
@@ -144,8 +149,14 @@ _CHANGED = {
     ),
     ("mask", "blur"): Rule(("mask", "blur"), note="smoothed before the cut, so that lesions do not grow"),
     ("mask", "blur_size"): Rule(("mask", "blur_size"), _side, "kernels are squares"),
+    ("train", "patience"): Rule(("train", "patience"), lambda epochs: NO_EARLY_STOPPING if epochs == 0 else epochs),
+    ("augmentor", "shrinks"): Rule(("augmentor", "shrinks"), _none_as_empty),
+    ("augmentor", "shears"): Rule(("augmentor", "shears"), _none_as_empty),
     ("pincdistortion", "amount"): Rule(("pincdistortion", "amount"), _size_of_amount, "the section says which way"),
 }
+
+# Their programs read these only where they need them, and take None there as their own default.
+NONE_IS_LEFT_OUT: set[Place] = {("infer", "ksize"), ("mask", "blur_size")}
 
 # Why a key has no effect here, and the keys.
 _WITHOUT_EFFECT = {

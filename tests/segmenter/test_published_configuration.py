@@ -358,3 +358,33 @@ def test_reading_needs_no_tensorflow():
     program = f"import sys; from segmenter.configuration import load_configuration as load; load({str(EXPERIMENT)!r}); "
     done = subprocess.run([sys.executable, "-c", program + "sys.exit('tensorflow' in sys.modules)"], capture_output=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_deformation_without_lengths_has_the_published_ones(read):
+    text = "[model]\ngenerator = True\nimage_width = 256\nimage_height = 256\n[augmentor]\ndeformation = True\n"
+    for given in ("", "[deformation]\nalpah = 1300\n"):
+        found = read(text + given)
+        assert found.configuration.deformation.sigmoids == (16.0,)  # 8 px of 256
+        assert found.configuration.deformation.alpha == 650.0  # 1300 px of 256 are 2600 of 512, halved twice: 3.47 * 16^2 = 888
+        assert any(note.startswith("[deformation] sigmoids is left out") for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "section", "key", "value"),
+    [
+        pytest.param(
+            '[mask]\nbinarize = True\nalgorithm = "cv2.THRESH_OTSU"\nthreshold = 0', "mask", "algorithm", "otsu", id="no level"
+        ),
+        pytest.param("[train]\npatience = 0", "train", "patience", 1_000_000, id="no early stopping"),
+        pytest.param("[model]\ngenerator = True\n[augmentor]\nshrinks = None", "augmentor", "shrinks", (), id="no shrinks"),
+        pytest.param("[infer]\nksize = None", "infer", "ksize", 5, id="no kernel"),
+    ],
+)
+def test_values_that_mean_none_are_taken_so(text, section, key, value, read):
+    assert getattr(getattr(read(text).configuration, section), key) == value
+
+
+def test_an_error_over_two_sections_points_at_the_key_that_it_names_first(read):
+    text = '[model]\nmodel = "TensorflowUNet"\nimage_channels = 1\n[image]\ncolor_converter = "cv2.COLOR_BGR2HSV"'
+    with pytest.raises(InputError, match=r"line [35]: \[(image|model)\] (color_converter|image_channels) = .* does not fit"):
+        read(text)
