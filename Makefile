@@ -21,6 +21,8 @@ PIPELINE   = .venv/bin/python -m pipeline
 SEGMENTER  = .venv/bin/python -m segmenter
 workers    = $(if $(WORKERS),--workers "$(WORKERS)")
 assignment = $(if $(ASSIGNMENT),--assignment "$(ASSIGNMENT)")
+# More options are for the program of the target that was asked for, not for those that it stands on.
+args       = $(if $(filter $@,$(MAKECMDGOALS)),$(ARGS))
 from_raw   = --raw "$(RAW)" --annotations "$(ANNOTATIONS)" --out "$(FOLDER)" --recipe "$(RECIPE)" $(workers)
 
 .DEFAULT_GOAL := help
@@ -47,10 +49,10 @@ install: .venv/installed  ## make .venv with all that the project needs
 	@touch $@
 
 phantom: install  ## write a synthetic look-alike of the download to RAW/phantom
-	@$(PIPELINE) phantom "$(RAW)/phantom" $(workers) $(ARGS)
+	@$(PIPELINE) phantom "$(RAW)/phantom" $(workers) $(args)
 
 index: install  ## find images and annotations below RAW, join and check them
-	@$(PIPELINE) index $(from_raw) $(ARGS)
+	@$(PIPELINE) index $(from_raw) $(args)
 
 split: index  ## assign patients to train, valid, test and folds
 	@$(PIPELINE) split "$(FOLDER)" $(assignment)
@@ -62,7 +64,7 @@ variants: masks  ## turn and flip the square pairs into train, valid and test
 	@$(PIPELINE) variants "$(FOLDER)" $(workers)
 
 dataset: install  ## all of the above in one go, then audit and statistics
-	@$(PIPELINE) dataset $(from_raw) $(assignment) $(ARGS)
+	@$(PIPELINE) dataset $(from_raw) $(assignment) $(args)
 
 audit: dataset  ## check the data set for leaks and faults
 	@$(PIPELINE) audit "$(FOLDER)"
@@ -70,14 +72,14 @@ audit: dataset  ## check the data set for leaks and faults
 stats: dataset  ## pictures of the data set
 	@$(PIPELINE) stats "$(FOLDER)"
 
-train: dataset  ## train a UNet: CONFIG=quick, published or a .toml file
-	@$(SEGMENTER) train "$(FOLDER)" --config "$(CONFIG)" --name "$(NAME)" $(ARGS)
+train: dataset  ## train a network: CONFIG=quick, full, published, or a file
+	@$(SEGMENTER) train "$(FOLDER)" --config "$(CONFIG)" --name "$(NAME)" $(args)
 
 evaluate: train  ## Dice and the other figures on test
-	@$(SEGMENTER) evaluate "$(FOLDER)" --name "$(NAME)"
+	@$(SEGMENTER) evaluate "$(FOLDER)" --name "$(NAME)" $(args)
 
 infer: train  ## predictions for IMAGES (a folder or file; test's originals)
-	@$(SEGMENTER) infer "$(FOLDER)" --name "$(NAME)" $(if $(IMAGES),--images "$(IMAGES)")
+	@$(SEGMENTER) infer "$(FOLDER)" --name "$(NAME)" $(if $(IMAGES),--images "$(IMAGES)") $(args)
 
 models: install  ## the networks, as benchmarks/models.py last measured them
 	@.venv/bin/python benchmarks/models.py --print

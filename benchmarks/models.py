@@ -59,6 +59,8 @@ def main() -> int:
     parser.add_argument("--times", action="store_true", help="measure the seconds a step of the networks in the table")
     parser.add_argument("--print", action="store_true", help="print the table and measure nothing")
     arguments = parser.parse_args()
+    if not arguments.print and not arguments.times and not arguments.dataset:
+        parser.error("DATASET is missing; give a data set of the phantom")
     for name in [] if arguments.print else arguments.only:
         rows = {str(row["network"]): row for row in read_table()}
         if arguments.times and name in rows:
@@ -80,7 +82,7 @@ def measure_dice(name: str, dataset: Path, steps: int) -> dict[str, object]:
         "dice_mean": f"{figures['dice_mean_originals']:.3f}",
         "dice_median": f"{figures['dice_median_originals']:.3f}",
         "images": figures["dice_count_originals"],
-        "steps": steps,
+        "steps": -(-steps // STEPS_PER_EPOCH) * STEPS_PER_EPOCH,  # whole epochs
     }
 
 
@@ -139,14 +141,14 @@ def print_table() -> None:
     rows = read_table()
     if not rows:
         raise InputError(f"{TABLE}: nothing was measured yet; run python benchmarks/models.py DATASET")
-    print(f"{'network':<22}{'parameters':>12}{'s a step':>10}{'small':>12}{'s a step':>10}{'Dice mean':>11}{'median':>8}")
+    print(f"{'network':<22}{'parameters':>12}{'s a step':>10}{'small':>12}{'s a step':>10}{'Dice mean':>11}{'median':>8}  steps")
     for row in rows:
-        whole, small = (f"{int(str(row[key] or 0)):>12,}" for key in ("parameters", "small_parameters"))
-        dice = f"{row['dice_mean']:>11}{row['dice_median']:>8}"
-        print(f"{row['network']:<22}{whole}{row['step_s']:>10}{small}{row['small_step_s']:>10}{dice}")
-    steps, images = rows[0]["steps"], rows[0]["images"]
-    print(f"Steps of {TIMED_BATCH} images of {TIMED_SIDE} px.")
-    print(f"Dice: the small version after {steps} steps of {BATCH} images of {SIDE} px, on {images} phantom images of test.")
+        whole, small = (f"{int(str(row[key])):>12,}" if row[key] else f"{'-':>12}" for key in ("parameters", "small_parameters"))
+        times = [f"{row[key] or '-':>10}" for key in ("step_s", "small_step_s")]
+        figures = f"{row['dice_mean']:>11}{row['dice_median']:>8}{row['steps']:>7}"
+        print(f"{row['network']:<22}{whole}{times[0]}{small}{times[1]}{figures}")
+    print(f"Seconds a step: {TIMED_BATCH} images of {TIMED_SIDE} px.")
+    print(f"Dice: the small version after so many steps of {BATCH} images of {SIDE} px, originals of test.")
 
 
 if __name__ == "__main__":

@@ -114,7 +114,7 @@ class JudgeAverages(keras.callbacks.Callback):
 class Schedule(keras.callbacks.Callback):
     """Sets the learning rate before each step: a linear rise over the first epochs, then half a cosine if asked for.
 
-    It depends on epoch and step alone, so a resumed run has the rates that it would have had without the break. Without
+    It depends on epoch and step alone, so a run that was broken off has the rates that it would have had. Without
     the cosine the rate is left alone after the rise, for `ReduceLROnPlateau` to cut.
     """
 
@@ -245,8 +245,9 @@ class EpochPictures(keras.callbacks.Callback):
         self.names, self.images, self.masks = names, images, masks
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        for name, image, mask in zip(self.names, self.images, self.masks, strict=True):
-            predicted = decide(self.predict(image), self.settings)
+        with averaged(self.model):
+            maps = [decide(self.predict(image), self.settings) for image in self.images]
+        for name, image, mask, predicted in zip(self.names, self.images, self.masks, maps, strict=True):
             gray = image[..., 0]
             # Small models' pictures are enlarged in whole steps, so that the caption fits and pixels stay visible.
             times = max(1, 256 // len(gray))

@@ -75,9 +75,7 @@ def evaluation_identity(model_file: Path, data: DataSet, configuration: Configur
         "class_names": list(configuration.class_names),
         "mask": configuration.mask.model_dump(mode="json"),
         "batch_size": configuration.eval.batch_size,
-        "infer": infer.model_dump(
-            mode="json", include={"threshold", "algorithm", "blur", "ksize", "smallest_lesion_px", "augmentation"}
-        ),
+        "infer": infer.model_dump(mode="json", exclude={"batch_size", "mask_colorize"}),
     }
 
 
@@ -203,9 +201,10 @@ class BatchFigures:
 
     def __init__(self, configuration: Configuration):
         from segmenter.losses import make_loss
-        from segmenter.metrics import METRICS
+        from segmenter.metrics import metric_functions
 
-        self._functions = {"loss": make_loss(configuration.model)} | {name: METRICS[name] for name in configuration.model.metrics}
+        metrics = metric_functions(configuration.model.metrics, configuration.class_names)
+        self._functions = {"loss": make_loss(configuration.model)} | metrics
         self._batches: list[tuple[int, dict[str, float]]] = []
 
     def add(self, truth: np.ndarray, probabilities: np.ndarray) -> None:

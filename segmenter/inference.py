@@ -75,12 +75,13 @@ class Report:
     findings: int = 0
 
 
-def find_jobs(paths: Sequence[Path], data: DataSet | None) -> list[Job]:
+def find_jobs(paths: Sequence[Path], data: DataSet | None, output: Path | None = None) -> list[Job]:
     """The images at some paths: files, and all images below folders.
 
     Args:
       paths: a split's own images folder stands for the split's originals; without paths, that of `test` is taken.
       data: the data set, if there is one.
+      output: images below it are what an earlier inference wrote, and left out.
 
     Raises:
       InputError: a path is not there, or a folder holds no image.
@@ -95,7 +96,8 @@ def find_jobs(paths: Sequence[Path], data: DataSet | None) -> list[Job]:
         if data and split:
             found |= {sample.image: sample.mask for sample in originals(data, split)}
         elif path.is_dir():
-            if not (files := find_files(path, SUFFIXES)):
+            files = [file for file in find_files(path, SUFFIXES) if not (output and _is_below(file, output))]
+            if not files:
                 raise InputError(f"--images {path}: holds no image; wanted files that end in {', '.join(sorted(SUFFIXES))}")
             found |= dict.fromkeys(files)
         else:
@@ -116,6 +118,10 @@ def originals(data: DataSet, split: str) -> list[Sample]:
 
 def _of_sample(sample: Sample) -> Job:
     return Job(sample.name, sample.image, sample.mask)
+
+
+def _is_below(file: Path, folder: Path) -> bool:
+    return file.resolve().is_relative_to(folder.resolve())
 
 
 def _same(path: Path, other: Path) -> bool:
@@ -144,14 +150,18 @@ def name_outputs(images: Sequence[Path]) -> dict[str, Path]:
 
 def inference_identity(plan: Plan, jobs: Sequence[Job]) -> dict[str, object]:
     """What an inference depends on, as JSON has it; the same again means that there is nothing to do."""
-    stats = [(job, job.image.stat()) for job in jobs]
     return {
         "models_sha256": [sha256(file) for file in plan.model_files],
         "infer": plan.settings.model_dump(mode="json", exclude={"batch_size"}),
         "tiledinfer": plan.tiled and plan.tiled.model_dump(mode="json"),
         "class_names": list(plan.class_names),
-        "images": [[job.name, str(job.image), found.st_size, found.st_mtime_ns] for job, found in stats],
+        "images": [[job.name, *_stamp(job.image), *(_stamp(job.truth) if job.truth else ())] for job in jobs],
     }
+
+
+def _stamp(path: Path) -> tuple[str, int, int]:
+    found = path.stat()
+    return str(path), found.st_size, found.st_mtime_ns
 
 
 def read_report(output: Path, identity: dict[str, object]) -> Report | None:

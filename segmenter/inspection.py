@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras import layers
 
 from pipeline.files import replacing, write_csv, write_text
+from segmenter.models.sharp_unet import Sharpen
 
 LAYER_COLUMNS = ("layer", "type", "output_shape", "parameters", "multiply_accumulates")
 # Layers in which a pixel of the output comes from the same pixel of the inputs, or from a channel's mean (normalisation).
@@ -32,7 +33,8 @@ _POINTWISE = (
     layers.ZeroPadding2D,
     layers.Cropping2D,
 )
-_CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)
+_PLAIN_CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D)
+_CONVOLUTIONS = (*_PLAIN_CONVOLUTIONS, layers.SeparableConv2D)
 _POOLINGS = (layers.MaxPooling2D, layers.AveragePooling2D)
 
 
@@ -75,7 +77,8 @@ def list_layers(model: keras.Model, costs: Mapping[str, int]) -> list[dict[str, 
 def count_multiply_accumulates(model: keras.Model) -> dict[str, int]:
     """Multiplications with addition of one image's prediction, by layer: convolutions and matrix products.
 
-    Counted in the graph that TensorFlow runs, so that layers of any kind are in it.
+    Plain convolutions are counted by their shapes, all else in the graph that TensorFlow runs, so that layers of any kind
+    are in it.
     """
     shape = (1, *model.inputs[0].shape[1:])
     traced = tf.function(lambda pixels: model(pixels, training=False)).get_concrete_function(tf.TensorSpec(shape, tf.float32))
@@ -87,7 +90,13 @@ def count_multiply_accumulates(model: keras.Model) -> dict[str, int]:
             parts = operation.name.split("/")
             layer = next((name for part in parts for name in (part, part.rpartition("_")[0]) if name in names), parts[0])
             costs[layer] = costs.get(layer, 0) + cost
-    return costs
+    # TensorFlow may run a dilated convolution on a padded copy, whose padding is no part of the network.
+    return costs | {layer.name: _convolution_cost(layer) for layer in model.layers if isinstance(layer, _PLAIN_CONVOLUTIONS)}
+
+
+def _convolution_cost(layer: layers.Conv2D | layers.DepthwiseConv2D) -> int:
+    height, width = layer.output.shape[1:3]
+    return height * width * math.prod(layer.kernel.shape)
 
 
 def _cost(operation: tf.Operation) -> int:
@@ -133,6 +142,8 @@ def _widen(operation, fields: list[tuple[float, float]], given, made) -> tuple[f
     if isinstance(operation, _CONVOLUTIONS):
         reach = max((size - 1) * rate for size, rate in zip(operation.kernel_size, operation.dilation_rate, strict=True))
         return side + reach * jump, jump * max(operation.strides)
+    if isinstance(operation, Sharpen):
+        return side + 2 * jump, jump
     if isinstance(operation, _POOLINGS):
         return side + (max(operation.pool_size) - 1) * jump, jump * max(operation.strides)
     if isinstance(operation, layers.Conv2DTranspose):

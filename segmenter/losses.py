@@ -73,7 +73,8 @@ def tversky_loss(y_true, y_pred, alpha: float, beta: float):
 
 def focal_loss(y_true, y_pred, alpha: float, gamma: float):
     """Mean of -alpha_t (1 - p_t)^gamma log(p_t), by Keras (Lin et al., ICCV 2017, arXiv:1708.02002)."""
-    p = ops.cast(y_pred, "float32")
+    # A gamma under 1 has no finite slope at a p of exactly 0 or 1.
+    p = ops.clip(ops.cast(y_pred, "float32"), 1e-7, 1.0 - 1e-7)
     if p.shape[-1] == 1:
         y = ops.cast(y_true, "float32")
         losses = keras.losses.binary_focal_crossentropy(y, p, apply_class_balancing=True, alpha=alpha, gamma=gamma)

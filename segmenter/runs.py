@@ -14,7 +14,6 @@ from segmenter.configuration import Configuration, TrainSettings
 from segmenter.folders import DataSet
 
 RUNS = "runs"
-_MAY_GROW = ("epochs", "patience")
 _AFTER_TRAINING = {"eval", "infer", "tiledinfer"}  # sections that a trained run may change
 
 
@@ -152,19 +151,19 @@ def take_up(run: Run, configuration: Configuration, data: DataSet, *, resume: bo
     """
     if restart:
         remove_tree(run.folder)
-    if not run.config.is_file():
+    if not run.config.is_file() or not run.state.is_file():  # no epoch was finished
         if resume:
             raise InputError(f"{run.folder}: has nothing to resume; leave --resume out to start")
         return None
     remedy = "give another --name, or --restart to throw the old run away"
     changes = _changes(read_configuration(run), configuration)
     if resume:
-        changes = [change for change in changes if change[0] not in [f"[train] {key}" for key in _MAY_GROW]]
+        changes = [change for change in changes if change[0] not in [f"[train] {key}" for key in _may_grow(configuration)]]
     if changes:
         more = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
         growing = (
             "--resume to go on with the new value, "
-            if all(key.removeprefix("[train] ") in _MAY_GROW for key, *_ in changes)
+            if all(key.removeprefix("[train] ") in _may_grow(configuration) for key, *_ in changes)
             else ""
         )
         key, old, new = changes[0]
@@ -172,6 +171,11 @@ def take_up(run: Run, configuration: Configuration, data: DataSet, *, resume: bo
     if _trained_on(run) != data.identity:
         raise InputError(f"{run.folder}: was trained on other data than {data.folder} holds now; {remedy}")
     return read_state(run)
+
+
+def _may_grow(configuration: Configuration) -> tuple[str, ...]:
+    """Keys of [train] that a resumed run may change. The length of a cosine is not one: its rates would jump."""
+    return ("patience",) if configuration.train.cosine_decay else ("epochs", "patience")
 
 
 def _changes(old: Configuration, new: Configuration) -> list[tuple[str, object, object]]:

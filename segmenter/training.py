@@ -10,15 +10,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pipeline.files import InputError
+from pipeline.files import InputError, sha256
 from segmenter import callbacks
 from segmenter.augmentation import make_augmentation
 from segmenter.configuration import Configuration, ModelSettings
+from segmenter.configuration.networks import BackboneSettings
 from segmenter.folders import DataSet, Sample, describe_counts
 from segmenter.input_pipeline import fits_cache, read_all, training_batches, validation_batches
 from segmenter.losses import make_loss
 from segmenter.metrics import keras_metrics
 from segmenter.models import build_model
+from segmenter.models.backbones import weights_file
 from segmenter.pairs import PairFormat, check_pair, explained
 from segmenter.runs import Run, State, record_start
 from segmenter.saved_models import load_whole
@@ -166,4 +168,11 @@ def _versions(configuration: Configuration, data: DataSet) -> dict[str, object]:
         "seed": configuration.train.seed,
         "samples": describe_counts(data),
         "data_identity": data.identity,
-    }
+    } | _weights(configuration.model)
+
+
+def _weights(settings: ModelSettings) -> dict[str, str]:
+    """The hash of the weights that a backbone begins with."""
+    if not isinstance(settings, BackboneSettings) or settings.weights == "none":
+        return {}
+    return {"weights_sha256": sha256(file)} if (file := weights_file(settings)).is_file() else {}

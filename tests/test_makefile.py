@@ -84,6 +84,13 @@ def test_paths_with_spaces_stay_whole_and_the_names_follow_recipe_and_config():
     assert 'infer "/c d/full" --name "own" --images "/e f"' in out
 
 
+@pytest.mark.parametrize(("target", "program"), [("train", "segmenter train"), ("evaluate", "segmenter evaluate")])
+def test_more_options_go_to_the_program_of_the_target_alone(target, program):
+    lines = [line for line in make("-n", "-o", ".venv/installed", target, "ARGS=--more").splitlines() if "--more" in line]
+    assert len(lines) == 1
+    assert program in lines[0]
+
+
 def test_annotations_are_looked_for_in_raw_by_default():
     assert '--raw "/x" --annotations "/x"' in make("-n", "-o", ".venv/installed", "index", "RAW=/x")
 

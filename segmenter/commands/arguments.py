@@ -23,8 +23,30 @@ def add_command(
     return parser
 
 
-def probability(text: str) -> float:
-    """A number above 0 and under 1."""
-    if not 0 < (value := float(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+def probability(text: str, word: str) -> float:
+    """A number above 0 and under 1; `word` is what else may be given, for the error."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is neither a number between 0 and 1 nor {word}")
     return value
+
+
+def folder_to_write(text: str) -> Path:
+    """A folder that is there or can be made."""
+    path = Path(text)
+    for part in (path, *path.parents):
+        if part.exists() and not part.is_dir():
+            raise argparse.ArgumentTypeError(f"{part} is a file; give a folder to write to")
+    return path
+
+
+def file_to_write(text: str) -> Path:
+    """A file in a folder that is there or can be made."""
+    path = Path(text)
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{path} is a folder; give a file to write to")
+    folder_to_write(str(path.parent))
+    return path

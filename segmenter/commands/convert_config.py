@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from pipeline.files import DONE, write_text
+from segmenter.commands.arguments import file_to_write
 
 
 def add(commands) -> None:
@@ -15,8 +16,14 @@ def add(commands) -> None:
         "here, and what has no effect.",
     )
     parser.add_argument("config", metavar="FILE.config", type=Path, help="such as train_eval_infer.config")
-    parser.add_argument("--output", metavar="FILE.toml", type=Path, help="default: print it")
+    parser.add_argument("--output", metavar="FILE.toml", type=_toml, help="default: print it")
     parser.set_defaults(command=execute)
+
+
+def _toml(text: str) -> Path:
+    if not text.endswith(".toml"):
+        raise argparse.ArgumentTypeError(f"{text} does not end in .toml, by which configurations are known")
+    return file_to_write(text)
 
 
 def execute(arguments: argparse.Namespace) -> int:

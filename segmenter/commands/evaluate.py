@@ -27,7 +27,7 @@ def add(commands) -> None:
 
 
 def _auto_or_probability(text: str) -> str | float:
-    return text if text == "auto" else probability(text)
+    return text if text == "auto" else probability(text, "auto")
 
 
 def execute(arguments: argparse.Namespace) -> int:

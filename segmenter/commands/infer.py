@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.files import BAD_INPUT, DONE, InputError
-from segmenter.commands.arguments import RUN_HELP, add_command, probability
+from segmenter.commands.arguments import RUN_HELP, add_command, folder_to_write, probability
 
 if TYPE_CHECKING:
     from segmenter.configuration import InferSettings
@@ -44,7 +44,7 @@ def add(commands) -> None:
     )
     parser.add_argument(
         "--output",
-        type=Path,
+        type=folder_to_write,
         metavar="DIR",
         help="default: DATASET/runs/RUN/predictions, or predictions-ensemble in the first of several runs; an earlier "
         "inference there is replaced",
@@ -72,13 +72,13 @@ def add(commands) -> None:
 
 
 def _otsu_or_probability(text: str) -> str | float:
-    return text if text == "otsu" else probability(text)
+    return text if text == "otsu" else probability(text, "otsu")
 
 
 def _pixels(text: str) -> int:
-    if (value := int(text)) < 0:
-        raise argparse.ArgumentTypeError(f"{text} is not 0 or more")
-    return value
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} is no whole number of pixels, 0 or more")
+    return int(text)
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -88,7 +88,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
     data = read_data_set(arguments.dataset) if arguments.dataset else None
     plan, output = _plan_inference(arguments)
-    jobs = inference.find_jobs(arguments.images, data)
+    jobs = inference.find_jobs(arguments.images, data, output)
     identity = inference.inference_identity(plan, jobs)
     report = inference.read_report(output, identity)
     if report:

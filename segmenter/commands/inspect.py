@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from pipeline.files import DONE, InputError
-from segmenter.commands.arguments import RUN_HELP, add_command
+from segmenter.commands.arguments import RUN_HELP, add_command, folder_to_write
 
 
 def add(commands) -> None:
@@ -21,8 +21,10 @@ def add(commands) -> None:
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--name", help=f"{RUN_HELP}; needs DATASET")
     which.add_argument("--model", type=Path, metavar="FILE.keras", help="a model file")
-    which.add_argument("--config", metavar="NAME|FILE.toml", help="the untrained network of a configuration")
-    parser.add_argument("--output", type=Path, metavar="DIR", help="default: inspect, in the run's folder or in this one")
+    which.add_argument("--config", metavar="NAME|FILE", help="the untrained network of a configuration")
+    parser.add_argument(
+        "--output", type=folder_to_write, metavar="DIR", help="default: inspect, in the run's folder or in this one"
+    )
 
 
 def execute(arguments: argparse.Namespace) -> int:

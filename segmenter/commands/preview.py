@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from pipeline.files import DONE, InputError
-from segmenter.commands.arguments import add_command
+from segmenter.commands.arguments import add_command, file_to_write
 
 
 def add(commands) -> None:
@@ -18,9 +18,15 @@ def add(commands) -> None:
         "what was drawn.",
     )
     parser.add_argument("--config", required=True, metavar="NAME|FILE", help="a configuration with [model] generator on")
-    parser.add_argument("--output", type=Path, metavar="FILE.png", help="default: DATASET/preview-NAME.png")
+    parser.add_argument("--output", type=_png, metavar="FILE.png", help="default: DATASET/preview-NAME.png")
     parser.add_argument("--count", type=int, choices=range(1, 33), default=6, metavar="N", help="rows, 1 to 32 (default: 6)")
     parser.add_argument("--seed", type=int, metavar="N", help="another one draws anew (default: [train] seed)")
+
+
+def _png(text: str) -> Path:
+    if not text.endswith(".png"):
+        raise argparse.ArgumentTypeError(f"{text} does not end in .png; the sheet is a PNG")
+    return file_to_write(text)
 
 
 def execute(arguments: argparse.Namespace) -> int:

@@ -23,7 +23,7 @@ def add(commands) -> None:
         "--config",
         default="quick",
         metavar="NAME|FILE",
-        help="quick, published, a .toml file of your own, or a .config file of the published project, which may name the "
+        help="quick, full, published, a .toml file of your own, or a .config file of the published project, which may name the "
         "data in place of DATASET (default: quick)",
     )
     parser.add_argument("--name", help=f"{RUN_HELP} (default: the configuration's name)")
@@ -51,6 +51,7 @@ def execute(arguments: argparse.Namespace) -> int:
     for split in ("train", "valid"):
         data.split(split)  # refuses an empty one before anything is written
     run = runs.open_run(folder, arguments.name or Path(arguments.config).stem)
+    _look_for_weights(configuration.model, run, arguments)
     state = runs.take_up(run, configuration, data, resume=arguments.resume, restart=arguments.restart)
     if state and state.is_finished(configuration.train):
         runs.record_configuration(run, configuration)
@@ -66,6 +67,19 @@ def execute(arguments: argparse.Namespace) -> int:
     state = train(run, configuration, data, state, allow_download=arguments.allow_download)
     print(f"{run.folder}: trained, {_describe(state)}")
     return DONE
+
+
+def _look_for_weights(settings, run, arguments: argparse.Namespace) -> None:
+    """Stops before anything is written or thrown away, if a new run's weights are not there."""
+    from segmenter.configuration.networks import BackboneSettings
+
+    if isinstance(settings, BackboneSettings) and settings.weights != "none" and (arguments.restart or not run.state.is_file()):
+        from segmenter.backend import load_tensorflow
+
+        load_tensorflow()
+        from segmenter.models.backbones import provide_weights
+
+        provide_weights(settings, allow_download=arguments.allow_download)
 
 
 def _named_data(config: str) -> Path:

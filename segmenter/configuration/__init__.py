@@ -3,6 +3,7 @@
 Sections and keys carry the names that users of the published project know. A key is here only when it has an effect.
 """
 
+import re
 import sys
 from pathlib import Path
 from typing import Literal
@@ -39,6 +40,14 @@ class DatasetSettings(Section):
 
     shuffle: bool = True
     class_names: Words = ()  # of the lesion classes 1, 2, ...; empty: those of recipe `full`, or class_1, class_2, ...
+
+    @model_validator(mode="after")
+    def _names_tell_apart(self) -> "DatasetSettings":
+        if wrong := [name for name in self.class_names if not re.fullmatch(r"\w+", name)]:
+            raise ValueError(f"class_names holds {wrong[0]!r}; wanted letters, digits and _, because they name columns")
+        if len(set(self.class_names)) < len(self.class_names):
+            raise ValueError(f"class_names lists {', '.join(self.class_names)}; each must be another")
+        return self
 
 
 class ImageSettings(Section):
@@ -206,9 +215,7 @@ class Configuration(Section):
     @property
     def varies(self) -> bool:
         """Whether [augmentor] turns anything on."""
-        return any(
-            value not in (False, ()) for key, value in self.augmentor if key not in ("probability", "angles", "angle_range")
-        )
+        return any(value not in (False, ()) for key, value in self.augmentor if key not in _NO_VARIATION)
 
     @property
     def class_names(self) -> tuple[str, ...]:

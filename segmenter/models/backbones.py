@@ -82,6 +82,8 @@ def connect_backbone(
         output = copy(arrived)
         if settings.weights != "none":
             copy.set_weights(layer.get_weights())
+            if isinstance(copy, layers.Normalization):
+                copy.finalize_state()  # else it goes on with mean 0 and variance 1 until it is loaded from a file
         if isinstance(layer, layers.Normalization):
             # EfficientNet was trained on pixels divided by their variance, and Keras has it divide by the deviation; it
             # adds this layer itself where it loads ImageNet weights. Always here, so that all weights see the same.

@@ -220,3 +220,18 @@ def test_dropout_of_an_efficientnet_is_found_and_more_comes_with_the_rate():
 def test_settings_that_do_not_fit_are_told(settings, changes, words):
     with pytest.raises(ValidationError, match=words):
         settings(**changes)
+
+
+@pytest.mark.slow
+def test_the_statistics_in_weights_count_at_once_and_not_only_after_loading(tmp_path):
+    original = keras.applications.EfficientNetB0(include_top=False, weights=None, input_shape=(None, None, 3))
+    layer = next(layer for layer in original.layers if isinstance(layer, keras.layers.Normalization))
+    layer.set_weights([np.array([0.4, 0.5, 0.6]), np.array([0.04, 0.05, 0.06]), np.array(1)])
+    original.save_weights(tmp_path / "some.weights.h5")
+    model = build_model(
+        EfficientSettings(image_width=32, image_height=32, base_filters=2, weights=str(tmp_path / "some.weights.h5"))
+    )
+    save_for_prediction(model, tmp_path / "model.keras")
+    images = np.random.default_rng(1).integers(0, 256, (1, 32, 32, 1)).astype(np.uint8)
+    loaded = load_predictor(tmp_path / "model.keras")
+    np.testing.assert_allclose(model.predict_on_batch(images), loaded.predict(images), atol=1e-5)

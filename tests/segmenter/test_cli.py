@@ -134,6 +134,47 @@ def test_inference_by_a_model_file_alone(data_folder, gray_model, tmp_path, caps
     assert command(*words, "--strict") == 2
 
 
+def test_missing_weights_cost_no_run_and_are_told_before_anything_is_written(data_folder, config, tmp_path, capsys):
+    text = '[model]\nmodel = "EfficientUNet"\nimage_width = 32\nimage_height = 32\nweights = "there/is/none.keras"\n'
+    (tmp_path / "weights.toml").write_text(text)
+    assert command("train", data_folder, "--config", config, "--name", "kept") == 0
+    best = data_folder / "runs/kept/best_model.keras"
+    before = best.read_bytes()
+    assert command("train", data_folder, "--config", tmp_path / "weights.toml", "--name", "kept", "--restart") == 2
+    assert best.read_bytes() == before
+    assert command("train", data_folder, "--config", tmp_path / "weights.toml", "--name", "fresh") == 2
+    assert 'there/is/none.keras: there is no such file; give its path, or weights = "none"' in capsys.readouterr().err
+    assert not (data_folder / "runs/fresh").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        pytest.param(["infer", "x", "--name", "a", "--threshold", "abc"], "abc is neither a number between 0 and 1 nor otsu"),
+        pytest.param(
+            ["evaluate", "x", "--name", "a", "--threshold", "otsu"], "otsu is neither a number between 0 and 1 nor auto"
+        ),
+        pytest.param(["infer", "x", "--name", "a", "--smallest-lesion", "-3"], "-3 is no whole number of pixels"),
+        pytest.param(["infer", "x", "--name", "a", "--smallest-lesion", "few"], "few is no whole number of pixels"),
+        pytest.param(["infer", "x", "--name", "a", "--output", __file__], "is a file; give a folder to write to"),
+        pytest.param(["convert-config", "x.config", "--output", "x.config"], "x.config does not end in .toml"),
+        pytest.param(["preview", "x", "--config", "full", "--output", "sheet.jpg"], "sheet.jpg does not end in .png"),
+    ],
+)
+def test_arguments_that_cannot_be_are_told(words, told, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == 2
+    assert told in capsys.readouterr().err
+
+
+def test_networks_are_listed_with_the_sides_that_they_take(capsys):
+    assert command("models") == 0
+    told = capsys.readouterr().out
+    assert "AttentionUNet\n  2,027,861 parameters with the default settings\n  sides: multiples of 16" in told
+    assert "sides: 32, 64, 128, 256, 384, 512 (up to 512), from patch_size 4" in told
+
+
 def test_an_inspection_of_a_configuration_and_of_a_file(config, gray_model, tmp_path, capsys):
     assert command("inspect", "--config", config, "--output", tmp_path / "one") == 0
     told = capsys.readouterr().out

@@ -68,6 +68,16 @@ def test_published_is_the_published_experiment():
         pytest.param(
             "[model]\nnum_classes = 3\n[dataset]\nclass_names = ['a']", r"class_names lists 1; .* has 2 lesion", id="names"
         ),
+        pytest.param(
+            "[model]\nnum_classes = 3\n[dataset]\nclass_names = ['a', 'a']",
+            "class_names lists a, a; each must be another",
+            id="twice",
+        ),
+        pytest.param(
+            "[model]\nnum_classes = 3\n[dataset]\nclass_names = ['a', 'b c']",
+            "class_names holds 'b c'; wanted letters",
+            id="words",
+        ),
         pytest.param("[image]\nblur_size = 4", r"image: blur_size 4 has no middle pixel", id="even kernel"),
         pytest.param("[model", "is no valid TOML", id="no TOML"),
     ],

@@ -28,7 +28,9 @@ def picture(data_folder):
     def draw(configuration):
         samples = read_data_set(data_folder).split("valid")
         for callback in _epoch_pictures(open_run(data_folder, "run"), configuration, samples):
-            callback.set_model(gray_model(configuration.model.num_classes))
+            model = gray_model(configuration.model.num_classes)
+            model.compile("adam")
+            callback.set_model(model)
             callback.on_epoch_end(2)
         return {path.parent.name: cv2.imread(str(path)) for path in data_folder.glob(f"runs/run/*/Epoch_3_{samples[0].name}.png")}
 

@@ -8,6 +8,7 @@ from segmenter.configuration import Configuration, EvalSettings, InferSettings
 from segmenter.configuration.networks import SlightlyFlexibleUNetSettings as UNetSettings
 from segmenter.evaluation import (
     COLUMNS,
+    BatchFigures,
     choose_threshold,
     evaluate,
     evaluation_identity,
@@ -173,6 +174,16 @@ def test_several_classes_are_measured_together_and_apart(tmp_path):
     figures = summarise([measured, without_benign])
     assert figures["dice_count_originals_benign"] == 1
     assert figures["dice_mean_originals_malignant"] == pytest.approx(4 / 6)
+
+
+def test_batch_figures_are_given_for_each_class():
+    figures = BatchFigures(Configuration(model=UNetSettings(num_classes=3)))
+    truth = np.array([0, 1, 2, 2], np.uint8).reshape(1, 1, 4, 1)
+    figures.add(truth, np.eye(3, dtype=np.float32)[[0, 1, 2, 0]].reshape(1, 1, 4, 3))
+    values = figures.values()
+    assert values["dice_coef_benign"] == pytest.approx(1)
+    assert values["dice_coef_malignant"] == pytest.approx((2 * 1 + 1) / (2 + 1 + 1))
+    assert values["dice_coef"] == pytest.approx((1 + 3 / 4) / 2)
 
 
 def test_views_are_averaged_where_infer_says_so(judged, tmp_path):

@@ -327,3 +327,21 @@ def test_paths_that_hold_nothing_are_told(tmp_path):
         find_jobs([tmp_path / "absent"], None)
     with pytest.raises(InputError, match=r"holds no image; wanted files that end in \.dcm, \.jpeg"):
         find_jobs([tmp_path], None)
+
+
+def test_truth_that_comes_or_changes_is_noticed(tmp_path, model):
+    for name in ("image.png", "truth.png", "other.png"):
+        cv2.imwrite(str(tmp_path / name), spot(32, 32))
+    truths = [None, tmp_path / "truth.png", tmp_path / "other.png"]
+    jobs = [[Job("a", tmp_path / "image.png", truth)] for truth in truths]
+    identities = [json.dumps(inference_identity(plan_for(model), job)) for job in jobs]
+    assert len(set(identities)) == 3
+
+
+def test_what_was_written_below_the_images_is_no_image_the_next_time(tmp_path, model):
+    cv2.imwrite(str(tmp_path / "a.png"), spot(32, 32))
+    output = tmp_path / "out"
+    jobs = find_jobs([tmp_path], None, output)
+    run(model, jobs, output)
+    assert (output / "masks/a.png").is_file()
+    assert find_jobs([tmp_path], None, output) == jobs

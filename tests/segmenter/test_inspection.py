@@ -7,6 +7,7 @@ from keras import layers
 
 from pipeline.files import read_csv
 from segmenter.inspection import count_multiply_accumulates, find_receptive_field, inspect_model
+from segmenter.models.sharp_unet import Sharpen
 
 
 def model_of(*steps, side=16, channels=1):
@@ -26,6 +27,7 @@ def model_of(*steps, side=16, channels=1):
         pytest.param([layers.Conv2D(1, 3, strides=2), layers.Conv2D(1, 3)], 7, id="stride"),
         pytest.param([layers.MaxPooling2D(2), layers.Conv2DTranspose(1, 2, strides=2), layers.Conv2D(1, 3)], 4, id="down and up"),
         pytest.param([layers.MaxPooling2D(2), layers.UpSampling2D(2, interpolation="bilinear")], 4, id="bilinear joins two"),
+        pytest.param([Sharpen()], 3, id="a fixed filter"),
         pytest.param([layers.BatchNormalization(), layers.ReLU(), layers.Dropout(0.5)], 1, id="point by point"),
         pytest.param([lambda x: layers.Concatenate()([layers.Conv2D(1, 5, padding="same")(x), x])], 5, id="the widest branch"),
         pytest.param([lambda x: layers.Multiply()([x, layers.GlobalAveragePooling2D(keepdims=True)(x)])], None, id="all"),
@@ -40,6 +42,7 @@ def test_receptive_field_by_hand(steps, side):
     [
         pytest.param(layers.Conv2D(4, 3, padding="same"), 16 * 16 * 9 * 2 * 4, id="convolution"),
         pytest.param(layers.Conv2D(4, 3, strides=2, padding="same"), 8 * 8 * 9 * 2 * 4, id="stride"),
+        pytest.param(layers.Conv2D(4, 3, dilation_rate=4, padding="same"), 16 * 16 * 9 * 2 * 4, id="dilation"),
         pytest.param(layers.DepthwiseConv2D(3, padding="same"), 16 * 16 * 9 * 2, id="depthwise"),
         pytest.param(layers.Conv2DTranspose(4, 2, strides=2), 16 * 16 * 4 * 2 * 4, id="transposed"),
         pytest.param(layers.Dense(5), 16 * 16 * 2 * 5, id="dense"),

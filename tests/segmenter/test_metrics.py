@@ -146,3 +146,13 @@ def test_a_metric_of_a_class_comes_back_from_a_file_and_averages_over_batches():
     again.update_state(CLASSES, SURE)
     again.update_state(CLASSES, tf.one_hot(CLASSES[..., 0], 3))
     assert float(again.result()) == pytest.approx((1.6 / 2.5 + 1) / 2, abs=1e-6)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+@pytest.mark.parametrize("level", [0.0, 1e-9, 1.0])
+def test_the_focal_loss_has_a_finite_slope_for_every_gamma(gamma, level):
+    loss = make_loss(SlightlyFlexibleUNetSettings(loss="focal_loss", focal_gamma=gamma))
+    with tf.GradientTape() as tape:
+        p = tf.Variable(np.full((1, 2, 2, 1), level, np.float32))
+        value = loss(np.array([0, 1, 0, 1], np.uint8).reshape(1, 2, 2, 1), p)
+    assert np.isfinite(tape.gradient(value, p).numpy()).all()

@@ -191,12 +191,18 @@ def test_the_learning_rate_follows_its_schedule(settings, rates):
     assert [schedule.rate(step) for step in range(6)] == [rate if rate is None else pytest.approx(rate) for rate in rates]
 
 
-def test_a_resumed_cosine_is_where_it_would_have_been(begin, small):
+def test_a_resumed_cosine_is_where_it_would_have_been(begin, small, monkeypatch):
     settings = {"train__cosine_decay": True, "train__learning_rate_reducer": False, "train__epochs": 3}
-    _, through = begin(small(**settings), "through")
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks, "tensorboard", lambda run: [PressCtrlC(epoch=1)])
+        with pytest.raises(KeyboardInterrupt):
+            begin(small(**settings), "broken")
+    _, through = begin(small(**settings), "broken")
     assert [row["learning_rate"] for row in through.history] == pytest.approx(
         [0.01 * (1 + np.cos(np.pi * epoch / 3)) / 2 for epoch in range(3)]
     )
+    with pytest.raises(InputError, match=r"has \[train\] epochs = 3, now asked for is 4; give another --name"):
+        begin(small(**settings | {"train__epochs": 4}), "broken", resume=True)
 
 
 def test_steps_cut_an_epoch_short_and_the_next_one_goes_on_in_the_samples(begin, small, monkeypatch):
