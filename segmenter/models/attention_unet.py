@@ -7,23 +7,18 @@ dimensions: additive attention (its equations 1 and 2) with a gate of half the l
 from keras import layers
 
 from segmenter.configuration.networks import AttentionUNetSettings as Settings
-from segmenter.models.blocks import convolve_twice
+from segmenter.models.blocks import convolve_twice, encode, level_filters
 from segmenter.models.branches import Branches
 
 
 def extract_features(x, settings: Settings) -> Branches:
     """Levels 0 to num_layers - 1 down, then up again; each skip is weighed by its gate before it is joined."""
-    skips = []
-    for level in range(settings.num_layers):
-        if level:
-            x = layers.MaxPooling2D(2, name=f"pool{level}")(x)
-        x = convolve_twice(x, _filters(level, settings), settings, f"encoder{level}")
-        skips.append(x)
+    *skips, x = encode(x, settings)
     for level in reversed(range(settings.num_layers - 1)):
-        attended = _attend(skips[level], x, _filters(level, settings), f"gate{level}")
+        attended = _attend(skips[level], x, level_filters(level, settings), f"gate{level}")
         x = layers.UpSampling2D(2, interpolation="bilinear", name=f"up{level}")(x)
         x = layers.Concatenate(name=f"join{level}")([x, attended])
-        x = convolve_twice(x, _filters(level, settings), settings, f"decoder{level}")
+        x = convolve_twice(x, level_filters(level, settings), settings, f"decoder{level}")
     return Branches(x)
 
 
@@ -36,7 +31,3 @@ def _attend(skip, gate, filters: int, name: str):
     weights = layers.Conv2D(1, 1, activation="sigmoid", name=f"{name}_weights")(joint)
     weights = layers.UpSampling2D(2, interpolation="bilinear", name=f"{name}_up")(weights)
     return layers.Multiply(name=f"{name}_apply")([skip, weights])
-
-
-def _filters(level: int, settings: Settings) -> int:
-    return settings.base_filters * 2**level

@@ -6,7 +6,7 @@ Where batch normalisation follows, a convolution has no bias: it would be taken 
 from keras import layers
 
 from segmenter.configuration.model import ConvolutionalSettings as Settings
-from segmenter.configuration.model import ModelSettings
+from segmenter.configuration.model import ModelSettings, UNetSettings
 
 # Of the moving averages in batch normalisation. Keras has 0.99 and in some backbones 0.999, which after an epoch of some
 # ten steps still remember the start, so that validation lags behind; most of the papers' own programs have this.
@@ -44,6 +44,26 @@ def convolve_twice(x, filters: int, settings: Settings, name: str):
     """The two convolutions of a level of a UNet, with dropout between them."""
     x = convolve(x, filters, settings, name, "1")
     return convolve(drop(x, settings, name), filters, settings, name, "2")
+
+
+def encode(x, settings: UNetSettings) -> list:
+    """The encoder of a UNet: two convolutions a level, and max pooling between levels.
+
+    Returns:
+      The output of each level, num_layers of them; the last one is the bottom's.
+    """
+    outputs = []
+    for level in range(settings.num_layers):
+        if level:
+            x = layers.MaxPooling2D(2, name=f"pool{level}")(x)
+        x = convolve_twice(x, level_filters(level, settings), settings, f"encoder{level}")
+        outputs.append(x)
+    return outputs
+
+
+def level_filters(level: int, settings: UNetSettings) -> int:
+    """Filters of a level; the first is 0."""
+    return settings.base_filters * 2**level
 
 
 def convolve_normalized(x, filters: int, settings: ModelSettings, name: str, *, kernel: int = 3, dilation: int = 1):

@@ -8,7 +8,7 @@ block joins all three. Dropout, which the paper has not, is at the bottom.
 from keras import layers
 
 from segmenter.configuration.networks import MultiResUNetSettings as Settings
-from segmenter.models.blocks import MOMENTUM, convolve, drop
+from segmenter.models.blocks import MOMENTUM, convolve, drop, level_filters
 from segmenter.models.branches import Branches
 
 
@@ -22,20 +22,15 @@ def extract_features(x, settings: Settings) -> Branches:
         x = layers.MaxPooling2D(2, name=f"pool{level + 1}")(x)
     x = drop(_multires_block(x, bottom, settings, f"encoder{bottom}"), settings, "bottom")
     for level in reversed(range(bottom)):
-        x = layers.Conv2DTranspose(_filters(level, settings), 2, strides=2, padding="same", name=f"up{level}")(x)
+        x = layers.Conv2DTranspose(level_filters(level, settings), 2, strides=2, padding="same", name=f"up{level}")(x)
         x = layers.Concatenate(name=f"join{level}")([x, skips[level]])
         x = _multires_block(x, level, settings, f"decoder{level}")
     return Branches(x)
 
 
-def _filters(level: int, settings: Settings) -> int:
-    """Those of the UNet that the network is compared with, U in the paper."""
-    return settings.base_filters * 2**level
-
-
 def _multires_block(x, level: int, settings: Settings, name: str):
-    """W / 6, W / 3 and W / 2 filters with W = alpha U, so that the later, more costly convolutions stay affordable."""
-    width = settings.alpha * _filters(level, settings)
+    """W / 6, W / 3 and W / 2 filters with W = alpha U and U a UNet's at that level, so that the later, more costly convolutions stay affordable."""
+    width = settings.alpha * level_filters(level, settings)
     parts = [max(1, int(width / share)) for share in (6, 3, 2)]
     shortcut = convolve(x, sum(parts), settings, name, "_shortcut", kernel=1, activate=False)
     scales = []
@@ -48,7 +43,7 @@ def _multires_block(x, level: int, settings: Settings, name: str):
 
 def _res_path(x, level: int, steps: int, settings: Settings, name: str):
     """Residual steps that bring the encoder's features nearer to the decoder's, which have gone through more layers."""
-    filters = _filters(level, settings)
+    filters = level_filters(level, settings)
     for step in range(1, steps + 1):
         shortcut = convolve(x, filters, settings, f"{name}_{step}", "_shortcut", kernel=1, activate=False)
         x = convolve(x, filters, settings, f"{name}_{step}")

@@ -8,7 +8,7 @@ import keras
 from keras import layers, ops
 
 from segmenter.configuration.networks import SharpUNetSettings as Settings
-from segmenter.models.blocks import convolve_twice
+from segmenter.models.blocks import convolve_twice, encode, level_filters
 from segmenter.models.branches import Branches
 
 _LAPLACIAN = ((-1.0, -1.0, -1.0), (-1.0, 8.0, -1.0), (-1.0, -1.0, -1.0))
@@ -16,21 +16,12 @@ _LAPLACIAN = ((-1.0, -1.0, -1.0), (-1.0, 8.0, -1.0), (-1.0, -1.0, -1.0))
 
 def extract_features(x, settings: Settings) -> Branches:
     """Levels 0 to num_layers - 1 down, then up again; each skip is sharpened before it is joined."""
-    skips = []
-    for level in range(settings.num_layers):
-        if level:
-            x = layers.MaxPooling2D(2, name=f"pool{level}")(x)
-        x = convolve_twice(x, _filters(level, settings), settings, f"encoder{level}")
-        skips.append(x)
+    *skips, x = encode(x, settings)
     for level in reversed(range(settings.num_layers - 1)):
-        x = layers.Conv2DTranspose(_filters(level, settings), 2, strides=2, padding="same", name=f"up{level}")(x)
+        x = layers.Conv2DTranspose(level_filters(level, settings), 2, strides=2, padding="same", name=f"up{level}")(x)
         x = layers.Concatenate(name=f"join{level}")([x, Sharpen(name=f"sharpen{level}")(skips[level])])
-        x = convolve_twice(x, _filters(level, settings), settings, f"decoder{level}")
+        x = convolve_twice(x, level_filters(level, settings), settings, f"decoder{level}")
     return Branches(x)
-
-
-def _filters(level: int, settings: Settings) -> int:
-    return settings.base_filters * 2**level
 
 
 @keras.saving.register_keras_serializable(package="cesm")

@@ -7,18 +7,13 @@ After H. Huang et al., "UNet 3+: A Full-Scale Connected UNet for Medical Image S
 from keras import layers
 
 from segmenter.configuration.networks import UNet3PlusSettings as Settings
-from segmenter.models.blocks import convolve, convolve_twice, drop
+from segmenter.models.blocks import convolve, drop, encode
 from segmenter.models.branches import Branches
 
 
 def extract_features(x, settings: Settings) -> Branches:
     """Levels 0 to num_layers - 1 down, then up again, each joined with all shallower encoders and all deeper decoders."""
-    encoders = []
-    for level in range(settings.num_layers):
-        if level:
-            x = layers.MaxPooling2D(2, name=f"pool{level}")(x)
-        x = convolve_twice(x, settings.base_filters * 2**level, settings, f"encoder{level}")
-        encoders.append(x)
+    encoders = encode(x, settings)
     scales = list(encoders)  # the bottom is encoder and decoder in one
     for level in reversed(range(settings.num_layers - 1)):
         scales[level] = _decode(scales, level, settings)
