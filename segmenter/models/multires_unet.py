@@ -29,7 +29,10 @@ def extract_features(x, settings: Settings) -> Branches:
 
 
 def _multires_block(x, level: int, settings: Settings, name: str):
-    """W / 6, W / 3 and W / 2 filters with W = alpha U and U a UNet's at that level, so that the later, more costly convolutions stay affordable."""
+    """W / 6, W / 3 and W / 2 filters with W = alpha U, where U is a UNet's at that level.
+
+    So the later, more costly convolutions stay affordable.
+    """
     width = settings.alpha * level_filters(level, settings)
     parts = [max(1, int(width / share)) for share in (6, 3, 2)]
     shortcut = convolve(x, sum(parts), settings, name, "_shortcut", kernel=1, activate=False)
