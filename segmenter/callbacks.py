@@ -91,7 +91,7 @@ def averaged(model: keras.Model) -> Iterator[None]:
     if not model.optimizer.use_ema:
         yield
         return
-    kept = [np.array(variable) for variable in model.trainable_variables]
+    kept = [keras.ops.convert_to_numpy(variable) for variable in model.trainable_variables]
     model.optimizer.finalize_variable_values(model.trainable_variables)
     try:
         yield
