@@ -4,14 +4,12 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from segmenter.augmentation import Augmentation
 from segmenter.folders import Sample
 from segmenter.pairs import PairFormat, read_pair, read_pair_whole, shrink_image
 
 # Filling the cache holds it twice for a moment, so half a gigabyte keeps the need under one.
 CACHE_LIMIT_BYTES = 512 * 1024**2
-
-# Image, mask and a seed of two int64 to image and mask.
-Augmentation = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 
 def cached_bytes(samples: int, side: int, channels: int) -> int:

@@ -13,8 +13,9 @@ from segmenter.augmentation.geometry import move
 from segmenter.augmentation.intensity import change_intensity
 from segmenter.configuration import Configuration
 
-__all__ = ["VARIATIONS", "Draw", "apply", "draw", "make_augmentation"]
+__all__ = ["VARIATIONS", "Augmentation", "Draw", "apply", "draw", "make_augmentation"]
 
+# Image, mask and a seed of two int64 to image and mask.
 Augmentation = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 
