@@ -6,8 +6,8 @@ Knows names and files, no pixels. Published archives have no manifest; there the
 import hashlib
 import re
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.files import InputError, read_csv, sha256
@@ -22,7 +22,15 @@ _COLUMNS = ("sample", "image_id", "variant", "split", "patient", "class", "image
 
 @dataclass(frozen=True)
 class Sample:
-    """One pair; an empty string is unknown."""
+    """One pair; an empty string is unknown, and so is None.
+
+    Attributes:
+      label: the manifest's `class`.
+      fold: of the patient, for cross-validation.
+      scale: pixels of the square for each source pixel.
+      spacing_mm: side of a source pixel.
+      kind, view, side, density, birads, findings, machine: as in the manifest.
+    """
 
     name: str
     split: str
@@ -32,6 +40,16 @@ class Sample:
     variant: str
     patient: str
     label: str
+    fold: int | None = None
+    scale: float | None = None
+    spacing_mm: float | None = None
+    kind: str = ""
+    view: str = ""
+    side: str = ""
+    density: str = ""
+    birads: str = ""
+    findings: str = ""
+    machine: str = ""
 
     @property
     def is_original(self) -> bool:
@@ -59,6 +77,39 @@ class DataSet:
                 f"with images in {name}, or another split"
             )
         return samples
+
+    def in_fold(self, fold: int) -> "DataSet":
+        """The same samples as fold k of K sees them: test is fold k, valid is fold k + 1 mod K, train the rest.
+
+        Raises:
+          InputError: there are no folds, fewer than three of them, or not this one.
+        """
+        count = self.folds
+        if not 0 <= fold < count:
+            raise InputError(f"{self.folder}: has the folds 0 to {count - 1}, and no fold {fold}; give one of these")
+        splits = {fold: "test", (fold + 1) % count: "valid"}
+        samples = tuple(replace(sample, split=splits.get(sample.fold or 0, "train")) for sample in self.samples)
+        return DataSet(self.folder, samples, f"{self.identity} fold {fold} of {count}")
+
+    @property
+    def folds(self) -> int:
+        """How many folds there are.
+
+        Raises:
+          InputError: not every sample has one, or they are fewer than test, valid and train need.
+        """
+        folds = {sample.fold for sample in self.samples}
+        if None in folds:
+            raise InputError(
+                f"{self.folder}: has no fold for each sample; folds come from the column fold of {MANIFEST}, "
+                "which `make dataset` writes"
+            )
+        if len(folds) < 3:
+            raise InputError(
+                f"{self.folder}: has {len(folds)} folds; wanted 3 or more, for test, valid and train; "
+                "raise folds in the recipe's [split], or take more patients"
+            )
+        return max(fold for fold in folds if fold is not None) + 1
 
 
 def describe_counts(data: DataSet) -> str:
@@ -101,19 +152,7 @@ def _other_data_sets(folder: Path) -> str:
 
 
 def _from_manifest(folder: Path, manifest: Path) -> list[Sample]:
-    samples = [
-        Sample(
-            row["sample"],
-            row["split"],
-            folder / row["image"],
-            folder / row["mask"],
-            row["image_id"],
-            row["variant"],
-            row["patient"],
-            row["class"],
-        )
-        for row in read_csv(manifest, _COLUMNS)
-    ]
+    samples = [_from_row(folder, row) for row in read_csv(manifest, _COLUMNS)]
     there = {path for split in SPLITS for kind in ("images", "masks") for path in (folder / split / kind).glob("*")}
     missing = [path for sample in samples for path in (sample.image, sample.mask) if path not in there]
     if missing:
@@ -122,6 +161,26 @@ def _from_manifest(folder: Path, manifest: Path) -> list[Sample]:
             f"{missing[0].relative_to(folder)}; make the data set again"
         )
     return sorted(samples, key=lambda sample: sample.name)
+
+
+def _from_row(folder: Path, row: Mapping[str, str]) -> Sample:
+    # A manifest that somebody made by hand may lack what only figures by stratum and in millimetres need.
+    told = {key: row.get(key, "") for key in ("kind", "view", "side", "density", "birads", "findings", "machine")}
+    fold, scale, spacing_mm = (row.get(key, "") for key in ("fold", "scale", "spacing_mm"))
+    return Sample(
+        row["sample"],
+        row["split"],
+        folder / row["image"],
+        folder / row["mask"],
+        row["image_id"],
+        row["variant"],
+        row["patient"],
+        row["class"],
+        fold=int(fold) if fold else None,
+        scale=float(scale) if scale else None,
+        spacing_mm=float(spacing_mm) if spacing_mm else None,
+        **told,
+    )
 
 
 def _from_names(folder: Path, split: str) -> list[Sample]:
@@ -160,8 +219,9 @@ def split_name(name: str) -> tuple[str, str]:
 
 def _named(name: str, split: str, image: Path, mask: Path) -> Sample:
     variant, image_id = split_name(name)
-    patient = re.match(r"P\d+(?=_)", image_id)
-    return Sample(name, split, image, mask, image_id, variant, patient[0] if patient else "", "")
+    told = re.match(r"(?P<patient>P\d+)_(?:(?P<side>[LR])_(?P<kind>DM|CM)_(?P<view>CC|MLO))?", image_id)
+    parts = told.groupdict(default="") if told else {"patient": ""}
+    return Sample(name, split, image, mask, image_id, variant, label="", **parts)
 
 
 def _warn_of_jpeg_masks(samples: Sequence[Sample]) -> None:

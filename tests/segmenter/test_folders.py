@@ -3,7 +3,7 @@ import shutil
 import pytest
 
 from pipeline.files import InputError
-from segmenter.folders import describe_counts, read_data_set, split_name
+from segmenter.folders import DataSet, describe_counts, read_data_set, split_name
 
 
 def test_pairs_are_found_by_stem(data_folder):
@@ -129,3 +129,48 @@ def test_other_files_are_passed_over(data_folder):
     (data_folder / "train/images/desktop.ini").write_text("")
     (data_folder / "train/images/.P5.png").write_bytes(b"")
     assert describe_counts(read_data_set(data_folder)) == "train 6, valid 3, test 3"
+
+
+def test_names_tell_view_and_kind_where_there_is_no_manifest(data_folder):
+    sample = read_data_set(data_folder).split("train")[0]
+    assert (sample.side, sample.kind, sample.view, sample.density, sample.fold) == ("L", "CM", "CC", "", None)
+
+
+def test_the_manifest_tells_strata_and_geometry(folded):
+    sample = folded.samples[0]
+    assert (sample.kind, sample.birads, sample.findings) == ("DM", "5$2", "Mass, irregular")
+    assert (sample.fold, sample.scale, sample.spacing_mm) == (0, 0.25, None)
+
+
+@pytest.fixture
+def folded(data_folder):
+    """Twelve samples in four folds, one patient a fold and three samples a patient."""
+    columns = "sample,image_id,variant,split,fold,patient,class,kind,birads,findings,scale,spacing_mm,image,mask"
+    files = "train/images/P1_L_CM_CC.png,train/masks/P1_L_CM_CC.png"
+    told = f'malignant,DM,5$2,"Mass, irregular",0.25,,{files}'
+    rows = [f"S{n:02},P{n % 4}_L_DM_CC,original,train,{n % 4},P{n % 4},{told}" for n in range(12)]
+    (data_folder / "manifest.csv").write_text("\n".join([columns, *rows]) + "\n")
+    return read_data_set(data_folder)
+
+
+@pytest.mark.parametrize(("fold", "test", "valid"), [(0, "P0", "P1"), (3, "P3", "P0")])
+def test_a_fold_is_test_the_next_is_valid_and_the_rest_train(folded, fold, test, valid):
+    seen = folded.in_fold(fold)
+    patients = {split: {sample.patient for sample in seen.split(split)} for split in ("test", "valid", "train")}
+    assert patients == {"test": {test}, "valid": {valid}, "train": {"P0", "P1", "P2", "P3"} - {test, valid}}
+    assert describe_counts(seen) == "train 6, valid 3, test 3"
+    assert seen.identity != folded.identity != folded.in_fold((fold + 1) % 4).identity
+
+
+def test_a_fold_that_is_not_there_is_refused(folded, data_folder):
+    with pytest.raises(InputError, match="has the folds 0 to 3, and no fold 4; give one of these"):
+        folded.in_fold(4)
+    (data_folder / "manifest.csv").unlink()
+    with pytest.raises(InputError, match="has no fold for each sample; folds come from the column fold of manifest"):
+        read_data_set(data_folder).in_fold(0)
+
+
+def test_two_folds_are_too_few(folded):
+    two = DataSet(folded.folder, tuple(sample for sample in folded.samples if sample.fold in (0, 1)), "")
+    with pytest.raises(InputError, match="has 2 folds; wanted 3 or more, for test, valid and train; raise folds in the recipe"):
+        two.in_fold(0)
