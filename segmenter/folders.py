@@ -59,11 +59,16 @@ class Sample:
 
 @dataclass(frozen=True)
 class DataSet:
-    """The pairs of a folder; `identity` changes when what the folder holds does."""
+    """The pairs of a folder; `identity` changes when what the folder holds does.
+
+    Attributes:
+      fold: the fold that is test here; None where the splits are the folder's own.
+    """
 
     folder: Path
     samples: tuple[Sample, ...]
     identity: str
+    fold: int | None = None
 
     def split(self, name: str) -> list[Sample]:
         """The samples of a split, sorted by name.
@@ -89,7 +94,7 @@ class DataSet:
             raise InputError(f"{self.folder}: has the folds 0 to {count - 1}, and no fold {fold}; give one of these")
         splits = {fold: "test", (fold + 1) % count: "valid"}
         samples = tuple(replace(sample, split=splits.get(sample.fold or 0, "train")) for sample in self.samples)
-        return DataSet(self.folder, samples, f"{self.identity} fold {fold} of {count}")
+        return DataSet(self.folder, samples, f"{self.identity} fold {fold} of {count}", fold)
 
     @property
     def folds(self) -> int:

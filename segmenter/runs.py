@@ -8,6 +8,7 @@ import json
 import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pipeline.files import InputError, dump_toml, load_toml, remove_tree, write_text
 from segmenter.configuration import Configuration, TrainSettings
@@ -35,7 +36,7 @@ class Run:
 
     @property
     def versions(self) -> Path:
-        """Versions of the libraries, and the identity of the data."""
+        """Versions of the libraries, the identity of the data, and the fold that was held out."""
         return self.folder / "versions.json"
 
     @property
@@ -147,7 +148,7 @@ def take_up(run: Run, configuration: Configuration, data: DataSet, *, resume: bo
       restart: what is there is thrown away.
 
     Raises:
-      InputError: nothing to resume, or the run was trained with another configuration or on other data.
+      InputError: nothing to resume, or the run was trained with another configuration, on another fold or other data.
     """
     if restart:
         remove_tree(run.folder)
@@ -168,7 +169,11 @@ def take_up(run: Run, configuration: Configuration, data: DataSet, *, resume: bo
         )
         key, old, new = changes[0]
         raise InputError(f"{run.config}: has {key} = {old}, now asked for is {new}{more}; {growing}{remedy}")
-    if _trained_on(run) != data.identity:
+    versions = _read_versions(run)
+    if versions.get("fold") != data.fold:
+        before, now = describe_fold(versions.get("fold")), describe_fold(data.fold)
+        raise InputError(f"{run.folder}: was trained on {before}, now asked for is {now}; {remedy}")
+    if versions["data_identity"] != data.identity:
         raise InputError(f"{run.folder}: was trained on other data than {data.folder} holds now; {remedy}")
     return read_state(run)
 
@@ -189,11 +194,27 @@ def _changes(old: Configuration, new: Configuration) -> list[tuple[str, object, 
     return sorted(changes, key=lambda change: list(Configuration.model_fields).index(change[0][1:].split("]")[0]))
 
 
-def _trained_on(run: Run) -> str:
+def data_of(run: Run, data: DataSet) -> DataSet:
+    """The data set as a run saw it: with the splits of its fold, where it was trained on one.
+
+    Raises:
+      InputError: the data set has no such fold any more, or the run's record cannot be read.
+    """
+    fold = _read_versions(run).get("fold") if run.versions.is_file() else None  # a model put there by hand has no record
+    return data if fold is None else data.in_fold(fold)
+
+
+def _read_versions(run: Run) -> dict[str, Any]:
     try:
-        return json.loads(run.versions.read_text(encoding="utf-8"))["data_identity"]
+        versions = json.loads(run.versions.read_text(encoding="utf-8"))
+        return versions | {"data_identity": versions["data_identity"]}
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{run.versions}: cannot be read ({error}); start anew with --restart") from error
+
+
+def describe_fold(fold: int | None) -> str:
+    """What a run was trained on, in words."""
+    return "the data set's own splits" if fold is None else f"fold {fold}"
 
 
 def record_start(run: Run, configuration: Configuration, versions: dict[str, object]) -> None:

@@ -41,6 +41,7 @@ def train(run: Run, configuration: Configuration, data: DataSet, state: State | 
     """
     train_samples, valid_samples = data.split("train"), data.split("valid")
     record_start(run, configuration, _versions(configuration, data))
+    keras.utils.clear_session()  # what an earlier fold left in this process
     keras.utils.set_random_seed(configuration.train.seed)
     if configuration.train.deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -168,6 +169,7 @@ def _versions(configuration: Configuration, data: DataSet) -> dict[str, object]:
         "seed": configuration.train.seed,
         "samples": describe_counts(data),
         "data_identity": data.identity,
+        "fold": data.fold,
     } | _weights(configuration.model)
 
 

@@ -11,6 +11,7 @@ from segmenter.commands.arguments import RUN_HELP, add_command, folder_to_write,
 
 if TYPE_CHECKING:
     from segmenter.configuration import InferSettings
+    from segmenter.folders import DataSet
 
 
 def add(commands) -> None:
@@ -40,7 +41,7 @@ def add(commands) -> None:
         nargs="+",
         metavar="PATH",
         default=[],
-        help="files, or folders with all images below them (default: the originals of DATASET/test)",
+        help="files, or folders with all images below them (default: the originals of DATASET/test, or of the run's fold)",
     )
     parser.add_argument(
         "--output",
@@ -88,7 +89,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
     data = read_data_set(arguments.dataset) if arguments.dataset else None
     plan, output = _plan_inference(arguments)
-    jobs = inference.find_jobs(arguments.images, data, output)
+    jobs = inference.find_jobs(arguments.images, data and _as_runs_saw(data, arguments), output)
     identity = inference.inference_identity(plan, jobs)
     report = inference.read_report(output, identity)
     if report:
@@ -151,6 +152,22 @@ def _plan_of_runs(arguments: argparse.Namespace):
     output = found[0].folder / "predictions-ensemble" if others else found[0].predictions
     files = tuple(run.best_model for run in found)
     return Plan(files, first.infer, first.tiledinfer, first.class_names), arguments.output or output
+
+
+def _as_runs_saw(data: "DataSet", arguments: argparse.Namespace) -> "DataSet":
+    """The data set with the splits of the runs' fold, where its test is what they are applied to."""
+    from segmenter.runs import data_of, describe_fold, open_run
+
+    if arguments.images or not arguments.name:
+        return data
+    first, *others = [data_of(open_run(data.folder, name), data) for name in arguments.name]
+    for name, other in zip(arguments.name[1:], others, strict=True):
+        if other.fold != first.fold:
+            raise InputError(
+                f"--name {' '.join(arguments.name)}: {arguments.name[0]} was trained on {describe_fold(first.fold)}, and {name} "
+                f"on {describe_fold(other.fold)}; one has learnt from what the other held out; name images with --images"
+            )
+    return first
 
 
 def _check_model_files(arguments: argparse.Namespace) -> None:

@@ -20,10 +20,11 @@ def add(commands) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Runs the command and gives its exit status."""
-    from segmenter import runs
     from segmenter.folders import read_data_set
+    from segmenter.runs import data_of, find_trained
     from segmenter.summary import summarise_run
 
     data = read_data_set(arguments.dataset)
-    print("\n".join(summarise_run(data, runs.find_trained(arguments.dataset, arguments.name))))
+    run = find_trained(arguments.dataset, arguments.name)
+    print("\n".join(summarise_run(data_of(run, data), run)))
     return DONE

@@ -2,9 +2,15 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.files import DONE, InputError
 from segmenter.commands.arguments import RUN_HELP, add_command
+
+if TYPE_CHECKING:
+    from segmenter.configuration import Configuration
+    from segmenter.folders import DataSet
+    from segmenter.runs import Run
 
 
 def add(commands) -> None:
@@ -19,6 +25,18 @@ def add(commands) -> None:
         "an interrupted training stopped, and does nothing where it is finished.",
         dataset=False,
     )
+    add_training_options(parser)
+    parser.add_argument(
+        "--fold",
+        type=int,
+        metavar="K",
+        help="train on the data set as fold K of its manifest sees it: test is fold K, valid is fold K + 1, train the rest",
+    )
+    parser.add_argument("--name", help=f"{RUN_HELP} (default: the configuration's name, then -foldK with --fold K)")
+
+
+def add_training_options(parser: argparse.ArgumentParser) -> None:
+    """Adds what says how to train, and whether to go on: --config, --allow-download, --resume, --restart."""
     parser.add_argument(
         "--config",
         default="quick",
@@ -26,7 +44,6 @@ def add(commands) -> None:
         help="quick, full, published, a .toml file of your own, or a .config file of the published project, which may name the "
         "data in place of DATASET (default: quick)",
     )
-    parser.add_argument("--name", help=f"{RUN_HELP} (default: the configuration's name)")
     parser.add_argument(
         "--allow-download",
         action="store_true",
@@ -41,22 +58,41 @@ def add(commands) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Runs the command and gives its exit status."""
-    from segmenter import runs
     from segmenter.configuration import load_configuration
     from segmenter.folders import read_data_set
+    from segmenter.runs import open_run
 
     configuration = load_configuration(arguments.config)
     folder = arguments.dataset or _named_data(arguments.config)
-    data = read_data_set(folder)
+    data, name = read_data_set(folder), Path(arguments.config).stem
+    if arguments.fold is not None:
+        data, name = data.in_fold(arguments.fold), f"{name}-fold{arguments.fold}"
     for split in ("train", "valid"):
         data.split(split)  # refuses an empty one before anything is written
-    run = runs.open_run(folder, arguments.name or Path(arguments.config).stem)
+    train_run(open_run(folder, arguments.name or name), configuration, data, arguments, resume=arguments.resume)
+    return DONE
+
+
+def train_run(
+    run: "Run", configuration: "Configuration", data: "DataSet", arguments: argparse.Namespace, *, resume: bool
+) -> None:
+    """Trains a run, goes on with it, or finds it finished, and says which.
+
+    Args:
+      arguments: with `restart` and `allow_download`.
+      resume: there must be something to go on from; [train] epochs and patience may have changed.
+
+    Raises:
+      InputError: as `segmenter.runs.take_up` and `segmenter.training.train` do, or weights are not there.
+    """
+    from segmenter import runs
+
     _look_for_weights(configuration.model, run, arguments)
-    state = runs.take_up(run, configuration, data, resume=arguments.resume, restart=arguments.restart)
+    state = runs.take_up(run, configuration, data, resume=resume, restart=arguments.restart)
     if state and state.is_finished(configuration.train):
         runs.record_configuration(run, configuration)
         print(f"{run.folder}: trained already, {_describe(state)}; --restart would train anew")
-        return DONE
+        return
     if state:
         print(f"{run.folder}: goes on after epoch {state.epoch}", flush=True)
     from segmenter.backend import load_tensorflow
@@ -66,7 +102,6 @@ def execute(arguments: argparse.Namespace) -> int:
 
     state = train(run, configuration, data, state, allow_download=arguments.allow_download)
     print(f"{run.folder}: trained, {_describe(state)}")
-    return DONE
 
 
 def _look_for_weights(settings, run, arguments: argparse.Namespace) -> None:

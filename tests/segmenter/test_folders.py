@@ -160,6 +160,7 @@ def test_a_fold_is_test_the_next_is_valid_and_the_rest_train(folded, fold, test,
     assert patients == {"test": {test}, "valid": {valid}, "train": {"P0", "P1", "P2", "P3"} - {test, valid}}
     assert describe_counts(seen) == "train 6, valid 3, test 3"
     assert seen.identity != folded.identity != folded.in_fold((fold + 1) % 4).identity
+    assert (seen.fold, folded.fold) == (fold, None)
 
 
 def test_a_fold_that_is_not_there_is_refused(folded, data_folder):

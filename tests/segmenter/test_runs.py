@@ -5,8 +5,8 @@ import pytest
 from pipeline.files import InputError
 from segmenter.configuration import Configuration, InferSettings, TrainSettings
 from segmenter.configuration.networks import SlightlyFlexibleUNetSettings as UNetSettings
-from segmenter.folders import DataSet
-from segmenter.runs import State, find_trained, open_run, read_state, record_start, take_up, write_state
+from segmenter.folders import DataSet, Sample
+from segmenter.runs import State, data_of, find_trained, open_run, read_state, record_start, take_up, write_state
 
 OLD = Configuration(train=TrainSettings(epochs=5, patience=2))
 
@@ -84,6 +84,37 @@ def test_another_configuration_is_refused(run, data, change, resume, words):
 def test_other_data_is_refused(run, data):
     with pytest.raises(InputError, match=r"was trained on other data than .* holds now; give another --name, or --restart"):
         take_up(run, OLD, DataSet(data.folder, (), "xyz"), resume=False, restart=False)
+
+
+@pytest.mark.parametrize(
+    ("trained", "asked", "words"),
+    [
+        pytest.param(
+            None, 2, "was trained on the data set's own splits, now asked for is fold 2; give another --name", id="none"
+        ),
+        pytest.param(1, 2, "was trained on fold 1, now asked for is fold 2; give another --name, or --restart", id="another"),
+        pytest.param(1, None, "was trained on fold 1, now asked for is the data set's own splits; give", id="own splits"),
+    ],
+)
+def test_another_fold_is_refused_by_its_number(run, data, trained, asked, words):
+    record_start(run, OLD, {"data_identity": f"abc of {trained}", "fold": trained})
+    with pytest.raises(InputError, match=words):
+        take_up(run, OLD, DataSet(data.folder, (), f"abc of {asked}", asked), resume=False, restart=False)
+
+
+def test_a_run_tells_by_which_fold_it_saw_the_data(run, tmp_path):
+    names = ("P0", "P1", "P2")
+    samples = (
+        Sample(name, "train", tmp_path, tmp_path, name, "original", name, "", fold=fold) for fold, name in enumerate(names)
+    )
+    whole = DataSet(tmp_path, tuple(samples), "abc")
+    assert data_of(open_run(tmp_path, "by-hand"), whole) == whole
+    assert data_of(run, whole) == whole
+    record_start(run, OLD, {"data_identity": "abc", "fold": 2})
+    assert [sample.split for sample in data_of(run, whole).samples] == ["valid", "train", "test"]
+    run.versions.write_text("{")
+    with pytest.raises(InputError, match=r"versions.json: cannot be read \(.*\); start anew with --restart"):
+        data_of(run, whole)
 
 
 def test_a_resume_needs_a_run(data):
