@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from segmenter.evaluation.bootstrap import Estimate, PatientBootstrap
+
+
+def by_loop(patients, draws, figure):
+    """Interval of a figure over rows, patient by patient and draw by draw; `draws` as the class drew."""
+    names = sorted(set(patients))
+    found = []
+    for times in draws:
+        rows = [
+            row
+            for name, count in zip(names, times, strict=True)
+            for _ in range(count)
+            for row in np.flatnonzero(patients == name)
+        ]
+        found.append(figure(rows))
+    return np.percentile([value for value in found if not np.isnan(value)], (2.5, 97.5))
+
+
+@pytest.fixture
+def table():
+    rng = np.random.default_rng(3)
+    patients = np.array([f"P{number}" for number in rng.integers(0, 9, 40)])
+    values = rng.uniform(size=40)
+    values[[3, 17, 20]] = np.nan
+    return patients, values
+
+
+def test_intervals_are_those_of_a_plain_loop(table):
+    patients, values = table
+    bootstrap = PatientBootstrap(patients, draws=300)
+    lesions = np.arange(40) % 3
+    found = np.minimum(lesions, np.arange(40) % 2)
+    for estimate, figure, value in (
+        (bootstrap.mean(values), lambda rows: np.nanmean(values[rows]), np.nanmean(values)),
+        (bootstrap.median(values), lambda rows: np.nanmedian(values[rows]), np.nanmedian(values)),
+        (bootstrap.ratio(found, lesions), lambda rows: found[rows].sum() / lesions[rows].sum(), found.sum() / lesions.sum()),
+    ):
+        assert estimate.value == pytest.approx(value)
+        assert (estimate.low, estimate.high) == pytest.approx(tuple(by_loop(patients, bootstrap.times, figure)))
+
+
+def test_each_draw_has_as_many_patients_as_there_are(table):
+    times = PatientBootstrap(table[0]).times
+    assert times.shape == (2000, 9)
+    assert (times.sum(axis=1) == 9).all()
+
+
+def test_the_same_seed_draws_the_same(table):
+    patients, values = table
+    first, second, other = (PatientBootstrap(patients, seed=seed).mean(values) for seed in (1, 1, 2))
+    assert first == second != other
+
+
+def test_equal_values_leave_no_doubt():
+    assert PatientBootstrap(["a", "b", "c"]).mean(np.full(3, 0.25)) == Estimate(0.25, 0.25, 0.25)
+
+
+def test_of_two_patients_the_interval_goes_from_one_to_the_other():
+    assert PatientBootstrap(["a", "b"]).mean(np.array([0.0, 1.0])) == Estimate(0.5, 0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("patients", "values"),
+    [(["a", "a"], [0.2, 0.4]), (["a", "a", "b"], [0.2, 0.4, np.nan])],
+    ids=["one patient", "one patient with values"],
+)
+def test_one_patient_gives_no_interval(patients, values):
+    for estimate in (PatientBootstrap(patients).mean(np.array(values)), PatientBootstrap(patients).median(np.array(values))):
+        assert (estimate.value, estimate.low, estimate.high) == (pytest.approx(0.3), None, None)
+
+
+def test_draws_without_any_value_are_left_out():
+    estimate = PatientBootstrap(["a", "b", "c"]).mean(np.array([1.0, 0.5, np.nan]))
+    assert estimate == Estimate(0.75, 0.5, 1.0)
+
+
+def test_nothing_to_count_is_nan():
+    assert np.isnan(PatientBootstrap(["a", "b"]).ratio(np.zeros(2), np.zeros(2)).value)
+
+
+def test_many_images_of_few_patients_tell_less_than_as_many_patients():
+    """Ten images of each of ten patients, alike within a patient."""
+    values = np.repeat(np.linspace(0, 1, 10), 10)
+    by_patient = PatientBootstrap(np.repeat([f"P{number}" for number in range(10)], 10)).mean(values)
+    by_image = PatientBootstrap([f"P{number}" for number in range(100)]).mean(values)
+    assert by_patient.high - by_patient.low > 2 * (by_image.high - by_image.low)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.floats(0, 1)), min_size=2, max_size=12))
+def test_the_median_of_a_draw_is_that_of_the_repeated_rows(rows):
+    patients, values = np.array([name for name, _ in rows]), np.array([value for _, value in rows])
+    bootstrap = PatientBootstrap(patients, draws=20)
+    estimate = bootstrap.median(values)
+    assert estimate.value == np.median(values)
+    if len(set(patients)) > 1:
+        assert (estimate.low, estimate.high) == pytest.approx(
+            tuple(by_loop(patients, bootstrap.times, lambda repeated: np.median(values[repeated]) if repeated else np.nan))
+        )
