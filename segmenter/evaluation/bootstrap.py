@@ -5,11 +5,11 @@ intervals that are too narrow. Clustered bootstrap: Field and Welsh, "Bootstrapp
 69, 2007; percentile intervals: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 DRAWS, SEED = 2000, 20261124
 _CHUNK = 250  # draws at a time: some ten megabytes for a few thousand rows
@@ -30,11 +30,11 @@ class PatientBootstrap:
     A row whose value is NaN does not count; a draw in which no row counts is left out of the interval.
 
     Args:
-      patients: (rows,) each row's patient.
+      patients: (rows,) text, each row's patient.
       draws, seed: how often patients are drawn, and from which seed; the same seed draws the same.
     """
 
-    def __init__(self, patients: Sequence[str], draws: int = DRAWS, seed: int = SEED):
+    def __init__(self, patients: ArrayLike, draws: int = DRAWS, seed: int = SEED):
         self.names, self._of_row = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
         self.draws, self._seed = draws, seed
 

@@ -1,0 +1,37 @@
+"""What was found in an image, from the free text of its annotation.
+
+CDD-CESM describes its 2006 images in 345 different texts, and misspells many. The words looked for are those of its
+annotation workbook, whose sheets set the kinds apart.
+"""
+
+import re
+
+NOTHING, OTHER = "no finding", "other"
+_NEGATIONS = re.compile(r"\bno mass or nonmass enhancement|\bno enhancement|\bnon enhanc\w*|\bnormal\b")
+# `enhancement` in the spellings that occur: enhacement, enhancment, enahncing, ehancing, enhancng.
+_ENHANCEMENT = r"\ben?h?a\w*ment\b"
+_KINDS = {
+    "mass": r"\bmass(es)?\b|\bnodules?\b|\brim \w+",
+    "non-mass enhancement": rf"\bnonmass\b|(?<!mass )(?<!rim )(?<!foci of )(?<!focus ){_ENHANCEMENT}",
+    "foci": r"(?<!calcific )\bfoc(i|us)\b",
+    "architectural distortion": r"\bdistort",
+    "asymmetry": r"\bass?ym|\bincreased densit",
+    "calcifications": r"calc?if",
+    "edema": r"\bo?edem",
+    "postoperative": r"\bpost ?operative\b|\bflap\b|\bsurgical\b",
+    "duct": r"\b(dilated|prominent)( \w+)? ducts?\b",
+    "lymph node": r"\bimln\b|\blymph",
+}
+
+
+def finding_kinds(text: str) -> tuple[str, ...]:
+    """The kinds of findings that a text names; none where there is no text.
+
+    A text that denies findings and names none is `no finding`; one that holds no known word is `other`.
+    """
+    plain = re.sub(r"\bnon[ -]?mass\b", "nonmass", " ".join(text.lower().split()))
+    named, denied = _NEGATIONS.subn("", plain)
+    kinds = tuple(kind for kind, pattern in _KINDS.items() if re.search(pattern, named))
+    if kinds or not plain:
+        return kinds
+    return (NOTHING,) if denied else (OTHER,)
