@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-SHARED = {"pipeline.geometry", "pipeline.sources", "pipeline.files"}
+SHARED = {"pipeline.geometry", "pipeline.sources", "pipeline.files", "pipeline.page"}
 NUMBERS_ONLY = ("geometry", "regions", "raster", "splits", "names")
 
 

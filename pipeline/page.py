@@ -1,0 +1,117 @@
+"""Self-contained pages: the frame that reports of both halves share, their charts and pictures.
+
+A page is one HTML file that opens from disk without a network. Knows no data set and no model.
+"""
+
+import base64
+import hashlib
+import io
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from pipeline.files import InputError
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+# Told apart by the colour-blind, and legible on white and on black (P. Tol, "Colour Schemes", SRON technical note, 2021).
+SERIES = ("#4477aa", "#ee6677", "#228833", "#aa8800", "#aa3377", "#2299bb")
+_INK = "#010203"  # what is drawn in it becomes the page's text colour, in light, dark and print
+_VIEW = re.compile(r'viewBox="([^"]*)"')
+
+
+def render(package: str, template: str, **context: Any) -> str:
+    """Fills a template of a package.
+
+    Args:
+      package: `pipeline` or `segmenter`; its folder `templates` is looked in first, then that of `pipeline`, which holds the
+        frame `page.html` and the parts `parts.html`.
+      template: its name; values are escaped in `.html` and left alone elsewhere.
+
+    Raises:
+      InputError: the template library is not installed.
+    """
+    try:
+        import jinja2
+    except ImportError as error:
+        raise InputError("pages need jinja2, which is not installed; give `pip install '.[report]'`") from error
+    environment = jinja2.Environment(
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(package), jinja2.PackageLoader("pipeline")]),
+        autoescape=lambda name: bool(name) and name.endswith(".html"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(**context)
+
+
+def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Any, np.ndarray]:
+    """A matplotlib figure of so many inches, and its axes as a flat array."""
+    # The object interface: pyplot takes half a second longer to import and looks for a display.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = np.atleast_1d(figure.subplots(rows, columns)).ravel()
+    for ax in axes:
+        ax.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def chart(figure: Any, words: str) -> "Markup":
+    """A figure as SVG to stand in a page; what is black in it takes the colour of the page's text.
+
+    Args:
+      words: what it shows, for those who do not see it.
+    """
+    import matplotlib
+    from markupsafe import Markup, escape
+    from matplotlib.colors import to_hex
+
+    for artist in figure.findobj(lambda artist: hasattr(artist, "get_color") or hasattr(artist, "get_edgecolor")):
+        for kind in ("color", "edgecolor"):
+            known = getattr(artist, f"get_{kind}", lambda: None)()
+            if isinstance(known, str | tuple) and to_hex(known) == "#000000":
+                getattr(artist, f"set_{kind}")(_INK)
+    options = {"svg.fonttype": "none", "svg.hashsalt": "page", "font.family": "sans-serif"}
+    drawn = io.StringIO()
+    with matplotlib.rc_context(options):
+        figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    svg = drawn.getvalue()[drawn.getvalue().index("<svg") :]
+    svg = svg.replace(_INK, "currentColor")
+    # Several charts share a page, and their ids must not; the page's bytes must not depend on what was drawn before.
+    prefix = f"c{hashlib.sha256(svg.encode()).hexdigest()[:8]}-"
+    svg = re.sub(r'\bid="', f'id="{prefix}', svg)
+    svg = re.sub(r'(url\(#|href="#)', rf"\1{prefix}", svg)
+    opening = f'<svg class="chart" role="img" aria-label="{escape(words)}" viewBox="{_VIEW.search(svg)[1]}">'
+    return Markup(opening + svg[svg.index(">") + 1 :])
+
+
+def picture(image: np.ndarray, quality: int = 85) -> str:
+    """An image as a `data:` address of a JPEG.
+
+    Args:
+      image: (height, width) gray or (height, width, 3) blue, green, red; uint8.
+    """
+    encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return f"data:image/jpeg;base64,{base64.b64encode(encoded.tobytes()).decode()}"
+
+
+def outline_path(mask: np.ndarray) -> str:
+    """The outlines of a mask as the data of an SVG path, in pixels of the mask; holes are outlines of their own.
+
+    Args:
+      mask: (height, width), nonzero is inside.
+    """
+    outlines, _ = cv2.findContours((mask != 0).astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    return " ".join(f"M{_points(outline[:, 0])}Z" for outline in outlines)
+
+
+def _points(outline: Sequence[Sequence[int]]) -> str:
+    # A pixel's centre lies half a pixel from its corner, where SVG counts from.
+    return "L".join(f"{x + 0.5:g} {y + 0.5:g}" for x, y in outline)

@@ -1,0 +1,43 @@
+"use strict";
+// Everything is to be seen without this script; it adds contents, switches for the outlines and large pictures.
+const contents = document.getElementById("contents");
+for (const heading of document.querySelectorAll("main h2[id]")) {
+  const link = document.createElement("a");
+  link.href = `#${heading.id}`;
+  link.textContent = heading.textContent;
+  contents.appendChild(document.createElement("li")).appendChild(link);
+}
+
+const main = document.getElementById("main");
+for (const tools of document.querySelectorAll(".tools")) tools.hidden = false;
+// Several rows of switches act on all cases, so they follow each other.
+for (const box of document.querySelectorAll("[data-outline]")) {
+  box.addEventListener("change", () => {
+    main.classList.toggle(`no-${box.dataset.outline}`, !box.checked);
+    for (const other of document.querySelectorAll(`[data-outline="${box.dataset.outline}"]`)) other.checked = box.checked;
+  });
+}
+for (const slider of document.querySelectorAll("[data-strength]")) {
+  slider.addEventListener("input", () => {
+    main.style.setProperty("--strength", slider.value / 100);
+    for (const other of document.querySelectorAll("[data-strength]")) other.value = slider.value;
+  });
+}
+
+const large = document.getElementById("large");
+for (const button of document.querySelectorAll(".enlarge")) {
+  button.addEventListener("click", () => {
+    const shown = button.querySelector("img");
+    const image = large.querySelector("img");
+    image.src = shown.src;
+    image.alt = shown.alt;
+    large.showModal();
+  });
+}
+large.addEventListener("click", (event) => {
+  if (event.target === large || event.target.tagName === "IMG") large.close();
+});
+// Paper shows all: details are opened for print.
+window.addEventListener("beforeprint", () => {
+  for (const details of document.querySelectorAll("details")) details.open = true;
+});

@@ -1,0 +1,137 @@
+"""The frame of the pages, as a reader has it: by keyboard, on a phone, in the dark, on paper."""
+
+import builtins
+
+import numpy as np
+import pytest
+
+from pipeline import page
+from pipeline.files import InputError
+
+PAGE = """\
+{% extends "page.html" %}
+{% block title %}{{ 'A page & more' }}{% endblock %}
+{% block main %}
+<h2 id="first">First</h2>
+{{ parts.cards([("0.71", "Dice", "0.60 to 0.80"), ("3", "images", "")]) }}
+{% call parts.warning() %}<p>Mind this.</p>{% endcall %}
+{{ parts.table(["what"] + ["a long column"] * 12, [["<row>"] + [1] * 12], "Some numbers") }}
+{{ parts.figure(first, "A chart") }}
+{{ parts.figure(second, "Another chart") }}
+<h2 id="second">Second</h2>
+{{ parts.image(image, "a gray ramp", "A picture") }}
+{{ parts.outline_tools() }}
+<div class="grid">
+{{ parts.case(image, 32, [("truth", truth, ""), ("prediction", truth, "#ff0000")], "a case", "P1, Dice 0.5") }}
+</div>
+{{ parts.outline_tools() }}
+{% call parts.details("More") %}<p>Hidden at first.</p>{% endcall %}
+{% endblock %}
+"""
+
+
+def draw(values):
+    figure, (ax,) = page.new_figure(4, 3)
+    ax.plot(values, color=page.SERIES[0], label="values")
+    ax.set(title="Title", xlabel="x")
+    ax.legend()
+    ax.annotate("here", (0, 0))
+    return page.chart(figure, 'values from 1 to "3" & back')
+
+
+@pytest.fixture
+def written(tmp_path, monkeypatch):
+    """A page with each part, in a package of its own."""
+    templates = tmp_path / "own" / "templates"
+    templates.mkdir(parents=True)
+    (templates.parent / "__init__.py").write_text("")
+    (templates / "own.html").write_text(PAGE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    ramp, mask = np.tile(np.arange(0, 256, 8, dtype=np.uint8), (32, 1)), np.zeros((32, 32), np.uint8)
+    mask[8:20, 8:20] = 1
+    context = {"image": page.picture(ramp), "truth": page.outline_path(mask), "first": draw([1, 2, 3]), "second": draw([3, 2])}
+    path = tmp_path / "page.html"
+    path.write_text(page.render("own", "own.html", **context))
+    return path
+
+
+def test_values_are_escaped_and_charts_are_not(written):
+    text = written.read_text()
+    assert "&lt;row&gt;" in text
+    assert 'aria-label="values from 1 to &#34;3&#34; &amp; back"' in text
+    assert text.startswith("<!doctype html>")
+    assert "<title>A page &amp; more</title>" in text
+    assert "<h1>A page &amp; more</h1>" in text
+
+
+def test_ink_of_a_chart_follows_the_page_and_ids_do_not_clash(written):
+    first, second = draw([1, 2, 3]), draw([3, 2])
+    for chart in (first, second):
+        assert "currentColor" in chart
+        assert "#000000" not in chart.split("</defs>")[-1]
+        assert "<text" in chart  # text stays text
+    ids = [{part.split('"')[0] for part in chart.split(' id="')[1:]} for chart in (first, second)]
+    assert not ids[0] & ids[1]
+    assert draw([1, 2, 3]) == first
+
+
+def test_outlines_run_through_the_centres_of_pixels():
+    mask = np.zeros((4, 4), np.uint8)
+    mask[1:3, 1:3] = 1
+    assert page.outline_path(mask) == "M1.5 1.5L1.5 2.5L2.5 2.5L2.5 1.5Z"
+    assert page.outline_path(np.zeros((4, 4))) == ""
+
+
+def test_a_missing_template_library_is_named(monkeypatch):
+    known = builtins.__import__
+
+    def refuse(name, *arguments, **keywords):
+        if name == "jinja2":
+            raise ImportError(name)
+        return known(name, *arguments, **keywords)
+
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    with pytest.raises(InputError, match=r"pages need jinja2, which is not installed; give `pip install '.\[report\]'`"):
+        page.render("pipeline", "page.html")
+
+
+def test_the_page_works_in_a_browser_by_keyboard(written, browser):
+    browser.emulate(width=1000)
+    browser.open(written)
+    assert browser.evaluate("[...document.images].filter(i => i.src).every(i => i.complete && i.naturalWidth > 0)")
+    assert browser.evaluate("[...document.querySelectorAll('#contents a')].map(a => a.textContent)") == ["First", "Second"]
+    seen = "getComputedStyle(document.querySelector('.outline.truth')).visibility"
+    assert browser.evaluate(seen) == "visible"
+    browser.evaluate("document.querySelector('[data-outline=truth]').focus()")
+    browser.press("Space")
+    assert browser.evaluate(seen) == "hidden"
+    assert browser.evaluate("[...document.querySelectorAll('[data-outline=truth]')].map(b => b.checked)") == [False, False]
+    browser.press("Space")
+    assert browser.evaluate(seen) == "visible"
+    browser.evaluate("document.querySelector('[data-strength]').focus()")
+    browser.press("ArrowLeft")
+    assert browser.evaluate("Number(getComputedStyle(document.querySelector('.outline')).opacity)") == pytest.approx(0.99)
+    browser.evaluate("document.querySelector('.enlarge').focus()")
+    browser.press("Enter")
+    assert browser.evaluate("document.getElementById('large').open && document.querySelector('#large img').naturalWidth > 0")
+    browser.press("Escape")
+    assert not browser.evaluate("document.getElementById('large').open")
+    assert browser.errors == []
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_a_phone_does_not_scroll_sideways_and_charts_take_the_ink(written, browser, dark):
+    browser.emulate(width=390, dark=dark)
+    browser.open(written)
+    assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    ink = browser.evaluate("getComputedStyle(document.querySelector('svg.chart text')).fill")
+    assert (
+        ink == browser.evaluate("getComputedStyle(document.body).color") == ("rgb(230, 233, 236)" if dark else "rgb(27, 31, 36)")
+    )
+
+
+def test_paper_has_no_switches(written, browser):
+    browser.emulate(media="print", dark=True)
+    browser.open(written)
+    assert browser.evaluate("getComputedStyle(document.querySelector('.tools')).display") == "none"
+    assert browser.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
