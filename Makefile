@@ -10,7 +10,9 @@ OUT         ?= data_processed
 RECIPE      ?= v2
 DATASET     ?= $(lastword $(basename $(notdir $(RECIPE))))
 CONFIG      ?= quick
-NAME        ?= $(lastword $(basename $(notdir $(CONFIG))))
+FOLD        ?=
+FOLDS       ?=
+NAME        ?= $(lastword $(basename $(notdir $(CONFIG))))$(if $(FOLD),-fold$(FOLD))
 IMAGES      ?=
 ASSIGNMENT  ?=
 WORKERS     ?=
@@ -26,8 +28,8 @@ args       = $(if $(filter $@,$(MAKECMDGOALS)),$(ARGS))
 from_raw   = --raw "$(RAW)" --annotations "$(ANNOTATIONS)" --out "$(FOLDER)" --recipe "$(RECIPE)" $(workers)
 
 .DEFAULT_GOAL := help
-.PHONY: help install phantom index masks variants split dataset audit stats train evaluate infer models all chain \
-        test test-slow lint bench clean
+.PHONY: help install phantom index masks variants split dataset audit stats train evaluate infer report cv models all \
+        chain test test-slow lint bench clean
 # One stage at a time, in order, under `make -j` too: each of them uses all cores.
 .NOTPARALLEL:
 
@@ -36,7 +38,8 @@ help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
 	@echo 'Variables:'
 	@echo '  RAW=$(RAW)  ANNOTATIONS=$(ANNOTATIONS)  OUT=$(OUT)  RECIPE=$(RECIPE)  DATASET=$(DATASET)'
-	@echo '  CONFIG=$(CONFIG)  NAME=$(NAME)  IMAGES  ASSIGNMENT  WORKERS  PYTHON=$(PYTHON)  ARGS (more options for the program)'
+	@echo '  CONFIG=$(CONFIG)  NAME=$(NAME)  IMAGES  ASSIGNMENT  FOLD (of train; the fold held out)  FOLDS (of cv; how many)'
+	@echo '  WORKERS  PYTHON=$(PYTHON)  ARGS (more options for the program)'
 
 install: .venv/installed  ## make .venv with all that the project needs
 
@@ -73,13 +76,20 @@ stats: dataset  ## pictures of the data set
 	@$(PIPELINE) stats "$(FOLDER)"
 
 train: dataset  ## train a network: CONFIG=quick, full, published, or a file
-	@$(SEGMENTER) train "$(FOLDER)" --config "$(CONFIG)" --name "$(NAME)" $(args)
+	@$(SEGMENTER) train "$(FOLDER)" --config "$(CONFIG)" --name "$(NAME)" $(if $(FOLD),--fold "$(FOLD)") $(args)
 
 evaluate: train  ## Dice and the other figures on test
 	@$(SEGMENTER) evaluate "$(FOLDER)" --name "$(NAME)" $(args)
 
 infer: train  ## predictions for IMAGES (a folder or file; test's originals)
 	@$(SEGMENTER) infer "$(FOLDER)" --name "$(NAME)" $(if $(IMAGES),--images "$(IMAGES)") $(args)
+
+report: evaluate  ## pages to read and send: of the data set, and of the run with its model card
+	@$(PIPELINE) report "$(FOLDER)"
+	@$(SEGMENTER) report "$(FOLDER)" --name "$(NAME)" $(args)
+
+cv: dataset  ## train and evaluate every fold, and pool what they held out
+	@$(SEGMENTER) cv "$(FOLDER)" --config "$(CONFIG)" --name "$(NAME)" $(if $(FOLDS),--folds "$(FOLDS)") $(args)
 
 models: install  ## the networks, as benchmarks/models.py last measured them
 	@.venv/bin/python benchmarks/models.py --print
@@ -93,10 +103,10 @@ all: install  ## everything; without images in RAW on a phantom
 	  $(MAKE) --no-print-directory chain RAW="$(RAW)/phantom" ANNOTATIONS="$(RAW)/phantom" DATASET="phantom-$(DATASET)"; \
 	else exit $$status; fi
 
-chain: dataset train evaluate infer
+chain: dataset train evaluate infer report
 	@$(SEGMENTER) summary "$(FOLDER)" --name "$(NAME)"
 	@echo 'Go on with it:'
-	@echo '  make stats train evaluate infer RAW="$(RAW)" DATASET=$(DATASET) CONFIG=$(CONFIG)'
+	@echo '  make stats train evaluate infer report RAW="$(RAW)" DATASET=$(DATASET) CONFIG=$(CONFIG)'
 
 test: install  ## the tests
 	@.venv/bin/python -m pytest -m 'not slow' $(ARGS)

@@ -58,6 +58,11 @@ class Run:
         """The folder of a split's evaluation."""
         return self.folder / "evaluation" / split
 
+    @property
+    def folds(self) -> Path:
+        """The table of a cross-validation's folds; other runs have none."""
+        return self.evaluation("test") / "folds.csv"
+
     def checkpoint(self, epoch: int) -> Path:
         """The whole model with optimizer after an epoch; only the last one is kept."""
         return self.folder / f"last_epoch_{epoch:04d}.keras"
@@ -95,9 +100,11 @@ def find_trained(data_folder: Path, name: str) -> Run:
     """The run of a name that has a model.
 
     Raises:
-      InputError: there is none; the words name those that are there.
+      InputError: there is none, and the words name those that are there; or it is a cross-validation.
     """
     run = open_run(data_folder, name)
+    if run.folds.is_file():
+        raise InputError(f"{run.folder}: is a cross-validation and has no model of its own; name the run of one of its folds")
     if not run.best_model.is_file():
         trained = sorted(path.parent.name for path in data_folder.glob(f"{RUNS}/*/best_model.keras"))
         known = f"trained here are {', '.join(trained)}" if trained else "no run here has a model"

@@ -22,6 +22,8 @@ TARGETS = [
     "train",
     "evaluate",
     "infer",
+    "report",
+    "cv",
     "models",
     "all",
     "test",
@@ -55,6 +57,9 @@ def test_make_alone_explains_every_target():
         ("variants", ["pipeline index", "pipeline split", "pipeline masks", "pipeline variants"]),
         ("infer", ["pipeline dataset", "segmenter train", "segmenter infer"]),
         ("evaluate", ["pipeline dataset", "segmenter train", "segmenter evaluate"]),
+        ("report", ["pipeline dataset", "segmenter train", "segmenter evaluate", "pipeline report", "segmenter report"]),
+        ("cv", ["pipeline dataset", "segmenter cv"]),
+        ("chain", ["segmenter infer", "pipeline report", "segmenter report", "segmenter summary"]),
     ],
 )
 def test_a_target_runs_what_it_stands_on_in_order(target, commands):
@@ -89,6 +94,19 @@ def test_more_options_go_to_the_program_of_the_target_alone(target, program):
     lines = [line for line in make("-n", "-o", ".venv/installed", target, "ARGS=--more").splitlines() if "--more" in line]
     assert len(lines) == 1
     assert program in lines[0]
+
+
+def test_a_fold_is_trained_under_its_own_name():
+    out = make("-n", "-o", ".venv/installed", "evaluate", "CONFIG=my/own.toml", "FOLD=0")
+    assert '--config "my/own.toml" --name "own-fold0" --fold "0"' in out
+    assert 'evaluate "data_processed/v2" --name "own-fold0"' in out
+
+
+def test_a_cross_validation_trains_no_run_beside_its_folds():
+    out = make("-n", "-o", ".venv/installed", "cv", "CONFIG=my/own.toml", "FOLDS=5")
+    assert 'cv "data_processed/v2" --config "my/own.toml" --name "own" --folds "5"' in out
+    assert "segmenter train" not in out
+    assert "--folds" not in make("-n", "-o", ".venv/installed", "cv")
 
 
 def test_annotations_are_looked_for_in_raw_by_default():

@@ -22,7 +22,8 @@ def add(commands) -> None:
         "train a model",
         "Writes DATASET/runs/NAME: best_model.keras (lowest val_loss), the state to go on from, train_losses and "
         "train_metrics as CSV and PNG, epoch_change_infer, config.toml and versions.json. The same command goes on where "
-        "an interrupted training stopped, and does nothing where it is finished.",
+        "an interrupted training stopped, and does nothing where it is finished. A .config file of the published project may "
+        "name the data in place of DATASET.",
         dataset=False,
     )
     add_training_options(parser)
@@ -41,8 +42,7 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
         "--config",
         default="quick",
         metavar="NAME|FILE",
-        help="quick, full, published, a .toml file of your own, or a .config file of the published project, which may name the "
-        "data in place of DATASET (default: quick)",
+        help="quick, full, published, a .toml file of your own, or a .config file of the published project (default: quick)",
     )
     parser.add_argument(
         "--allow-download",

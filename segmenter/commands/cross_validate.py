@@ -1,0 +1,68 @@
+"""Trains and evaluates every fold of a data set, and pools what they held out."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.files import DONE, InputError
+from segmenter.commands.arguments import add_command
+from segmenter.commands.train import add_training_options, train_run
+
+if TYPE_CHECKING:
+    from segmenter.folders import DataSet
+
+
+def add(commands) -> None:
+    """Adds the command and its arguments."""
+    parser = add_command(
+        commands,
+        "cv",
+        execute,
+        "cross-validate: train and evaluate every fold",
+        "For each fold K of the manifest trains DATASET/runs/NAME-foldK and evaluates it on the patients that it held out; "
+        "then pools these evaluations in DATASET/runs/NAME-cv/evaluation/test: the tables of an evaluation, and folds.csv. "
+        "The same command goes on where it was interrupted, and does nothing where all is done.",
+    )
+    add_training_options(parser)
+    parser.add_argument("--name", help="the runs are NAME-fold0, NAME-fold1, ... and NAME-cv (default: the configuration's name)")
+    parser.add_argument("--folds", type=int, metavar="K", help="how many folds there have to be (default: as the manifest has)")
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Runs the command and gives its exit status."""
+    from segmenter import runs
+    from segmenter.configuration import load_configuration
+    from segmenter.cross_validation import SPLIT, describe, pool_folds
+    from segmenter.evaluation import evaluate_run
+    from segmenter.folders import read_data_set
+
+    configuration = load_configuration(arguments.config)
+    seen = _by_fold(read_data_set(arguments.dataset), arguments.folds)
+    name = arguments.name or Path(arguments.config).stem
+    folds = [runs.open_run(arguments.dataset, f"{name}-fold{data.fold}") for data in seen]
+    for run, data in zip(folds, seen, strict=True):
+        train_run(run, configuration, data, arguments, resume=arguments.resume and run.state.is_file())
+        done = evaluate_run(run, data, runs.read_configuration(run), SPLIT)
+        print(f"{run.evaluation(SPLIT)}: evaluated" if done else f"{run.evaluation(SPLIT)}: evaluated already", flush=True)
+    pooled = runs.open_run(arguments.dataset, f"{name}-cv")
+    done = pool_folds(folds, pooled)
+    runs.record_configuration(pooled, configuration)
+    print(f"{pooled.folder}: {len(folds)} folds pooled" if done else f"{pooled.folder}: all {len(folds)} folds were done already")
+    print("", *describe(pooled), sep="\n")
+    return DONE
+
+
+def _by_fold(data: "DataSet", wanted: int | None) -> list["DataSet"]:
+    """The data set as each fold sees it; none of them lacks a split."""
+    from segmenter.folders import MANIFEST, SPLITS
+
+    if wanted not in (None, data.folds):
+        raise InputError(
+            f"--folds {wanted}: {data.folder / MANIFEST} has {data.folds} folds; leave --folds out, or set folds in the "
+            "recipe's [split] and make the data set again"
+        )
+    seen = [data.in_fold(fold) for fold in range(data.folds)]
+    for one in seen:
+        for split in SPLITS:
+            one.split(split)  # refuses an empty one before hours of training
+    return seen

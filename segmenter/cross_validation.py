@@ -1,0 +1,140 @@
+"""Pools the evaluations of a data set's folds: each sample was held out once, from a model that has not seen its patient.
+
+Reads tables that `segmenter.evaluation` wrote for the folds' runs; no TensorFlow.
+"""
+
+import statistics
+from collections.abc import Mapping, Sequence
+
+from pipeline.files import read_csv, remove_tree, write_csv
+from segmenter.evaluation import read_summary, write_evaluation
+from segmenter.evaluation.measuring import Row, Tables
+from segmenter.runs import Run, read_state
+
+SPLIT = "test"
+# Columns of folds.csv that are figures, and where figures.csv of a fold has them: metric and kind of average.
+FIGURES = {
+    "dice_mean": ("dice", "mean"),
+    "dice_median": ("dice", "median"),
+    "nsd": ("nsd", "mean"),
+    "hd95_px": ("hd95_px", "median"),
+    "detection_rate": ("detection_rate", "mean"),
+    "false_positives_per_image": ("false_positives_per_image", "mean"),
+}
+FOLD_COLUMNS = ("fold", "patients", "images", "epochs", "best_epoch", *FIGURES)
+
+
+def pool_folds(runs: Sequence[Run], pooled: Run) -> bool:
+    """Pools the evaluations on test of the runs of fold 0, 1, ... into one, unless that was done already.
+
+    It holds the tables of an evaluation over all held-out samples, where per_image.csv also names `fold` and `run` (whose
+    folder has the masks), and folds.csv with a row a fold. Its `summary.json` has the spread over the folds beside the
+    pooled figures, and no cuts between sizes of lesions, because each fold has those of its own training.
+
+    Returns:
+      Whether there was anything to do.
+    """
+    folder = pooled.evaluation(SPLIT)
+    summaries = [read_summary(run.evaluation(SPLIT)) for run in runs]
+    identity = {"split": SPLIT, "runs": [run.name for run in runs], "folds": [summary["identity"] for summary in summaries]}
+    if read_summary(folder).get("identity") == identity:
+        return False
+    remove_tree(folder)
+    folds = [_fold_row(fold, run) for fold, run in enumerate(runs)]
+    write_csv(pooled.folds, FOLD_COLUMNS, [row | _shortened(row) for row in folds])
+    shared = {name: summaries[0][name] for name in ("tolerance_px", "class_names", "threshold")}
+    summary = {
+        "identity": identity,
+        "patients_in_train": sum(summary["patients_in_train"] for summary in summaries),
+        "size_cuts_px": None,
+    }
+    write_evaluation(folder, _pool_tables(runs), summary | shared, _spread(folds))
+    return True
+
+
+def _pool_tables(runs: Sequence[Run]) -> Tables:
+    tables = Tables()
+    for fold, run in enumerate(runs):
+        folder = run.evaluation(SPLIT)
+        tables.images.extend({**row, "fold": fold, "run": run.name} for row in read_csv(folder / "per_image.csv"))
+        tables.lesions.extend(map(dict, read_csv(folder / "per_lesion.csv")))
+        tables.points.extend(map(dict, read_csv(folder / "froc.csv")))
+    return tables
+
+
+def _fold_row(fold: int, run: Run) -> Row:
+    """A row of folds.csv; a figure that the fold does not have, for want of lesions, is None."""
+    folder = run.evaluation(SPLIT)
+    samples = read_csv(folder / "per_image.csv")
+    images = [row for row in samples if row["variant"] == "original"] or samples
+    of_all = {row["metric"]: row for row in read_csv(folder / "figures.csv") if row["group"] == "all"}
+    state = read_state(run)
+    assert state is not None  # it was evaluated, so it was trained
+    figures = {name: _number(of_all.get(metric, {}).get(kind)) for name, (metric, kind) in FIGURES.items()}
+    return {
+        "fold": fold,
+        "patients": len({row["patient"] or row["image_id"] for row in images}),
+        "images": len(images),
+        "epochs": state.epoch,
+        "best_epoch": state.best_epoch,
+        **figures,
+    }
+
+
+def _number(text: str | None) -> float | None:
+    return float(text) if text else None
+
+
+def _shortened(row: Row) -> Row:
+    return {name: f"{value:.4f}" for name, value in row.items() if isinstance(value, float)}
+
+
+def _spread(folds: Sequence[Mapping[str, object]]) -> dict[str, float]:
+    """Mean and standard deviation (of a sample, n - 1) of each figure over the folds that have it."""
+    spread: dict[str, float] = {}
+    for name in FIGURES:
+        values = [value for row in folds if isinstance(value := row[name], float)]
+        if values:
+            spread[f"fold_{name}_mean"] = statistics.fmean(values)
+        if len(values) > 1:
+            spread[f"fold_{name}_std"] = statistics.stdev(values)
+    return spread
+
+
+def describe(pooled: Run) -> list[str]:
+    """A cross-validation in aligned lines: a row a fold, their mean and spread, and the pooled figures with intervals."""
+    folder = pooled.evaluation(SPLIT)
+    spread = read_summary(folder)["figures"]
+    lines = [[name.replace("_", " ") for name in FOLD_COLUMNS]]
+    lines += [[_told(row[name]) if name in FIGURES else row[name] for name in FOLD_COLUMNS] for row in read_csv(pooled.folds)]
+    for kind in ("mean", "std"):
+        figures = [_told(spread.get(f"fold_{name}_{kind}", "")) for name in FIGURES]
+        lines.append([kind, *[""] * (len(FOLD_COLUMNS) - len(FIGURES) - 1), *figures])
+    pool = [["pooled", "images", "patients", "mean", "95 % interval", "median", "95 % interval"]]
+    for row in read_csv(folder / "figures.csv"):
+        if row["group"] == "all":
+            middle = [part for kind in ("mean", "median") for part in (_told(row[kind]), _interval(row, kind))]
+            pool.append([row["metric"], row["images"], row["patients"], *middle])
+    return [*_aligned(lines), "", *_aligned(pool)]
+
+
+def _told(value: str | float) -> str:
+    """A figure with three digits behind the point; nothing where there is none."""
+    return f"{float(value):.3f}" if value != "" else ""
+
+
+def _interval(row: Mapping[str, str], kind: str) -> str:
+    low, high = row[f"{kind}_low"], row[f"{kind}_high"]
+    return f"{_told(low)} to {_told(high)}" if low and high else ""
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
+    """Columns as wide as they need; the first to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if place else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    ]
