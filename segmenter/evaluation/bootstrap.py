@@ -5,6 +5,7 @@ intervals that are too narrow. Clustered bootstrap: Field and Welsh, "Bootstrapp
 69, 2007; percentile intervals: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 DRAWS, SEED = 2000, 20261124
+Figure = Callable[[np.ndarray], np.ndarray]  # from (draws, patients) counts to (draws,) figures
 _CHUNK = 250  # draws at a time: some ten megabytes for a few thousand rows
 
 
@@ -56,18 +58,28 @@ class PatientBootstrap:
 
     def median(self, values: np.ndarray) -> Estimate:
         """Of (rows,) values; an even number of them gives the mean of the middle two, in each draw too."""
+        whole, of_draws = self._median(values)
+        return self._estimate(whole, of_draws, self._sums(~np.isnan(values)))
+
+    def median_difference(self, values: np.ndarray, others: np.ndarray) -> Estimate:
+        """The median of (rows,) values less that of others, over rows where both count, patients drawn alike for both."""
+        both = ~np.isnan(values) & ~np.isnan(others)
+        (first, of_first), (second, of_second) = (self._median(np.where(both, side, np.nan)) for side in (values, others))
+        return self._estimate(first - second, lambda times: of_first(times) - of_second(times), self._sums(both))
+
+    def _median(self, values: np.ndarray) -> tuple[float, Figure]:
+        """The median of all rows, and what gives that of each draw."""
         kept = np.flatnonzero(~np.isnan(values))
         order = kept[np.argsort(values[kept], kind="stable")]
         ordered, owners = np.asarray(values, float)[order], self._of_row[order]
         whole = float(np.median(ordered)) if len(ordered) else float("nan")
-        rows = self._sums(~np.isnan(values))
-        return self._estimate(whole, lambda times: _weighted_median(ordered, times[:, owners]), rows)
+        return whole, lambda times: _weighted_median(ordered, times[:, owners])
 
     def _sums(self, values: np.ndarray) -> np.ndarray:
         """The sum of each patient's rows, (patients,)."""
         return np.bincount(self._of_row, weights=np.asarray(values, float), minlength=len(self.names))
 
-    def _estimate(self, value: float, figure, rows: np.ndarray) -> Estimate:
+    def _estimate(self, value: float, figure: Figure, rows: np.ndarray) -> Estimate:
         if (rows > 0).sum() < 2:
             return Estimate(float(value))
         chunks = [figure(self.times[first : first + _CHUNK]) for first in range(0, self.draws, _CHUNK)]

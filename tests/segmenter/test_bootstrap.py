@@ -44,6 +44,23 @@ def test_intervals_are_those_of_a_plain_loop(table):
         assert (estimate.low, estimate.high) == pytest.approx(tuple(by_loop(patients, bootstrap.times, figure)))
 
 
+def test_medians_of_two_sides_are_drawn_together(table):
+    patients, values = table
+    others = np.random.default_rng(4).uniform(size=40)
+    others[5] = np.nan
+    both = ~np.isnan(values) & ~np.isnan(others)
+    bootstrap = PatientBootstrap(patients, draws=300)
+
+    def difference(rows):
+        rows = [row for row in rows if both[row]]
+        return np.median(values[rows]) - np.median(others[rows])
+
+    estimate = bootstrap.median_difference(values, others)
+    assert estimate.value == pytest.approx(difference(range(40)))
+    assert (estimate.low, estimate.high) == pytest.approx(tuple(by_loop(patients, bootstrap.times, difference)))
+    assert bootstrap.median_difference(values, values) == Estimate(0.0, 0.0, 0.0)
+
+
 def test_each_draw_has_as_many_patients_as_there_are(table):
     times = PatientBootstrap(table[0]).times
     assert times.shape == (2000, 9)

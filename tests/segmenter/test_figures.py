@@ -4,7 +4,6 @@ import pytest
 
 from pipeline.files import InputError
 from segmenter.evaluation.figures import CURVE_COLUMNS, FIGURE_COLUMNS, read_table, summarise, write_figures
-from segmenter.evaluation.findings import finding_kinds
 
 UNDEFINED = ("iou", "specificity", "hd95_source_px", "asd_source_px", "hd95_mm", "asd_mm", "asd_px")
 
@@ -186,37 +185,3 @@ def test_what_is_no_table_is_told(tmp_path):
     (tmp_path / "figures.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match=r"figures\.csv: cannot be read as a table .*evaluate again with `cesm-segmenter eval"):
         read_table(tmp_path / "figures.csv")
-
-
-@pytest.mark.parametrize(
-    ("text", "kinds"),
-    [
-        ("", ()),
-        ("Normal", ("no finding",)),
-        ("No mass or non mass enhancement", ("no finding",)),
-        ("Non enhancement", ("no finding",)),
-        ("Portacath", ("other",)),
-        ("Non enhancing mass$Stippled enhancement", ("mass", "non-mass enhancement")),
-        ("Heterogenously enahncing mass with ductal extension", ("mass",)),
-        ("Multiple enhancing nodules", ("mass",)),
-        ("Irregular rim enhancement", ("mass",)),
-        ("Heterogenous mass enhancement", ("mass",)),
-        ("Segmental  non mass enhancement", ("non-mass enhancement",)),
-        ("Faint linear non-mass enhancement", ("non-mass enhancement",)),
-        ("Heterogenous enhacement", ("non-mass enhancement",)),
-        ("Clustered ring enhancment", ("non-mass enhancement",)),
-        ("Foci of enhancement", ("foci",)),
-        ("Benign calcific foci", ("calcifications",)),
-        (
-            "Architectural distorton with overlying macrocalification  and edema pattern",
-            ("architectural distortion", "calcifications", "edema"),
-        ),
-        ("Asymmetrial increased density", ("asymmetry",)),
-        ("Postoperative scar and assymetrical increased density", ("asymmetry", "postoperative")),
-        ("Nodular increased density$IMLN", ("asymmetry", "lymph node")),
-        ("Diffuse edematous changes and dilated retroareolar ducts", ("edema", "duct")),
-        ("Flap with no enhancement", ("postoperative",)),
-    ],
-)
-def test_findings_are_sorted_by_their_words(text, kinds):
-    assert finding_kinds(text) == kinds
