@@ -64,6 +64,7 @@ def imported_tensorflow(*words):
         (["train", "--help"], "--resume"),
         (["evaluate", "--help"], "--split"),
         (["infer", "--help"], "--strict"),
+        (["cv", "--help"], "--folds"),
         (["summary", "--help"], "pictures worth opening"),
         (["inspect", "--help"], "receptive field"),
         (["preview", "--help"], "--count"),
@@ -246,6 +247,7 @@ def misspelt(folder):
         ),
         pytest.param(None, "train SET --config TMP/tiny.toml --resume", "runs/tiny: has nothing to resume", id="resume"),
         pytest.param(None, "train SET --name a/b", "--name a/b: wanted letters", id="name"),
+        pytest.param(None, "train SET --fold 1", "has no fold for each sample; folds come from the column fold", id="no folds"),
         pytest.param(None, "evaluate SET --name tiny", "tiny: has no best_model.keras; no run here has a model", id="no run"),
         pytest.param(no_model, "evaluate SET --name tiny", "best_model.keras: is no Keras model, it starts", id="no model"),
         pytest.param(
