@@ -1,0 +1,33 @@
+"""Writes the page and the model card of a run."""
+
+import argparse
+
+from pipeline.files import DONE
+from segmenter.commands.arguments import RUN_HELP, add_command
+
+
+def add(commands) -> None:
+    """Adds the command and its arguments."""
+    parser = add_command(
+        commands,
+        "report",
+        execute,
+        "show a run's evaluation as a page",
+        "Writes DATASET/runs/NAME/report.html, one file that opens in a browser without a network: figures with intervals, FROC "
+        "curve, groups, cases to look at; and model_card.md. Of another split than test the split is in the files' names.",
+    )
+    parser.add_argument("--name", required=True, help=f"{RUN_HELP}; or a cross-validation, NAME-cv")
+    parser.add_argument("--split", choices=("train", "valid", "test"), default="test", help="default: test")
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Runs the command and gives its exit status."""
+    from segmenter.folders import read_data_set
+    from segmenter.report import write_report
+    from segmenter.runs import open_run
+
+    data = read_data_set(arguments.dataset)
+    (page, card), is_new = write_report(data, open_run(arguments.dataset, arguments.name), arguments.split)
+    told = "written" if is_new else "was up to date"
+    print(f"{page}: {told}, {page.stat().st_size / 1e6:.1f} MB; {card.name} beside it")
+    return DONE

@@ -1,0 +1,24 @@
+"""The model card of a run."""
+
+from pipeline.page import render
+from segmenter.report import contents
+from segmenter.report.material import Material
+from segmenter.report.report_page import LICENCE
+
+
+def model_card(material: Material, mark: str) -> str:
+    """A model card as Markdown.
+
+    Args:
+      mark: what it was made from, written into it so that it can be told whether it is up to date.
+
+    Source: M. Mitchell et al., "Model Cards for Model Reporting", FAT* 2019, for the sections.
+    """
+    return render(
+        "segmenter",
+        "model_card.md",
+        mark=mark,
+        material=material,
+        contents=contents,
+        licence=material.card.get(LICENCE, ""),
+    )
