@@ -18,7 +18,7 @@ _MARKERS, _DASHES = ("o", "s", "^", "D"), ("-", "--", "-.", ":")
 _QUIET = "0.55"  # gray that is seen on white and on black
 _GRID = {"color": _QUIET, "alpha": 0.25, "linewidth": 0.8}
 _PANELS = 3  # side by side
-_MOST_FALSE_POSITIVES = 5.0  # an image, that a curve shows at least; the points beyond are in the table
+_FEWEST = 0.125  # false positives an image; below it a curve's axis is linear
 
 
 def training_chart(history: Sequence[Mapping[str, float]], best_epoch: int | None) -> "Markup":
@@ -68,9 +68,9 @@ def froc_chart(curve: "pd.DataFrame", points: Mapping[str, tuple[float, float]])
         part = shown[shown["criterion"] == criterion].sort_values("threshold")
         _draw_curve(ax, part, number, name, band=True)
         if criterion in points:
-            ax.plot(*points[criterion], "*", color=SERIES[number], markersize=15, markeredgecolor=_INK, clip_on=False, zorder=5)
-    ax.plot([], [], "*", color="none", markeredgecolor=_INK, markersize=12, label="as evaluated")
-    _finish_froc(ax, shown, [x for x, _ in points.values()])
+            ax.plot(*points[criterion], "*", color=SERIES[number], markersize=17, clip_on=False, zorder=5)
+    ax.plot([], [], "*", color=_QUIET, markersize=13, label="as evaluated")
+    _finish_froc(ax, shown)
     words = [
         f"{CRITERIA[criterion]} finds {rate:.0%} of the lesions at {told(false_positives, 2)} false positives an image"
         for criterion, (false_positives, rate) in points.items()
@@ -89,7 +89,7 @@ def froc_by_size_chart(curve: "pd.DataFrame") -> "Markup":
             lesions, highest = int(part["lesions"].iloc[0]), part["detection_rate"].max()
             _draw_curve(ax, part, number, f"{size}, {counted(lesions, 'lesion')}")
             told_sizes.append(f"at most {highest:.0%} of {counted(lesions, f'{size} lesion')}")
-    _finish_froc(ax, shown, [])
+    _finish_froc(ax, shown)
     return chart(figure, f"FROC curves by lesion size (IoU > 0.1): over all thresholds, found are {', '.join(told_sizes)}.")
 
 
@@ -100,11 +100,15 @@ def _draw_curve(ax: Any, part: "pd.DataFrame", number: int, label: str, *, band:
         ax.fill_between(x, part["low"], part["high"], color=color, alpha=0.18, linewidth=0)
 
 
-def _finish_froc(ax: Any, shown: "pd.DataFrame", operating: Sequence[float]) -> None:
-    furthest = shown["false_positives_per_image"].max()
-    right = min(furthest, max([_MOST_FALSE_POSITIVES, *(2 * x for x in operating)]))
-    ax.set(xlabel="false positives an image", ylabel="lesions found", ylim=(0, 1.04))
-    ax.set_xlim(-0.02 * (right or 1), 1.04 * (right or 1))
+def _finish_froc(ax: Any, shown: "pd.DataFrame") -> None:
+    # Logarithmic, as FROC curves are drawn, but with a place for no false positive at all.
+    furthest = max(shown["false_positives_per_image"].max(), 1)
+    ax.set_xscale("symlog", base=2, linthresh=_FEWEST, linscale=1)
+    ticks = [0, *(_FEWEST * 2**power for power in range(12) if _FEWEST * 2**power <= furthest)]
+    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.minorticks_off()
+    ax.set_xlim(-0.01, 1.1 * furthest)
+    ax.set(xlabel="false positives an image (log scale)", ylabel="lesions found", ylim=(0, 1.04))
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     ax.grid(**_GRID)
     ax.legend(frameon=False, loc="lower right")
