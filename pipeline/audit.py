@@ -3,9 +3,10 @@
 import hashlib
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -18,6 +19,19 @@ from pipeline.recipe import SPLITS, Recipe
 from pipeline.workers import all_cores, in_order
 
 EXAMPLES = 5
+SCHEMA = 2  # of audit.json; since 2 a finding has pairs
+MEANINGS = {
+    "image-in-splits": "variants of one source image are in several splits",
+    "patient-in-splits": "images of one patient are in several splits",
+    "duplicate-pixels": "samples with the same pixels, up to a flip or turn across splits",
+    "mask-missing": "images without a mask",
+    "image-missing": "masks, or rows of the manifest, without an image",
+    "size": "images and masks of another size than most",
+    "mask-values": "masks with other values than nothing and lesion",
+    "mask-empty": "masks without a lesion, of images that are not normal",
+    "unreadable": "files that cannot be decoded",
+    "changed": "files that are not those that the manifest names",
+}
 # Two images closer than this, in grey levels RMS at 64 px, are one image; JPEG at quality 75 moves an image by under 2, and
 # the closest two distinct images of 650 real ones are 9.4 apart.
 SAME_RMS = 3.0
@@ -32,16 +46,24 @@ class Finding:
       code: what it is.
       count: how many images, patients, groups or files have it, as `unit` says.
       examples: the first few, in words.
+      pairs: of each example two images that show it, as paths relative to the data set's folder; only for what is
+        seen in two images: leaks and duplicates.
     """
 
     code: str
     count: int
     unit: str
     examples: tuple[str, ...]
+    pairs: tuple[tuple[str, str], ...] = ()
 
     def to_json(self) -> dict:
         """The form that --json prints."""
-        return {"code": self.code, "count": self.count, "examples": list(self.examples)}
+        return {
+            "code": self.code,
+            "count": self.count,
+            "examples": list(self.examples),
+            "pairs": [list(pair) for pair in self.pairs],
+        }
 
 
 @dataclass(frozen=True)
@@ -60,6 +82,11 @@ class _Sample:
     @property
     def place(self) -> str:
         return f"{self.split}/{self.name}"
+
+    @property
+    def file(self) -> str:
+        """The image's path relative to the data set's folder; without a suffix where there is no such file."""
+        return f"{self.split}/images/{self.image.name if self.image else self.name}"
 
 
 @dataclass(frozen=True)
@@ -155,25 +182,36 @@ def _look(sample: _Sample) -> _Look:
 
 
 def _leaks(samples: Sequence[_Sample]) -> Iterator[Finding]:
-    by_image: dict[str, Counter] = defaultdict(Counter)
-    by_patient: dict[str, Counter] = defaultdict(Counter)
+    by_image: dict[str, list[_Sample]] = defaultdict(list)
+    by_patient: dict[str, list[_Sample]] = defaultdict(list)
     for sample in samples:
-        by_image[sample.image_id][sample.split] += 1
+        by_image[sample.image_id].append(sample)
         if sample.patient:
-            by_patient[sample.patient][sample.split] += 1
-    yield _finding("image-in-splits", "source images", _in_several(by_image))
-    yield _finding("patient-in-splits", "patients", _in_several(by_patient))
+            by_patient[sample.patient].append(sample)
+    for code, unit, groups in (
+        ("image-in-splits", "source images", by_image),
+        ("patient-in-splits", "patients", by_patient),
+    ):
+        leaking = {name: group for name, group in groups.items() if len({sample.split for sample in group}) > 1}
+        yield _finding(code, unit, (_name_splits(name, group) for name, group in leaking.items()), leaking.values())
 
 
-def _in_several(groups: Mapping[str, Counter]) -> Iterator[str]:
-    for name, splits in groups.items():
-        if len(splits) > 1:
-            yield f"{name}: " + ", ".join(f"{splits[split]} in {split}" for split in SPLITS if splits[split])
+def _name_splits(name: str, group: Sequence[_Sample]) -> str:
+    counts = Counter(sample.split for sample in group)
+    return f"{name}: " + ", ".join(f"{counts[split]} in {split}" for split in SPLITS if counts[split])
 
 
-def _finding(code: str, unit: str, examples: Iterable[str]) -> Finding:
+def _finding(code: str, unit: str, examples: Iterable[str], groups: Iterable[Sequence[_Sample]] = ()) -> Finding:
+    """A finding; `groups` holds the samples that each example is about, where two images show it."""
     listed = list(examples)
-    return Finding(code, len(listed), unit, tuple(listed[:EXAMPLES]))
+    return Finding(code, len(listed), unit, tuple(listed[:EXAMPLES]), tuple(map(_telling_pair, islice(groups, EXAMPLES))))
+
+
+def _telling_pair(group: Sequence[_Sample]) -> tuple[str, str]:
+    """Two images of a group, of two splits where it spans them."""
+    first = group[0]
+    second = next((sample for sample in group if sample.split != first.split), group[1])
+    return first.file, second.file
 
 
 def _duplicates(samples: Sequence[_Sample], looks: Sequence[_Look]) -> Iterator[Finding]:
@@ -181,8 +219,8 @@ def _duplicates(samples: Sequence[_Sample], looks: Sequence[_Look]) -> Iterator[
     seen = [index for index, look in enumerate(looks) if look.thumb is not None]
     splits = [samples[index].split for index in seen]
     pairs = same_pixels(np.array([looks[index].thumb for index in seen]), splits) if seen else []
-    groups = ([samples[seen[index]] for index in group] for group in _connected(len(seen), pairs))
-    yield _finding("duplicate-pixels", "groups", map(_name_group, groups))
+    groups = [[samples[seen[index]] for index in group] for group in _connected(len(seen), pairs)]
+    yield _finding("duplicate-pixels", "groups", map(_name_group, groups), groups)
 
 
 def _name_group(group: Sequence[_Sample]) -> str:

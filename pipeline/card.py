@@ -3,6 +3,7 @@
 import json
 from collections import Counter, defaultdict
 
+from pipeline.audit import SCHEMA
 from pipeline.files import dump_toml, read_csv, write_text
 from pipeline.folder import DatasetFolder
 from pipeline.index import LEFT_OUT, REJECT_COLUMNS, read_images
@@ -20,12 +21,12 @@ CITATIONS = """\
   repository. Journal of Digital Imaging 26(6), 1045-1057, 2013. https://doi.org/10.1007/s10278-013-9622-7
 """
 
-_LICENCE = """\
+LICENCE = """\
 The images and annotations are CDD-CESM's. Public files give its licence as CC BY 4.0; check it on the data set's page at
 The Cancer Imaging Archive before you pass anything on, and cite:
 """
 
-_PHANTOM = """\
+PHANTOM = """\
 **This is a phantom**: synthetic images made by a program. They prove nothing clinical and are nobody's breast. The counts
 and the licence below are about the look-alike, not about CDD-CESM.
 """
@@ -37,7 +38,7 @@ def write_card(folder: DatasetFolder) -> None:
     state = folder.read_state(folder.index_state)
     parts = [
         f"# {recipe.title}\n",
-        _PHANTOM if state.get("phantom") else "",
+        PHANTOM if state.get("phantom") else "",
         "Not a medical device, and not for clinical use.\n",
         "## What it holds\n",
         _counts(folder),
@@ -46,13 +47,13 @@ def write_card(folder: DatasetFolder) -> None:
         "## What was dropped, and why\n",
         _dropped(folder, state.get("summary", {})),
         "## Regions\n",
-        _regions(folder),
+        tell_regions(folder),
         "## Audit\n",
         _audit(folder),
         "## Recipe\n",
         f"```toml\n{dump_toml(recipe)}```\n",
         "## Licence and citations\n",
-        _LICENCE,
+        LICENCE,
         CITATIONS,
     ]
     write_text(folder.card, "\n".join(part for part in parts if part))
@@ -83,22 +84,27 @@ def _counts(folder: DatasetFolder) -> str:
 
 
 def _dropped(folder: DatasetFolder, summary: dict) -> str:
-    reasons = Counter(row["reason"] for row in read_csv(folder.rejects, REJECT_COLUMNS))
+    reasons = count_reasons(folder)
     named = summary.get("named", 0)
-    kept = named - sum(reasons.values())
+    kept = named - sum(count for _, count, _ in reasons)
     lines = [
         f"Of {named} source images that the files and annotations name, {kept} are here. `rejects.csv` has a line for each "
         "of the others.\n",
         "| reason | images | |",
         "| --- | ---: | --- |",
     ]
-    lines += [
-        f"| `{reason}` | {count} | {LEFT_OUT.get(reason, 'fault of the data')} |" for reason, count in reasons.most_common()
-    ]
+    lines += [f"| `{reason}` | {count} | {words} |" for reason, count, words in reasons]
     return "\n".join(lines) + "\n"
 
 
-def _regions(folder: DatasetFolder) -> str:
+def count_reasons(folder: DatasetFolder) -> list[tuple[str, int, str]]:
+    """Why source images were dropped: reason, number of images and meaning; the most frequent first."""
+    reasons = Counter(row["reason"] for row in read_csv(folder.rejects, REJECT_COLUMNS))
+    return [(reason, count, LEFT_OUT.get(reason, "fault of the data")) for reason, count in reasons.most_common()]
+
+
+def tell_regions(folder: DatasetFolder) -> str:
+    """What became of the drawn regions, in words."""
     counts: Counter = Counter()
     for entry in folder.read_journal().values():
         counts.update(entry.counts)
@@ -110,8 +116,8 @@ def _regions(folder: DatasetFolder) -> str:
 
 
 def _audit(folder: DatasetFolder) -> str:
-    report = folder.read_state(folder.audit)
-    if not report or report.get("manifest_sha256") != folder.digest():
+    report = read_audit(folder)
+    if not report:
         return "Not run on this data set yet.\n"
     if not report["findings"]:
         return "No findings: no patient or image in two splits, no duplicates, every pair complete, every mask clean.\n"
@@ -126,5 +132,12 @@ def _audit(folder: DatasetFolder) -> str:
 
 def audit_json(folder: DatasetFolder, findings: list[dict], expected: list[str]) -> str:
     """The text of audit.json: findings, those that the recipe asks for, and the manifest that was audited."""
-    report = {"manifest_sha256": folder.digest(), "expected": expected, "findings": findings}
+    report = {"schema": SCHEMA, "manifest_sha256": folder.digest(), "expected": expected, "findings": findings}
     return json.dumps(report, indent=1) + "\n"
+
+
+def read_audit(folder: DatasetFolder) -> dict:
+    """What audit.json says; empty where it is of another manifest or was written by another version."""
+    report = folder.read_state(folder.audit)
+    known = report.get("schema") == SCHEMA and report.get("manifest_sha256") == folder.digest()
+    return report if known else {}

@@ -6,7 +6,7 @@ import pytest
 from inputs import Download, small_download, small_recipe
 
 from pipeline import stages
-from pipeline.audit import audit, expected_codes, same_pixels
+from pipeline.audit import MEANINGS, audit, expected_codes, same_pixels
 from pipeline.files import InputError
 from pipeline.folder import DatasetFolder
 from pipeline.geometry import vary
@@ -55,6 +55,7 @@ def test_an_image_and_a_patient_in_two_splits(clean):
     assert codes(clean) == {"image-in-splits": 1, "patient-in-splits": 1, "duplicate-pixels": 1}
     finding = {finding.code: finding for finding in audit(clean)}["image-in-splits"]
     assert finding.examples == ("P1_L_DM_CC: 2 in train, 1 in test",)
+    assert finding.pairs == (("train/images/P1_L_DM_CC.jpg", "test/images/mirrored_P1_L_DM_CC.jpg"),)
 
 
 @pytest.mark.parametrize("variant", ["original", "rotated_90", "rotated_270", "mirrored", "flipped"])
@@ -63,6 +64,9 @@ def test_a_renamed_and_turned_copy_is_found_after_jpeg(clean, variant):
     (finding,) = audit(clean)
     assert (finding.code, finding.count) == ("duplicate-pixels", 1)
     assert finding.examples == ("train/P2_L_CM_CC = test/P900_R_DM_MLO and 1 more",)
+    ((first, second),) = finding.pairs
+    assert first in ("train/images/P2_L_CM_CC.jpg", "train/images/flipped_P2_L_CM_CC.jpg")
+    assert second == "test/images/P900_R_DM_MLO.jpg"
 
 
 def test_a_transposed_copy_is_found(clean):
@@ -139,6 +143,23 @@ def test_nothing_is_written(clean):
 def test_a_folder_that_is_no_data_set(tmp_path):
     with pytest.raises(InputError, match="holds no train/images, valid/images or test/images with files"):
         audit(tmp_path)
+
+
+def test_every_leak_has_a_pair_for_each_example(clean):
+    for patient in range(10, 17):
+        for split in ("train", "valid"):
+            put(clean, split, f"P{patient}_L_{'DM' if split == 'train' else 'CM'}_CC", pixels(f"{patient}{split}"), MASK)
+    (finding,) = audit(clean)
+    assert (finding.code, finding.count, len(finding.pairs)) == ("patient-in-splits", 7, 5)
+    for words, pair in zip(finding.examples, finding.pairs, strict=True):
+        patient = words.split(":")[0]
+        assert pair == (f"train/images/{patient}_L_DM_CC.jpg", f"valid/images/{patient}_L_CM_CC.jpg")
+
+
+def test_every_finding_has_a_meaning(clean):
+    (clean / "train/masks/P1_L_DM_CC.png").unlink()
+    put(clean, "test", "mirrored_P2_L_DM_CC", vary(pixels("P2_L_DM_CC"), "mirrored"), MASK[:64])
+    assert {finding.code for finding in audit(clean)} <= MEANINGS.keys()
 
 
 def test_what_the_recipes_ask_for():
