@@ -76,7 +76,7 @@ def chart(figure: Any, words: str) -> "Markup":
     for artist in figure.findobj(lambda artist: hasattr(artist, "get_color") or hasattr(artist, "get_edgecolor")):
         for kind in ("color", "edgecolor"):
             known = getattr(artist, f"get_{kind}", lambda: None)()
-            if isinstance(known, str | tuple) and to_hex(known) == "#000000":
+            if isinstance(known, str | tuple) and to_hex(known, keep_alpha=True) == "#000000ff":  # "none" is black of alpha 0
                 getattr(artist, f"set_{kind}")(_INK)
     options = {"svg.fonttype": "none", "svg.hashsalt": "page", "font.family": "sans-serif"}
     drawn = io.StringIO()

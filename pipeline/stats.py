@@ -1,8 +1,11 @@
-"""Pictures of a data set: counts and strata a split, lesion sizes, contact sheets. Made to be looked at."""
+"""Pictures of a data set: counts and strata a split, lesion sizes, contact sheets. Made to be looked at.
+
+`draw_stats` writes them as files; the data set's page takes the same figures and sheets."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -12,18 +15,24 @@ import PIL.ImageFont
 
 from pipeline.files import replacing
 from pipeline.manifest import read_manifest
+from pipeline.page import SERIES, new_figure
 from pipeline.recipe import SPLITS
 from pipeline.sources import read_image
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Rows = Sequence[Mapping[str, str]]
 
 SPLIT_COLORS = {"train": "#4477aa", "valid": "#ddaa33", "test": "#bb5566"}  # told apart by the colour-blind too
-_STRATA = (
+STRATA = (
     ("class", "class"),
     ("kind", "kind (DM low energy, CM subtracted)"),
     ("view", "view"),
     ("density", "breast density (ACR)"),
 )
+# An edge in ink makes light bars legible on white and dark ones on black.
+_EDGE: dict = {"edgecolor": "black", "linewidth": 0.6}
 _OUTLINE = (255, 200, 0)
 _CELL, _GAP, _CAPTION = 220, 6, 18
 
@@ -42,82 +51,96 @@ def draw_stats(folder: Path, out: Path) -> list[Path]:
     originals = [row for row in rows if row["variant"] == "original"]
     sheets = [out / f"contact_sheet_{split}.png" for split in SPLITS]
     for split, path in zip(SPLITS, sheets, strict=True):
-        _contact_sheet(folder, [row for row in originals if row["split"] == split], f"{split}: image, mask, outline", path)
-    charts = [out / "counts.png", out / "lesion_sizes.png", out / "strata.png"]
-    _counts(rows, charts[0])
-    _lesion_sizes(originals, charts[1])
-    _strata(originals, charts[2])
-    return sheets + charts
+        with replacing(path) as beside:
+            contact_sheet(folder, originals, split).save(beside, optimize=True)
+    charts = {"counts": draw_counts(rows), "lesion_sizes": draw_lesion_sizes(originals), "strata": draw_strata(originals)}
+    for name, figure in charts.items():
+        with replacing(out / f"{name}.png") as beside:
+            # No software version and no date in the file: the same data set gives the same bytes.
+            figure.savefig(beside, dpi=120, metadata={"Software": None})
+    return sheets + [out / f"{name}.png" for name in charts]
 
 
-def _figure(width: float, height: float, rows: int = 1, columns: int = 1):
-    # The object interface: pyplot takes half a second longer to import and looks for a display.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = np.atleast_1d(figure.subplots(rows, columns)).ravel()
-    for ax in axes:
-        ax.spines[["top", "right"]].set_visible(False)
-    return figure, axes
-
-
-def _save(figure, path: Path) -> None:
-    with replacing(path) as beside:
-        # No software version and no date in the file: the same data set gives the same bytes.
-        figure.savefig(beside, dpi=120, metadata={"Software": None})
-
-
-def _counts(rows: Rows, path: Path) -> None:
+def draw_counts(rows: Rows) -> "Figure":
     """Samples, source images and patients a split."""
-    figure, axes = _figure(9, 3.2, 1, 3)
+    figure, axes = new_figure(9, 3.2, 1, 3)
     for ax, (title, column) in zip(
         axes, (("samples", "sample"), ("source images", "image_id"), ("patients", "patient")), strict=True
     ):
         counts = [len({row[column] for row in rows if row["split"] == split}) for split in SPLITS]
-        bars = ax.bar(SPLITS, counts, color=[SPLIT_COLORS[split] for split in SPLITS])
+        bars = ax.bar(SPLITS, counts, color=[SPLIT_COLORS[split] for split in SPLITS], **_EDGE)
         total = len({row[column] for row in rows})
         ax.bar_label(bars, [f"{count}\n{count / total:.0%}" for count in counts], fontsize=9)
         ax.set_title(f"{total} {title}", fontsize=11)
         ax.margins(y=0.22)
         ax.set_yticks([])
         ax.spines["left"].set_visible(False)
-    _save(figure, path)
+    return figure
 
 
-def _lesion_sizes(originals: Rows, path: Path) -> None:
+def draw_lesion_sizes(originals: Rows) -> "Figure":
     """Lesion area of each source image, as a share of the square, on a logarithmic axis."""
-    figure, (ax,) = _figure(7, 3.6)
-    shares = {split: [_share(row) for row in originals if row["split"] == split and int(row["lesion_px"])] for split in SPLITS}
+    figure, (ax,) = new_figure(7, 3.6)
+    shares = {split: lesion_shares(originals, split=split) for split in SPLITS}
     every = [share for values in shares.values() for share in values] or [1.0]
     bins = np.geomspace(min(every) * 0.9, max(every) * 1.1, 25)
     drawn = [split for split in SPLITS if shares[split]]
-    ax.hist([shares[split] for split in drawn], bins, stacked=True, color=[SPLIT_COLORS[split] for split in drawn], label=drawn)
+    colors = [SPLIT_COLORS[split] for split in drawn]
+    ax.hist([shares[split] for split in drawn], bins, stacked=True, color=colors, label=drawn, **_EDGE)
     ax.set_xscale("log")
     ax.set_xlabel("lesion area, % of the square image")
     ax.set_ylabel("source images")
     ax.set_title(f"Lesion area a source image (median {np.median(every):.2g} %)", fontsize=11)
     ax.legend(frameon=False)
-    _save(figure, path)
+    return figure
 
 
-def _share(row: Mapping[str, str]) -> float:
+def draw_lesion_boxes(originals: Rows) -> "Figure":
+    """Lesion areas as boxes, a split and a fold: quartiles, and whiskers to the last image within 1.5 of their distance."""
+    folds = sorted({row["fold"] for row in originals}, key=int)
+    figure, axes = new_figure(9, 3.6, 1, 2)
+    for ax, column, values in zip(axes, ("split", "fold"), (SPLITS, folds), strict=True):
+        colors = [SPLIT_COLORS.get(value, SERIES[0]) for value in values]
+        drawn = ax.boxplot(
+            [lesion_shares(originals, **{column: value}) for value in values],
+            tick_labels=values,
+            widths=0.6,
+            patch_artist=True,
+            medianprops={"color": "black", "linewidth": 2},
+            flierprops={"marker": ".", "markeredgecolor": SERIES[0]},
+        )
+        for box, color in zip(drawn["boxes"], colors, strict=True):
+            box.set_facecolor(color)
+        ax.set_yscale("log")
+        ax.set_xlabel(column)
+        ax.set_ylabel("lesion area, % of the square image")
+    axes[1].sharey(axes[0])
+    return figure
+
+
+def lesion_shares(originals: Rows, **where: str) -> list[float]:
+    """Lesion areas in percent of the square, of the images with lesions whose columns have the given values."""
+    chosen = (row for row in originals if all(row[column] == value for column, value in where.items()))
+    return [lesion_share(row) for row in chosen if int(row["lesion_px"])]
+
+
+def lesion_share(row: Mapping[str, str]) -> float:
+    """Lesion area of a sample, in percent of the square."""
     side = float(row["scale"]) * max(int(row["source_width"]), int(row["source_height"]))
     return 100 * int(row["lesion_px"]) / round(side) ** 2
 
 
-def _strata(originals: Rows, path: Path) -> None:
+def draw_strata(originals: Rows) -> "Figure":
     """Shares of classes, kinds, views and densities within each split."""
-    figure, axes = _figure(10, 6, 2, 2)
-    for ax, (column, title) in zip(axes, _STRATA, strict=True):
+    figure, axes = new_figure(10, 6, 2, 2)
+    for ax, (column, title) in zip(axes, STRATA, strict=True):
         values = sorted({row[column] or "unknown" for row in originals}, key=lambda value: (value == "unknown", value))
         for number, split in enumerate(SPLITS):
             counts = Counter(row[column] or "unknown" for row in originals if row["split"] == split)
             total = max(1, sum(counts.values()))
             places = np.arange(len(values)) + (number - 1) * 0.27
             heights = [100 * counts[value] / total for value in values]
-            bars = ax.bar(places, heights, 0.25, color=SPLIT_COLORS[split], label=split)
+            bars = ax.bar(places, heights, 0.25, color=SPLIT_COLORS[split], label=split, **_EDGE)
             ax.bar_label(bars, [str(counts[value]) for value in values], fontsize=7)
         ax.set_xticks(np.arange(len(values)), values)
         ax.set_title(title, fontsize=10)
@@ -125,11 +148,25 @@ def _strata(originals: Rows, path: Path) -> None:
         ax.margins(y=0.12)
     figure.suptitle("Source images; the number on a bar counts them", fontsize=11)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=3, frameon=False, fontsize=9)
-    _save(figure, path)
+    return figure
 
 
-def _contact_sheet(folder: Path, rows: Rows, title: str, path: Path, columns: int = 3, most: int = 15) -> None:
-    """Up to `most` samples, evenly spread over lesion size, each as image, mask and outline over image."""
+def draw_reasons(reasons: Sequence[tuple[str, int, str]]) -> "Figure":
+    """Numbers of dropped source images by reason (reason, count, meaning), on a logarithmic axis."""
+    figure, (ax,) = new_figure(8, 0.7 + 0.4 * len(reasons))
+    names = [reason for reason, _, _ in reasons][::-1]
+    counts = [count for _, count, _ in reasons][::-1]
+    bars = ax.barh(names, counts, 0.7, color=SERIES[0], **_EDGE)
+    ax.bar_label(bars, padding=3, fontsize=9)
+    ax.set_xscale("log")
+    ax.set_xlim(0.7, 2 * max(counts))
+    ax.set_xlabel("source images")
+    return figure
+
+
+def contact_sheet(folder: Path, originals: Rows, split: str, columns: int = 3, most: int = 15) -> PIL.Image.Image:
+    """Up to `most` samples of a split, evenly spread over lesion size, each as image, mask and outline over image."""
+    rows = [row for row in originals if row["split"] == split]
     ordered = sorted(rows, key=lambda row: (int(row["lesion_px"]), row["sample"]))
     count = min(most, len(ordered))
     chosen = [ordered[index] for index in np.linspace(0, len(ordered) - 1, count).astype(int)]
@@ -137,15 +174,16 @@ def _contact_sheet(folder: Path, rows: Rows, title: str, path: Path, columns: in
     lines = max(1, -(-len(chosen) // columns))
     sheet = PIL.Image.new("RGB", (columns * (cell_width + _GAP) + _GAP, lines * cell_height + 2 * _CAPTION), "white")
     pen, font = PIL.ImageDraw.Draw(sheet), PIL.ImageFont.load_default(13)
-    pen.text((_GAP, 4), f"{title} ({len(chosen)} of {len(rows)} source images, by lesion size)", "black", font)
+    pen.text(
+        (_GAP, 4), f"{split}: image, mask, outline ({len(chosen)} of {len(rows)} source images, by lesion size)", "black", font
+    )
     for number, row in enumerate(chosen):
         left = _GAP + number % columns * (cell_width + _GAP)
         top = 2 * _CAPTION + number // columns * cell_height
-        pen.text((left, top - 2), f"{row['sample']}   {row['class']}, lesion {_share(row):.2g} %", "black", font)
+        pen.text((left, top - 2), f"{row['sample']}   {row['class']}, lesion {lesion_share(row):.2g} %", "black", font)
         for offset, tile in enumerate(_tiles(folder, row)):
             sheet.paste(PIL.Image.fromarray(tile), (left + offset * (_CELL + 2), top + _CAPTION - 2))
-    with replacing(path) as beside:
-        sheet.save(beside, optimize=True)
+    return sheet
 
 
 def _tiles(folder: Path, row: Mapping[str, str]) -> list[np.ndarray]:
