@@ -4,9 +4,20 @@ import argparse
 from collections.abc import Sequence
 
 from pipeline.files import run_program
-from segmenter.commands import convert_config, cross_validate, evaluate, infer, inspect, models, preview, summary, train
+from segmenter.commands import (
+    convert_config,
+    cross_validate,
+    evaluate,
+    infer,
+    inspect,
+    models,
+    preview,
+    report,
+    summary,
+    train,
+)
 
-COMMANDS = (train, evaluate, infer, cross_validate, summary, preview, inspect, models, convert_config)
+COMMANDS = (train, evaluate, infer, cross_validate, report, summary, preview, inspect, models, convert_config)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
