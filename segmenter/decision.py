@@ -27,9 +27,7 @@ def decide(probabilities: np.ndarray, settings: InferSettings) -> np.ndarray:
     Returns:
       (height, width) uint8: 0 is background; 1, 2, ... are the lesion classes.
     """
-    if settings.blur:
-        smooth = cv2.GaussianBlur(probabilities, (settings.ksize, settings.ksize), 0)
-        probabilities = smooth.reshape(probabilities.shape)  # OpenCV drops a lone channel
+    probabilities = _smooth(probabilities, settings)
     if probabilities.shape[-1] > 1:
         mask = np.argmax(probabilities, axis=-1).astype(np.uint8)
     elif settings.algorithm == "otsu":
@@ -37,6 +35,19 @@ def decide(probabilities: np.ndarray, settings: InferSettings) -> np.ndarray:
     else:
         mask = (probabilities[..., 0] >= settings.threshold).astype(np.uint8)
     return drop_small(mask, settings.smallest_lesion_px)
+
+
+def lesion_probability(probabilities: np.ndarray, settings: InferSettings) -> np.ndarray:
+    """The probability of any lesion, smoothed as `decide` would; from (height, width, classes) to (height, width) float32."""
+    smooth = _smooth(probabilities, settings)
+    return smooth[..., 0] if smooth.shape[-1] == 1 else 1 - smooth[..., 0]
+
+
+def _smooth(probabilities: np.ndarray, settings: InferSettings) -> np.ndarray:
+    if not settings.blur:
+        return probabilities
+    # OpenCV drops a lone channel.
+    return cv2.GaussianBlur(probabilities, (settings.ksize, settings.ksize), 0).reshape(probabilities.shape)
 
 
 def _cut_by_otsu(probabilities: np.ndarray) -> np.ndarray:

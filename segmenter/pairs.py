@@ -8,13 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
-import numpy as np
 import tensorflow as tf
 
 from pipeline.files import InputError
 from segmenter.configuration import Configuration, MaskSettings
 from segmenter.folders import Sample
+from segmenter.truth import cut_mask, read_gray
 
 
 @dataclass(frozen=True)
@@ -67,25 +66,6 @@ def _cut(mask: tf.Tensor, settings: MaskSettings) -> tf.Tensor:
         return tf.cast(mask >= settings.threshold, tf.uint8)
     cut = tf.numpy_function(lambda levels: cut_mask(levels[..., 0], settings)[..., None], [mask], tf.uint8, stateful=False)
     return tf.ensure_shape(cut, mask.shape)
-
-
-def cut_mask(levels: np.ndarray, settings: MaskSettings) -> np.ndarray:
-    """Cuts a mask's grey levels.
-
-    Args:
-      levels: (height, width) uint8.
-      settings: blur and threshold, or the algorithm that finds one for each mask.
-
-    Returns:
-      (height, width) uint8, 1 from the threshold on. A mask of a single level has none to find: it is cut at the
-      threshold that is set.
-    """
-    if settings.blur:
-        levels = cv2.GaussianBlur(levels, (settings.blur_size, settings.blur_size), 0)
-    if settings.algorithm and levels.min() < levels.max():
-        method = {"otsu": cv2.THRESH_OTSU, "triangle": cv2.THRESH_TRIANGLE}[settings.algorithm]
-        return cv2.threshold(levels, 0, 1, cv2.THRESH_BINARY | method)[1]
-    return (levels >= settings.threshold).astype(np.uint8)
 
 
 def shrink_image(image: tf.Tensor, side: int) -> tf.Tensor:
@@ -169,12 +149,3 @@ def _check_values(file: Path, highest: int, classes: int) -> None:
             f"{file}: {found}, and [model] num_classes = {classes} wants PNG masks of the class indices 0 to {classes - 1}; "
             "give a data set of recipe full, or set num_classes = 1"
         )
-
-
-def read_gray(path: Path) -> np.ndarray:
-    """One file of a data set as (height, width) uint8."""
-    data = path.read_bytes() if path.is_file() else b""
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if data else None
-    if pixels is None:
-        raise InputError(f"{path}: cannot be read as an image ({len(data)} bytes); make the data set again")
-    return pixels

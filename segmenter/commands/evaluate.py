@@ -1,6 +1,7 @@
 """Compares a trained model with splits of its data set."""
 
 import argparse
+import sys
 
 from pipeline.files import DONE
 from segmenter.commands.arguments import RUN_HELP, add_command, probability
@@ -13,8 +14,9 @@ def add(commands) -> None:
         "evaluate",
         execute,
         "compare a trained model with a split",
-        "Writes DATASET/runs/NAME/evaluation/SPLIT: evaluation.csv (figures over batches, then mean and median Dice an "
-        "image), per_image.csv, and pictures of the best and worst. Everything is measured on the data set's own grid.",
+        "Writes DATASET/runs/NAME/evaluation/SPLIT: evaluation.csv (figures over batches, then the most asked for), "
+        "figures.csv (all figures with 95 % intervals, by group), froc_curve.csv, per_image.csv, per_lesion.csv, masks, and "
+        "pictures of the best and worst. Everything is measured on the data set's own grid.",
     )
     parser.add_argument("--name", required=True, help=RUN_HELP)
     parser.add_argument("--split", nargs="+", choices=("train", "valid", "test"), default=["test"], help="default: test")
@@ -37,34 +39,35 @@ def execute(arguments: argparse.Namespace) -> int:
 
     data = read_data_set(arguments.dataset)
     run = runs.find_trained(arguments.dataset, arguments.name)
+    data = runs.data_of(run, data)
     configuration = runs.read_configuration(run)
     if arguments.threshold:
-        configuration = _with_threshold(arguments, evaluation, run, configuration, data)
+        configuration = _with_threshold(arguments, run, configuration, data)
     for split in arguments.split:
-        samples, folder = data.split(split), run.evaluation(split)
-        identity = evaluation.evaluation_identity(run.best_model, data, configuration, split)
-        earlier = evaluation.read_summary(folder)
-        if earlier.get("identity") == identity:
-            print(f"{folder}: evaluated already")
-            figures = earlier["figures"]
-        else:
-            from segmenter.backend import load_tensorflow
-
-            load_tensorflow()
-            figures = evaluation.evaluate(run.best_model, samples, configuration, folder, identity)
-            print(f"{folder}: evaluated")
-        for name, value in figures.items():
+        folder = run.evaluation(split)
+        done = evaluation.evaluate_run(run, data, configuration, split)
+        print(f"{folder}: evaluated" if done else f"{folder}: evaluated already")
+        summary = evaluation.read_summary(folder)
+        for name, value in summary["figures"].items():
             print(f"  {name:<34}{value:>8}" if isinstance(value, int) else f"  {name:<34}{value:>8.4f}")
+        if split != "train" and summary["patients_in_train"]:
+            print(
+                f"warning: {summary['patients_in_train']} of {summary['patients']} patients of {split} are in train too: "
+                "these figures are flattered, and say little of new patients",
+                file=sys.stderr,
+            )
     return DONE
 
 
-def _with_threshold(arguments: argparse.Namespace, evaluation, run, configuration, data):
+def _with_threshold(arguments: argparse.Namespace, run, configuration, data):
     """The configuration with the threshold that is asked for, in place of Otsu's too; auto chooses it on valid."""
+    from segmenter.evaluation.threshold import choose_threshold
+
     by_threshold = configuration.infer.model_copy(update={"algorithm": None})
     configuration = configuration.model_copy(update={"infer": by_threshold})
     threshold = arguments.threshold
     if threshold == "auto":
-        threshold, dice = evaluation.choose_threshold(run.best_model, data, configuration, run.folder / "evaluation")
+        threshold, dice = choose_threshold(run.best_model, data, configuration, run.folder / "evaluation")
         print(f"threshold {threshold:g}, chosen on valid, where mean Dice is {dice:.4f} with it")
     infer = by_threshold.model_copy(update={"threshold": threshold})
     return configuration.model_copy(update={"infer": infer})

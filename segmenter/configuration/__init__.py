@@ -112,6 +112,7 @@ class EvalSettings(Section):
     """[eval]: batch figures such as dice_coef depend on the number of images in a batch."""
 
     batch_size: int = Field(default=4, ge=1)
+    nsd_tolerance_px: float = Field(default=2.0, gt=0)  # outlines this near count as one; pixels of the data set's grid
 
 
 class InferSettings(Section):

@@ -1,17 +1,14 @@
 """The programs' words, exit status, and what they do not import. Data sets are tiny; training is a few steps."""
 
-import ast
 import json
 import re
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import keras
 import pytest
 
-import segmenter
 from pipeline.files import read_csv
 from segmenter.cli import main
 
@@ -282,15 +279,3 @@ def test_bad_usage_is_status_2(words):
     with pytest.raises(SystemExit) as end:
         command(*words)
     assert end.value.code == 2
-
-
-def test_of_pipeline_only_what_both_halves_share_is_imported():
-    allowed = {"pipeline.files", "pipeline.geometry", "pipeline.sources"}
-    imported = set()
-    for path in Path(segmenter.__file__).parent.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom):
-                imported.add(node.module)
-            elif isinstance(node, ast.Import):
-                imported |= {name.name for name in node.names}
-    assert {name for name in imported if name.split(".")[0] == "pipeline"} == allowed

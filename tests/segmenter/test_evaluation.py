@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import cv2
 import keras
 import numpy as np
@@ -6,18 +8,12 @@ import pytest
 from pipeline.files import InputError, read_csv
 from segmenter.configuration import Configuration, EvalSettings, InferSettings
 from segmenter.configuration.networks import SlightlyFlexibleUNetSettings as UNetSettings
-from segmenter.evaluation import (
-    COLUMNS,
-    BatchFigures,
-    choose_threshold,
-    evaluate,
-    evaluation_identity,
-    measure,
-    measure_overlap,
-    read_summary,
-    summarise,
-)
+from segmenter.evaluation import evaluate, evaluation_identity, read_summary
+from segmenter.evaluation.batch_figures import BatchFigures
+from segmenter.evaluation.measuring import FROC_COLUMNS, FROC_THRESHOLDS, LESION_COLUMNS, image_row, measure
+from segmenter.evaluation.threshold import choose_threshold
 from segmenter.folders import Sample, read_data_set
+from segmenter.truth import read_gray
 
 
 @pytest.fixture
@@ -33,7 +29,9 @@ def gray_as_probability(tmp_path):
     return write
 
 
-CONFIGURATION = Configuration(model=UNetSettings(metrics=("dice_coef", "iou_coef")), eval=EvalSettings(batch_size=2))
+CONFIGURATION = Configuration(
+    model=UNetSettings(metrics=("dice_coef", "iou_coef")), eval=EvalSettings(batch_size=2, nsd_tolerance_px=1)
+)
 
 
 def stripes(columns, side=8):
@@ -62,8 +60,8 @@ def test_figures_an_image(judged, gray_as_probability, tmp_path):
     dice = 2 * 16 / (16 + 32)
     assert {name: figures[name] for name in figures if name not in ("loss", "dice_coef", "iou_coef")} == pytest.approx(
         {
-            "dice_mean_originals": dice,
-            "dice_median_originals": dice,
+            "dice_mean_originals": 0.6667,  # tables, from which figures are made, hold four digits
+            "dice_median_originals": 0.6667,
             "dice_mean": (dice + 1) / 2,
             "dice_median": (dice + 1) / 2,
             "dice_count_originals": 1,
@@ -71,25 +69,93 @@ def test_figures_an_image(judged, gray_as_probability, tmp_path):
             "images": 4,
             "empty_truth": 2,
             "empty_truth_with_false_positives": 1,
+            "nsd_mean_originals": 28 / 36,
+            "hd95_px_median_originals": 2,
+            "detection_rate": 1,
+            "false_positives_per_image": 1 / 3,
             "threshold": 0.5,
-        }
+        },
+        abs=1e-4,
     )
-    rows = {row["sample"]: row for row in read_csv(tmp_path / "out/per_image.csv", COLUMNS)}
-    assert rows["P1_L_CM_CC"] == {
+
+
+def test_rows_an_image(judged, gray_as_probability, tmp_path):
+    run(gray_as_probability(8), judged, tmp_path / "out")
+    rows = {row["sample"]: row for row in read_csv(tmp_path / "out/per_image.csv")}
+    # Truth is 4 columns of 8 pixels, found are the first 2. The true outline has 20 pixels: 10 are found, 2 are 1 px and
+    # the 8 of the fourth column 2 px away. All 16 found pixels are outline, of which 6 are 1 px inside the true one.
+    assert {key: value for key, value in rows["P1_L_CM_CC"].items() if value} == {
         "sample": "P1_L_CM_CC",
         "image_id": "P1_L_CM_CC",
         "patient": "P1",
         "variant": "original",
-        "class": "",
         "split": "test",
         "dice": "0.6667",
         "iou": "0.5000",
         "truth_px": "32",
         "predicted_px": "16",
         "empty_truth": "0",
+        "sensitivity": "0.5000",
+        "precision": "1.0000",
+        "specificity": "1.0000",
+        "hd95_px": "2.0000",
+        "asd_px": "0.6667",
+        "nsd": "0.7778",
+        "lesions": "1",
+        "detected": "1",
+        "false_positives": "0",
+        "centre_detected": "1",
+        "centre_false_positives": "0",
+        "kind": "CM",
+        "view": "CC",
+        "side": "L",
+        "size": "medium",
     }
-    assert [rows["P3_L_CM_CC"][column] for column in ("dice", "iou", "predicted_px", "empty_truth")] == ["", "", "8", "1"]
+    nothing_there = rows["P3_L_CM_CC"]
+    undefined = ("dice", "iou", "sensitivity", "precision", "hd95_px", "asd_px", "nsd", "size")
+    assert [nothing_there[name] for name in undefined] == [""] * 8
+    assert [nothing_there[name] for name in ("predicted_px", "empty_truth", "lesions", "false_positives")] == ["8", "1", "0", "1"]
     assert rows["flipped_P1_L_CM_CC"]["variant"] == "flipped"
+
+
+def test_rows_a_lesion_and_a_threshold(judged, gray_as_probability, tmp_path):
+    run(gray_as_probability(8), judged, tmp_path / "out")
+    lesions = read_csv(tmp_path / "out/per_lesion.csv", LESION_COLUMNS)
+    assert [(row["sample"], row["lesion"], row["area_px"], row["iou"]) for row in lesions] == [
+        ("P1_L_CM_CC", "1", "32", "0.5000"),
+        ("flipped_P1_L_CM_CC", "1", "32", "1.0000"),
+    ]
+    points = read_csv(tmp_path / "out/froc.csv", FROC_COLUMNS)
+    assert len(points) == 4 * 2 * len(FROC_THRESHOLDS)
+    white = [row for row in points if row["sample"] == "P3_L_CM_CC" and row["criterion"] == "iou"]
+    assert {row["false_positives"] for row in white} == {"1"}  # the model is sure of it at every threshold
+
+
+def test_lengths_in_source_pixels_and_millimetres(judged, gray_as_probability, tmp_path):
+    known = [replace(sample, scale=0.25, spacing_mm=0.1) for sample in judged.split("test")]
+    evaluate(gray_as_probability(8), known, CONFIGURATION, tmp_path / "out", {})
+    row = read_csv(tmp_path / "out/per_image.csv")[0]
+    lengths = [row[f"hd95_{unit}"] for unit in ("px", "source_px", "mm")]
+    assert (row["sample"], lengths) == ("P1_L_CM_CC", ["2.0000", "8.0000", "0.8000"])
+
+
+def test_training_samples_tell_sizes_and_known_patients(judged, gray_as_probability, tmp_path, write_pair):
+    """Lesions of 8, 24 and 48 px in training: terciles at 40 / 3 and 32."""
+    for number, columns in enumerate((1, 3, 6), 1):
+        write_pair(judged.folder, "train", f"P{number}_R_CM_CC", stripes(0), stripes(columns))
+    trained = [sample for sample in read_data_set(judged.folder).split("train") if sample.side == "R"]
+    out = tmp_path / "out"
+    evaluate(gray_as_probability(8), judged.split("test"), CONFIGURATION, out, {}, train=trained)
+    summary = read_summary(out)
+    assert summary["size_cuts_px"] == pytest.approx([8 + 16 * 2 / 3, 24 + 24 / 3])
+    assert (summary["patients"], summary["patients_in_train"]) == (3, 3)
+    assert read_csv(out / "per_lesion.csv")[0]["size"] == "medium"
+
+
+def test_masks_of_originals_are_kept(judged, gray_as_probability, tmp_path):
+    run(gray_as_probability(8), judged, tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out/masks").iterdir()) == [f"P{number}_L_CM_CC.png" for number in (1, 2, 3)]
+    np.testing.assert_array_equal(read_gray(tmp_path / "out/masks/P1_L_CM_CC.png"), stripes(2))
 
 
 def test_figures_over_batches_by_hand(judged, gray_as_probability, tmp_path):
@@ -149,31 +215,24 @@ def test_the_same_again_is_recognised(judged, gray_as_probability, tmp_path):
     assert read_summary(tmp_path / "nothing") == {}
 
 
-def test_overlap_without_truth_has_no_dice():
-    overlap = measure_overlap(stripes(0), stripes(3))
-    assert (overlap.dice, overlap.iou, overlap.predicted_px) == (None, None, 24)
-
-
-def test_a_split_without_lesions_has_no_mean(tmp_path):
-    sample = Sample("a", "test", tmp_path, tmp_path, "a", "original", "", "")
-    assert summarise([measure(sample, stripes(0), stripes(0), ["lesion"])]) == {
-        "images": 1,
-        "empty_truth": 1,
-        "empty_truth_with_false_positives": 0,
-    }
+def test_a_split_without_lesions_has_no_mean(tmp_path, write_data_set, write_pair, gray_as_probability):
+    folder = write_data_set(tmp_path / "none", test=0)
+    write_pair(folder, "test", "P1_L_CM_CC", stripes(0), stripes(0))
+    figures = run(gray_as_probability(8), read_data_set(folder), tmp_path / "out")
+    assert (figures["images"], figures["empty_truth"], figures["empty_truth_with_false_positives"]) == (1, 1, 0)
+    assert not [name for name in figures if name.startswith(("dice_mean", "dice_median", "nsd", "hd95", "detection"))]
 
 
 def test_several_classes_are_measured_together_and_apart(tmp_path):
     sample = Sample("a", "test", tmp_path, tmp_path, "a", "original", "", "")
     truth = np.array([[0, 1, 1, 2, 2, 2]], np.uint8)
-    predicted = np.array([[0, 1, 2, 2, 2, 0]], np.uint8)
-    measured = measure(sample, truth, predicted, ["benign", "malignant"])
-    assert measured.overlap.dice == 2 * 4 / (5 + 4)
-    assert {name: part.dice for name, part in measured.by_class.items()} == {"benign": 2 / 3, "malignant": 4 / 6}
-    without_benign = measure(sample, truth * (truth == 2), predicted, ["benign", "malignant"])
-    figures = summarise([measured, without_benign])
-    assert figures["dice_count_originals_benign"] == 1
-    assert figures["dice_mean_originals_malignant"] == pytest.approx(4 / 6)
+    probabilities = np.eye(3, dtype=np.float32)[[[0, 1, 2, 2, 2, 0]]]
+    configuration = Configuration(model=UNetSettings(num_classes=3))
+    row = image_row(measure(sample, truth, probabilities, configuration), None)
+    assert row["dice"] == 2 * 4 / (5 + 4)
+    assert (row["dice_benign"], row["dice_malignant"]) == (2 / 3, 4 / 6)
+    without_benign = image_row(measure(sample, truth * (truth == 2), probabilities, configuration), None)
+    assert (without_benign["dice_benign"], without_benign["truth_px_benign"]) == (None, 0)
 
 
 def test_batch_figures_are_given_for_each_class():
@@ -213,7 +272,7 @@ def test_the_threshold_is_chosen_by_mean_dice_and_remembered(hesitant, gray_as_p
     model = gray_as_probability(8)
     chosen = choose_threshold(model, hesitant, CONFIGURATION, tmp_path / "out")
     assert chosen == (0.3, 1.0)  # of 0.2, 0.25 and 0.3 the nearest to 0.5
-    monkeypatch.setattr("segmenter.evaluation._load", lambda *_: pytest.fail("chosen anew"))
+    monkeypatch.setattr("segmenter.evaluation.threshold.load", lambda *_: pytest.fail("chosen anew"))
     assert choose_threshold(model, hesitant, CONFIGURATION, tmp_path / "out") == chosen
 
 

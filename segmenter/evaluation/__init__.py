@@ -1,0 +1,135 @@
+"""Compares a model with a split: figures over batches, as Keras gives them, figures an image, and figures a lesion.
+
+All figures are on the data set's own grid: a smaller model's probabilities are resized up to it, then cut. An image
+without lesion has no Dice; it is counted apart, and asked only whether anything was found in it. docs/metrics.md says why
+which figure is taken.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.files import remove_tree, write_csv, write_text
+from segmenter.configuration import Configuration
+from segmenter.decision import decide
+from segmenter.evaluation.extremes import mask_file, write_extremes
+from segmenter.evaluation.measuring import FROC_COLUMNS, LESION_COLUMNS, Batch, Row, Tables, measure_batches
+from segmenter.evaluation.predictions import load, predict_batches
+from segmenter.evaluation.record import evaluation_identity, read_summary
+from segmenter.evaluation.sizes import train_cuts
+from segmenter.folders import DataSet, Sample
+from segmenter.pictures import write_png
+from segmenter.runs import Run
+
+__all__ = ["evaluate", "evaluate_run", "evaluation_identity", "read_summary", "write_evaluation"]
+
+
+def evaluate_run(run: Run, data: DataSet, configuration: Configuration, split: str) -> bool:
+    """Evaluates a run's best model on a split, unless that was done already; returns whether there was anything to do."""
+    samples, folder = data.split(split), run.evaluation(split)
+    identity = evaluation_identity(run.best_model, data, configuration, split)
+    if read_summary(folder).get("identity") == identity:
+        return False
+    from segmenter.backend import load_tensorflow
+
+    load_tensorflow()
+    train = [sample for sample in data.samples if sample.split == "train"]
+    evaluate(run.best_model, samples, configuration, folder, identity, train=train)
+    return True
+
+
+def evaluate(
+    model_file: Path,
+    samples: Sequence[Sample],
+    configuration: Configuration,
+    folder: Path,
+    identity: dict[str, object],
+    *,
+    train: Sequence[Sample] = (),
+) -> dict[str, float]:
+    """Evaluates a model on samples of one split and writes what `write_evaluation` does, and masks and pictures.
+
+    Args:
+      identity: kept in `summary.json`, for the next time.
+      train: what the model was trained on; it tells which lesions are small, and which patients were seen.
+
+    Returns:
+      The figures of `evaluation.csv` by name.
+    """
+    from segmenter.evaluation.batch_figures import BatchFigures
+
+    remove_tree(folder)
+    figures, cuts = BatchFigures(configuration), train_cuts(train, configuration)
+    drawn = {sample.name for sample in samples if sample.is_original} or {sample.name for sample in samples}
+
+    def batches() -> Iterator[Batch]:
+        for batch, truth, probabilities in predict_batches(load(model_file, configuration), samples, configuration):
+            figures.add(truth, probabilities)
+            for sample, likely in zip(batch, probabilities, strict=True):
+                if sample.name in drawn:
+                    _write_mask(mask_file(folder, sample), decide(likely, configuration.infer), configuration)
+            yield batch, truth[..., 0], probabilities
+
+    tables = measure_batches(batches(), configuration, cuts)
+    dices = {row["sample"]: row["dice"] for row in tables.images}
+    scored = [(dices[sample.name], sample) for sample in samples if sample.name in drawn and dices[sample.name] is not None]
+    write_extremes(scored, configuration, folder)
+    trained = {sample.patient for sample in train if sample.patient}
+    summary = {
+        "identity": identity,
+        "patients_in_train": len(trained & {sample.patient for sample in samples}),
+        "size_cuts_px": cuts,
+        "tolerance_px": configuration.eval.nsd_tolerance_px,
+        "class_names": list(configuration.class_names),
+        "threshold": configuration.infer.threshold if _cuts_at_threshold(configuration) else None,
+    }
+    return write_evaluation(folder, tables, summary, figures.values())
+
+
+def _write_mask(file: Path, predicted: np.ndarray, configuration: Configuration) -> None:
+    write_png(file, predicted if configuration.model.num_classes > 1 else predicted * 255)
+
+
+def _cuts_at_threshold(configuration: Configuration) -> bool:
+    return configuration.model.num_classes == 1 and not configuration.infer.algorithm
+
+
+def write_evaluation(
+    folder: Path, tables: Tables, summary: dict[str, object], batch_figures: dict[str, float]
+) -> dict[str, float]:
+    """Writes the tables of an evaluation, the figures that follow from them, and last `summary.json`.
+
+    Args:
+      summary: what is known beside the figures; `identity` is what `read_summary` is asked for the next time.
+      batch_figures: loss and metrics over batches, which rows cannot tell.
+
+    Returns:
+      The figures of `evaluation.csv` by name.
+    """
+    from segmenter.evaluation.figures import read_table, summarise, write_figures
+    from segmenter.evaluation.headline import headline
+
+    write_csv(folder / "per_image.csv", list(tables.images[0]), map(_shortened, tables.images))
+    write_csv(folder / "per_lesion.csv", LESION_COLUMNS, map(_shortened, tables.lesions))
+    write_csv(folder / "froc.csv", FROC_COLUMNS, tables.points)
+    images, lesions, points = (read_table(folder / name) for name in ("per_image.csv", "per_lesion.csv", "froc.csv"))
+    found = summarise(images, lesions, points)
+    write_figures(folder, found)
+    threshold = summary.get("threshold")
+    figures = batch_figures | headline(images, found.figures) | ({"threshold": threshold} if threshold else {})
+    patients = len({row["patient"] for row in tables.images} - {""})
+    # Lines like `loss,0.2716` without a header, as the published project writes them.
+    write_text(folder / "evaluation.csv", "".join(f"{name},{_short(value)}\n" for name, value in figures.items()))
+    whole = {"identity": summary["identity"], "figures": figures, "patients": patients} | summary
+    write_text(folder / "summary.json", json.dumps(whole, indent=1) + "\n")
+    return figures
+
+
+def _shortened(row: Row) -> Row:
+    return {name: _short(value) if isinstance(value, float) else value for name, value in row.items()}
+
+
+def _short(value: object) -> object:
+    return f"{value:.4f}" if isinstance(value, float) else value

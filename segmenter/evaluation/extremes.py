@@ -1,0 +1,37 @@
+"""Pictures of the best and the worst images of an evaluation."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from segmenter.configuration import Configuration
+from segmenter.folders import Sample
+from segmenter.pictures import draw_row, lesion_colors, write_png
+from segmenter.truth import read_gray, read_truth
+
+COUNT = 3
+
+
+def write_extremes(scored: Sequence[tuple[float, Sample]], configuration: Configuration, folder: Path) -> None:
+    """Draws the three best and the three worst of some images by Dice, as best.png and worst.png.
+
+    Args:
+      scored: Dice and sample, of images whose prediction is in `folder`/masks.
+    """
+    ordered = sorted(scored, key=lambda entry: (entry[0], entry[1].name))
+    for name, entries in (("worst", ordered[:COUNT]), ("best", ordered[::-1][:COUNT])):
+        if entries:
+            rows = [_draw_row(dice, sample, configuration, folder) for dice, sample in entries]
+            write_png(folder / f"{name}.png", np.vstack(rows))
+
+
+def _draw_row(dice: float, sample: Sample, configuration: Configuration, folder: Path) -> np.ndarray:
+    colors = lesion_colors(configuration.infer.mask_colors, len(configuration.class_names))
+    predicted, truth = read_gray(mask_file(folder, sample)), read_truth(sample.mask, configuration)
+    return draw_row(read_gray(sample.image), predicted, truth, f"{sample.name}, Dice {dice:.2f}", colors)
+
+
+def mask_file(folder: Path, sample: Sample) -> Path:
+    """Where an evaluation keeps the predicted class map of a sample."""
+    return folder / "masks" / f"{sample.name}.png"

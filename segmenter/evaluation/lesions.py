@@ -1,0 +1,127 @@
+"""Lesions as objects: connected regions, which of them were found, and how that changes with the threshold.
+
+Two criteria stand beside each other. By overlap, a predicted region finds the annotated one that it shares an IoU of more
+than MATCH_IOU with, one to one, the best pairs first. By centre, an annotated region is found when the centre of a
+predicted one lies in it. Localisation and assignment: Maier-Hein, Reinke et al., "Metrics reloaded", Nature Methods 21,
+2024; FROC: Bunch et al., "A free response approach to the measurement and characterization of radiographic observer
+performance", Proc. SPIE 0127, 1977.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from segmenter.decision import drop_small
+
+MATCH_IOU = 0.1
+CRITERIA = ("iou", "centre")
+
+
+@dataclass(frozen=True)
+class Regions:
+    """The connected regions of a mask; edges and corners connect.
+
+    Attributes:
+      labels: (height, width) int32, 0 is background, region 1, 2, ... the others.
+      areas: (regions,) int64, in pixels.
+      centres: (regions, 2) float64 x, y; the mean of a region's pixels.
+    """
+
+    labels: np.ndarray
+    areas: np.ndarray
+    centres: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.areas)
+
+
+def find_regions(mask: np.ndarray) -> Regions:
+    """The connected regions of a mask, (height, width), nonzero is lesion of whatever class."""
+    _, labels, stats, centres = cv2.connectedComponentsWithStats((mask != 0).astype(np.uint8), connectivity=8)
+    return Regions(labels, stats[1:, cv2.CC_STAT_AREA].astype(np.int64), centres[1:])
+
+
+@dataclass(frozen=True)
+class Matching:
+    """Which annotated regions were found, and what was found beside them.
+
+    Attributes:
+      ious: (annotated,) float64; with the predicted region that found it, 0 for none.
+      centre_detected: (annotated,) bool.
+      false_positives: predicted regions that found none, by overlap.
+      centre_false_positives: predicted regions whose centre lies in no annotated one.
+    """
+
+    ious: np.ndarray
+    centre_detected: np.ndarray
+    false_positives: int
+    centre_false_positives: int
+
+    @property
+    def detected(self) -> np.ndarray:
+        """Whether each annotated region was found by overlap; (annotated,) bool."""
+        return self.ious > 0
+
+    def by_criterion(self) -> dict[str, tuple[np.ndarray, int]]:
+        """For each of CRITERIA which annotated regions were found, and the number of false positives."""
+        by_overlap, by_centre = (self.detected, self.false_positives), (self.centre_detected, self.centre_false_positives)
+        return dict(zip(CRITERIA, (by_overlap, by_centre), strict=True))
+
+
+def match_regions(truth: Regions, predicted: Regions) -> Matching:
+    """Matches the regions of two masks of one size."""
+    ious = np.zeros(len(truth))
+    pairs = _ious(truth, predicted)
+    free = np.ones(len(predicted), bool)
+    candidates = np.argwhere(pairs > MATCH_IOU)
+    # Stable, so that equal pairs are taken in the order of their numbers.
+    for annotated, found in candidates[np.argsort(-pairs[tuple(candidates.T)], kind="stable")]:
+        if not ious[annotated] and free[found]:
+            ious[annotated], free[found] = pairs[annotated, found], False
+    columns, rows = np.rint(predicted.centres).astype(int).reshape(-1, 2).T
+    hits = truth.labels[rows, columns]
+    return Matching(ious, np.isin(np.arange(1, len(truth) + 1), hits), int(free.sum()), int((hits == 0).sum()))
+
+
+def _ious(truth: Regions, predicted: Regions) -> np.ndarray:
+    """IoU of each annotated with each predicted region, (annotated, predicted)."""
+    rows, columns = len(truth) + 1, len(predicted) + 1
+    inside = truth.labels > 0
+    together = truth.labels[inside].astype(np.int64) * columns + predicted.labels[inside]
+    common = np.bincount(together, minlength=rows * columns).reshape(rows, columns)[1:, 1:]
+    return common / np.maximum(truth.areas[:, None] + predicted.areas[None] - common, 1)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What is found at one threshold, by one of CRITERIA."""
+
+    threshold: float
+    criterion: str
+    detected: np.ndarray
+    false_positives: int
+
+
+def sweep_thresholds(truth: Regions, likely: np.ndarray, thresholds: Sequence[float], smallest_px: int = 0) -> list[Sweep]:
+    """Matches what lies at and above each threshold with the annotated regions.
+
+    Args:
+      truth: the annotated regions.
+      likely: (height, width) float32, the probability of a lesion.
+      smallest_px: connected parts of less than so many pixels do not count.
+
+    Returns:
+      For each threshold one entry a criterion; `detected` is (annotated,) bool.
+    """
+    # Outside of what the lowest threshold and the truth leave nothing is found, and nothing is there to be found.
+    left, top, width, height = cv2.boundingRect(((likely >= min(thresholds)) | (truth.labels > 0)).astype(np.uint8))
+    box = np.s_[top : top + max(1, height), left : left + max(1, width)]
+    annotated = replace(truth, labels=truth.labels[box])
+    found = []
+    for threshold in thresholds:
+        predicted = find_regions(drop_small((likely[box] >= threshold).astype(np.uint8), smallest_px))
+        for criterion, (detected, false_positives) in match_regions(annotated, predicted).by_criterion().items():
+            found.append(Sweep(threshold, criterion, detected, false_positives))
+    return found

@@ -1,0 +1,171 @@
+"""All measures of one image, and the rows that they are in the tables of an evaluation."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+
+from segmenter.configuration import Configuration
+from segmenter.decision import decide, lesion_probability
+from segmenter.evaluation.lesions import Matching, Regions, Sweep, find_regions, match_regions, sweep_thresholds
+from segmenter.evaluation.overlap import Overlap, measure_overlap
+from segmenter.evaluation.sizes import SIZES, Cuts, size_of
+from segmenter.evaluation.surfaces import Distances, measure_distances
+from segmenter.evaluation.threshold import THRESHOLDS
+from segmenter.folders import Sample
+
+FROC_THRESHOLDS = (0.01, 0.02, *THRESHOLDS, 0.98, 0.99)
+LESION_COLUMNS = ("sample", "lesion", "area_px", "size", "centre_x", "centre_y", "iou", "detected", "centre_detected")
+FROC_COLUMNS = ("sample", "criterion", "threshold", *(f"detected_{size}" for size in SIZES), "false_positives")
+Row = dict[str, object]
+Batch = tuple[Sequence[Sample], np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What is known of one image: of lesion against the rest, and with several lesion classes of each of them."""
+
+    sample: Sample
+    overlap: Overlap
+    by_class: Mapping[str, Overlap]
+    distances: Distances
+    truth: Regions
+    predicted: Regions
+    matching: Matching
+    sweep: Sequence[Sweep]
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The rows of per_image.csv, per_lesion.csv and froc.csv."""
+
+    images: list[Row] = field(default_factory=list)
+    lesions: list[Row] = field(default_factory=list)
+    points: list[Row] = field(default_factory=list)
+
+
+def measure_batches(batches: Iterable[Batch], configuration: Configuration, cuts: Cuts | None) -> Tables:
+    """Measures the images of a batch side by side; rows only are kept, so memory does not grow with the batches.
+
+    Args:
+      batches: samples, truth, (batch, size, size) uint8, and probabilities, (batch, size, size, classes) float32.
+      cuts: what is a small and what a large lesion, in pixels.
+    """
+    tables = Tables()
+    with ThreadPoolExecutor() as executor:  # OpenCV lets go of the interpreter's lock
+        for samples, truth, probabilities in batches:
+            for measured in executor.map(partial(measure, configuration=configuration), samples, truth, probabilities):
+                tables.images.append(image_row(measured, cuts))
+                tables.lesions.extend(lesion_rows(measured, cuts))
+                tables.points.extend(froc_rows(measured, cuts))
+    return tables
+
+
+def measure(sample: Sample, truth: np.ndarray, probabilities: np.ndarray, configuration: Configuration) -> Measured:
+    """Measures one image on its own grid.
+
+    Args:
+      truth: (height, width) uint8 class map, 0 is background.
+      probabilities: (height, width, classes) float32.
+    """
+    predicted = decide(probabilities, configuration.infer)
+    names = configuration.class_names
+    classes = enumerate(names, 1) if len(names) > 1 else ()
+    annotated, found = find_regions(truth), find_regions(predicted)
+    likely = lesion_probability(probabilities, configuration.infer)
+    return Measured(
+        sample,
+        measure_overlap(truth, predicted),
+        {name: measure_overlap(truth == index, predicted == index) for index, name in classes},
+        measure_distances(truth, predicted, configuration.eval.nsd_tolerance_px),
+        annotated,
+        found,
+        match_regions(annotated, found),
+        sweep_thresholds(annotated, likely, FROC_THRESHOLDS, configuration.infer.smallest_lesion_px),
+    )
+
+
+def image_row(measured: Measured, cuts: Cuts | None) -> Row:
+    """The image's row of per_image.csv; lengths on the data set's grid, in source pixels, and where known in mm."""
+    sample, overlap, distances = measured.sample, measured.overlap, measured.distances
+    row: Row = {
+        "sample": sample.name,
+        "image_id": sample.image_id,
+        "patient": sample.patient,
+        "variant": sample.variant,
+        "class": sample.label,
+        "split": sample.split,
+        "dice": overlap.dice,
+        "iou": overlap.iou,
+        "truth_px": overlap.truth_px,
+        "predicted_px": overlap.predicted_px,
+        "empty_truth": int(overlap.truth_px == 0),
+        "sensitivity": overlap.sensitivity,
+        "precision": overlap.precision if overlap.truth_px else None,
+        "specificity": overlap.specificity,
+        "hd95_px": distances.hd95,
+        "asd_px": distances.asd,
+        "nsd": distances.nsd,
+    }
+    row |= _source_lengths(sample, distances) | _lesion_counts(measured)
+    row |= {name: getattr(sample, name) for name in ("kind", "view", "side", "density", "birads", "findings", "machine")}
+    row["size"] = size_of(measured.truth.areas.max(), cuts) if len(measured.truth) else ""
+    for name, part in measured.by_class.items():
+        row |= {f"dice_{name}": part.dice, f"truth_px_{name}": part.truth_px, f"predicted_px_{name}": part.predicted_px}
+    return row
+
+
+def _source_lengths(sample: Sample, distances: Distances) -> Row:
+    row: Row = {}
+    for name, length in (("hd95", distances.hd95), ("asd", distances.asd)):
+        source = length / sample.scale if length is not None and sample.scale else None
+        row[f"{name}_source_px"] = source
+        row[f"{name}_mm"] = source * sample.spacing_mm if source is not None and sample.spacing_mm else None
+    return {name: row[name] for name in ("hd95_source_px", "asd_source_px", "hd95_mm", "asd_mm")}
+
+
+def _lesion_counts(measured: Measured) -> Row:
+    matching = measured.matching
+    return {
+        "lesions": len(measured.truth),
+        "detected": int(matching.detected.sum()),
+        "false_positives": matching.false_positives,
+        "centre_detected": int(matching.centre_detected.sum()),
+        "centre_false_positives": matching.centre_false_positives,
+    }
+
+
+def lesion_rows(measured: Measured, cuts: Cuts | None) -> list[Row]:
+    """The image's rows of per_lesion.csv, one an annotated region."""
+    truth, matching = measured.truth, measured.matching
+    return [
+        {
+            "sample": measured.sample.name,
+            "lesion": index + 1,
+            "area_px": int(truth.areas[index]),
+            "size": size_of(truth.areas[index], cuts),
+            "centre_x": float(truth.centres[index, 0]),
+            "centre_y": float(truth.centres[index, 1]),
+            "iou": float(matching.ious[index]),
+            "detected": int(matching.detected[index]),
+            "centre_detected": int(matching.centre_detected[index]),
+        }
+        for index in range(len(truth))
+    ]
+
+
+def froc_rows(measured: Measured, cuts: Cuts | None) -> list[Row]:
+    """The image's rows of froc.csv, one a criterion and threshold."""
+    sizes = np.array([size_of(area, cuts) for area in measured.truth.areas])
+    return [
+        {
+            "sample": measured.sample.name,
+            "criterion": point.criterion,
+            "threshold": point.threshold,
+            **{f"detected_{size}": int((point.detected & (sizes == size)).sum()) for size in SIZES},
+            "false_positives": point.false_positives,
+        }
+        for point in measured.sweep
+    ]

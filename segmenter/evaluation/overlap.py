@@ -1,0 +1,50 @@
+"""How far two masks cover the same pixels: Dice, IoU, sensitivity, precision, specificity.
+
+Definitions: Maier-Hein, Reinke et al., "Metrics reloaded", Nature Methods 21, 2024.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Areas of one image, in pixels of the data set's grid. A figure that would divide by nothing is None."""
+
+    truth_px: int
+    predicted_px: int
+    common_px: int
+    image_px: int
+
+    @property
+    def dice(self) -> float | None:
+        """2 common / (truth + predicted), or None without truth."""
+        return 2 * self.common_px / (self.truth_px + self.predicted_px) if self.truth_px else None
+
+    @property
+    def iou(self) -> float | None:
+        """common / (truth or predicted), or None without truth."""
+        return self.common_px / (self.truth_px + self.predicted_px - self.common_px) if self.truth_px else None
+
+    @property
+    def sensitivity(self) -> float | None:
+        """Part of the lesion that was found, or None without truth."""
+        return self.common_px / self.truth_px if self.truth_px else None
+
+    @property
+    def precision(self) -> float | None:
+        """Part of what was found that is lesion, or None where nothing was found."""
+        return self.common_px / self.predicted_px if self.predicted_px else None
+
+    @property
+    def specificity(self) -> float | None:
+        """Part of the rest that was left alone, or None where all is lesion."""
+        rest_px = self.image_px - self.truth_px
+        return 1 - (self.predicted_px - self.common_px) / rest_px if rest_px else None
+
+
+def measure_overlap(truth: np.ndarray, predicted: np.ndarray) -> Overlap:
+    """Counts the pixels of two masks, (height, width), nonzero is lesion."""
+    truth, predicted = truth != 0, predicted != 0
+    return Overlap(int(truth.sum()), int(predicted.sum()), int((truth & predicted).sum()), truth.size)
