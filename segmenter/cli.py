@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from pipeline.files import run_program
 from segmenter.commands import (
+    compare,
     convert_config,
     cross_validate,
     evaluate,
@@ -17,7 +18,7 @@ from segmenter.commands import (
     train,
 )
 
-COMMANDS = (train, evaluate, infer, cross_validate, report, summary, preview, inspect, models, convert_config)
+COMMANDS = (train, evaluate, infer, cross_validate, report, compare, summary, preview, inspect, models, convert_config)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,0 +1,45 @@
+"""Sets runs against each other on the same images."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from pipeline.files import DONE
+from segmenter.commands.arguments import folder_to_write
+
+
+def add(commands) -> None:
+    """Adds the command and its arguments."""
+    parser = commands.add_parser(
+        "compare",
+        help="set runs against each other, image by image",
+        description="Set runs against each other, image by image. Prints how far the figures of each run lie from those of the "
+        "first, with 95 % intervals for which both share the drawn patients. The runs must have been evaluated on the same "
+        "images. A run of another data set and a pooled cross-validation (NAME-cv) will do too.",
+    )
+    parser.add_argument("reference", metavar="RUN", type=Path, help="the run to compare with: DATASET/runs/NAME")
+    parser.add_argument("runs", metavar="RUN", type=Path, nargs="+", help="the runs to compare with it")
+    parser.add_argument("--split", choices=("train", "valid", "test"), default="test", help="default: test")
+    parser.add_argument(
+        "--output",
+        type=folder_to_write,
+        metavar="DIR",
+        help="write comparison.csv and comparison.png there (default: print only)",
+    )
+    parser.set_defaults(command=execute)
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Runs the command and gives its exit status."""
+    from segmenter.evaluation import comparison
+
+    runs = [comparison.read_evaluated(folder, arguments.split) for folder in (arguments.reference, *arguments.runs)]
+    table = comparison.compare_runs(runs)
+    print(*comparison.describe(table), sep="\n")
+    if arguments.output:
+        comparison.write_comparison(arguments.output, table)
+        print(f"{arguments.output}: comparison.csv, comparison.png")
+    for run in runs:
+        if words := comparison.describe_leak(run):
+            print(f"warning: {words}", file=sys.stderr)
+    return DONE
