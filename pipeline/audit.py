@@ -20,10 +20,10 @@ from pipeline.workers import all_cores, in_order
 
 EXAMPLES = 5
 SCHEMA = 2  # of audit.json; since 2 a finding has pairs
-MEANINGS = {
-    "image-in-splits": "variants of one source image are in several splits",
-    "patient-in-splits": "images of one patient are in several splits",
-    "duplicate-pixels": "samples with the same pixels, up to a flip or turn across splits",
+MEANINGS = {  # what each code counts
+    "image-in-splits": "source images whose variants are in several splits",
+    "patient-in-splits": "patients whose images are in several splits",
+    "duplicate-pixels": "groups of samples with the same pixels, up to a flip or turn across splits",
     "mask-missing": "images without a mask",
     "image-missing": "masks, or rows of the manifest, without an image",
     "size": "images and masks of another size than most",

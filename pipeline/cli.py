@@ -90,6 +90,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     audit.add_argument("--json", action="store_true", help="print findings as JSON and nothing else")
     _on_folder(command("stats", _stats, "draw counts, lesion sizes, strata and contact sheets into FOLDER/stats"))
+    _on_folder(
+        command(
+            "report",
+            _report,
+            "write FOLDER/report.html, a page about the data set to read and to send",
+            "One file with charts, contact sheets and what the audit found. Needs the extra: pip install '.[report]'.",
+        )
+    )
     return parser
 
 
@@ -296,3 +304,18 @@ def _draw_stats(folder: DatasetFolder) -> None:
     pictures = [path.relative_to(folder.root) for path in draw_stats(folder.root, folder.stats)]
     folder.write_state(drawn_for, {"manifest_sha256": folder.digest(), "pictures": [path.as_posix() for path in pictures]})
     print(f"stats: {len(pictures)} pictures in {folder.stats}: {', '.join(path.name for path in pictures)}")
+
+
+def _report(arguments) -> int:
+    folder = DatasetFolder(arguments.folder)
+    folder.need(folder.manifest, "variants")
+    _current_audit(folder)
+    from pipeline.dataset_report import report_identity, write_report
+
+    state = {"made_from": report_identity(folder)}
+    current = folder.read_state(folder.report_state) == state and folder.report.exists()
+    if not current:
+        write_report(folder)
+        folder.write_state(folder.report_state, state)
+    print(f"report: {'up to date; ' if current else ''}{folder.report}, {folder.report.stat().st_size / 1e6:.1f} MB")
+    return DONE

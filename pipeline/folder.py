@@ -31,10 +31,12 @@ class DatasetFolder:
         self.card = root / "README.md"
         self.audit = root / "audit.json"
         self.stats = root / "stats"
+        self.report = root / "report.html"
         self.squares = root / "squares"
         self.work = root / ".work"
         self.index_state = self.work / "index.json"
         self.split_state = self.work / "split.json"
+        self.report_state = self.work / "report.json"
         self.journal = self.work / "made.jsonl"
 
     def claim(self, recipe: Recipe, raw: Path) -> None:

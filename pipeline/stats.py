@@ -17,7 +17,7 @@ from pipeline.files import replacing
 from pipeline.manifest import read_manifest
 from pipeline.page import SERIES, new_figure
 from pipeline.recipe import SPLITS
-from pipeline.sources import read_image
+from pipeline.sources import SourceError, read_image
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -152,14 +152,12 @@ def draw_strata(originals: Rows) -> "Figure":
 
 
 def draw_reasons(reasons: Sequence[tuple[str, int, str]]) -> "Figure":
-    """Numbers of dropped source images by reason (reason, count, meaning), on a logarithmic axis."""
+    """Numbers of dropped source images by reason; each is (reason, count, meaning)."""
     figure, (ax,) = new_figure(8, 0.7 + 0.4 * len(reasons))
     names = [reason for reason, _, _ in reasons][::-1]
     counts = [count for _, count, _ in reasons][::-1]
     bars = ax.barh(names, counts, 0.7, color=SERIES[0], **_EDGE)
     ax.bar_label(bars, padding=3, fontsize=9)
-    ax.set_xscale("log")
-    ax.set_xlim(0.7, 2 * max(counts))
     ax.set_xlabel("source images")
     return figure
 
@@ -180,15 +178,20 @@ def contact_sheet(folder: Path, originals: Rows, split: str, columns: int = 3, m
     for number, row in enumerate(chosen):
         left = _GAP + number % columns * (cell_width + _GAP)
         top = 2 * _CAPTION + number // columns * cell_height
-        pen.text((left, top - 2), f"{row['sample']}   {row['class']}, lesion {lesion_share(row):.2g} %", "black", font)
-        for offset, tile in enumerate(_tiles(folder, row)):
+        tiles = _tiles(folder, row)
+        told = f"{row['class']}, lesion {lesion_share(row):.2g} %" if tiles else "missing, or cannot be read"
+        pen.text((left, top - 2), f"{row['sample']}   {told}", "black", font)
+        for offset, tile in enumerate(tiles):
             sheet.paste(PIL.Image.fromarray(tile), (left + offset * (_CELL + 2), top + _CAPTION - 2))
     return sheet
 
 
 def _tiles(folder: Path, row: Mapping[str, str]) -> list[np.ndarray]:
-    """Image, mask and outline over image of one sample, each (_CELL, _CELL, 3) uint8 in RGB."""
-    image, mask = read_image(folder / row["image"]), read_image(folder / row["mask"])
+    """Image, mask and outline over image of one sample, each (_CELL, _CELL, 3) uint8 in RGB; none where a file is broken."""
+    try:
+        image, mask = read_image(folder / row["image"]), read_image(folder / row["mask"])
+    except SourceError:  # the audit names the file
+        return []
     lesion = np.greater_equal(mask, 128 if mask.max() > 2 else 1).astype(np.uint8)
     small = cv2.cvtColor(cv2.resize(image, (_CELL, _CELL), interpolation=cv2.INTER_AREA), cv2.COLOR_GRAY2RGB)
     shown = cv2.resize(lesion * 255, (_CELL, _CELL), interpolation=cv2.INTER_AREA)

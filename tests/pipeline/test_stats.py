@@ -7,6 +7,7 @@ from inputs import small_download, small_recipe
 
 from pipeline import stages
 from pipeline.folder import DatasetFolder
+from pipeline.manifest import read_manifest
 from pipeline.recipe import load_recipe
 from pipeline.stats import draw_stats
 from pipeline.workers import Inline
@@ -48,3 +49,12 @@ def test_a_split_without_samples_still_has_its_pictures(folder, tmp_path):
     text = folder.manifest.read_text()
     folder.manifest.write_text(text.replace(",test,", ",train,"))
     assert all(path.exists() for path in draw_stats(folder.root, tmp_path / "a"))
+
+
+def test_a_file_that_is_gone_leaves_its_place_empty(folder, tmp_path):
+    whole, rows = draw_stats(folder.root, tmp_path / "a")[0], read_manifest(folder.manifest)
+    gone = next(one for one in rows if one["split"] == "train" and one["variant"] == "original")
+    (folder.root / gone["mask"]).unlink()
+    lacking = draw_stats(folder.root, tmp_path / "b")[0]
+    white = [(cv2.imread(str(path)) == 255).all(axis=2).sum() for path in (whole, lacking)]
+    assert white[1] > white[0] + 2 * 100 * 100, "image, mask and outline are left out"
