@@ -1,0 +1,197 @@
+#!/usr/bin/env python3
+"""Measures how much of a score on a published-style split is leak: the same small network, data and budget on both sides.
+
+    python benchmarks/leak.py data_processed/v2-published data_processed/v2
+    python benchmarks/leak.py --print        the last measurement: prints the table, draws docs/leak.png
+
+Both data sets must be made from the same sources. Two experiments:
+
+- `as-made`: the network is trained on `v2-published` with its split by sample, and on `v2` with its split by patient;
+  each is tested on its own test. Masks and test images differ as the data sets do.
+- `folds`: five trainings each on `v2` alone. On one side samples are dealt into folds, so a turned copy of a test image
+  may be in training; on the other patients are. Every sample is tested once on either side, by a network that has not
+  seen this sample; only the split differs.
+
+Each training has the same number of steps; the epoch with the lowest val_loss counts. Dice is of all test samples with a
+lesion, on the data set's grid. Rows go to `leak.csv` as a training is done, and a training that is in it is not done
+again. Runs are made in DATASET/runs/leak-*.
+"""
+
+import argparse
+import dataclasses
+import os
+import random
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from pipeline.files import InputError, read_csv, run_program, write_csv
+from segmenter.configuration import Configuration
+from segmenter.configuration.networks import SlightlyFlexibleUNetSettings
+from segmenter.evaluation.bootstrap import Estimate, PatientBootstrap
+from segmenter.folders import DataSet, Sample, read_data_set, split_name
+
+TABLE = Path(__file__).parent / "leak.csv"
+PICTURE = Path(__file__).parents[1] / "docs" / "leak.png"
+SIDES = {"sample": "by sample, as published", "patient": "by patient"}
+COLORS = {"sample": "#bb5566", "patient": "#4477aa"}
+COLUMNS = ("experiment", "split", "fold", "sample", "patient", "seen", "dice")
+SIDE, BATCH, STEPS_PER_EPOCH = 64, 16, 100
+EPOCHS = {"as-made": 30, "folds": 15}
+SEED = 1
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("published", type=Path, nargs="?", help="a data set of recipe v2-published")
+    parser.add_argument("sound", type=Path, nargs="?", help="a data set of recipe v2 from the same sources")
+    parser.add_argument("--print", action="store_true", help="print the table, draw the picture, and measure nothing")
+    arguments = parser.parse_args()
+    if not arguments.print:
+        if not arguments.sound:
+            parser.error("wanted two data sets, of the recipes v2-published and v2")
+        measure_all(read_data_set(arguments.published), read_data_set(arguments.sound))
+    print_table()
+    draw(PICTURE)
+    return 0
+
+
+def measure_all(published: DataSet, sound: DataSet) -> None:
+    """Does what `leak.csv` does not hold yet."""
+    ids = [{sample.image_id for sample in data.samples} for data in (published, sound)]
+    if ids[0] != ids[1]:
+        raise InputError(f"{published.folder} and {sound.folder}: hold other images; make both from the same sources")
+    dealt = deal_samples(sound, SEED)
+    trainings = [("as-made", "sample", 0, published), ("as-made", "patient", 0, sound)]
+    for fold in range(sound.folds):
+        trainings += [("folds", "sample", fold, dealt.in_fold(fold)), ("folds", "patient", fold, sound.in_fold(fold))]
+    for experiment, split, fold, data in trainings:
+        rows = read_csv(TABLE, COLUMNS) if TABLE.is_file() else []
+        if not any((row["experiment"], row["split"], row["fold"]) == (experiment, split, str(fold)) for row in rows):
+            began = time.monotonic()
+            rows += measure(experiment, split, fold, data)
+            write_csv(TABLE, COLUMNS, rows)
+            print(f"{experiment}, split by {split}, fold {fold}: {time.monotonic() - began:.0f} s", flush=True)
+
+
+def deal_samples(data: DataSet, seed: int) -> DataSet:
+    """The data set with a fold for each sample in place of each patient, as the published split was drawn."""
+    order = sorted(data.samples, key=lambda sample: sample.name)
+    random.Random(seed).shuffle(order)
+    count = data.folds
+    samples = tuple(dataclasses.replace(sample, fold=place % count) for place, sample in enumerate(order))
+    return DataSet(data.folder, samples, f"{data.identity} dealt by sample with seed {seed}")
+
+
+def measure(experiment: str, split: str, fold: int, data: DataSet) -> list[dict[str, object]]:
+    """Trains once and gives a row for each test sample with a lesion."""
+    from segmenter.evaluation import evaluate
+    from segmenter.runs import open_run, take_up
+    from segmenter.training import train
+
+    network = SlightlyFlexibleUNetSettings(
+        image_width=SIDE,
+        image_height=SIDE,
+        image_channels=1,
+        input_normalize=True,
+        base_filters=8,
+        base_kernels=(3, 3),
+        num_layers=5,
+        loss="bce_dice_loss",
+        metrics=("dice_coef",),
+    )
+    epochs = EPOCHS[experiment]
+    schedule = {"epochs": epochs, "patience": epochs, "steps_per_epoch": STEPS_PER_EPOCH, "batch_size": BATCH, "seed": SEED}
+    configuration = Configuration.model_validate({"model": network, "train": schedule | {"epoch_change_infer": False}})
+    run = open_run(data.folder, f"leak-{experiment}-{split}-{fold}")
+    state = take_up(run, configuration, data, resume=False, restart=False)
+    if not (state and state.is_finished(configuration.train)):
+        train(run, configuration, data, state)
+    tested = data.split("test")
+    evaluate(run.best_model, tested, configuration, run.evaluation("test"), {})
+    dices = {row["sample"]: row["dice"] for row in read_csv(run.evaluation("test") / "per_image.csv", ("sample", "dice"))}
+    trained = {sample.image_id for sample in data.split("train")}
+    return [row(experiment, split, fold, sample, trained, dices[sample.name]) for sample in tested if dices[sample.name]]
+
+
+def row(experiment: str, split: str, fold: int, sample: Sample, trained: set[str], dice: str) -> dict[str, object]:
+    """A row of the table; `seen` says whether a variant of the same image was in training."""
+    seen = int(sample.image_id in trained)
+    return dict(zip(COLUMNS, (experiment, split, fold, sample.name, sample.patient, seen, dice), strict=True))
+
+
+def read_sides(experiment: str) -> dict[str, pd.DataFrame]:
+    """The rows of an experiment by side of the split, sorted by sample."""
+    rows = pd.read_csv(TABLE)
+    return {
+        side: rows[(rows["experiment"] == experiment) & (rows["split"] == side)].sort_values("sample", ignore_index=True)
+        for side in SIDES
+    }
+
+
+def print_table() -> None:
+    """Prints what was measured, with 95 % intervals by patient."""
+    print("| experiment | split | test samples of images of patients | Dice, mean | median |\n| --- | --- | --- | ---: | ---: |")
+    for experiment in EPOCHS:
+        for side, rows in read_sides(experiment).items():
+            if len(rows):
+                dice, bootstrap = rows["dice"].to_numpy(), PatientBootstrap(rows["patient"])
+                counted = f"{len(rows)} of {rows['sample'].map(image_of).nunique()} of {rows['patient'].nunique()}"
+                figures = f"{words(bootstrap.mean(dice))} | {words(bootstrap.median(dice))}"
+                print(f"| {experiment} | {SIDES[side]} | {counted} | {figures} |")
+    pairs = paired()
+    if len(pairs):
+        differences = (pairs["dice_sample"] - pairs["dice_patient"]).to_numpy()
+        gain = PatientBootstrap(pairs["patient"]).mean(differences)
+        print(f"\nfolds, {len(pairs)} samples in both: mean Dice by sample - by patient = {words(gain)}")
+
+
+def paired() -> pd.DataFrame:
+    """The samples of `folds` that were tested on both sides, with both Dice."""
+    sides = read_sides("folds")
+    return sides["sample"].merge(sides["patient"], on=["sample", "patient"], suffixes=("_sample", "_patient"))
+
+
+def image_of(sample: str) -> str:
+    """The image that a sample is a variant of."""
+    return split_name(sample)[1]
+
+
+def words(estimate: Estimate) -> str:
+    """A value with its interval."""
+    interval = "" if estimate.low is None else f" ({estimate.low:.3f} to {estimate.high:.3f})"
+    return f"{estimate.value:.3f}{interval}"
+
+
+def draw(path: Path) -> None:
+    """Mean Dice of both sides with intervals, and each patient's mean Dice on both sides of `folds`."""
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    labels = []
+    for experiment in EPOCHS:
+        for side, rows in read_sides(experiment).items():
+            if len(rows):
+                estimate = PatientBootstrap(rows["patient"]).mean(rows["dice"].to_numpy())
+                left.plot([estimate.low, estimate.high], [len(labels)] * 2, color=COLORS[side], linewidth=2)
+                left.plot(estimate.value, len(labels), "o", color=COLORS[side], markersize=8)
+                labels.append(f"{experiment}\n{SIDES[side]}")
+    left.set_yticks(range(len(labels)), labels)
+    left.invert_yaxis()
+    left.set(xlabel="mean Dice of test samples, 95 % interval by patient", title="Test Dice")
+    if len(pairs := paired()):
+        means = pairs.groupby("patient")[["dice_patient", "dice_sample"]].mean()
+        right.plot([0, 1], [0, 1], color="0.6", linewidth=1)
+        right.plot(means["dice_patient"], means["dice_sample"], "o", color="#228833", markersize=4, alpha=0.7)
+        right.set(xlabel="split by patient", ylabel="split by sample", title="Mean Dice of each patient, folds", aspect="equal")
+    for ax in (left, right):
+        ax.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=120, metadata={"Software": None})
+    print(f"drew {path}")
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_program(main))
