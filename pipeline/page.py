@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 # Told apart by the colour-blind, and legible on white and on black (P. Tol, "Colour Schemes", SRON technical note, 2021).
 SERIES = ("#4477aa", "#ee6677", "#228833", "#aa8800", "#aa3377", "#2299bb")
 _INK = "#010203"  # what is drawn in it becomes the page's text colour, in light, dark and print
-_VIEW = re.compile(r'viewBox="([^"]*)"')
 
 
 def render(package: str, template: str, **context: Any) -> str:
@@ -41,7 +40,7 @@ def render(package: str, template: str, **context: Any) -> str:
         raise InputError("pages need jinja2, which is not installed; give `pip install '.[report]'`") from error
     environment = jinja2.Environment(
         loader=jinja2.ChoiceLoader([jinja2.PackageLoader(package), jinja2.PackageLoader("pipeline")]),
-        autoescape=lambda name: bool(name) and name.endswith(".html"),
+        autoescape=lambda name: name is not None and name.endswith(".html"),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -78,7 +77,7 @@ def chart(figure: Any, words: str) -> "Markup":
             known = getattr(artist, f"get_{kind}", lambda: None)()
             if isinstance(known, str | tuple) and to_hex(known, keep_alpha=True) == "#000000ff":  # "none" is black of alpha 0
                 getattr(artist, f"set_{kind}")(_INK)
-    options = {"svg.fonttype": "none", "svg.hashsalt": "page", "font.family": "sans-serif"}
+    options: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "page", "font.family": "sans-serif"}
     drawn = io.StringIO()
     with matplotlib.rc_context(options):
         figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
@@ -88,7 +87,8 @@ def chart(figure: Any, words: str) -> "Markup":
     prefix = f"c{hashlib.sha256(svg.encode()).hexdigest()[:8]}-"
     svg = re.sub(r'\bid="', f'id="{prefix}', svg)
     svg = re.sub(r'(url\(#|href="#)', rf"\1{prefix}", svg)
-    opening = f'<svg class="chart" role="img" aria-label="{escape(words)}" viewBox="{_VIEW.search(svg)[1]}">'
+    view = svg.split('viewBox="', 1)[1].split('"', 1)[0]
+    opening = f'<svg class="chart" role="img" aria-label="{escape(words)}" viewBox="{view}">'
     return Markup(opening + svg[svg.index(">") + 1 :])
 
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from pipeline.files import InputError, read_csv, sha256
 from pipeline.geometry import VARIANTS
@@ -225,7 +226,7 @@ def split_name(name: str) -> tuple[str, str]:
 def _named(name: str, split: str, image: Path, mask: Path) -> Sample:
     variant, image_id = split_name(name)
     told = re.match(r"(?P<patient>P\d+)_(?:(?P<side>[LR])_(?P<kind>DM|CM)_(?P<view>CC|MLO))?", image_id)
-    parts = told.groupdict(default="") if told else {"patient": ""}
+    parts: dict[str, Any] = told.groupdict(default="") if told else {"patient": ""}
     return Sample(name, split, image, mask, image_id, variant, label="", **parts)
 
 

@@ -8,6 +8,7 @@ which figure is taken.
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -96,9 +97,7 @@ def _cuts_at_threshold(configuration: Configuration) -> bool:
     return configuration.model.num_classes == 1 and not configuration.infer.algorithm
 
 
-def write_evaluation(
-    folder: Path, tables: Tables, summary: dict[str, object], batch_figures: dict[str, float]
-) -> dict[str, float]:
+def write_evaluation(folder: Path, tables: Tables, summary: dict[str, Any], batch_figures: dict[str, float]) -> dict[str, float]:
     """Writes the tables of an evaluation, the figures that follow from them, and last `summary.json`.
 
     Args:

@@ -1,8 +1,9 @@
 """Sets runs against each other on the same images: differences of figures, with intervals by patient."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -104,7 +105,7 @@ def _require_same_images(first: Evaluated, second: Evaluated) -> None:
     images = second.images.loc[first.images.index]
     differs = (images[["truth_px", "lesions"]] != first.images[["truth_px", "lesions"]]).any(axis=1)
     if differs.any():
-        sample = differs.idxmax()
+        sample = differs.index[int(differs.to_numpy().argmax())]
         areas = f"{images.loc[sample, 'truth_px']} and {first.images.loc[sample, 'truth_px']} px of lesion"
         counted = f"the truth of {differs.sum()} of {len(differs)} images differs"
         raise InputError(f"{both}: {counted}, such as {sample} with {areas}; {remedy}, with the same [mask]")
@@ -131,14 +132,18 @@ def _difference_rows(reference: Evaluated, run: Evaluated) -> Iterator[Row]:
             continue
         pair = before[both], after[both]
         counted = _count_images(pair[1] - pair[0], metric)
-        means, medians = (tuple(float(average(side)) for side in pair) for average in (np.mean, np.median))
-        yield row(metric, "mean", both, means, bootstrap.mean(after - before)) | counted
-        yield row(metric, "median", both, medians, bootstrap.median_difference(after, before)) | counted
+        yield row(metric, "mean", both, _of_both(np.mean, pair), bootstrap.mean(after - before)) | counted
+        difference = bootstrap.median_difference(after, before)
+        yield row(metric, "median", both, _of_both(np.median, pair), difference) | counted
     for metric, (above, below) in _RATES.items():
         if (counts := (weights := first[below].to_numpy(float)) > 0).any():
-            rates = tuple(float(images[above].sum() / weights.sum()) for images in (first, second))
+            rates = first[above].sum() / weights.sum(), second[above].sum() / weights.sum()
             change = (second[above] - first[above]).to_numpy(float)
             yield row(metric, "rate", counts, rates, bootstrap.ratio(change, weights))
+
+
+def _of_both(average: Callable[[np.ndarray], Any], pair: tuple[np.ndarray, np.ndarray]) -> tuple[float, float]:
+    return float(average(pair[0])), float(average(pair[1]))
 
 
 def _count_images(differences: np.ndarray, metric: str) -> Row:
@@ -190,8 +195,7 @@ def draw_comparison(path: Path, table: pd.DataFrame) -> None:
     labels = {unit: list(dict.fromkeys(zip(rows["metric"], rows["statistic"], strict=True))) for unit, rows in panels.items()}
     runs = list(dict.fromkeys(table["run"]))
     figure = Figure(figsize=(9, 1.2 + len(panels) + 0.3 * len(runs) * sum(map(len, labels.values()))), layout="constrained")
-    heights = [len(names) + 1 for names in labels.values()]
-    axes = np.atleast_1d(figure.subplots(len(panels), 1, height_ratios=heights))
+    axes = np.atleast_1d(figure.subplots(len(panels), 1, height_ratios=[len(names) + 1 for names in labels.values()]))
     for axis, (unit, rows) in zip(axes, panels.items(), strict=True):
         for number, run in enumerate(runs):
             own = rows[rows["run"] == run]

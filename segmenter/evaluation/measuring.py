@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from segmenter.folders import Sample
 FROC_THRESHOLDS = (0.01, 0.02, *THRESHOLDS, 0.98, 0.99)
 LESION_COLUMNS = ("sample", "lesion", "area_px", "size", "centre_x", "centre_y", "iou", "detected", "centre_detected")
 FROC_COLUMNS = ("sample", "criterion", "threshold", *(f"detected_{size}" for size in SIZES), "false_positives")
-Row = dict[str, object]
+Row = dict[str, Any]
 Batch = tuple[Sequence[Sample], np.ndarray, np.ndarray]
 
 

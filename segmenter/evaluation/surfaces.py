@@ -60,7 +60,7 @@ def measure_distances(truth: np.ndarray, predicted: np.ndarray, tolerance_px: fl
 
 def _outline(mask: np.ndarray) -> np.ndarray:
     inside = cv2.erode(mask, _CROSS, borderType=cv2.BORDER_CONSTANT, borderValue=0)
-    return (mask & ~inside) != 0
+    return (mask != 0) & (inside == 0)
 
 
 def _distances_to(outline: np.ndarray) -> np.ndarray:

@@ -1,0 +1,168 @@
+"""Runs set against each other, on tables small enough to count by hand."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.files import InputError
+from segmenter.cli import main
+from segmenter.evaluation.comparison import COLUMNS, compare_runs, describe_leak, read_evaluated
+
+IMAGES = [  # sample, patient, truth_px, lesions
+    ("P1_L_CM_CC", "P1", 100, 1),
+    ("P1_L_DM_CC", "P1", 80, 2),
+    ("P2_L_CM_CC", "P2", 60, 1),
+    ("P3_L_CM_CC", "P3", 0, 0),
+]
+NONE = np.nan
+DETECTED = (1, 1, 0, 0)
+
+
+def write(folder, dices, *, detected=DETECTED, false_positives=(0, 0, 0, 1), images=IMAGES, **summary):
+    """A run whose evaluation on test has these figures for its images; NSD is half of Dice, HD95 ten times what Dice lacks."""
+    rows = []
+    for (sample, patient, truth_px, lesions), dice, found, wrong in zip(images, dices, detected, false_positives, strict=True):
+        row = {"sample": sample, "image_id": sample, "patient": patient, "variant": "original", "truth_px": truth_px}
+        row |= {"dice": dice, "nsd": dice / 2, "hd95_px": 10 * (1 - dice), "sensitivity": dice, "precision": dice}
+        rows.append(row | {"lesions": lesions, "detected": found, "false_positives": wrong})
+    rows.append(rows[0] | {"sample": "flipped_P1_L_CM_CC", "variant": "flipped", "dice": 0.0})
+    place = folder / "evaluation" / "test"
+    place.mkdir(parents=True)
+    pd.DataFrame(rows).to_csv(place / "per_image.csv", index=False)
+    known = {"identity": {}, "tolerance_px": 2.0, "patients": 3, "patients_in_train": 0} | summary
+    (place / "summary.json").write_text(json.dumps(known))
+    return folder
+
+
+def compare(*folders):
+    return compare_runs([read_evaluated(folder, "test") for folder in folders])
+
+
+def found(table, metric, statistic):
+    (row,) = table[(table["metric"] == metric) & (table["statistic"] == statistic)].to_dict("records")
+    return row
+
+
+@pytest.fixture
+def first(tmp_path):
+    return write(tmp_path / "set/runs/first", (0.5, 0.4, 0.2, NONE))
+
+
+def test_differences_by_hand(first, tmp_path):
+    second = write(tmp_path / "set/runs/second", (0.7, 0.8, 0.2, NONE), detected=(1, 2, 0, 0), false_positives=(1, 0, 0, 3))
+    table = compare(first, second)
+    assert list(table.columns) == COLUMNS
+    mean = found(table, "dice", "mean")
+    assert (mean["images"], mean["patients"]) == (3, 2), "an image without lesion has no Dice, a turned one does not count"
+    values = [mean[name] for name in ("reference_value", "run_value", "difference")]
+    assert values == pytest.approx([1.1 / 3, 1.7 / 3, 0.2])
+    assert [mean[f"images_{name}"] for name in ("better", "worse", "equal")] == [2, 0, 1]
+    median = found(table, "dice", "median")
+    assert [median[name] for name in ("reference_value", "run_value", "difference")] == pytest.approx([0.4, 0.7, 0.3])
+    distance = found(table, "hd95_px", "mean")
+    assert distance["difference"] == pytest.approx(-2)
+    assert (distance["images_better"], distance["images_worse"]) == (2, 0), "a smaller distance is better"
+    rate = found(table, "detection_rate", "rate")
+    assert [rate[name] for name in ("reference_value", "run_value", "difference")] == pytest.approx([2 / 4, 3 / 4, 1 / 4])
+    alarms = found(table, "false_positives_per_image", "rate")
+    assert (alarms["images"], alarms["patients"]) == (4, 3)
+    assert [alarms[name] for name in ("reference_value", "run_value", "difference")] == pytest.approx([1 / 4, 4 / 4, 3 / 4])
+
+
+def test_an_interval_is_of_differences_between_the_same_drawn_patients(tmp_path):
+    """Both runs vary widely over patients; their difference does not, so its interval is a point."""
+    dices = np.linspace(0.1, 0.7, 12)
+    images = [(f"P{number}_L_CM_CC", f"P{number}", 50, 1) for number in range(12)]
+    flat = {"images": images, "detected": [1] * 12, "false_positives": [0] * 12}
+    runs = [write(tmp_path / f"set/runs/{gain}", dices + gain, **flat) for gain in (0.0, 0.1, -0.1)]
+    rows = [compare(runs[0], other) for other in runs[1:]]
+    for table, gain, verdict in zip(rows, (0.1, -0.1), ("better", "worse"), strict=True):
+        row = found(table, "dice", "mean")
+        assert [row["low"], row["difference"], row["high"]] == pytest.approx([gain] * 3)
+        assert row["verdict"] == verdict
+    assert found(rows[0], "hd95_px", "mean")["verdict"] == "better"
+    assert found(rows[0], "detection_rate", "rate")["verdict"] == "open"
+
+
+def test_where_some_patients_gain_and_others_lose_it_is_open(first, tmp_path):
+    row = found(compare(first, write(tmp_path / "set/runs/second", (0.6, 0.4, 0.1, NONE))), "dice", "mean")
+    assert row["low"] < 0 < row["high"]
+    assert row["verdict"] == "open"
+
+
+def test_the_order_of_rows_does_not_matter(first, tmp_path):
+    order = [2, 0, 3, 1]
+    values = [(0.7, 0.8, 0.2, NONE), DETECTED, (0, 0, 0, 1), IMAGES]
+    dices, detected, wrong, images = ([column[place] for place in order] for column in values)
+    mixed = write(tmp_path / "set/runs/b", dices, detected=detected, false_positives=wrong, images=images)
+    straight = write(tmp_path / "set/runs/a", values[0])
+    pd.testing.assert_frame_equal(compare(first, straight).drop(columns="run"), compare(first, mixed).drop(columns="run"))
+
+
+def fewer(folder):
+    return write(folder, (0.5, 0.4, 0.2), images=IMAGES[:3], detected=DETECTED[:3], false_positives=(0, 0, 0))
+
+
+def another_truth(folder):
+    return write(folder, (0.5, 0.4, 0.2, NONE), images=[("P1_L_CM_CC", "P1", 101, 1), *IMAGES[1:]])
+
+
+def no_column(folder):
+    path = write(folder, (0.5, 0.4, 0.2, NONE)) / "evaluation/test/per_image.csv"
+    pd.read_csv(path).drop(columns="nsd").to_csv(path, index=False)
+
+
+def unfinished(folder):
+    (write(folder, (0.5, 0.4, 0.2, NONE)) / "evaluation/test/summary.json").unlink()
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (fewer, "their evaluations of test hold 3 and 4 images, 1 of them only one of the two, such as P3_L_CM_CC; compare runs"),
+        (another_truth, "the truth of 1 of 4 images differs, such as P1_L_CM_CC with 101 and 100 px of lesion; compare runs"),
+        (
+            lambda folder: write(folder, (0.5, 0.4, 0.2, NONE), tolerance_px=4.0),
+            "nsd_tolerance_px was 4.0 and 2.0; evaluate both with the same tolerance",
+        ),
+        (no_column, "lacks nsd, as earlier versions wrote it; make it with `cesm-segmenter evaluate"),
+        (unfinished, "holds no finished evaluation; make it with `cesm-segmenter evaluate"),
+        (lambda folder: None, "there is no such run; give the folder of a run, DATASET/runs/NAME"),
+    ],
+)
+def test_runs_that_cannot_be_compared_are_refused_in_words(first, tmp_path, make, words):
+    make(tmp_path / "set/runs/second")
+    with pytest.raises(InputError) as error:
+        compare(first, tmp_path / "set/runs/second")
+    assert words in str(error.value)
+
+
+def test_patients_of_test_in_train_are_warned_of(tmp_path):
+    leaking = read_evaluated(write(tmp_path / "set/runs/leaking", (0.5, 0.4, 0.2, NONE), patients_in_train=2), "test")
+    assert describe_leak(leaking).endswith(
+        "leaking: 2 of 3 test patients are in its training set too: its figures are flattered by that"
+    )
+
+
+def test_the_command_prints_warns_and_writes(first, tmp_path, capsys):
+    second = write(tmp_path / "set/runs/second", (0.7, 0.8, 0.2, NONE), patients_in_train=3)
+    out = tmp_path / "out"
+    assert main(["compare", str(first), str(second), "--output", str(out)]) == 0
+    told = capsys.readouterr()
+    lines = told.out.splitlines()
+    assert lines[0] == second.as_posix()
+    dice = next(line for line in lines if "dice, mean" in line)
+    assert " ".join(dice.split()).startswith("dice, mean 3 2 0.367 0.567 +0.200 ")
+    assert "  images by Dice: 2 better, 0 worse, 1 equal" in lines
+    assert f"warning: {second.as_posix()}: 3 of 3 test patients are in its training set too" in told.err
+    assert list(pd.read_csv(out / "comparison.csv").columns) == COLUMNS
+    assert (out / "comparison.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_evaluation_that_is_missing_is_one_line_and_status_2(first, tmp_path, capsys):
+    assert main(["compare", str(first), str(tmp_path / "nowhere")]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
