@@ -1,0 +1,94 @@
+"""Compresses the pixels of a data set in memory, in the transfer syntaxes that mammograms come in (PS3.5 A.4)."""
+
+import io
+
+import PIL.Image
+
+from pipeline.files import InputError
+
+_EXTRA = "which comes with the extra `dicom`: pip install 'cesm-segmentation[dicom]'"
+# Who encodes what; named, because pydicom would take whichever is installed and each gives other bytes.
+_ENCODERS = {
+    "1.2.840.10008.1.2.5": "pydicom",  # RLE Lossless
+    "1.2.840.10008.1.2.4.80": "pyjpegls",  # JPEG-LS Lossless
+    "1.2.840.10008.1.2.4.90": "pylibjpeg",  # JPEG 2000 Lossless
+}
+_JPEG_BASELINE, _JPEG_EXTENDED = "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"
+_QUALITY = 95
+
+
+def compress(dataset, syntax: str) -> None:
+    """Compresses a single-frame gray `pydicom` data set in place; its identifier stays.
+
+    Args:
+      dataset: with its pixels as Explicit VR Little Endian has them.
+      syntax: a transfer syntax: RLE, JPEG-LS or JPEG 2000 Lossless by pydicom's encoders, JPEG Baseline (8 bits only,
+        quality 95) by Pillow, another JPEG (Lossless, Lossless SV1, Extended) by GDCM.
+
+    Raises:
+      InputError: the encoder is not installed; names the extra.
+    """
+    from pydicom.encaps import encapsulate
+
+    if syntax in _ENCODERS:
+        _by_pydicom(dataset, syntax)
+        return
+    frame = _by_pillow(dataset) if syntax == _JPEG_BASELINE else _by_gdcm(dataset, syntax)
+    raw_bytes = len(dataset.PixelData)
+    dataset.PixelData = encapsulate([frame])
+    dataset["PixelData"].VR = "OB"
+    dataset.file_meta.TransferSyntaxUID = syntax
+    if syntax in (_JPEG_BASELINE, _JPEG_EXTENDED):
+        dataset.LossyImageCompression, dataset.LossyImageCompressionMethod = "01", "ISO_10918_1"
+        dataset.LossyImageCompressionRatio = round(raw_bytes / len(frame), 2)
+
+
+def _by_pydicom(dataset, syntax: str) -> None:
+    from pydicom.pixels import get_encoder
+
+    plugin = _ENCODERS[syntax]
+    if plugin not in get_encoder(syntax).available_plugins:
+        package = "pylibjpeg-openjpeg" if plugin == "pylibjpeg" else plugin
+        raise InputError(f"{_name(syntax)} is written by {package}, {_EXTRA}")
+    dataset.compress(syntax, encoding_plugin=plugin, generate_instance_uid=False)
+
+
+def _by_pillow(dataset) -> bytes:
+    image = PIL.Image.frombytes("L", (dataset.Columns, dataset.Rows), dataset.PixelData[: dataset.Rows * dataset.Columns])
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=_QUALITY)
+    return file.getvalue()
+
+
+def _by_gdcm(dataset, syntax: str) -> bytes:
+    try:
+        import gdcm
+    except ImportError as error:
+        raise InputError(f"{_name(syntax)} is written by python-gdcm, {_EXTRA}") from error
+    writer = gdcm.ImageWriter()  # owns the image: without a name for it, the image would be freed memory
+    image = writer.GetImage()
+    image.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.ExplicitVRLittleEndian))
+    image.SetNumberOfDimensions(2)
+    image.SetDimensions((dataset.Columns, dataset.Rows, 1))
+    photometric = gdcm.PhotometricInterpretation.GetPIType(dataset.PhotometricInterpretation)
+    image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(photometric))
+    image.SetPixelFormat(
+        gdcm.PixelFormat(1, dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation)
+    )
+    pixels = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
+    pixels.SetByteStringValue(dataset.PixelData)
+    image.SetDataElement(pixels)
+    change = gdcm.ImageChangeTransferSyntax()
+    change.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.GetTSType(syntax)))
+    change.SetInput(image)
+    if not change.Change():
+        raise ValueError(f"python-gdcm cannot write {_name(syntax)} of {dataset.BitsStored} bits")
+    fragment = change.GetOutput().GetDataElement().GetSequenceOfFragments().GetFragment(0).GetByteValue()
+    # SWIG hands bytes over as text with surrogates.
+    return fragment.GetBuffer().encode("utf-8", "surrogateescape")
+
+
+def _name(syntax: str) -> str:
+    from pydicom.uid import UID
+
+    return UID(syntax).name

@@ -1,0 +1,205 @@
+"""DICOM files good and bad, made from one small picture; each bad one with the reason that a reader must give for it."""
+
+import struct
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from inputs import mammogram
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import (
+    MPEG2MPML,
+    ExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+)
+
+from pipeline.phantom.compression import compress
+
+# What a right viewer shows of every good file, (48, 40) uint8: a smooth slope from black to white.
+GRAY = np.linspace(0, 255, 48 * 40).reshape(48, 40).round().astype(np.uint8)
+STORED = GRAY.astype(np.uint16) * 16  # as 12 bits, of which 4080 is white
+WINDOW = {"WindowCenter": "2040.5", "WindowWidth": "4081"}
+
+Writer = Callable[[Path], Path]
+
+
+def _tagged(**tags) -> Writer:
+    """A mammogram with some tags changed; None leaves a tag out."""
+    return lambda path: mammogram(path, STORED, **(WINDOW | tags))
+
+
+def _bytes_of(write: Writer, change: Callable[[bytes], bytes]) -> Writer:
+    """The file of a writer, damaged."""
+
+    def damage(path: Path) -> Path:
+        path.write_bytes(change(write(path).read_bytes()))
+        return path
+
+    return damage
+
+
+def compressed(syntax: str, **tags) -> Writer:
+    """A mammogram in a compressed transfer syntax; 8 bits where JPEG Baseline takes no more."""
+    eight = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7, "PixelData": GRAY.tobytes(), "WindowCenter": None}
+
+    def write(path: Path) -> Path:
+        dataset = pydicom.dcmread(_tagged(**(eight if syntax == JPEGBaseline8Bit else {}), **tags)(path))
+        compress(dataset, syntax)
+        dataset.save_as(path)
+        return path
+
+    return write
+
+
+def _wrapped(syntax: str, frame: bytes = b"\0\0\1\xb3" + b"\0" * 60, **tags) -> Writer:
+    """A mammogram that says it is compressed, with a frame that need not be."""
+
+    def write(path: Path) -> Path:
+        dataset = pydicom.dcmread(_tagged(**tags)(path))
+        dataset.file_meta.TransferSyntaxUID = syntax
+        dataset.PixelData = encapsulate([frame])
+        dataset["PixelData"].VR = "OB"
+        dataset.save_as(path)
+        return path
+
+    return write
+
+
+def _swollen(syntax: str, marker: bytes, skip: int, side: str) -> Writer:
+    """Compressed pixels whose own header says 60000 x 60000, while the tags say 40 x 48."""
+
+    def swell(data: bytes) -> bytes:
+        at = data.index(marker) + len(marker) + skip
+        sides = struct.pack(side, 60000) * 2
+        return data[:at] + sides + data[at + len(sides) :]
+
+    return _bytes_of(compressed(syntax), swell)
+
+
+def _then(write: Writer, **tags) -> Writer:
+    """The file of a writer with tags changed once its pixels are written; None takes a tag out."""
+
+    def change(path: Path) -> Path:
+        dataset = pydicom.dcmread(write(path))
+        for keyword, value in tags.items():
+            if value is None:
+                del dataset[keyword]
+            else:
+                setattr(dataset, keyword, value)
+        dataset.save_as(path)
+        return path
+
+    return change
+
+
+def _report(path: Path) -> Path:
+    """A structured report: DICOM, but of no picture."""
+    return _other(path, "1.2.840.10008.5.1.4.1.1.88.11", "SR")
+
+
+def _presentation_state(path: Path) -> Path:
+    """How a viewer is to show some other file."""
+    return _other(path, "1.2.840.10008.5.1.4.1.1.11.1", "PR")
+
+
+def _other(path: Path, sop_class: str, modality: str) -> Path:
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.SOPClassUID, dataset.SOPInstanceUID, dataset.Modality = sop_class, "2.25.2", modality
+    dataset.PatientID = "P7"
+    dataset.save_as(path, enforce_file_format=True)
+    return path
+
+
+def _text(path: Path) -> Path:
+    path.write_text("<html>not here</html>")
+    return path
+
+
+def _empty(path: Path) -> Path:
+    path.write_bytes(b"")
+    return path
+
+
+def _cut(share: float) -> Callable[[bytes], bytes]:
+    """Keeps the first part of a file's pixels and nothing after."""
+
+    def change(data: bytes) -> bytes:
+        pixels = data.index(struct.pack("<HH", 0x7FE0, 0x0010))
+        return data[: pixels + 12 + int(share * (len(data) - pixels - 12))]
+
+    return change
+
+
+_LARGE = {"Rows": 60000, "Columns": 60000}
+_SEGMENTATION = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.66.4", "Modality": "SEG", "NumberOfFrames": 1}
+
+# Name: the reason for rejects.csv, and what writes the file. `unknown-kind` is for the index to say, where the file's
+# name does not tell; all others show when the file is read.
+BAD: Mapping[str, tuple[str, Writer]] = {
+    "empty": ("file-empty", _empty),
+    "text": ("not-an-image", _text),
+    "cut in the pixels": ("file-truncated", _bytes_of(_tagged(), _cut(0.5))),
+    "cut before the last pixel": ("file-truncated", _bytes_of(_tagged(), lambda data: data[:-2])),
+    "cut in the compressed pixels": ("file-truncated", _bytes_of(compressed(JPEGLosslessSV1), _cut(0.5))),
+    "cut before the end of the compressed pixels": ("file-truncated", _bytes_of(compressed(RLELossless), lambda data: data[:-8])),
+    "cut in the header": ("file-truncated", _bytes_of(_tagged(), lambda data: data[: data.index(b"POST_CONTRAST") + 4])),
+    "cut in the file's own header": ("file-truncated", _bytes_of(_tagged(), lambda data: data[:150])),
+    "cut after the mark": ("file-truncated", _bytes_of(_tagged(), lambda data: data[:132])),
+    "no pixels": ("no-pixels", _tagged(PixelData=None)),
+    "pixels of no length": ("no-pixels", _tagged(PixelData=b"")),
+    "too few pixels": ("pixels-unreadable", _tagged(PixelData=b"\0\0" * 10)),
+    "twice the pixels": ("pixels-unreadable", _tagged(PixelData=STORED.tobytes() * 2)),
+    "compressed pixels that are none": ("pixels-unreadable", _wrapped(JPEGLosslessSV1, b"\xff\xd8\xff\xd9")),
+    "more bits stored than there are": ("pixels-unreadable", _tagged(BitsStored=20, HighBit=19)),
+    "a film": ("unsupported-syntax", _wrapped(MPEG2MPML)),
+    "unknown syntax": ("unsupported-syntax", _wrapped("1.2.826.0.1.3680043.10.999.1")),
+    "absurdly large": ("too-large", _tagged(**_LARGE)),
+    "absurdly large and compressed": ("too-large", _then(compressed(RLELossless), **_LARGE)),
+    "JPEG larger than its tags": ("too-large", _swollen(JPEGLosslessSV1, b"\xff\xc3\x00\x0b", 1, ">H")),
+    "JPEG-LS larger than its tags": ("too-large", _swollen(JPEGLSLossless, b"\xff\xf7\x00\x0b", 1, ">H")),
+    "JPEG 2000 larger than its tags": ("too-large", _swollen(JPEG2000Lossless, b"\xff\x51\x00\x29", 2, ">I")),
+    "no rows": ("missing-tags", _tagged(Rows=None)),
+    "no columns": ("missing-tags", _tagged(Columns=None)),
+    "no bits stored": ("missing-tags", _tagged(BitsStored=None)),
+    "no bits allocated": ("missing-tags", _then(_tagged(), BitsAllocated=None)),
+    "no photometric interpretation": ("missing-tags", _tagged(PhotometricInterpretation=None)),
+    "no image type": ("unknown-kind", _tagged(ImageType=None)),
+    "12-bit JPEG Extended": ("decoder-missing", compressed(JPEGExtended12Bit)),
+    "many frames": ("multi-frame", _tagged(NumberOfFrames=3, PixelData=STORED.tobytes() * 3)),
+    "colour": (
+        "not-a-mammogram",
+        _tagged(
+            SamplesPerPixel=3,
+            PhotometricInterpretation="RGB",
+            PlanarConfiguration=0,
+            BitsAllocated=8,
+            BitsStored=8,
+            HighBit=7,
+            PixelData=np.repeat(GRAY, 3).tobytes(),
+        ),
+    ),
+    "palette colour": ("not-a-mammogram", _tagged(PhotometricInterpretation="PALETTE COLOR")),
+    "CT": ("not-a-mammogram", _tagged(SOPClassUID="1.2.840.10008.5.1.4.1.1.2", Modality="CT")),
+    "segmentation": ("not-a-mammogram", _tagged(**_SEGMENTATION)),
+    "report": ("not-a-mammogram", _report),
+    "presentation state": ("not-a-mammogram", _presentation_state),
+    "for processing": (
+        "for-processing",
+        _tagged(SOPClassUID="1.2.840.10008.5.1.4.1.1.1.2.1", PresentationIntentType="FOR PROCESSING"),
+    ),
+    "for processing by the intent alone": ("for-processing", _tagged(PresentationIntentType="FOR PROCESSING")),
+    "for processing by the class alone": (
+        "for-processing",
+        _tagged(SOPClassUID="1.2.840.10008.5.1.4.1.1.1.2.1", PresentationIntentType=None),
+    ),
+    "burned-in text": ("burned-in", _tagged(BurnedInAnnotation="YES")),
+}
