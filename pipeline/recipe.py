@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import pydantic
 
+from pipeline.dicom.options import DicomOptions
 from pipeline.files import InputError, load_toml
 from pipeline.geometry import VARIANTS
 
@@ -35,6 +36,7 @@ class Image(_Table):
     size_px: Annotated[int, pydantic.Field(ge=16, le=4096)] = 512
     resize: Literal["area", "published"] = "area"  # area average, or Pillow's widened bicubic
     format: Literal["jpeg", "png"] = "jpeg"
+    bits: Literal[8, 16] = 8  # 16 for gray PNG only
     quality: Annotated[int, pydantic.Field(ge=1, le=100)] = 95
     color: Literal["gray", "rgb"] = "gray"
 
@@ -99,11 +101,14 @@ class Recipe(_Table):
     mask: Mask = Mask()
     variants: Variants = Variants()
     split: Split = Split()
+    dicom: DicomOptions = DicomOptions()
 
     @pydantic.model_validator(mode="after")
     def _fits(self) -> "Recipe":
         if self.mask.values == "classes" and (self.mask.format, self.mask.drawing) != ("png", "sound"):
             raise ValueError('mask.values = "classes" needs format = "png" and drawing = "sound": JPEG cannot hold indices')
+        if self.image.bits == 16 and (self.image.format, self.image.color, self.image.resize) != ("png", "gray", "area"):
+            raise ValueError('image.bits = 16 needs format = "png", color = "gray" and resize = "area"')
         if self.mask.color == "rgb" and self.mask.format != "jpeg":
             raise ValueError('mask.color = "rgb" needs mask.format = "jpeg": a PNG mask has one channel')
         return self

@@ -3,11 +3,8 @@
 import cv2
 import numpy as np
 import PIL.Image
-import pydicom
 import pytest
 from inputs import mammogram
-from pydicom.dataset import Dataset
-from pydicom.uid import JPEGLosslessSV1
 
 from pipeline.sources import DATASET_MARK, PHANTOM_MARK, SUFFIXES, SourceError, find_files, read_header, read_image
 
@@ -85,84 +82,6 @@ def test_an_absurdly_large_image_is_refused_by_its_header(tmp_path):
     assert error.value.reason == "too-large"
 
 
-def test_dicom_gives_identity_and_pixels(tmp_path):
-    path = mammogram(tmp_path / "a.dcm", STORED)
-    header = read_header(path)
-    assert (header.patient, header.side, header.kind, header.view, header.spacing_mm) == ("P7", "L", "CM", "CC", 0.1)
-    image = read_image(path)
-    np.testing.assert_array_equal(image, np.rint(STORED * 255.0 / 4095).astype(np.uint8))
-
-
-def test_monochrome1_is_inverted_once_against_the_fixed_maximum(tmp_path):
-    plain = read_image(mammogram(tmp_path / "a.dcm", STORED))
-    inverted = mammogram(tmp_path / "b.dcm", STORED, PhotometricInterpretation="MONOCHROME1", PresentationLUTShape="INVERSE")
-    assert np.abs(read_image(inverted).astype(int) - (255 - plain.astype(int))).max() <= 1
-
-
-def test_a_window_maps_to_black_and_white(tmp_path):
-    path = mammogram(tmp_path / "a.dcm", STORED, WindowCenter="1920", WindowWidth="1920")
-    image, stored = read_image(path).astype(float), STORED.astype(float)
-    wanted = np.clip((stored - (1920 - 0.5)) / 1919 + 0.5, 0, 1) * 255  # PS3.3 C.11.2.1.2.1
-    np.testing.assert_allclose(image, wanted, atol=0.51)
-
-
-def test_a_voi_lut_after_an_identity_rescale_keeps_its_own_range(tmp_path):
-    lut = Dataset()
-    lut.LUTDescriptor = [4096, 0, 10]
-    lut.LUTData = (np.arange(4096) // 4).astype("<u2").tobytes()
-    lut["LUTData"].VR = "OW"
-    path = mammogram(tmp_path / "a.dcm", STORED, VOILUTSequence=[lut], RescaleSlope="1", RescaleIntercept="0")
-    np.testing.assert_allclose(read_image(path), STORED // 4 * 255.0 / 1023, atol=0.51)
-
-
-def test_signed_pixels_use_the_signed_range(tmp_path):
-    stored = STORED - 2048
-    path = mammogram(tmp_path / "a.dcm", stored, PixelRepresentation=1)
-    np.testing.assert_allclose(read_image(path), STORED * 255.0 / 4095, atol=0.51)
-
-
-@pytest.mark.parametrize(
-    ("tags", "reason", "words"),
-    [
-        ({"PresentationIntentType": "FOR PROCESSING"}, "for-processing", "give its For Presentation companion"),
-        (
-            {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.2", "Modality": "CT"},
-            "not-a-mammogram",
-            "is DICOM of modality 'CT'; wanted MG",
-        ),
-        ({"NumberOfFrames": 3}, "multi-frame", "holds 3 frames"),
-        ({"PixelData": None}, "no-pixels", "has no pixel data"),
-        ({"Rows": None}, "no-pixels", "says nothing of rows and columns"),
-        ({"SamplesPerPixel": 3}, "not-a-mammogram", "has 3 samples a pixel"),
-        ({"PixelData": b"\0\0" * 10}, "pixels-unreadable", "cannot be decoded"),
-    ],
-)
-def test_dicom_that_cannot_be_used_says_why(tmp_path, tags, reason, words):
-    with pytest.raises(SourceError) as error:
-        read_image(mammogram(tmp_path / "a.dcm", STORED, **tags))
-    assert error.value.reason == reason
-    assert words in str(error.value)
-
-
-def test_compressed_dicom_names_its_syntax(tmp_path):
-    path = mammogram(tmp_path / "a.dcm", STORED)
-    dataset = pydicom.dcmread(path)
-    dataset.file_meta.TransferSyntaxUID = JPEGLosslessSV1
-    dataset.PixelData = pydicom.encaps.encapsulate([b"\xff\xd8\xff\xd9"])
-    dataset["PixelData"].VR = "OB"
-    dataset.save_as(path)
-    with pytest.raises(SourceError, match="JPEG Lossless") as error:
-        read_header(path)
-    assert error.value.reason == "compressed"
-
-
-def test_a_text_file_called_dcm_is_no_image(tmp_path):
-    (tmp_path / "a.dcm").write_text("hello")
-    with pytest.raises(SourceError, match="cannot be read as DICOM") as error:
-        read_header(tmp_path / "a.dcm")
-    assert error.value.reason == "not-an-image"
-
-
 def test_find_files_passes_over_phantoms_data_sets_and_hidden_things(tmp_path):
     for name in ("a.jpg", "deep/er/b.JPG", ".hidden/c.jpg", "phantom/d.jpg", "made/train/images/e.jpg", "~$f.jpg", "g.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -171,3 +90,20 @@ def test_find_files_passes_over_phantoms_data_sets_and_hidden_things(tmp_path):
     (tmp_path / "made" / DATASET_MARK).write_text("")
     assert [path.name for path in find_files(tmp_path, SUFFIXES)] == ["a.jpg", "b.JPG"]
     assert [path.name for path in find_files(tmp_path / "phantom", SUFFIXES)] == ["d.jpg"]
+
+
+def test_find_files_knows_dicom_by_its_mark_and_passes_over_its_index(tmp_path):
+    for name in ("IM000001", "1.2.840.5", "DICOMDIR", "b.dcm"):
+        mammogram(tmp_path / name, STORED)
+    (tmp_path / "notes").write_text("no image")
+    found = [path.name for path in find_files(tmp_path, SUFFIXES, dicom=True)]
+    assert found == ["1.2.840.5", "IM000001", "b.dcm"]
+    assert [path.name for path in find_files(tmp_path, SUFFIXES)] == ["b.dcm"]
+    assert read_header(tmp_path / "IM000001") == read_header(tmp_path / "b.dcm")
+
+
+@pytest.mark.parametrize(("stored", "wanted"), [(np.uint8(51), 51 * 257), (np.uint16(1000), 1000)])
+def test_sixteen_bits_are_kept_where_they_are_wanted(tmp_path, stored, wanted):
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((4, 4), stored))
+    image = read_image(tmp_path / "a.png", bits=16)
+    assert (image.dtype, image[0, 0]) == (np.uint16, wanted)

@@ -1,0 +1,89 @@
+"""Who and what a mammogram is, by rules; where they contradict each other it is unknown."""
+
+import numpy as np
+import pytest
+from inputs import mammogram
+from pydicom.dataset import Dataset
+
+from pipeline.dicom.options import DicomOptions
+from pipeline.files import InputError, load_toml
+from pipeline.recipe import Recipe
+from pipeline.sources import read_header
+
+STORED = np.zeros((6, 4), np.uint16)
+
+
+def tags(path, options=None, **changes):
+    return read_header(mammogram(path / "a.dcm", STORED, **changes), dicom=options or DicomOptions()).tags
+
+
+def coded(*values):
+    items = []
+    for value in values:
+        items.append(Dataset())
+        items[-1].CodeValue = value
+    return items
+
+
+@pytest.mark.parametrize(
+    ("changes", "side", "kind", "view"),
+    [
+        pytest.param({}, "L", "CM", "CC", id="as the standard has it"),
+        pytest.param({"ImageType": ["DERIVED", "PRIMARY", "POST_CONTRAST", "", "LOW_ENERGY"]}, "L", "DM", "CC", id="low energy"),
+        pytest.param({"ImageType": ["DERIVED", "PRIMARY", "", "SUBTRACTION", "LOW_ENERGY"]}, "L", "", "CC", id="both"),
+        pytest.param({"ImageType": ["ORIGINAL", "PRIMARY"]}, "L", "", "CC", id="neither"),
+        pytest.param({"ImageType": None}, "L", "", "CC", id="no image type"),
+        pytest.param({"ImageLaterality": None, "Laterality": "R"}, "R", "CM", "CC", id="older laterality"),
+        pytest.param({"ImageLaterality": "L", "Laterality": "R"}, "L", "CM", "CC", id="mammography's own has the say"),
+        pytest.param({"ImageLaterality": "B"}, "", "CM", "CC", id="both breasts"),
+        pytest.param({"ViewCodeSequence": coded("399368009")}, "L", "CM", "MLO", id="a code before a word"),
+        pytest.param({"ViewCodeSequence": coded("R-10226")}, "L", "CM", "MLO", id="a retired code"),
+        pytest.param({"ViewPosition": "XCCL"}, "L", "CM", "", id="another view"),
+    ],
+)
+def test_side_kind_and_view(tmp_path, changes, side, kind, view):
+    found = tags(tmp_path, **changes)
+    assert (found.side, found.kind, found.view) == (side, kind, view)
+
+
+def test_a_users_rule_goes_before_the_built_in_ones(tmp_path):
+    rules = [{"tag": "SeriesDescription", "matches": "(?i)recombined", "kind": "CM"}]
+    options = DicomOptions(rules=rules)
+    low = ["DERIVED", "PRIMARY", "", "", "LOW_ENERGY"]
+    assert tags(tmp_path, options, ImageType=low, SeriesDescription="L CC Recombined").kind == "CM"
+    assert tags(tmp_path, options, ImageType=low, SeriesDescription="L CC").kind == "DM"
+
+
+def test_rules_of_one_tag_that_contradict_each_other_tell_nothing(tmp_path):
+    rules = [{"tag": "SeriesDescription", "matches": word, "kind": kind} for word, kind in (("LOW", "DM"), ("SUB", "CM"))]
+    assert tags(tmp_path, DicomOptions(rules=rules), SeriesDescription="LOW SUB").kind == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("YES", True), ("NO", False), (None, None)],
+)
+def test_burned_in_text_absent_is_not_no(tmp_path, text, told):
+    assert tags(tmp_path, DicomOptions(burned_in="keep"), BurnedInAnnotation=text).has_text is told
+
+
+def test_an_exposure_is_what_both_images_of_a_compression_share(tmp_path):
+    assert tags(tmp_path, FrameOfReferenceUID="2.25.9").exposure == "2.25.9"
+    assert tags(tmp_path).exposure == "2.25.1", "without a frame of reference an image stands alone"
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ('{ tag = "SeriesDescripton", matches = "x", kind = "CM" }', "is no keyword of the DICOM dictionary"),
+        ('{ tag = "SeriesDescription", matches = "(", kind = "CM" }', "is no regular expression"),
+        ('{ tag = "SeriesDescription", matches = "x" }', "a rule tells kind, side or view; this one tells none"),
+        ('{ tag = "SeriesDescription", matches = "x", kind = "XX" }', "'DM' or 'CM'"),
+    ],
+)
+def test_a_rule_that_cannot_work_is_told(tmp_path, rule, words):
+    head = 'name = "x"\ntitle = "x"\ndiffers = "x"\n[source]\nwith_regions = ["malignant"]\n'
+    (tmp_path / "a.toml").write_text(f"{head}[dicom]\nrules = [{rule}]\n")
+    with pytest.raises(InputError) as error:
+        load_toml(tmp_path / "a.toml", Recipe)
+    assert words in str(error.value)

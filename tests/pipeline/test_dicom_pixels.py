@@ -1,0 +1,118 @@
+"""What a viewer shows: tables, windows, inversions and codings, held against the standard's own formulas."""
+
+import dicom_inputs
+import numpy as np
+import pytest
+from inputs import mammogram
+from pydicom.dataset import Dataset
+from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGLosslessSV1, JPEGLSLossless, RLELossless
+
+from pipeline.dicom.options import DicomOptions
+from pipeline.sources import SourceError, read_image
+
+GRAY = dicom_inputs.GRAY
+STORED = GRAY.astype(np.uint16) * 16
+
+
+def table(bits, first=0, entries=4096):
+    """A LUT item that maps 12 bits to fewer."""
+    lut = Dataset()
+    lut.LUTDescriptor = [entries, first, bits]
+    lut.LUTData = (np.arange(entries) >> (12 - bits)).astype("<u2").tobytes()
+    lut["LUTData"].VR = "OW"
+    return lut
+
+
+def test_without_tables_the_stored_range_is_black_to_white(tmp_path):
+    image = read_image(mammogram(tmp_path / "a.dcm", STORED))
+    np.testing.assert_array_equal(image, np.rint(STORED * 255.0 / 4095).astype(np.uint8))
+
+
+def test_monochrome1_is_inverted_once_against_the_fixed_maximum(tmp_path):
+    plain = read_image(mammogram(tmp_path / "a.dcm", STORED))
+    inverted = mammogram(tmp_path / "b.dcm", STORED, PhotometricInterpretation="MONOCHROME1", PresentationLUTShape="INVERSE")
+    assert np.abs(read_image(inverted).astype(int) - (255 - plain.astype(int))).max() <= 1
+
+
+def test_a_window_maps_to_black_and_white(tmp_path):
+    path = mammogram(tmp_path / "a.dcm", STORED, WindowCenter="1920", WindowWidth="1920")
+    image, stored = read_image(path).astype(float), STORED.astype(float)
+    wanted = np.clip((stored - (1920 - 0.5)) / 1919 + 0.5, 0, 1) * 255  # PS3.3 C.11.2.1.2.1
+    np.testing.assert_allclose(image, wanted, atol=0.51)
+
+
+def test_a_voi_lut_after_an_identity_rescale_keeps_its_own_range(tmp_path):
+    lut = Dataset()
+    lut.LUTDescriptor = [4096, 0, 10]
+    lut.LUTData = (np.arange(4096) // 4).astype("<u2").tobytes()
+    lut["LUTData"].VR = "OW"
+    path = mammogram(tmp_path / "a.dcm", STORED, VOILUTSequence=[lut], RescaleSlope="1", RescaleIntercept="0")
+    np.testing.assert_allclose(read_image(path), STORED // 4 * 255.0 / 1023, atol=0.51)
+
+
+def test_signed_pixels_use_the_signed_range(tmp_path):
+    stored = STORED - 2048
+    path = mammogram(tmp_path / "a.dcm", stored, PixelRepresentation=1)
+    np.testing.assert_allclose(read_image(path), STORED * 255.0 / 4095, atol=0.51)
+
+
+def test_a_sigmoid_window(tmp_path):
+    path = mammogram(tmp_path / "a.dcm", STORED, WindowCenter="2000", WindowWidth="1000", VOILUTFunction="SIGMOID")
+    wanted = 255 / (1 + np.exp(-4 * (STORED - 2000.0) / 1000))  # PS3.3 C.11.2.1.3.1
+    np.testing.assert_allclose(read_image(path), wanted, atol=0.51)
+
+
+def test_an_exact_linear_window(tmp_path):
+    path = mammogram(tmp_path / "a.dcm", STORED, WindowCenter="2000", WindowWidth="1000", VOILUTFunction="LINEAR_EXACT")
+    wanted = np.clip((STORED - 2000.0) / 1000 + 0.5, 0, 1) * 255  # PS3.3 C.11.2.1.3.2
+    np.testing.assert_allclose(read_image(path), wanted, atol=0.51)
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        ({}, STORED // 4 * 255.0 / 1023),
+        ({"voi": "window"}, np.clip((STORED - 1919.5) / 1919 + 0.5, 0, 1) * 255),
+        ({"voi": "window", "window": 1}, np.clip((STORED - 999.5) / 1999 + 0.5, 0, 1) * 255),
+    ],
+)
+def test_the_recipe_says_which_of_table_and_windows_is_taken(tmp_path, options, wanted):
+    tags = {"VOILUTSequence": [table(10)], "WindowCenter": ["1920", "1000"], "WindowWidth": ["1920", "2000"]}
+    image = read_image(mammogram(tmp_path / "a.dcm", STORED, **tags), dicom=DicomOptions(**options))
+    np.testing.assert_allclose(image, wanted, atol=0.51)
+
+
+def test_a_window_that_is_not_there_is_told(tmp_path):
+    path = mammogram(tmp_path / "a.dcm", STORED, WindowCenter="1920", WindowWidth="1920")
+    with pytest.raises(SourceError, match="has 1 windows, and window = 2 in \\[dicom\\] wants another") as error:
+        read_image(path, dicom=DicomOptions(window=2))
+    assert error.value.reason == "no-such-window"
+
+
+def test_a_rescale_goes_before_the_table(tmp_path):
+    """Stored values are even, so a half of them is whole."""
+    tags = {"RescaleSlope": "0.5", "RescaleIntercept": "0", "VOILUTSequence": [table(10)]}
+    image = read_image(mammogram(tmp_path / "a.dcm", STORED, **tags))
+    np.testing.assert_allclose(image, (STORED // 2 >> 2) * 255.0 / 1023, atol=0.51)
+
+
+def test_a_modality_table_gives_its_own_range(tmp_path):
+    modality = table(8)
+    modality.ModalityLUTType = "US"
+    image = read_image(mammogram(tmp_path / "a.dcm", STORED, ModalityLUTSequence=[modality]))
+    np.testing.assert_array_equal(image, GRAY)
+
+
+def test_sixteen_bits_are_kept_where_they_are_wanted(tmp_path):
+    image = read_image(mammogram(tmp_path / "a.dcm", STORED), bits=16)
+    assert image.dtype == np.uint16
+    np.testing.assert_allclose(image, STORED * 65535.0 / 4095, atol=0.51)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "apart"),
+    [(RLELossless, 0), (JPEGLosslessSV1, 0), (JPEGLSLossless, 0), (JPEG2000Lossless, 0), (JPEGBaseline8Bit, 4)],
+)
+def test_compressed_pixels_are_those_of_the_plain_file(tmp_path, syntax, apart):
+    image = read_image(dicom_inputs.compressed(syntax)(tmp_path / "a.dcm")).astype(int)
+    assert np.abs(image - np.rint(STORED * 255.0 / 4080)).max() <= apart
