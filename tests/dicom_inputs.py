@@ -214,7 +214,6 @@ GOOD: Mapping[str, tuple[float, Writer]] = {
     "no window": (0.7, _tagged(**_NO_WINDOW, PixelData=np.rint(GRAY * (4095 / 255)).astype("<u2").tobytes())),
     "Implicit VR Little Endian": (0.51, _tagged(syntax=ImplicitVRLittleEndian)),
     "Explicit VR Big Endian": (0.51, _tagged(syntax=ExplicitVRBigEndian, PixelData=STORED.astype(">u2").tobytes())),
-    "Deflated": (0.51, _tagged(syntax=DeflatedExplicitVRLittleEndian)),
     "RLE": (0.51, compressed(RLELossless)),
     "JPEG Lossless": (0.51, compressed(JPEGLossless)),
     "JPEG Lossless SV1": (0.51, compressed(JPEGLosslessSV1)),
@@ -249,6 +248,8 @@ BAD: Mapping[str, tuple[str, Writer]] = {
     "more bits stored than there are": ("pixels-unreadable", _tagged(BitsStored=20, HighBit=19)),
     "a film": ("unsupported-syntax", _wrapped(MPEG2MPML)),
     "unknown syntax": ("unsupported-syntax", _wrapped("1.2.826.0.1.3680043.10.999.1")),
+    # Its header cannot be read before all of it is inflated, to whatever size.
+    "deflated": ("unsupported-syntax", _tagged(syntax=DeflatedExplicitVRLittleEndian)),
     "absurdly large": ("too-large", _tagged(**_LARGE)),
     "absurdly large and compressed": ("too-large", _then(compressed(RLELossless), **_LARGE)),
     "JPEG larger than its tags": ("too-large", _swollen(JPEGLosslessSV1, b"\xff\xc3\x00\x0b", 1, ">H")),
