@@ -108,7 +108,7 @@ def test_mark_says_what_it_is(phantom):
     text = (phantom / PHANTOM_MARK).read_text()
     assert "synthetic" in text
     assert "prove nothing clinical" in text
-    assert "--patients 6 --seed 0" in text
+    assert "--patients 6 --seed 0\nversion: 1\n" in text
     assert not (phantom / UNFINISHED_PHANTOM_MARK).exists()
 
 

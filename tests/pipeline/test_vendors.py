@@ -20,6 +20,7 @@ from pipeline.phantom.compression import require_encoders
 from pipeline.phantom.mammogram import mammogram_bytes, raw_bytes
 from pipeline.phantom.media import report_bytes
 from pipeline.phantom.vendors import JPEG_BASELINE, JPEG_LOSSLESS, JPEG_LS, PLAIN, VENDORS, vendor_of
+from pipeline.sources import PHANTOM_MARK
 
 EXPOSURE = next(cases.exposures(6, 0))
 BY_NAME = {vendor.name: vendor for vendor in VENDORS}
@@ -96,6 +97,10 @@ def test_vendors_tag_subtracted_images_in_many_ways(name, tags):
 @pytest.mark.parametrize(("name", "code"), [("Phantom North", "399162004"), ("Phantom East", "R-10242")])
 def test_views_are_coded(name, code):
     assert dataset(BY_NAME[name], small("DM")).ViewCodeSequence[0].CodeValue == code
+
+
+def test_the_mark_names_the_command(varied):
+    assert "--patients 8 --seed 0 --dicom varied\n" in (varied / PHANTOM_MARK).read_text()
 
 
 def test_names_of_files_tell_or_do_not(varied):
