@@ -41,7 +41,15 @@ def _parser() -> argparse.ArgumentParser:
     phantom.add_argument("out", type=Path, help="folder to write to")
     phantom.add_argument("--patients", type=int, default=60, help="number of patients, 6 or more (%(default)s)")
     phantom.add_argument("--seed", type=int, default=0, help="same seed, same bytes (%(default)s)")
-    phantom.add_argument("--dicom", action="store_true", help="write the images as DICOM instead of JPEG")
+    phantom.add_argument(
+        "--dicom",
+        nargs="?",
+        choices=("plain", "varied"),
+        const="plain",
+        default="",
+        help="write the images as DICOM instead of JPEG; varied: as several vendors write them, most of them compressed "
+        "(needs the extra `dicom`)",
+    )
     _add_workers(phantom)
 
     sources = command("sources", _sources, "tell how many images are below a folder", "Exit status 2 where there is none.")

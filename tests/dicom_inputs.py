@@ -1,4 +1,4 @@
-"""DICOM files good and bad, made from one small picture; each bad one with the reason that a reader must give for it."""
+"""DICOM files good and bad, made from one small picture: what the good ones show, and the reason to reject each bad one."""
 
 import struct
 from collections.abc import Callable, Mapping
@@ -8,18 +8,26 @@ import numpy as np
 import pydicom
 from inputs import mammogram
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.encaps import encapsulate
+from pydicom.encaps import encapsulate, generate_frames
+from pydicom.pixels import apply_modality_lut, apply_voi_lut
 from pydicom.uid import (
+    JPEG2000,
     MPEG2MPML,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
+    JPEGLossless,
     JPEGLosslessSV1,
     JPEGLSLossless,
+    JPEGLSNearLossless,
     RLELossless,
 )
 
+from pipeline.phantom import grayscale
 from pipeline.phantom.compression import compress
 
 # What a right viewer shows of every good file, (48, 40) uint8: a smooth slope from black to white.
@@ -45,17 +53,44 @@ def _bytes_of(write: Writer, change: Callable[[bytes], bytes]) -> Writer:
     return damage
 
 
-def compressed(syntax: str, **tags) -> Writer:
-    """A mammogram in a compressed transfer syntax; 8 bits where JPEG Baseline takes no more."""
-    eight = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7, "PixelData": GRAY.tobytes(), "WindowCenter": None}
+def _stored(chain: grayscale.Chain, *, inverted: bool = False) -> Writer:
+    """The picture by one way of storing grey levels."""
+    stored = chain(255 - GRAY.astype(float) if inverted else GRAY.astype(float))
+    allocated = 8 if stored.bits == 8 else 16
+    colour = {"PhotometricInterpretation": "MONOCHROME1", "PresentationLUTShape": "INVERSE"} if inverted else {}
+    return _tagged(
+        BitsAllocated=allocated,
+        BitsStored=stored.bits,
+        HighBit=stored.bits - 1,
+        PixelRepresentation=int(stored.signed),
+        PixelData=stored.values.astype(f"<{'i' if stored.signed else 'u'}{allocated // 8}").tobytes(),
+        **(colour | stored.tags),
+    )
+
+
+def compressed(syntax: str, chain: grayscale.Chain = grayscale.window_12_bits, **options) -> Writer:
+    """The picture in a compressed transfer syntax; `options` are those of pydicom's encoders."""
 
     def write(path: Path) -> Path:
-        dataset = pydicom.dcmread(_tagged(**(eight if syntax == JPEGBaseline8Bit else {}), **tags)(path))
-        compress(dataset, syntax)
+        dataset = pydicom.dcmread(_stored(chain)(path))
+        if options:
+            dataset.compress(syntax, generate_instance_uid=False, **options)
+        else:
+            compress(dataset, syntax)
         dataset.save_as(path)
         return path
 
     return write
+
+
+def _in_fragments(path: Path) -> Path:
+    """One frame in three fragments, as PS3.5 A.4 allows."""
+    dataset = pydicom.dcmread(compressed(JPEGLSLossless)(path))
+    (frame,) = generate_frames(dataset.PixelData, number_of_frames=1)
+    dataset.PixelData = encapsulate([frame], fragments_per_frame=3)
+    dataset["PixelData"].VR = "OB"
+    dataset.save_as(path)
+    return path
 
 
 def _wrapped(syntax: str, frame: bytes = b"\0\0\1\xb3" + b"\0" * 60, **tags) -> Writer:
@@ -142,6 +177,57 @@ def _cut(share: float) -> Callable[[bytes], bytes]:
 _LARGE = {"Rows": 60000, "Columns": 60000}
 _SEGMENTATION = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.66.4", "Modality": "SEG", "NumberOfFrames": 1}
 
+
+def shown(dataset: Dataset) -> np.ndarray:
+    """What a viewer shows of a data set, (height, width) float in grey levels, by pydicom's functions alone.
+
+    They must be given integers where the rescale changes nothing, and leave the range of the output to the caller.
+    """
+    values, signed, bits = dataset.pixel_array, int(dataset.PixelRepresentation), int(dataset.BitsStored)
+    ends = np.array([-(2 ** (bits - 1)), 2 ** (bits - 1) - 1] if signed else [0, 2**bits - 1], float)
+    rescale = float(dataset.get("RescaleSlope", 1)), float(dataset.get("RescaleIntercept", 0))
+    if "ModalityLUTSequence" in dataset or rescale != (1, 0):
+        values = apply_modality_lut(values, dataset)
+        ends = ends * rescale[0] + rescale[1]
+    for sequence in ("ModalityLUTSequence", "VOILUTSequence"):
+        if sequence in dataset:
+            ends = np.array([0, 2 ** dataset[sequence][0].LUTDescriptor[2] - 1], float)
+    gray = (apply_voi_lut(values, dataset) - ends[0]) * 255 / (ends[1] - ends[0])
+    return 255 - gray if dataset.PhotometricInterpretation == "MONOCHROME1" else gray
+
+
+_NO_WINDOW = {"WindowCenter": None, "WindowWidth": None}
+
+# Name: how far from GRAY what is shown may lie, in grey levels, and what writes the file.
+GOOD: Mapping[str, tuple[float, Writer]] = {
+    "window of 8 bits": (0.51, _stored(grayscale.window_8_bits)),
+    "window of 12 bits": (0.51, _stored(grayscale.window_12_bits)),
+    "window of 16 bits": (0.51, _stored(grayscale.window_16_bits)),
+    "window of LINEAR_EXACT and 10 bits": (0.7, _stored(grayscale.linear_exact)),
+    "window of SIGMOID": (0.7, _stored(grayscale.sigmoid)),
+    "VOI LUT and three windows": (0.7, _stored(grayscale.lut_and_windows)),
+    "rescale and signed pixels": (0.7, _stored(grayscale.rescaled)),
+    "modality LUT": (0.7, _stored(grayscale.modality_lut)),
+    "MONOCHROME1": (0.51, _stored(grayscale.window_12_bits, inverted=True)),
+    "MONOCHROME1 and VOI LUT": (0.7, _stored(grayscale.lut_and_windows, inverted=True)),
+    "MONOCHROME1 and SIGMOID": (0.7, _stored(grayscale.sigmoid, inverted=True)),
+    "no window": (0.7, _tagged(**_NO_WINDOW, PixelData=np.rint(GRAY * (4095 / 255)).astype("<u2").tobytes())),
+    "Implicit VR Little Endian": (0.51, _tagged(syntax=ImplicitVRLittleEndian)),
+    "Explicit VR Big Endian": (0.51, _tagged(syntax=ExplicitVRBigEndian, PixelData=STORED.astype(">u2").tobytes())),
+    "RLE": (0.51, compressed(RLELossless)),
+    "JPEG Lossless": (0.51, compressed(JPEGLossless)),
+    "JPEG Lossless SV1": (0.51, compressed(JPEGLosslessSV1)),
+    "JPEG Lossless SV1 of 16 bits": (0.51, compressed(JPEGLosslessSV1, grayscale.window_16_bits)),
+    "JPEG-LS": (0.51, compressed(JPEGLSLossless)),
+    "JPEG-LS in fragments": (0.51, _in_fragments),
+    "JPEG-LS near lossless": (1.6, compressed(JPEGLSNearLossless, jls_error=12)),
+    "JPEG 2000 lossless": (0.51, compressed(JPEG2000Lossless)),
+    "JPEG 2000 lossless of a signed picture": (0.7, compressed(JPEG2000Lossless, grayscale.rescaled)),
+    "JPEG 2000": (2.6, compressed(JPEG2000, j2k_psnr=[70])),
+    "JPEG Baseline": (4.5, compressed(JPEGBaseline8Bit, grayscale.window_8_bits)),
+    "JPEG Extended of 8 bits": (4.5, compressed(JPEGExtended12Bit, grayscale.window_8_bits)),
+}
+
 # Name: the reason for rejects.csv, and what writes the file. `unknown-kind` is for the index to say, where the file's
 # name does not tell; all others show when the file is read.
 BAD: Mapping[str, tuple[str, Writer]] = {
@@ -162,6 +248,8 @@ BAD: Mapping[str, tuple[str, Writer]] = {
     "more bits stored than there are": ("pixels-unreadable", _tagged(BitsStored=20, HighBit=19)),
     "a film": ("unsupported-syntax", _wrapped(MPEG2MPML)),
     "unknown syntax": ("unsupported-syntax", _wrapped("1.2.826.0.1.3680043.10.999.1")),
+    # Its header cannot be read before all of it is inflated, to whatever size.
+    "deflated": ("unsupported-syntax", _tagged(syntax=DeflatedExplicitVRLittleEndian)),
     "absurdly large": ("too-large", _tagged(**_LARGE)),
     "absurdly large and compressed": ("too-large", _then(compressed(RLELossless), **_LARGE)),
     "JPEG larger than its tags": ("too-large", _swollen(JPEGLosslessSV1, b"\xff\xc3\x00\x0b", 1, ">H")),

@@ -1,20 +1,47 @@
 """Compresses the pixels of a data set in memory, in the transfer syntaxes that mammograms come in (PS3.5 A.4)."""
 
+import importlib.util
 import io
+from collections.abc import Iterable
 
 import PIL.Image
 
 from pipeline.files import InputError
 
-_EXTRA = "which comes with the extra `dicom`: pip install 'cesm-segmentation[dicom]'"
-# Who encodes what; named, because pydicom would take whichever is installed and each gives other bytes.
-_ENCODERS = {
+# Of pydicom's encoders; named, because it would take whichever is installed, and each gives other bytes.
+_PLUGINS = {
     "1.2.840.10008.1.2.5": "pydicom",  # RLE Lossless
     "1.2.840.10008.1.2.4.80": "pyjpegls",  # JPEG-LS Lossless
     "1.2.840.10008.1.2.4.90": "pylibjpeg",  # JPEG 2000 Lossless
 }
+_NEED_NONE = {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.4.50"}  # uncompressed; Pillow is always there
 _JPEG_BASELINE, _JPEG_EXTENDED = "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"
 _QUALITY = 95
+
+
+def require_encoders(syntaxes: Iterable[str]) -> None:
+    """Sees that all of some transfer syntaxes can be written.
+
+    Raises:
+      InputError: an encoder is not installed; names the package and the extra.
+    """
+    for syntax in sorted(set(syntaxes)):
+        if package := _missing(syntax):
+            raise InputError(
+                f"{_name(syntax)} is written by {package}, which is not installed; it comes with the extra `dicom`: "
+                "pip install 'cesm-segmentation[dicom]'"
+            )
+
+
+def _missing(syntax: str) -> str:
+    """The package that a syntax lacks, or nothing."""
+    from pydicom.pixels import get_encoder
+
+    if syntax in _PLUGINS:
+        plugin = _PLUGINS[syntax]
+        package = "pylibjpeg-openjpeg" if plugin == "pylibjpeg" else plugin
+        return "" if plugin in get_encoder(syntax).available_plugins else package
+    return "" if syntax in _NEED_NONE or importlib.util.find_spec("gdcm") else "python-gdcm"
 
 
 def compress(dataset, syntax: str) -> None:
@@ -24,14 +51,11 @@ def compress(dataset, syntax: str) -> None:
       dataset: with its pixels as Explicit VR Little Endian has them.
       syntax: a transfer syntax: RLE, JPEG-LS or JPEG 2000 Lossless by pydicom's encoders, JPEG Baseline (8 bits only,
         quality 95) by Pillow, another JPEG (Lossless, Lossless SV1, Extended) by GDCM.
-
-    Raises:
-      InputError: the encoder is not installed; names the extra.
     """
     from pydicom.encaps import encapsulate
 
-    if syntax in _ENCODERS:
-        _by_pydicom(dataset, syntax)
+    if syntax in _PLUGINS:
+        dataset.compress(syntax, encoding_plugin=_PLUGINS[syntax], generate_instance_uid=False)
         return
     frame = _by_pillow(dataset) if syntax == _JPEG_BASELINE else _by_gdcm(dataset, syntax)
     raw_bytes = len(dataset.PixelData)
@@ -43,16 +67,6 @@ def compress(dataset, syntax: str) -> None:
         dataset.LossyImageCompressionRatio = round(raw_bytes / len(frame), 2)
 
 
-def _by_pydicom(dataset, syntax: str) -> None:
-    from pydicom.pixels import get_encoder
-
-    plugin = _ENCODERS[syntax]
-    if plugin not in get_encoder(syntax).available_plugins:
-        package = "pylibjpeg-openjpeg" if plugin == "pylibjpeg" else plugin
-        raise InputError(f"{_name(syntax)} is written by {package}, {_EXTRA}")
-    dataset.compress(syntax, encoding_plugin=plugin, generate_instance_uid=False)
-
-
 def _by_pillow(dataset) -> bytes:
     image = PIL.Image.frombytes("L", (dataset.Columns, dataset.Rows), dataset.PixelData[: dataset.Rows * dataset.Columns])
     file = io.BytesIO()
@@ -61,10 +75,8 @@ def _by_pillow(dataset) -> bytes:
 
 
 def _by_gdcm(dataset, syntax: str) -> bytes:
-    try:
-        import gdcm
-    except ImportError as error:
-        raise InputError(f"{_name(syntax)} is written by python-gdcm, {_EXTRA}") from error
+    import gdcm
+
     writer = gdcm.ImageWriter()  # owns the image: without a name for it, the image would be freed memory
     image = writer.GetImage()
     image.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.ExplicitVRLittleEndian))

@@ -16,10 +16,13 @@ from pipeline.files import InputError, progress, replacing, write_text
 from pipeline.phantom import cases
 from pipeline.phantom.anatomy import Scene, make_scene
 from pipeline.phantom.cases import KINDS, Exposure
-from pipeline.phantom.mammogram import mammogram_bytes
+from pipeline.phantom.compression import require_encoders
+from pipeline.phantom.mammogram import mammogram_bytes, raw_bytes
+from pipeline.phantom.media import directory_bytes, report_bytes
 from pipeline.phantom.outlines import Shape, outline_lesions
 from pipeline.phantom.pixels import paint_pair
 from pipeline.phantom.tables import describe, regions_csv, table_csv, workbook_bytes
+from pipeline.phantom.vendors import PLAIN, Vendor, vendor_of
 from pipeline.sources import PHANTOM_MARK, UNFINISHED_PHANTOM_MARK
 from pipeline.workers import Inline, in_order
 
@@ -28,8 +31,10 @@ TABLE_FILE = "Radiology-manual-annotations.csv"
 WORKBOOK_FILE = "Radiology manual annotations.xlsx"
 IMAGES = Path("PKG - CDD-CESM", "CDD-CESM")
 FOLDERS = {"DM": IMAGES / "Low energy images of CDD-CESM", "CM": IMAGES / "Subtracted images of CDD-CESM"}
+MEDIA = IMAGES / "CD"  # exchange media, where a vendor writes such
+JPEG, DICOM, VARIED = "", "plain", "varied"  # of what the images are
 
-_VERSION = 1  # of the phantom's bytes; raise it with any change of them
+_VERSIONS = {JPEG: 1, DICOM: 2, VARIED: 1}  # of the phantom's bytes; raise it with any change of them
 _STRAY = {
     FOLDERS["DM"] / "desktop.ini": b"[ViewState]\r\nMode=\r\nVid=\r\nFolderType=Pictures\r\n",
     FOLDERS["CM"] / "desktop.ini": b"[ViewState]\r\nMode=\r\nVid=\r\nFolderType=Pictures\r\n",
@@ -76,18 +81,20 @@ class _Image:
         return self.exposure.troubles(self.kind)
 
 
-def write_phantom(out: Path, patients: int = 60, seed: int = 0, dicom: bool = False, executor: Executor | None = None) -> Phantom:
+def write_phantom(out: Path, patients: int = 60, seed: int = 0, dicom: str = JPEG, executor: Executor | None = None) -> Phantom:
     """Writes a synthetic look-alike of CDD-CESM; it proves nothing clinical.
 
     Args:
       out: a folder that is empty, not there yet, or an interrupted or complete phantom of the same settings.
       patients: at least 6, so that every trouble of the real data occurs.
       seed: the same seed gives the same bytes on one machine, whatever the executor.
-      dicom: writes DICOM mammograms instead of JPEG; the annotation files name `.jpg` all the same, as real ones do.
+      dicom: writes DICOM mammograms instead of JPEG: `plain` ones of one vendor, uncompressed, or `varied` ones of all of
+        `pipeline.phantom.vendors`, with other DICOM files among them; the annotation files name `.jpg` all the same, as
+        real ones do.
       executor: runs the work over images; by default this process does.
 
     Raises:
-      InputError: too few patients, or `out` holds something else.
+      InputError: too few patients, `out` holds something else, or an encoder is not installed.
     """
     if patients < cases.LEAST_PATIENTS or seed < 0:
         raise InputError(
@@ -96,6 +103,8 @@ def write_phantom(out: Path, patients: int = 60, seed: int = 0, dicom: bool = Fa
         )
     about = _about(patients, seed, dicom)
     exposures = list(cases.exposures(patients, seed))
+    if dicom == VARIED:
+        require_encoders(vendor_of(exposure.patient.number).syntax for exposure in exposures)
     images = [_Image(exposure, kind, _shapes(exposure, kind, seed)) for exposure in exposures for kind in KINDS]
     made = _begin(out, about)
     if made:
@@ -106,18 +115,22 @@ def write_phantom(out: Path, patients: int = 60, seed: int = 0, dicom: bool = Fa
         _write_annotations(out, images, sizes, seed)
         for path, data in _STRAY.items():
             _write(out / path, data)
+        if dicom == VARIED:
+            _write(out / MEDIA / "DICOMDIR", directory_bytes(out / MEDIA, seed))
+            _write(out / FOLDERS["CM"] / "P1_report.dcm", report_bytes(exposures[0], seed))
         write_text(out / PHANTOM_MARK, about)
         (out / UNFINISHED_PHANTOM_MARK).unlink()
     return _count(patients, images, made)
 
 
-def _about(patients: int, seed: int, dicom: bool) -> str:
+def _about(patients: int, seed: int, dicom: str) -> str:
     """The mark's words, which are also how a phantom of the same settings is known."""
-    command = f"pipeline phantom OUT --patients {patients} --seed {seed}{' --dicom' if dicom else ''}"
+    options = {JPEG: "", DICOM: " --dicom", VARIED: " --dicom varied"}
+    command = f"pipeline phantom OUT --patients {patients} --seed {seed}{options[dicom]}"
     return (
         f"A phantom: synthetic images and annotations in the layout of the CDD-CESM download.\n"
         f"No patient and no X-ray is behind them. They show that programs work, and prove nothing clinical.\n\n"
-        f"command: {command}\nversion: {_VERSION}\n"
+        f"command: {command}\nversion: {_VERSIONS[dicom]}\n"
     )
 
 
@@ -172,25 +185,32 @@ def _shapes(exposure: Exposure, kind: str, seed: int) -> list[Shape]:
     )
 
 
-def _write_pair(exposure: Exposure, out: Path, seed: int, dicom: bool) -> dict[str, int]:
+def _write_pair(exposure: Exposure, out: Path, seed: int, dicom: str) -> dict[str, int]:
     """Writes the two images of one exposure, unless they are there; gives their sizes in bytes by cleaned name."""
-    suffix = ".dcm" if dicom else ".jpg"
-    paths = {kind: out / FOLDERS[kind] / f"{exposure.name(kind)}{suffix}" for kind in KINDS}
+    vendor = vendor_of(exposure.patient.number) if dicom == VARIED else PLAIN if dicom else None
+    paths = {kind: out / _place(exposure, kind, vendor) for kind in KINDS}
     if all(path.is_file() for path in paths.values()):
         return {exposure.name(kind): path.stat().st_size for kind, path in paths.items()}
     sizes = {}
     for kind, gray in paint_pair(_scene(exposure, seed), exposure.chance(seed, _PIXELS)).items():
         if exposure.side == "R":
             gray = gray[:, ::-1]
-        data = (
-            mammogram_bytes(gray, exposure, kind, seed, inverted=cases.INVERTED in exposure.troubles(kind))
-            if dicom
-            else _jpeg(gray)
-        )
+        if vendor and vendor.keeps_raw and (kind, exposure.view) == ("DM", "CC"):
+            _write(paths[kind].with_name(f"{exposure.name(kind)}_raw.dcm"), raw_bytes(gray, exposure, seed, vendor))
+        inverted = cases.INVERTED in exposure.troubles(kind)
+        data = mammogram_bytes(gray, exposure, kind, seed, vendor, inverted=inverted) if vendor else _jpeg(gray)
         sizes[exposure.name(kind)] = len(data)
         if cases.NO_FILE not in exposure.troubles(kind):
             _write(paths[kind], data)
     return sizes
+
+
+def _place(exposure: Exposure, kind: str, vendor: Vendor | None) -> Path:
+    """Where an image lies in the phantom."""
+    if vendor and vendor.media:
+        view = 4 * cases.SIDES.index(exposure.side) + 2 * cases.VIEWS.index(exposure.view) + KINDS.index(kind)
+        return MEDIA / "IMAGES" / f"IM{8 * (exposure.patient.number - 1) + view + 1:06d}"
+    return FOLDERS[kind] / f"{exposure.name(kind)}{vendor.ending if vendor else '.jpg'}"
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -30,7 +30,7 @@ def phantom(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def dicom(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("phantom") / "dicom"
-    write_phantom(out, PATIENTS, dicom=True)
+    write_phantom(out, PATIENTS, dicom="plain")
     return out
 
 
@@ -82,6 +82,10 @@ def drawn(shapes: list[dict], height: int, width: int, margin: int = 0) -> np.nd
     return mask > 0
 
 
+def psnr(image: np.ndarray, other: np.ndarray) -> float:
+    return 10 * np.log10(255**2 / np.mean((image.astype(float) - other) ** 2))
+
+
 def test_same_seed_gives_same_bytes_with_processes(phantom, tmp_path):
     with open_executor(2) as executor:
         write_phantom(tmp_path / "again", PATIENTS, executor=executor)
@@ -104,7 +108,7 @@ def test_mark_says_what_it_is(phantom):
     text = (phantom / PHANTOM_MARK).read_text()
     assert "synthetic" in text
     assert "prove nothing clinical" in text
-    assert "--patients 6 --seed 0" in text
+    assert "--patients 6 --seed 0\nversion: 1\n" in text
     assert not (phantom / UNFINISHED_PHANTOM_MARK).exists()
 
 
@@ -207,8 +211,9 @@ def test_dicom_shows_the_jpeg_pictures(dicom, pictures):
     paths = sorted(dicom.rglob("*.dcm"))
     assert [path.stem for path in paths] == list(pictures)
     for path in paths:
-        error = np.mean((read_image(path).astype(float) - pictures[path.stem]) ** 2)
-        assert 10 * np.log10(255**2 / error) > 40, path.name
+        image, jpeg = read_image(path), pictures[path.stem]
+        assert psnr(image, jpeg) > 40, path.name
+        assert psnr(square_image(image, 512), square_image(jpeg, 512)) > 45, path.name
         header = read_header(path)
         patient, side, kind, view = re.fullmatch(r"(P\d+)_([LR])_(DM|CM)_(CC|MLO)_?2?", path.stem).groups()
         assert (header.patient, header.side, header.kind, header.view) == (patient, side, kind, view)
@@ -295,7 +300,7 @@ def test_goes_on_after_an_interruption(phantom, tmp_path):
     assert hashes(out) == hashes(phantom)
 
 
-@pytest.mark.parametrize(("patients", "seed", "dicom"), [(7, 0, False), (6, 1, False), (6, 0, True)])
+@pytest.mark.parametrize(("patients", "seed", "dicom"), [(7, 0, ""), (6, 1, ""), (6, 0, "plain"), (6, 0, "varied")])
 def test_refuses_a_folder_with_another_phantom(phantom, patients, seed, dicom):
     with pytest.raises(InputError, match=r"holds another phantom .*--patients 6 --seed 0, .* remove that folder"):
         write_phantom(phantom, patients, seed, dicom)
