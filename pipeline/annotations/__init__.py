@@ -1,0 +1,50 @@
+"""Finds and reads the annotation files: the table of images (CSV or xlsx) and the hand-drawn regions (VIA CSV or JSON)."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from pipeline.annotations.contents import Annotations, DrawnRegion, TableRow, add_regions
+from pipeline.annotations.table import add_table, read_rows, read_xlsx
+from pipeline.annotations.via import read_via_csv, read_via_json
+from pipeline.files import InputError
+from pipeline.sources import find_files
+
+__all__ = ["Annotations", "DrawnRegion", "TableRow", "find_annotations", "read_annotations"]
+
+SUFFIXES = {".csv", ".xlsx", ".json"}
+
+
+def find_annotations(place: Path) -> list[Path]:
+    """Files below a folder that may hold annotations (or the one file given), sorted.
+
+    Raises:
+      InputError: there is no such folder or file.
+    """
+    if place.is_file():
+        return [place]
+    if not place.is_dir():
+        raise InputError(f"{place}: no such folder; ANNOTATIONS names the folder with the annotation files")
+    return find_files(place, SUFFIXES)
+
+
+def read_annotations(paths: Iterable[Path]) -> Annotations:
+    """Reads every file that holds an annotation table or VIA regions and passes over the others.
+
+    Two files with the same rows are one.
+
+    Raises:
+      InputError: a file lacks a column or is broken, or two files contradict each other.
+    """
+    found = Annotations()
+    for path in paths:
+        if path.suffix.lower() == ".json":
+            used = add_regions(found, path, read_via_json(path))
+        else:
+            header, rows = read_xlsx(path) if path.suffix.lower() == ".xlsx" else read_rows(path)
+            if "region_shape_attributes" in header or "#filename" in header:
+                used = add_regions(found, path, read_via_csv(path, header, rows))
+            else:
+                used = add_table(found, path, header, rows)
+        if used:
+            found.files.append(path)
+    return found
