@@ -1,9 +1,11 @@
-"""Finds and reads the annotation files: the table of images (CSV or xlsx) and the hand-drawn regions (VIA CSV or JSON)."""
+"""Finds and reads the annotation files: the table of images (CSV or xlsx) and the regions (VIA's CSV and JSON, COCO's JSON)."""
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from pipeline.annotations.contents import Annotations, DrawnRegion, TableRow, add_regions
+from pipeline.annotations.coco import is_coco, read_coco
+from pipeline.annotations.contents import AnnotatedImage, Annotations, DrawnRegion, TableRow, add_regions
 from pipeline.annotations.table import add_table, read_rows, read_xlsx
 from pipeline.annotations.via import read_via_csv, read_via_json
 from pipeline.files import InputError
@@ -28,7 +30,7 @@ def find_annotations(place: Path) -> list[Path]:
 
 
 def read_annotations(paths: Iterable[Path]) -> Annotations:
-    """Reads every file that holds an annotation table or VIA regions and passes over the others.
+    """Reads every file that holds an annotation table or regions and passes over the others.
 
     Two files with the same rows are one.
 
@@ -38,7 +40,7 @@ def read_annotations(paths: Iterable[Path]) -> Annotations:
     found = Annotations()
     for path in paths:
         if path.suffix.lower() == ".json":
-            used = add_regions(found, path, read_via_json(path))
+            used = add_regions(found, path, _read_json(path))
         else:
             header, rows = read_xlsx(path) if path.suffix.lower() == ".xlsx" else read_rows(path)
             if "region_shape_attributes" in header or "#filename" in header:
@@ -48,3 +50,18 @@ def read_annotations(paths: Iterable[Path]) -> Annotations:
         if used:
             found.files.append(path)
     return found
+
+
+def _read_json(path: Path) -> Iterable[AnnotatedImage]:
+    """Images of a file by VIA or of COCO; none where it is other JSON, which need not even be valid."""
+    data = path.read_bytes()
+    via = b"shape_attributes" in data or b"_via_img_metadata" in data
+    if not via and not (b'"images"' in data and b'"annotations"' in data):
+        return []
+    try:
+        content = json.loads(data)
+    except ValueError as error:
+        raise InputError(f"{path}: is no valid JSON ({error}); export it again") from error
+    if is_coco(content):
+        return read_coco(path, content)
+    return read_via_json(path, content) if via else []

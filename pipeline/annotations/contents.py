@@ -20,11 +20,18 @@ class TableRow:
 
 @dataclass(frozen=True)
 class DrawnRegion:
-    """One region as the annotation file has it: its shape attributes, or what is wrong with them."""
+    """One region as the annotation file has it: its shape attributes, or what is wrong with them.
+
+    Attributes:
+      label: what the file calls it, such as COCO's category or a segment's label; VIA says nothing.
+      size: width and height of the image that was annotated, in pixels, where the file says so.
+    """
 
     attributes: object
     where: str
     fault: str = ""
+    label: str = ""
+    size: tuple[int, int] | None = None
 
 
 @dataclass

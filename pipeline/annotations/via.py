@@ -40,15 +40,16 @@ def _size(value: object) -> int | None:
     return int(str(value)) if str(value).isdigit() and int(str(value)) else None
 
 
-def read_via_json(path: Path) -> Iterator[AnnotatedImage]:
-    """Images of a project or an annotation export; none where the file is other JSON."""
-    text = path.read_bytes()
-    if b"shape_attributes" not in text:
-        return
-    try:
-        project = json.loads(text)
-    except ValueError as error:
-        raise InputError(f"{path}: is no valid JSON ({error}); export it again from VIA") from error
+def read_via_json(path: Path, project: object) -> Iterator[AnnotatedImage]:
+    """Images of a project or an annotation export.
+
+    Args:
+      path: the file, for messages.
+      project: its JSON.
+
+    Raises:
+      InputError: it is neither.
+    """
     entries = project.get("_via_img_metadata", project) if isinstance(project, Mapping) else None
     if not isinstance(entries, Mapping):
         raise InputError(f"{path}: holds shape_attributes but is no VIA 2 project or annotation export")
@@ -57,6 +58,8 @@ def read_via_json(path: Path) -> Iterator[AnnotatedImage]:
             raise InputError(f"{path}: entry {key!r} has no filename; export it again from VIA 2 as JSON")
         regions = entry.get("regions") or []
         regions = list(regions.values()) if isinstance(regions, Mapping) else regions
+        if not isinstance(regions, list):
+            raise InputError(f"{path}: regions of entry {key!r} are {regions!r}; wanted a list or an object")
         drawn = [
             DrawnRegion(
                 region.get("shape_attributes") if isinstance(region, Mapping) else region, f"{path.name} {key} region {number}"
