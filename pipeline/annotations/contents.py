@@ -33,6 +33,12 @@ class DrawnRegion:
     label: str = ""
     size: tuple[int, int] | None = None
 
+    def misfit(self, width: int, height: int) -> str:
+        """What is wrong with the size of its image, in words; empty where nothing is, or the file says nothing."""
+        if self.size is None or self.size == (width, height):
+            return ""
+        return f"was drawn on {self.size[0]} x {self.size[1]} pixels, but the image has {width} x {height}"
+
 
 @dataclass
 class Annotations:
