@@ -1,17 +1,19 @@
-"""Finds and reads the annotation files: the table of images (CSV or xlsx) and the regions (VIA's CSV and JSON, COCO's JSON)."""
+"""Finds and reads the annotation files: the table of images, and the regions in any format that has a module here."""
 
 import json
 from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.annotations.coco import is_coco, read_coco
-from pipeline.annotations.contents import AnnotatedImage, Annotations, DrawnRegion, TableRow, add_regions
+from pipeline.annotations.contents import AnnotatedImage, Annotations, DrawnRegion, SegReference, TableRow, add_regions
+from pipeline.annotations.seg import SUFFIXES as SEG_SUFFIXES
+from pipeline.annotations.seg import add_seg, check_reference, is_seg
 from pipeline.annotations.table import add_table, read_rows, read_xlsx
 from pipeline.annotations.via import read_via_csv, read_via_json
 from pipeline.files import InputError
 from pipeline.sources import find_files
 
-__all__ = ["Annotations", "DrawnRegion", "TableRow", "find_annotations", "read_annotations"]
+__all__ = ["Annotations", "DrawnRegion", "SegReference", "TableRow", "check_reference", "find_annotations", "read_annotations"]
 
 SUFFIXES = {".csv", ".xlsx", ".json"}
 
@@ -26,7 +28,7 @@ def find_annotations(place: Path) -> list[Path]:
         return [place]
     if not place.is_dir():
         raise InputError(f"{place}: no such folder; ANNOTATIONS names the folder with the annotation files")
-    return find_files(place, SUFFIXES)
+    return sorted([*find_files(place, SUFFIXES), *filter(is_seg, find_files(place, SEG_SUFFIXES))])
 
 
 def read_annotations(paths: Iterable[Path]) -> Annotations:
@@ -39,7 +41,10 @@ def read_annotations(paths: Iterable[Path]) -> Annotations:
     """
     found = Annotations()
     for path in paths:
-        if path.suffix.lower() == ".json":
+        if path.suffix.lower() in SEG_SUFFIXES:
+            used = True
+            add_seg(found, path)
+        elif path.suffix.lower() == ".json":
             used = add_regions(found, path, _read_json(path))
         else:
             header, rows = read_xlsx(path) if path.suffix.lower() == ".xlsx" else read_rows(path)

@@ -40,6 +40,23 @@ class DrawnRegion:
         return f"was drawn on {self.size[0]} x {self.size[1]} pixels, but the image has {width} x {height}"
 
 
+@dataclass(frozen=True)
+class SegReference:
+    """What a DICOM segmentation says of where it belongs.
+
+    Attributes:
+      where: the file's name.
+      uid: its own SOPInstanceUID.
+      images: SOPInstanceUIDs of the images that it references, sorted.
+      size: its width and height, in pixels.
+    """
+
+    where: str
+    uid: str
+    images: tuple[str, ...]
+    size: tuple[int, int]
+
+
 @dataclass
 class Annotations:
     """All that the annotation files say, by cleaned image name.
@@ -49,12 +66,16 @@ class Annotations:
       rows: the table.
       regions: the drawn regions; an image that the file names without a region has an empty list.
       file_sizes: bytes of the image that was annotated.
+      references: where the DICOM segmentations belong; `check_reference` holds each against the images.
+      regions_by_uid: the segments of those that reference one image, by its SOPInstanceUID.
     """
 
     files: list[Path] = field(default_factory=list)
     rows: dict[str, TableRow] = field(default_factory=dict)
     regions: dict[str, list[DrawnRegion]] = field(default_factory=dict)
     file_sizes: dict[str, int] = field(default_factory=dict)
+    references: list[SegReference] = field(default_factory=list)
+    regions_by_uid: dict[str, list[DrawnRegion]] = field(default_factory=dict)
 
 
 # An image as a file of regions names it, the bytes of the image that was annotated, and its regions.
