@@ -280,6 +280,8 @@ def _check(wanted: _Wanted, files: Sequence[_File]) -> _Kept | Reject:
     assert header is not None
     regions, share = [], 0.0
     for number, drawn in enumerate(wanted.drawn):
+        if words := drawn.misfit(header.width, header.height):
+            return Reject(image_id, "annotation-size", drawn.where, f"{words}; is this the image that was annotated?")
         try:
             row = _measure(image_id, number, drawn, header)
         except RegionError as error:

@@ -14,7 +14,7 @@ import PIL.ImageDraw
 from pipeline.geometry import Letterbox, area_average, place
 from pipeline.regions import Region
 
-_AREAS = ("polygon", "ellipse", "circle", "rect")
+_AREAS = ("polygon", "ellipse", "circle", "rect", "bitmap")
 # Fixed-point digits of OpenCV's drawing: a sixteenth of a pixel.
 _SHIFT = 4
 
@@ -34,10 +34,21 @@ def draw(region: Region, left: int, top: int, width: int, height: int) -> np.nda
     Returns:
       (height, width) uint8: 1 on and inside the outline, 0 elsewhere.
     """
+    if region.bitmap is not None:
+        x, y = (region.points[0] - (left, top)).astype(int).tolist()
+        return _draw_bitmap(region.bitmap, x, y, width, height)
     if region.shape in ("ellipse", "circle"):
         return _draw_ellipse(region, left, top, width, height)
     corners = np.rint((region.points - (left, top)) * 2**_SHIFT).astype(np.int32)
     return cv2.fillPoly(np.zeros((height, width), np.uint8), [corners], 1, shift=_SHIFT)
+
+
+def _draw_bitmap(bitmap: np.ndarray, x: int, y: int, width: int, height: int) -> np.ndarray:
+    """A window of `width` by `height` with the bitmap's first pixel at x, y of it, which may be outside."""
+    drawn = np.zeros((height, width), np.uint8)
+    part = bitmap[max(0, -y) : max(0, height - y), max(0, -x) : max(0, width - x)]
+    drawn[max(0, y) : max(0, y) + part.shape[0], max(0, x) : max(0, x) + part.shape[1]] = part
+    return drawn
 
 
 def _draw_ellipse(region: Region, left: int, top: int, width: int, height: int) -> np.ndarray:
@@ -100,9 +111,9 @@ class Coverage:
 
 
 def coverage(region: Region, width: int, height: int, finest: int = 1024) -> Coverage:
-    """Measures a region against the image's border; one larger than `finest` pixels is drawn at a coarser scale."""
+    """Measures a region against the image's border; a drawn one larger than `finest` pixels at a coarser scale."""
     x0, y0, x1, y1 = region.extent
-    factor = min(1.0, finest / max(x1 - x0 + 1, y1 - y0 + 1))
+    factor = 1.0 if region.bitmap is not None else min(1.0, finest / max(x1 - x0 + 1, y1 - y0 + 1))
     small = region.scaled(factor)
     x0, y0, x1, y1 = small.extent
     left, top = int(np.floor(x0)), int(np.floor(y0))
@@ -186,7 +197,9 @@ def published_mask(regions: Iterable[Region], width: int, height: int) -> PIL.Im
     for region in regions:
         x, y = region.points[0]
         radius = region.radii[0]
-        if region.shape == "ellipse":
+        if region.bitmap is not None:
+            mask.paste(255, (int(x), int(y)), PIL.Image.fromarray(region.bitmap * 255))
+        elif region.shape == "ellipse":
             pen.ellipse((x, y, x + radius, y + radius), fill=255)
         elif region.shape == "circle":
             pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)

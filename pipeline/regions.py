@@ -1,17 +1,21 @@
-"""A hand-drawn region as VGG Image Annotator 2 writes it: what shape it is, and where. Numbers only.
+"""A region as VGG Image Annotator 2 writes it, or as a bitmap: what shape it is, and where. Numbers only.
 
-Source: `shape_attributes` of VIA 2 (Dutta and Zisserman, ACM Multimedia 2019, 10.1145/3343031.3350535).
+Source: `shape_attributes` of VIA 2 (Dutta and Zisserman, ACM Multimedia 2019, 10.1145/3343031.3350535). VIA has no
+bitmap; ours holds runs as COCO does (Lin et al., ECCV 2014): column by column, the first run of zeros.
 """
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
-SHAPES = ("polygon", "ellipse", "circle", "rect", "polyline", "point")
+SHAPES = ("polygon", "ellipse", "circle", "rect", "polyline", "point", "bitmap")
 # No mammogram is near this wide; a number beyond it is a slip that would only cost time and memory to draw.
 _FARTHEST = 1_000_000
+# No mammogram has so many pixels; a bitmap of more is refused before it is unpacked.
+MOST_PIXELS = 100_000_000
 
 
 class RegionError(ValueError):
@@ -24,15 +28,18 @@ class Region:
 
     Attributes:
       shape: one of `SHAPES`.
-      points: (n, 2) float64 as x, y; the corners of an outline, or the one centre of an ellipse, circle or point.
+      points: (n, 2) float64 as x, y; the corners of an outline, the one centre of an ellipse, circle or point, or a
+        bitmap's first and last pixel.
       radii: half axes (rx, ry) of an ellipse or circle, else (0, 0).
       angle: turn of the ellipse's first axis from x towards y, in radians.
+      bitmap: (height, width) uint8 of 0 and 1, of a bitmap only.
     """
 
     shape: str
     points: np.ndarray
     radii: tuple[float, float] = (0.0, 0.0)
     angle: float = 0.0
+    bitmap: np.ndarray | None = None
 
     @property
     def extent(self) -> tuple[float, float, float, float]:
@@ -44,6 +51,8 @@ class Region:
 
     def scaled(self, factor: float) -> "Region":
         """The same region on a grid whose pixels are 1 / `factor` as large; pixel edges, not centres, stay at zero."""
+        if self.bitmap is not None:
+            return _scaled_bitmap(self.points[0], self.bitmap, factor)
         rx, ry = self.radii
         return Region(self.shape, (self.points + 0.5) * factor - 0.5, (rx * factor, ry * factor), self.angle)
 
@@ -52,10 +61,12 @@ def parse_region(attributes: object) -> Region:
     """Reads one region's `shape_attributes`.
 
     Args:
-      attributes: the JSON object, such as {"name": "circle", "cx": 40, "cy": 25, "r": 9}.
+      attributes: the JSON object, such as {"name": "circle", "cx": 40, "cy": 25, "r": 9}, or
+        {"name": "bitmap", "x": 40, "y": 25, "width": 2, "height": 3, "counts": [1, 5]}.
 
     Raises:
-      RegionError: unknown shape, a missing or unusable number, lists of different length, too few points.
+      RegionError: unknown shape, a missing or unusable number, lists of different length, too few points, runs that do
+        not fill the bitmap.
     """
     if not isinstance(attributes, Mapping):
         raise RegionError(f"shape attributes are {attributes!r}; wanted an object with a name")
@@ -73,6 +84,8 @@ def parse_region(attributes: object) -> Region:
         return Region(shape, np.array([(x, y), (x + width, y), (x + width, y + height), (x, y + height)]))
     if shape == "point":
         return Region(shape, _centre(attributes))
+    if shape == "bitmap":
+        return _bitmap(attributes)
     raise RegionError(f"unknown shape {shape!r}; known are {', '.join(SHAPES)}")
 
 
@@ -106,3 +119,85 @@ def _outline(shape: str, attributes: Mapping) -> np.ndarray:
         for x, y in zip(xs, ys, strict=True):  # one by one, to say which
             _checked(x, f"{shape} x"), _checked(y, f"{shape} y")
     return np.array([xs, ys], float).T
+
+
+def _bitmap(attributes: Mapping) -> Region:
+    x, y, width, height = (_whole(attributes, key) for key in ("x", "y", "width", "height"))
+    bitmap = decode_runs(attributes.get("counts"), width, height)
+    if not bitmap.any():
+        raise RegionError(f"bitmap of {width} x {height} has no pixel that is set")
+    return _place_bitmap(x, y, bitmap)
+
+
+def _whole(attributes: Mapping, key: str) -> int:
+    value = _number(attributes, key)
+    if not value.is_integer():
+        raise RegionError(f"bitmap {key} is {value!r}; wanted a whole number")
+    return int(value)
+
+
+def _place_bitmap(x: int, y: int, bitmap: np.ndarray) -> Region:
+    height, width = bitmap.shape
+    return Region("bitmap", np.array([(x, y), (x + width - 1, y + height - 1)], float), bitmap=bitmap)
+
+
+def _scaled_bitmap(corner: np.ndarray, bitmap: np.ndarray, factor: float) -> Region:
+    """Takes for each pixel of the other grid, of those that the bitmap touches, the nearest one."""
+    samples, starts = [], []
+    for first, length in zip(corner, bitmap.shape[::-1], strict=True):
+        start, stop = math.floor(first * factor), math.ceil((first + length) * factor)
+        centres = (np.arange(start, stop) + 0.5) / factor - first
+        samples.append(centres.astype(int).clip(0, length - 1))
+        starts.append(start)
+    return _place_bitmap(starts[0], starts[1], bitmap[samples[1][:, None], samples[0]])
+
+
+def decode_runs(counts: object, width: int, height: int) -> np.ndarray:
+    """Unpacks runs into a bitmap.
+
+    Args:
+      counts: lengths of runs, column by column from the top; the first is of zeros, the next of ones, and so on.
+      width, height: in pixels.
+
+    Returns:
+      (height, width) uint8 of 0 and 1.
+
+    Raises:
+      RegionError: not a list of lengths, or together not the bitmap's number of pixels.
+
+    Source: uncompressed RLE of COCO's annotations.
+    """
+    if min(width, height) < 1 or width * height > MOST_PIXELS:
+        raise RegionError(f"bitmap is of {width} x {height} pixels; wanted 1 or more, and {MOST_PIXELS:,} at most")
+    if not isinstance(counts, list) or not {type(count) for count in counts} <= {int} or min(counts, default=0) < 0:
+        raise RegionError(f"bitmap counts are {str(counts)[:40]}; wanted a list of run lengths")
+    if sum(counts) != width * height:
+        raise RegionError(f"bitmap counts add up to {sum(counts)}; wanted {width} x {height} = {width * height}")
+    return np.repeat((np.arange(len(counts)) % 2).astype(np.uint8), counts).reshape(width, height).T
+
+
+def bitmap_attributes(mask: np.ndarray) -> dict:
+    """The attributes of a mask's set pixels, cut to their bounding box; `parse_region` gives the same pixels back.
+
+    Args:
+      mask: (height, width), 0 and nonzero.
+
+    Raises:
+      RegionError: no pixel is set.
+    """
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        raise RegionError(f"mask of {mask.shape[1]} x {mask.shape[0]} has no pixel that is set")
+    left, top = int(columns[0]), int(rows[0])
+    box = mask[top : rows[-1] + 1, left : columns[-1] + 1] != 0
+    counts = encode_runs(box)
+    return {"name": "bitmap", "x": left, "y": top, "width": box.shape[1], "height": box.shape[0], "counts": counts}
+
+
+def encode_runs(mask: np.ndarray) -> list[int]:
+    """Packs a (height, width) mask, 0 and nonzero, into what `decode_runs` reads."""
+    flat = (mask != 0).T.ravel()
+    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    edges = [0, *changes.tolist(), len(flat)]
+    counts = [stop - start for start, stop in pairwise(edges)]
+    return [0, *counts] if flat[0] else counts

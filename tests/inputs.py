@@ -29,6 +29,11 @@ def circle(cx: float, cy: float, r: float) -> dict:
     return {"name": "circle", "cx": cx, "cy": cy, "r": r}
 
 
+def bitmap(width: int, height: int, counts: object, x: float = 0, y: float = 0) -> dict:
+    """Attributes of a bitmap."""
+    return {"name": "bitmap", "x": x, "y": y, "width": width, "height": height, "counts": counts}
+
+
 class Download:
     """A tiny look-alike of the CDD-CESM download that a test fills image by image and can then damage."""
 

@@ -1,5 +1,6 @@
 """The index: what is kept, what is dropped and why, and that the numbers add up."""
 
+import json
 import os
 import shutil
 from collections import Counter
@@ -63,6 +64,19 @@ def test_what_is_kept_and_dropped_adds_up(tmp_path, run):
     summary = outcome.summary
     assert summary["named"] == 10
     assert summary["named"] == summary["kept"] + sum(summary["left_out"].values()) + sum(summary["rejected"].values())
+
+
+def test_regions_of_an_image_of_another_size_are_refused(tmp_path, run):
+    download = Download(tmp_path / "raw")
+    download.add("P1_L_DM_CC", [])
+    download.add("P2_L_DM_CC")
+    images = [{"id": 1, "file_name": "P1_L_DM_CC.png", "width": 60, "height": 40}]
+    annotations = [{"id": 5, "image_id": 1, "segmentation": [[1, 1, 20, 1, 9, 9]]}]
+    (download.root / "coco.json").write_text(json.dumps({"images": images, "annotations": annotations}))
+    folder, _ = run(download.write())
+    (reject,) = read_csv(folder.rejects)
+    assert (reject["image"], reject["reason"], reject["where"]) == ("P1_L_DM_CC", "annotation-size", "coco.json annotation 5")
+    assert reject["words"].startswith("was drawn on 60 x 40 pixels, but the image has 40 x 60; is this the image")
 
 
 def test_dicom_is_known_by_its_name_or_its_tags(tmp_path, run):

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from inputs import circle, picture, polygon
+from hypothesis.extra import numpy as hnp
+from inputs import bitmap, circle, picture, polygon
 
 from pipeline.geometry import VARIANTS, Letterbox, vary
-from pipeline.raster import coverage, drawable, published_mask, rasterise, square_mask
-from pipeline.regions import Region, parse_region
+from pipeline.raster import Coverage, coverage, draw, drawable, published_mask, rasterise, square_mask
+from pipeline.regions import Region, bitmap_attributes, parse_region
 
 
 def regions(*attributes):
@@ -35,6 +36,10 @@ def regions(*attributes):
         pytest.param([polygon((0, 0), (4, 0), name="polyline")], "##### ..... .....", id="a polyline"),
         pytest.param([polygon((0, 0), (2, 0), (0, 2), name="polyline")], "###.. ##... #....", id="a polyline is closed"),
         pytest.param([{"name": "rect", "x": 1, "y": 0, "width": 2, "height": 1}], ".###. .###. .....", id="a rectangle"),
+        pytest.param([bitmap(2, 2, [0, 1, 1, 2], x=1)], ".##.. ..#.. .....", id="a bitmap"),
+        pytest.param([bitmap(3, 2, [0, 6], x=-1, y=-1)], "##... ..... .....", id="a bitmap cut off at left and top"),
+        pytest.param([bitmap(3, 2, [0, 6], x=3, y=2)], "..... ..... ...##", id="a bitmap cut off at right and below"),
+        pytest.param([bitmap(1, 1, [0, 1], x=5, y=9)], "..... ..... .....", id="a bitmap outside"),
         pytest.param([circle(0, 0, 0), circle(4, 2, 0)], "#.... ..... ....#", id="two regions"),
         pytest.param(
             [polygon((0, 0), (2, 0), (2, 2), (0, 2)), circle(2, 1, 1)], "###.. ####. ###..", id="overlapping regions unite"
@@ -139,3 +144,31 @@ def test_a_region_counts_as_vanished_exactly_when_no_target_pixel_is_half_full(c
     full = cv2.resize(rasterise([region], 80, 80).astype(np.float64), (target, target), interpolation=cv2.INTER_AREA)
     assume(abs(full.max() - 0.5) > 1e-6)
     assert square_mask([region], box)[1] == int(full.max() < 0.5)
+
+
+masks = hnp.arrays(np.uint8, (9, 7), elements=st.sampled_from([0, 0, 0, 255])).filter(np.any)
+
+
+@settings(max_examples=60, deadline=None)
+@given(masks, st.integers(-3, 9), st.integers(-3, 9))
+def test_a_mask_comes_back_from_its_bitmap_pixel_for_pixel(mask, left, top):
+    region = parse_region(bitmap_attributes(mask))
+    np.testing.assert_array_equal(rasterise([region], 7, 9), mask != 0)
+    np.testing.assert_array_equal(np.asarray(published_mask([region], 7, 9)), mask)
+    assert coverage(region, 7, 9) == Coverage(np.count_nonzero(mask), 1.0)
+    padded = np.pad(mask != 0, 20)
+    np.testing.assert_array_equal(draw(region, left, top, 6, 5), padded[top + 20 : top + 25, left + 20 : left + 26])
+
+
+def test_coverage_of_a_large_bitmap_is_exact():
+    covered = coverage(parse_region(bitmap(3000, 1, [1, 2999], x=-1000)), 2500, 10)
+    assert covered == Coverage(2000, 2000 / 2999)
+
+
+def test_a_bitmap_is_letterboxed_like_any_region():
+    mask, vanished = square_mask(regions(bitmap(2, 4, [0, 8])), Letterbox(8, 8, 2))
+    assert mask.tolist() == [[1, 0], [0, 0]]
+    assert vanished == 0
+    mask, vanished = square_mask(regions(bitmap(2, 1, [0, 2], x=6, y=7)), Letterbox(8, 8, 2))
+    assert mask.tolist() == [[0, 0], [0, 1]]
+    assert vanished == 1

@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
-from inputs import circle, polygon
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from inputs import bitmap, circle, picture, polygon
 
-from pipeline.regions import RegionError, parse_region
+from pipeline.regions import RegionError, bitmap_attributes, decode_runs, encode_runs, parse_region
 
 
 def test_every_shape_is_read():
@@ -37,6 +40,15 @@ def test_every_shape_is_read():
         (circle(1, float("nan"), 1), "circle cy is nan"),
         (polygon((1, 1), (2, 2), (3e9, 1)), "polygon x is 3000000000.0; wanted a number within a million"),
         ([], "shape attributes are []; wanted an object with a name"),
+        ({"name": "bitmap", "x": 1, "y": 2, "width": 3}, "bitmap has no height; it has name, x, y, width"),
+        (bitmap(2, 2, [0, 4], x=0.5), "bitmap x is 0.5; wanted a whole number"),
+        (bitmap(0, 2, []), "bitmap is of 0 x 2 pixels; wanted 1 or more, and 100,000,000 at most"),
+        (bitmap(999_999, 999_999, [1]), "bitmap is of 999999 x 999999 pixels"),
+        (bitmap(2, 2, "14"), "bitmap counts are 14; wanted a list of run lengths"),
+        (bitmap(2, 2, [1, True, 2]), "bitmap counts are [1, True, 2]; wanted a list of run lengths"),
+        (bitmap(2, 2, [-1, 5]), "bitmap counts are [-1, 5]; wanted a list of run lengths"),
+        (bitmap(2, 2, [1, 2]), "bitmap counts add up to 3; wanted 2 x 2 = 4"),
+        (bitmap(2, 2, [4]), "bitmap of 2 x 2 has no pixel that is set"),
     ],
 )
 def test_a_bad_shape_says_what_is_wrong(attributes, words):
@@ -51,3 +63,42 @@ def test_the_extent_of_a_turned_ellipse_is_that_of_its_outline():
     x = 10 + 6 * np.cos(turn) * np.cos(0.7) - 2 * np.sin(turn) * np.sin(0.7)
     y = 20 + 6 * np.cos(turn) * np.sin(0.7) + 2 * np.sin(turn) * np.cos(0.7)
     np.testing.assert_allclose(region.extent, [x.min(), y.min(), x.max(), y.max()], atol=1e-3)
+
+
+def test_a_bitmap_is_read_column_by_column():
+    region = parse_region(bitmap(3, 2, [1, 2, 2, 1], x=10, y=20))
+    np.testing.assert_array_equal(region.bitmap, picture(".#. #.#"))
+    assert region.extent == (10, 20, 12, 21)
+
+
+masks = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=12), elements=st.sampled_from([0, 0, 1, 255]))
+
+
+@settings(max_examples=100, deadline=None)
+@given(masks)
+def test_runs_give_the_mask_back(mask):
+    np.testing.assert_array_equal(decode_runs(encode_runs(mask), mask.shape[1], mask.shape[0]), mask != 0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(masks)
+def test_runs_are_those_of_coco(mask):
+    coco = pytest.importorskip("pycocotools.mask")
+    height, width = mask.shape
+    packed = coco.frPyObjects({"size": [height, width], "counts": encode_runs(mask)}, height, width)
+    np.testing.assert_array_equal(coco.decode(packed), mask != 0)
+
+
+def test_an_empty_mask_has_no_attributes():
+    with pytest.raises(RegionError, match="mask of 4 x 3 has no pixel that is set"):
+        bitmap_attributes(np.zeros((3, 4)))
+
+
+def test_a_scaled_bitmap_keeps_its_edges():
+    square = parse_region(bitmap(4, 2, [0, 8], x=2, y=6))
+    half, double = square.scaled(0.5), square.scaled(2)
+    assert half.extent == (1, 3, 2, 3)
+    assert double.extent == (4, 12, 11, 15)
+    assert half.bitmap.all()
+    assert double.bitmap.all()
+    assert square.scaled(0.1).extent == (0, 0, 0, 0), "a small one does not vanish"

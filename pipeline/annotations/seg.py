@@ -1,0 +1,102 @@
+"""Reads DICOM segmentations as ground truth: one bitmap a segment, joined by the SOPInstanceUID that they reference.
+
+Source: DICOM PS3.3 C.8.20 (Segmentation); SOP class 1.2.840.10008.5.1.4.1.1.66.4.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.annotations.contents import Annotations, DrawnRegion, SegReference
+from pipeline.files import InputError
+from pipeline.regions import MOST_PIXELS, bitmap_attributes
+
+SUFFIXES = {".dcm", ""}
+_SOP_CLASS = re.compile(rb"1\.2\.840\.10008\.5\.1\.4\.1\.1\.66\.4(?![0-9.])")
+
+
+def is_seg(path: Path) -> bool:
+    """Whether a file is a DICOM segmentation, by the SOP class in its first bytes; nothing more is read."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(1024)  # preamble, mark, and the meta information, which begins with the SOP class
+    except OSError:
+        return False
+    return start[128:132] == b"DICM" and _SOP_CLASS.search(start) is not None
+
+
+def add_seg(found: Annotations, path: Path) -> None:
+    """Adds a segmentation's reference and, where it is of one image, its regions; a copy of one that was read is passed over.
+
+    A fractional segmentation is cut at half of its maximum.
+
+    Raises:
+      InputError: highdicom is not installed, or it cannot read the file.
+    """
+    try:
+        import highdicom
+    except ImportError as error:
+        raise InputError(
+            f"{path}: is a DICOM segmentation, which highdicom reads; install the extra: pip install '.[dicom]'"
+        ) from error
+    try:
+        seg = highdicom.seg.segread(path)
+        reference = _read_reference(path, seg)
+        regions = _read_segments(path, seg, reference.size) if len(reference.images) == 1 else []
+    except Exception as error:  # highdicom raises what its checks, pydicom's parser and decoders happen to meet
+        raise InputError(f"{path}: cannot be read as a DICOM segmentation ({error}); export it again, or move it away") from error
+    if reference.uid in {known.uid for known in found.references}:
+        return
+    found.references.append(reference)
+    if len(reference.images) == 1:
+        found.regions_by_uid.setdefault(reference.images[0], []).extend(regions)
+
+
+def _read_reference(path: Path, seg) -> SegReference:
+    images = sorted({str(instance) for _, _, instance in seg.get_source_image_uids()})
+    width, height = int(seg.Columns), int(seg.Rows)
+    if width * height > MOST_PIXELS:
+        raise ValueError(f"it is of {width} x {height} pixels; wanted {MOST_PIXELS:,} at most")
+    return SegReference(path.name, str(seg.SOPInstanceUID), tuple(images), (width, height))
+
+
+def _read_segments(path: Path, seg, size: tuple[int, int]) -> list[DrawnRegion]:
+    """The regions of a segmentation of one image, one a segment that has a pixel."""
+    masks: dict[int, np.ndarray] = {}
+    # The least stored value that counts: 1 of binary frames.
+    least = seg.MaximumFractionalValue / 2 if seg.SegmentationType == "FRACTIONAL" else 1
+    for number, frame in enumerate(seg.PerFrameFunctionalGroupsSequence, 1):
+        groups = frame if "SegmentIdentificationSequence" in frame else seg.SharedFunctionalGroupsSequence[0]
+        segment = int(groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
+        mask = seg.get_stored_frame(number) >= least
+        masks[segment] = masks[segment] | mask if segment in masks else mask
+    return [
+        DrawnRegion(bitmap_attributes(mask), f"{path.name} segment {segment}", "", _label(seg, segment), size)
+        for segment, mask in sorted(masks.items())
+        if mask.any()
+    ]
+
+
+def _label(seg, segment: int) -> str:
+    return str(seg.get_segment_description(segment).segment_label)
+
+
+def check_reference(reference: SegReference, sizes: Mapping[str, tuple[int, int]]) -> str:
+    """What is wrong with a segmentation's reference to its image, in words for a reject; empty where nothing is.
+
+    Args:
+      reference: as it was read.
+      sizes: width and height of the images that are there, in pixels, by SOPInstanceUID.
+    """
+    if not reference.images:
+        return "references no image; export it again with its source image"
+    if len(reference.images) > 1:
+        return f"references {len(reference.images)} images; wanted one, so that its pixels are that image's"
+    if reference.images[0] not in sizes:
+        return f"references {reference.images[0]}, which is no image that is here; is the download complete?"
+    (width, height), image = reference.size, sizes[reference.images[0]]
+    if (width, height) != image:
+        return f"is of {width} x {height} pixels, but its image is of {image[0]} x {image[1]}; wanted the image's grid"
+    return ""

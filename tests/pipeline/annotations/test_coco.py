@@ -1,0 +1,136 @@
+"""Reading COCO's JSON: what is drawn of it, and what is wrong with a file."""
+
+import json
+import sys
+
+import cv2
+import numpy as np
+import pytest
+from inputs import picture
+
+from pipeline.annotations import read_annotations
+from pipeline.files import InputError
+from pipeline.raster import rasterise
+from pipeline.regions import RegionError, encode_runs, parse_region
+
+MASK = picture("..... .##.. .###.")
+RUNS = {"size": [3, 5], "counts": encode_runs(MASK)}
+
+
+def coco(path, *segmentations, image=None, **changes):
+    """Writes a COCO file of one image of 5 x 3 pixels."""
+    content = {
+        "images": [{"id": 7, "file_name": "images/P1_L_DM_CC.jpg", "width": 5, "height": 3} | (image or {})],
+        "categories": [{"id": 2, "name": "malignant"}],
+        "annotations": [
+            {"id": number, "image_id": 7, "category_id": 2, "iscrowd": 0, "segmentation": segmentation}
+            for number, segmentation in enumerate(segmentations, 1)
+        ],
+    }
+    path.write_text(json.dumps(content | changes))
+    return path
+
+
+def read(path):
+    return read_annotations([path]).regions["P1_L_DM_CC"]
+
+
+def drawn(regions):
+    return rasterise([parse_region(region.attributes) for region in regions], 5, 3)
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "wanted"),
+    [
+        pytest.param([[0.5, 0.5, 2.5, 0.5, 2.5, 2.5, 0.5, 2.5]], "###.. ###.. ###..", id="a polygon counts from corners"),
+        pytest.param([[0.5, 0.5, 0.5, 0.5, 0.5, 2.5], [4.5, 0.5, 4.5, 0.5, 4.5, 1.5]], "#...# #...# #....", id="two parts"),
+        pytest.param(RUNS, "..... .##.. .###.", id="run lengths as a list"),
+        pytest.param({"size": [3, 5], "counts": [15]}, "..... ..... .....", id="no pixel is no region"),
+    ],
+)
+@pytest.mark.parametrize("crowd", [0, 1])
+def test_a_segmentation_is_drawn(tmp_path, segmentation, wanted, crowd):
+    path = coco(tmp_path / "coco.json", segmentation)
+    path.write_text(path.read_text().replace('"iscrowd": 0', f'"iscrowd": {crowd}'))
+    np.testing.assert_array_equal(drawn(read(path)), picture(wanted))
+
+
+def test_a_region_knows_its_category_its_place_and_the_size_of_its_image(tmp_path):
+    (region,) = read(coco(tmp_path / "coco.json", RUNS))
+    assert (region.label, region.where, region.size) == ("malignant", "coco.json annotation 1", (5, 3))
+
+
+def test_compressed_run_lengths_are_the_same_mask(tmp_path):
+    packed = pytest.importorskip("pycocotools.mask").encode(np.asfortranarray(MASK))
+    regions = read(coco(tmp_path / "coco.json", {"size": [3, 5], "counts": packed["counts"].decode()}))
+    np.testing.assert_array_equal(drawn(regions), MASK)
+
+
+def test_compressed_run_lengths_name_the_extra_that_reads_them(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pycocotools", None)
+    with pytest.raises(InputError, match=r"need pycocotools; install the extra: pip install '.\[coco\]'"):
+        read(coco(tmp_path / "coco.json", {"size": [3, 5], "counts": "92203"}))
+
+
+def test_polygons_cover_what_pycocotools_draws_but_for_edge_pixels(tmp_path):
+    mask = pytest.importorskip("pycocotools.mask")
+    outline = [10.0, 12.3, 70.2, 5.0, 90.4, 60.1, 44.0, 90.9, 8.8, 55.5]
+    (region,) = read(coco(tmp_path / "coco.json", [outline], image={"width": 100, "height": 100}))
+    theirs = mask.decode(mask.merge(mask.frPyObjects([outline], 100, 100)))
+    polygon = parse_region(region.attributes)
+    edge = cv2.polylines(np.zeros((100, 100), np.uint8), [polygon.points.round().astype(np.int32)], True, 1, thickness=3)
+    assert not ((rasterise([polygon], 100, 100) != theirs) & (edge == 0)).any()
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "words"),
+    [
+        ([[1, 2, 3]], "polygon is [1, 2, 3]; wanted a list x, y, x, y, ... of numbers"),
+        ([["a", 2]], "polygon is ['a', 2]; wanted a list"),
+        ([[1, 2, 3, 4]], "polygon has 2 points; wanted 3 or more"),
+        ([1, 2, 3, 4], "polygon is 1; wanted a list"),
+        (None, "segmentation is None; wanted polygons or run lengths"),
+        ({"size": [5, 3], "counts": [15]}, "run lengths are of size [5, 3]; wanted the image's height and width, [3, 5]"),
+        ({"size": [3, 5], "counts": [14]}, "bitmap counts add up to 14; wanted 5 x 3 = 15"),
+        ({"size": [3, 5]}, "bitmap counts are None; wanted a list of run lengths"),
+        ({"size": [3, 5], "counts": ""}, "compressed run lengths of 5 x 3 pixels are '', which cannot be unpacked"),
+        ({"size": [3, 5], "counts": "hello"}, "compressed run lengths cannot be unpacked"),
+        ({"size": [3, 5], "counts": "é"}, "compressed run lengths cannot be unpacked"),
+    ],
+)
+def test_a_bad_segmentation_stays_with_its_image(tmp_path, segmentation, words):
+    if words.startswith("compressed run lengths cannot"):
+        pytest.importorskip("pycocotools")
+    (region,) = read(coco(tmp_path / "coco.json", segmentation))
+    with pytest.raises(RegionError) as error:
+        parse_region(region.attributes)
+    assert words in (region.fault or str(error.value))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"image": {"file_name": None}}, "image 7 has no file_name; it has id, file_name, width, height"),
+        ({"image": {"width": 0}}, "image 7 is of 0 x 3 pixels; wanted its width and height"),
+        ({"image": {"id": [1]}}, "annotation 1 is of image 7, which is not among images"),
+        ({"categories": {"id": 2}}, "categories is no list of objects"),
+        ({"annotations": [5]}, "annotations is no list of objects"),
+    ],
+)
+def test_a_broken_file_is_an_error_that_names_it(tmp_path, changes, words):
+    path = coco(tmp_path / "coco.json", RUNS, **changes)
+    with pytest.raises(InputError) as error:
+        read(path)
+    assert str(path) in str(error.value)
+    assert words in str(error.value)
+
+
+def test_json_that_is_cut_off_is_an_error(tmp_path):
+    path = coco(tmp_path / "coco.json", RUNS)
+    path.write_text(path.read_text()[:-5])
+    with pytest.raises(InputError, match="is no valid JSON"):
+        read(path)
+
+
+def test_an_image_without_annotations_has_an_empty_list(tmp_path):
+    assert read(coco(tmp_path / "coco.json")) == []

@@ -1,0 +1,179 @@
+"""Reading DICOM segmentations: the pixels of each segment, and the image that they belong to."""
+
+import sys
+import warnings
+
+import numpy as np
+import pydicom
+import pytest
+from inputs import mammogram
+
+from pipeline.annotations import SegReference, check_reference, find_annotations, read_annotations
+from pipeline.files import InputError
+from pipeline.raster import rasterise
+from pipeline.regions import parse_region
+
+highdicom = pytest.importorskip("highdicom")
+
+STUDY = {
+    "StudyInstanceUID": "2.25.10",
+    "SeriesInstanceUID": "2.25.11",
+    "PatientName": "",
+    "PatientSex": "",
+    "PatientBirthDate": "",
+    "StudyID": "",
+    "StudyDate": "",
+    "StudyTime": "",
+    "AccessionNumber": "",
+    "ReferringPhysicianName": "",
+    "SeriesNumber": 1,
+    "InstanceNumber": 1,
+    "PatientOrientation": ["A", "R"],
+}
+
+
+@pytest.fixture
+def image(tmp_path):
+    """A mammogram of 32 x 40 pixels."""
+    return mammogram(tmp_path / "image.dcm", np.zeros((40, 32), np.uint16), **STUDY)
+
+
+def write_seg(path, image, masks, labels, kind="BINARY"):
+    """Writes a segmentation of (height, width, segments)."""
+    from pydicom.sr.codedict import codes
+
+    segments = [
+        highdicom.seg.SegmentDescription(
+            number, label, codes.cid7150.MorphologicallyAbnormalStructure, codes.cid7159.Lesion, "MANUAL"
+        )
+        for number, label in enumerate(labels, 1)
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        seg = highdicom.seg.Segmentation(
+            [pydicom.dcmread(image)],
+            masks[None],
+            kind,
+            segments,
+            series_instance_uid="2.25.20",
+            series_number=2,
+            sop_instance_uid=f"2.25.{sum(path.name.encode())}",
+            instance_number=1,
+            manufacturer="test",
+            manufacturer_model_name="test",
+            software_versions="1",
+            device_serial_number="1",
+        )
+    seg.save_as(path)
+    return path
+
+
+def squares():
+    masks = np.zeros((40, 32, 2), np.uint8)
+    masks[3:9, 4:10, 0] = masks[20:22, 20:31, 1] = 1
+    return masks
+
+
+def drawn(region):
+    return rasterise([parse_region(region.attributes)], 32, 40)
+
+
+@pytest.mark.parametrize("name", ["seg.dcm", "seg"])
+def test_each_segment_is_a_region_of_the_image_that_is_referenced(tmp_path, image, name):
+    write_seg(tmp_path / name, image, squares(), ["malignant", "benign"])
+    found = read_annotations(find_annotations(tmp_path))
+    assert [path.name for path in found.files] == [name], "the image is no annotation"
+    regions = found.regions_by_uid["2.25.1"]
+    assert [region.label for region in regions] == ["malignant", "benign"]
+    assert [region.where for region in regions] == [f"{name} segment 1", f"{name} segment 2"]
+    assert {region.size for region in regions} == {(32, 40)}
+    for number, region in enumerate(regions):
+        np.testing.assert_array_equal(drawn(region), squares()[..., number])
+
+
+def test_a_fractional_one_is_cut_at_half_of_its_maximum(tmp_path, image):
+    values = np.linspace(0, 1, 32 * 40).reshape(40, 32)
+    path = write_seg(tmp_path / "seg.dcm", image, values, ["lesion"], "FRACTIONAL")
+    (region,) = read_annotations([path]).regions_by_uid["2.25.1"]
+    np.testing.assert_array_equal(drawn(region), np.rint(values * 255) >= 127.5)
+
+
+def test_a_segmentation_without_a_pixel_still_names_its_image(tmp_path, image):
+    path = write_seg(tmp_path / "seg.dcm", image, np.zeros((40, 32, 1), np.uint8), ["lesion"])
+    assert read_annotations([path]).regions_by_uid == {"2.25.1": []}
+
+
+def test_two_segmentations_of_an_image_are_united_and_a_copy_is_not(tmp_path, image):
+    first, second = squares()[..., :1], squares()[..., 1:]
+    path = write_seg(tmp_path / "a.dcm", image, first, ["lesion"])
+    write_seg(tmp_path / "b.dcm", image, second, ["lesion"])
+    (tmp_path / "copy.dcm").write_bytes(path.read_bytes())
+    found = read_annotations(find_annotations(tmp_path))
+    assert [region.where for region in found.regions_by_uid["2.25.1"]] == ["a.dcm segment 1", "b.dcm segment 1"]
+    assert len(found.references) == 2
+
+
+def test_frames_that_name_no_source_belong_to_the_one_image_of_the_file(tmp_path, image):
+    path = write_seg(tmp_path / "seg.dcm", image, squares(), ["a", "b"])
+    dataset = pydicom.dcmread(path)
+    for group in (*dataset.PerFrameFunctionalGroupsSequence, *dataset.SharedFunctionalGroupsSequence):
+        group.pop("DerivationImageSequence", None)
+    dataset.save_as(path)
+    assert len(read_annotations([path]).regions_by_uid["2.25.1"]) == 2
+
+
+def test_a_reference_is_read_with_the_grid(tmp_path, image):
+    path = write_seg(tmp_path / "seg.dcm", image, squares(), ["a", "b"])
+    assert read_annotations([path]).references == [SegReference("seg.dcm", f"2.25.{sum(b'seg.dcm')}", ("2.25.1",), (32, 40))]
+
+
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [
+        (("2.25.1",), ""),
+        ((), "references no image; export it again with its source image"),
+        (("2.25.1", "2.25.2"), "references 2 images; wanted one, so that its pixels are that image's"),
+        (("2.25.3",), "references 2.25.3, which is no image that is here"),
+        (("2.25.2",), "is of 32 x 40 pixels, but its image is of 40 x 32; wanted the image's grid"),
+    ],
+)
+def test_a_reference_is_held_against_the_images(images, words):
+    sizes = {"2.25.1": (32, 40), "2.25.2": (40, 32)}
+    said = check_reference(SegReference("seg.dcm", "2.25.9", images, (32, 40)), sizes)
+    assert said.startswith(words)
+    assert bool(said) == bool(words)
+
+
+def test_regions_of_a_segmentation_of_several_images_are_left_alone(tmp_path, image):
+    path = write_seg(tmp_path / "seg.dcm", image, squares(), ["a", "b"])
+    dataset = pydicom.dcmread(path)
+    (item,) = dataset.ReferencedSeriesSequence[0].ReferencedInstanceSequence
+    other = pydicom.Dataset()
+    other.ReferencedSOPClassUID, other.ReferencedSOPInstanceUID = item.ReferencedSOPClassUID, "2.25.2"
+    dataset.ReferencedSeriesSequence[0].ReferencedInstanceSequence = [item, other]
+    dataset.save_as(path)
+    found = read_annotations([path])
+    assert found.references[0].images == ("2.25.1", "2.25.2")
+    assert found.regions_by_uid == {}
+
+
+@pytest.mark.parametrize("kept", [0.3, 0.99])
+def test_a_file_that_is_cut_off_is_an_error_that_names_it(tmp_path, image, kept):
+    path = write_seg(tmp_path / "seg.dcm", image, squares(), ["a", "b"])
+    data = path.read_bytes()
+    path.write_bytes(data[: int(kept * len(data))])
+    with pytest.raises(InputError, match=r"seg.dcm: cannot be read as a DICOM segmentation \(.*\); export it again"):
+        read_annotations([path])
+
+
+def test_the_extra_that_reads_it_is_named(tmp_path, image, monkeypatch):
+    path = write_seg(tmp_path / "seg.dcm", image, squares(), ["a", "b"])
+    monkeypatch.setitem(sys.modules, "highdicom", None)
+    with pytest.raises(InputError, match=r"which highdicom reads; install the extra: pip install '.\[dicom\]'"):
+        read_annotations([path])
+
+
+def test_other_files_without_a_suffix_are_passed_over(tmp_path):
+    (tmp_path / "README").write_text("about 1.2.840.10008.5.1.4.1.1.66.4")
+    (tmp_path / "empty").write_bytes(b"")
+    assert find_annotations(tmp_path) == []
