@@ -12,16 +12,17 @@ Both data sets must be made from the same sources. Two experiments:
   may be in training; on the other patients are. Every sample is tested once on either side, by a network that has not
   seen this sample; only the split differs.
 
-Each training has the same number of steps; the epoch with the lowest val_loss counts. Dice is of all test samples with a
-lesion, on the data set's grid. Rows go to `leak.csv` as a training is done, and a training that is in it is not done
-again. Runs are made in DATASET/runs/leak-*.
+Both sides of an experiment have the same number of steps; the epoch with the lowest val_loss counts. Dice is of all test
+samples with a lesion, on the data set's grid. Rows go to `leak.csv` as a training is done, and a training that is in it is
+not done again. Runs are made in DATASET/runs/leak-*.
 """
 
 import argparse
-import dataclasses
+import hashlib
 import os
 import random
 import time
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -39,9 +40,9 @@ TABLE = Path(__file__).parent / "leak.csv"
 PICTURE = Path(__file__).parents[1] / "docs" / "leak.png"
 SIDES = {"sample": "by sample, as published", "patient": "by patient"}
 COLORS = {"sample": "#bb5566", "patient": "#4477aa"}
-COLUMNS = ("experiment", "split", "fold", "sample", "patient", "seen", "dice")
+COLUMNS = ("experiment", "split", "fold", "epochs", "data", "sample", "patient", "seen", "dice")
 SIDE, BATCH, STEPS_PER_EPOCH = 64, 16, 100
-EPOCHS = {"as-made": 30, "folds": 15}
+EPOCHS = {"as-made": 60, "folds": 30}
 SEED = 1
 
 
@@ -62,18 +63,26 @@ def main() -> int:
 
 def measure_all(published: DataSet, sound: DataSet) -> None:
     """Does what `leak.csv` does not hold yet."""
-    ids = [{sample.image_id for sample in data.samples} for data in (published, sound)]
-    if ids[0] != ids[1]:
-        raise InputError(f"{published.folder} and {sound.folder}: hold other images; make both from the same sources")
+    published_ids, sound_ids = ({sample.image_id for sample in data.samples} for data in (published, sound))
+    if lone := sorted(published_ids - sound_ids):
+        raise InputError(f"{sound.folder}: lacks {lone[0]} of {published.folder}; make both from the same sources")
+    if lost := sorted(sound_ids - published_ids):
+        print(f"only in {sound.folder}, left out: {', '.join(lost)}", flush=True)
+        sound = replace(sound, samples=tuple(sample for sample in sound.samples if sample.image_id in published_ids))
     dealt = deal_samples(sound, SEED)
     trainings = [("as-made", "sample", 0, published), ("as-made", "patient", 0, sound)]
     for fold in range(sound.folds):
         trainings += [("folds", "sample", fold, dealt.in_fold(fold)), ("folds", "patient", fold, sound.in_fold(fold))]
     for experiment, split, fold, data in trainings:
         rows = read_csv(TABLE, COLUMNS) if TABLE.is_file() else []
-        if not any((row["experiment"], row["split"], row["fold"]) == (experiment, split, str(fold)) for row in rows):
+        named = {"experiment": experiment, "split": split, "fold": str(fold)}
+        how = {"epochs": str(EPOCHS[experiment]), "data": hashlib.sha256(data.identity.encode()).hexdigest()[:12]}
+        earlier = [row for row in rows if named.items() <= row.items()]
+        if not all(how.items() <= row.items() for row in earlier):
+            raise InputError(f"{TABLE}: holds {experiment}, split by {split}, fold {fold} of other data or epochs; move it away")
+        if not earlier:
             began = time.monotonic()
-            rows += measure(experiment, split, fold, data)
+            rows += [named | how | row for row in measure(experiment, split, fold, data)]
             write_csv(TABLE, COLUMNS, rows)
             print(f"{experiment}, split by {split}, fold {fold}: {time.monotonic() - began:.0f} s", flush=True)
 
@@ -83,14 +92,14 @@ def deal_samples(data: DataSet, seed: int) -> DataSet:
     order = sorted(data.samples, key=lambda sample: sample.name)
     random.Random(seed).shuffle(order)
     count = data.folds
-    samples = tuple(dataclasses.replace(sample, fold=place % count) for place, sample in enumerate(order))
+    samples = tuple(replace(sample, fold=place % count) for place, sample in enumerate(order))
     return DataSet(data.folder, samples, f"{data.identity} dealt by sample with seed {seed}")
 
 
 def measure(experiment: str, split: str, fold: int, data: DataSet) -> list[dict[str, object]]:
     """Trains once and gives a row for each test sample with a lesion."""
     from segmenter.evaluation import evaluate
-    from segmenter.runs import open_run, take_up
+    from segmenter.runs import open_run, take_up, trained_on
     from segmenter.training import train
 
     network = SlightlyFlexibleUNetSettings(
@@ -112,16 +121,16 @@ def measure(experiment: str, split: str, fold: int, data: DataSet) -> list[dict[
     if not (state and state.is_finished(configuration.train)):
         train(run, configuration, data, state)
     tested = data.split("test")
-    evaluate(run.best_model, tested, configuration, run.evaluation("test"), {})
-    dices = {row["sample"]: row["dice"] for row in read_csv(run.evaluation("test") / "per_image.csv", ("sample", "dice"))}
-    trained = {sample.image_id for sample in data.split("train")}
-    return [row(experiment, split, fold, sample, trained, dices[sample.name]) for sample in tested if dices[sample.name]]
+    train_samples, out = data.split("train"), run.evaluation("test")
+    evaluate(run.best_model, tested, configuration, out, {}, train=train_samples, trained_on=trained_on(run))
+    dices = {row["sample"]: row["dice"] for row in read_csv(out / "per_image.csv", ("sample", "dice"))}
+    trained = {sample.image_id for sample in train_samples}
+    return [row(sample, trained, dices[sample.name]) for sample in tested if dices[sample.name]]
 
 
-def row(experiment: str, split: str, fold: int, sample: Sample, trained: set[str], dice: str) -> dict[str, object]:
-    """A row of the table; `seen` says whether a variant of the same image was in training."""
-    seen = int(sample.image_id in trained)
-    return dict(zip(COLUMNS, (experiment, split, fold, sample.name, sample.patient, seen, dice), strict=True))
+def row(sample: Sample, trained: set[str], dice: str) -> dict[str, object]:
+    """What the table says of a test sample; `seen` is 1 where a variant of the same image was in training."""
+    return {"sample": sample.name, "patient": sample.patient, "seen": int(sample.image_id in trained), "dice": dice}
 
 
 def read_sides(experiment: str) -> dict[str, pd.DataFrame]:

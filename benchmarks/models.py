@@ -118,7 +118,7 @@ def train_and_evaluate(name: str, settings, dataset: Path, steps: int) -> dict[s
     """Trains for so many steps and evaluates the epoch with the lowest val_loss on the originals of `test`."""
     from segmenter.evaluation import evaluate
     from segmenter.folders import read_data_set
-    from segmenter.runs import open_run, take_up
+    from segmenter.runs import open_run, take_up, trained_on
     from segmenter.training import train
 
     epochs = -(-steps // STEPS_PER_EPOCH)
@@ -128,7 +128,8 @@ def train_and_evaluate(name: str, settings, dataset: Path, steps: int) -> dict[s
     run = open_run(dataset, f"models-{name}")
     train(run, configuration, data, take_up(run, configuration, data, resume=False, restart=run.folder.exists()))
     originals = [sample for sample in data.split("test") if sample.is_original]
-    return evaluate(run.best_model, originals, configuration, run.evaluation("test"), {})
+    out, samples = run.evaluation("test"), data.split("train")
+    return evaluate(run.best_model, originals, configuration, out, {}, train=samples, trained_on=trained_on(run))
 
 
 def read_table() -> list[dict[str, object]]:

@@ -43,9 +43,10 @@ def pool_folds(runs: Sequence[Run], pooled: Run) -> bool:
     folds = [_fold_row(fold, run) for fold, run in enumerate(runs)]
     write_csv(pooled.folds, FOLD_COLUMNS, [row | _shortened(row) for row in folds])
     shared = {name: summaries[0][name] for name in ("tolerance_px", "class_names", "threshold")}
+    seen = [summary["trained_on_too"] for summary in summaries]
     summary = {
         "identity": identity,
-        "patients_in_train": sum(summary["patients_in_train"] for summary in summaries),
+        "trained_on_too": None if None in seen else sorted({patient for patients in seen for patient in patients}),
         "size_cuts_px": None,
     }
     write_evaluation(folder, _pool_tables(runs), summary | shared, _spread(folds))

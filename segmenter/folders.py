@@ -57,6 +57,11 @@ class Sample:
         """Whether it is neither turned nor flipped."""
         return self.variant == "original"
 
+    @property
+    def owner(self) -> str:
+        """The patient, or where that is unknown the source image: what no two splits may share."""
+        return self.patient or self.image_id
+
 
 @dataclass(frozen=True)
 class DataSet:

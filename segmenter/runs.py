@@ -15,6 +15,7 @@ from segmenter.configuration import Configuration, TrainSettings
 from segmenter.folders import DataSet
 
 RUNS = "runs"
+TRAINED_ON = "trained_on"  # in versions.json: the patients of the training set
 _AFTER_TRAINING = {"eval", "infer", "tiledinfer"}  # sections that a trained run may change
 
 
@@ -209,6 +210,14 @@ def data_of(run: Run, data: DataSet) -> DataSet:
     """
     fold = _read_versions(run).get("fold") if run.versions.is_file() else None  # a model put there by hand has no record
     return data if fold is None else data.in_fold(fold)
+
+
+def trained_on(run: Run) -> frozenset[str] | None:
+    """The owners (`Sample.owner`) of what a run was trained on, whatever the splits are now; None where it has no record."""
+    if not run.versions.is_file():
+        return None
+    owners = _read_versions(run).get(TRAINED_ON)
+    return None if owners is None else frozenset(owners)
 
 
 def _read_versions(run: Run) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from segmenter.metrics import keras_metrics
 from segmenter.models import build_model
 from segmenter.models.backbones import weights_file
 from segmenter.pairs import PairFormat, check_pair, explained
-from segmenter.runs import Run, State, record_start
+from segmenter.runs import TRAINED_ON, Run, State, record_start
 from segmenter.saved_models import load_whole
 
 
@@ -170,6 +170,7 @@ def _versions(configuration: Configuration, data: DataSet) -> dict[str, object]:
         "samples": describe_counts(data),
         "data_identity": data.identity,
         "fold": data.fold,
+        TRAINED_ON: sorted({sample.owner for sample in data.split("train")}),
     } | _weights(configuration.model)
 
 

@@ -31,7 +31,7 @@ def add(commands) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Runs the command and gives its exit status."""
-    from segmenter.evaluation import comparison
+    from segmenter.evaluation import comparison, describe_leak
 
     runs = [comparison.read_evaluated(folder, arguments.split) for folder in (arguments.reference, *arguments.runs)]
     table = comparison.compare_runs(runs)
@@ -40,6 +40,6 @@ def execute(arguments: argparse.Namespace) -> int:
         comparison.write_comparison(arguments.output, table)
         print(f"{arguments.output}: comparison.csv, comparison.png")
     for run in runs:
-        if words := comparison.describe_leak(run):
-            print(f"warning: {words}", file=sys.stderr)
+        if words := describe_leak(run.summary, run.split):
+            print(f"warning: {run.name}: {words}", file=sys.stderr)
     return DONE

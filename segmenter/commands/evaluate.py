@@ -50,12 +50,8 @@ def execute(arguments: argparse.Namespace) -> int:
         summary = evaluation.read_summary(folder)
         for name, value in summary["figures"].items():
             print(f"  {name:<34}{value:>8}" if isinstance(value, int) else f"  {name:<34}{value:>8.4f}")
-        if split != "train" and summary["patients_in_train"]:
-            print(
-                f"warning: {summary['patients_in_train']} of {summary['patients']} patients of {split} are in train too: "
-                "these figures are flattered, and say little of new patients",
-                file=sys.stderr,
-            )
+        if words := evaluation.describe_leak(summary, split):
+            print(f"warning: {words}", file=sys.stderr)
     return DONE
 
 

@@ -6,7 +6,7 @@ which figure is taken.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,13 @@ from segmenter.decision import decide
 from segmenter.evaluation.extremes import mask_file, write_extremes
 from segmenter.evaluation.measuring import FROC_COLUMNS, LESION_COLUMNS, Batch, Row, Tables, measure_batches
 from segmenter.evaluation.predictions import load, predict_batches
-from segmenter.evaluation.record import evaluation_identity, read_summary
+from segmenter.evaluation.record import describe_leak, evaluation_identity, read_summary
 from segmenter.evaluation.sizes import train_cuts
 from segmenter.folders import DataSet, Sample
 from segmenter.pictures import write_png
-from segmenter.runs import Run
+from segmenter.runs import Run, trained_on
 
-__all__ = ["evaluate", "evaluate_run", "evaluation_identity", "read_summary", "write_evaluation"]
+__all__ = ["describe_leak", "evaluate", "evaluate_run", "evaluation_identity", "read_summary", "write_evaluation"]
 
 
 def evaluate_run(run: Run, data: DataSet, configuration: Configuration, split: str) -> bool:
@@ -37,7 +37,7 @@ def evaluate_run(run: Run, data: DataSet, configuration: Configuration, split: s
 
     load_tensorflow()
     train = [sample for sample in data.samples if sample.split == "train"]
-    evaluate(run.best_model, samples, configuration, folder, identity, train=train)
+    evaluate(run.best_model, samples, configuration, folder, identity, train=train, trained_on=trained_on(run))
     return True
 
 
@@ -48,13 +48,15 @@ def evaluate(
     folder: Path,
     identity: dict[str, object],
     *,
-    train: Sequence[Sample] = (),
+    train: Sequence[Sample],
+    trained_on: Collection[str] | None,
 ) -> dict[str, float]:
     """Evaluates a model on samples of one split and writes what `write_evaluation` does, and masks and pictures.
 
     Args:
       identity: kept in `summary.json`, for the next time.
-      train: what the model was trained on; it tells which lesions are small, and which patients were seen.
+      train: the training samples; they tell which lesions are small.
+      trained_on: `Sample.owner` of what the model was trained on; None where nobody knows.
 
     Returns:
       The figures of `evaluation.csv` by name.
@@ -73,14 +75,13 @@ def evaluate(
                     _write_mask(mask_file(folder, sample), decide(likely, configuration.infer), configuration)
             yield batch, truth[..., 0], probabilities
 
-    tables = measure_batches(batches(), configuration, cuts)
+    tables = measure_batches(batches(), configuration, cuts, drawn)
     dices = {row["sample"]: row["dice"] for row in tables.images}
     scored = [(dices[sample.name], sample) for sample in samples if sample.name in drawn and dices[sample.name] is not None]
     write_extremes(scored, configuration, folder)
-    trained = {sample.patient for sample in train if sample.patient}
     summary = {
         "identity": identity,
-        "patients_in_train": len(trained & {sample.patient for sample in samples}),
+        "trained_on_too": None if trained_on is None else sorted({sample.owner for sample in samples} & set(trained_on)),
         "size_cuts_px": cuts,
         "tolerance_px": configuration.eval.nsd_tolerance_px,
         "class_names": list(configuration.class_names),
@@ -101,7 +102,8 @@ def write_evaluation(folder: Path, tables: Tables, summary: dict[str, Any], batc
     """Writes the tables of an evaluation, the figures that follow from them, and last `summary.json`.
 
     Args:
-      summary: what is known beside the figures; `identity` is what `read_summary` is asked for the next time.
+      summary: what is known beside the figures; `identity` is what `read_summary` is asked for the next time,
+        `trained_on_too` the patients of the images that were trained on, None where nobody knows.
       batch_figures: loss and metrics over batches, which rows cannot tell.
 
     Returns:
@@ -118,10 +120,12 @@ def write_evaluation(folder: Path, tables: Tables, summary: dict[str, Any], batc
     write_figures(folder, found)
     threshold = summary.get("threshold")
     figures = batch_figures | headline(images, found.figures) | ({"threshold": threshold} if threshold else {})
-    patients = len({row["patient"] for row in tables.images} - {""})
+    patients = len({row["patient"] or row["image_id"] for row in tables.images})
+    shared = summary["trained_on_too"]
     # Lines like `loss,0.2716` without a header, as the published project writes them.
     write_text(folder / "evaluation.csv", "".join(f"{name},{_short(value)}\n" for name, value in figures.items()))
-    whole = {"identity": summary["identity"], "figures": figures, "patients": patients} | summary
+    counts = {"patients": patients, "patients_in_train": None if shared is None else len(shared)}
+    whole = {"identity": summary["identity"], "figures": figures} | counts | summary
     write_text(folder / "summary.json", json.dumps(whole, indent=1) + "\n")
     return figures
 

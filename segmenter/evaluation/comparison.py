@@ -23,6 +23,9 @@ HOW_TO_READ = """\
 Each difference is the run's figure less the reference's, over the images where both have one; its 95 % interval comes from
 drawing patients, the same for both. better or worse: the interval leaves 0 out. open: it does not, so other patients could
 turn the sign. Of many figures some leave 0 out by chance: choose beforehand which one counts."""
+FEW_WORDS = """\
+Few patients, down to {patients}: intervals are too narrow, and verdicts come too easily; under {least} patients none is
+given. A cross-validation (`cesm-segmenter cv`) tests on all patients."""
 _BY_IMAGE = ("dice", "nsd", "hd95_px", "sensitivity", "precision")
 _RATES = {"detection_rate": ("detected", "lesions"), "false_positives_per_image": ("false_positives", "one")}
 _LOWER_IS_BETTER = ("hd95_px", "false_positives_per_image")
@@ -33,16 +36,19 @@ _PANELS = {
     "pixels": ("hd95_px",),
     "a mean image": ("false_positives_per_image",),
 }
-Row = dict[str, object]
+_TRUTH = ["sample", "area_px", "centre_x", "centre_y"]
+FEWEST_PATIENTS, FEW_PATIENTS = 6, 30  # below the first no verdict is given, below the second a warning
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A run's evaluation of a split; `images` is per_image.csv over originals, by sample."""
+    """A run's evaluation of a split; `images` is per_image.csv over originals, by sample, `lesions` what was annotated."""
 
     run: Run
     split: str
     images: pd.DataFrame
+    lesions: pd.DataFrame
     summary: dict
 
     @property
@@ -70,7 +76,9 @@ def read_evaluated(folder: Path, split: str) -> Evaluated:
     images = read_table(place / "per_image.csv")
     if missing := sorted(_WANTED - set(images.columns)):
         raise InputError(f"{place / 'per_image.csv'}: lacks {', '.join(missing)}, as earlier versions wrote it; {remedy}")
-    return Evaluated(run, split, originals(images).assign(one=1).set_index("sample"), summary)
+    images = originals(images).assign(one=1).set_index("sample")
+    lesions = read_table(place / "per_lesion.csv")[_TRUTH].sort_values(_TRUTH, ignore_index=True)
+    return Evaluated(run, split, images, lesions[lesions["sample"].isin(images.index)], summary)
 
 
 def compare_runs(runs: Sequence[Evaluated]) -> pd.DataFrame:
@@ -87,14 +95,6 @@ def compare_runs(runs: Sequence[Evaluated]) -> pd.DataFrame:
     return table.astype({"low": float, "high": float} | dict.fromkeys(counts, "Int64"))
 
 
-def describe_leak(run: Evaluated) -> str:
-    """A warning where a run was trained on patients that it is tested on; else empty."""
-    seen, patients = run.summary.get("patients_in_train"), run.summary.get("patients")
-    if not seen or run.split == "train":
-        return ""
-    return f"{run.name}: {seen} of {patients} {run.split} patients are in its training set too: its figures are flattered by that"
-
-
 def _require_same_images(first: Evaluated, second: Evaluated) -> None:
     both = f"{second.name} cannot be compared with {first.name}"
     remedy = "compare runs that were evaluated on the same split of the same data set"
@@ -102,12 +102,11 @@ def _require_same_images(first: Evaluated, second: Evaluated) -> None:
     if lone := sorted(known ^ found):
         counted = f"their evaluations of {first.split} hold {len(found)} and {len(known)} images"
         raise InputError(f"{both}: {counted}, {len(lone)} of them only one of the two, such as {lone[0]}; {remedy}")
-    images = second.images.loc[first.images.index]
-    differs = (images[["truth_px", "lesions"]] != first.images[["truth_px", "lesions"]]).any(axis=1)
-    if differs.any():
-        sample = differs.index[int(differs.to_numpy().argmax())]
-        areas = f"{images.loc[sample, 'truth_px']} and {first.images.loc[sample, 'truth_px']} px of lesion"
-        counted = f"the truth of {differs.sum()} of {len(differs)} images differs"
+    differs = pd.concat([first.lesions, second.lesions]).drop_duplicates(keep=False)["sample"]
+    if len(differs):
+        sample = differs.iloc[0]
+        areas = f"{second.images.loc[sample, 'truth_px']} and {first.images.loc[sample, 'truth_px']} px of lesion"
+        counted = f"the annotated lesions of {differs.nunique()} of {len(known)} images differ"
         raise InputError(f"{both}: {counted}, such as {sample} with {areas}; {remedy}, with the same [mask]")
     tolerances = [run.summary.get("tolerance_px") for run in (second, first)]
     if tolerances[0] != tolerances[1]:
@@ -121,10 +120,10 @@ def _difference_rows(reference: Evaluated, run: Evaluated) -> Iterator[Row]:
     named = {"reference": reference.name, "run": run.name}
 
     def row(metric: str, statistic: str, counts: np.ndarray, values: tuple[float, float], difference: Estimate) -> Row:
-        found = {"metric": metric, "statistic": statistic, "images": int(counts.sum()), "patients": of[counts].nunique()}
+        found: Row = {"metric": metric, "statistic": statistic, "images": int(counts.sum()), "patients": of[counts].nunique()}
         found |= {"reference_value": values[0], "run_value": values[1]}
         found |= {"difference": difference.value, "low": difference.low, "high": difference.high}
-        return named | found | {"verdict": _verdict(difference, metric)}
+        return named | found | {"verdict": _verdict(difference, metric, found["patients"])}
 
     for metric in _BY_IMAGE:
         before, after = (images[metric].to_numpy(float) for images in (first, second))
@@ -152,8 +151,10 @@ def _count_images(differences: np.ndarray, metric: str) -> Row:
     return {f"images_{name}": int(found.sum()) for name, found in counts.items()}
 
 
-def _verdict(difference: Estimate, metric: str) -> str:
+def _verdict(difference: Estimate, metric: str, patients: int) -> str:
     if difference.low is None or difference.high is None or difference.low <= 0 <= difference.high:
+        return OPEN
+    if patients < FEWEST_PATIENTS:  # their interval leaves 0 out in every fourth comparison of equals
         return OPEN
     return BETTER if (difference.low > 0) != (metric in _LOWER_IS_BETTER) else WORSE
 
@@ -169,6 +170,8 @@ def describe(table: pd.DataFrame) -> list[str]:
             counts = [f"{row[f'images_{name}']} {name}" for name in ("better", "worse", "equal")]
             lines.append(f"  images by Dice: {', '.join(counts)}")
         lines.append("")
+    if (fewest := table["patients"].min()) < FEW_PATIENTS:
+        lines += FEW_WORDS.format(patients=fewest, least=FEWEST_PATIENTS).splitlines()
     return [*lines, *HOW_TO_READ.splitlines()]
 
 

@@ -68,7 +68,7 @@ def originals(images: pd.DataFrame) -> pd.DataFrame:
 
 
 def owners(images: pd.DataFrame) -> pd.Series:
-    """Each row's patient, or where that is unknown its image."""
+    """Each row's patient, or where that is unknown its image, as `Sample.owner`."""
     return images["patient"].where(images["patient"] != "", images["image_id"])
 
 

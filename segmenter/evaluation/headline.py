@@ -27,8 +27,9 @@ def headline(images: pd.DataFrame, figures: pd.DataFrame) -> dict[str, float]:
         "empty_truth": len(empty),
         "empty_truth_with_false_positives": int((empty["predicted_px"] > 0).sum()),
     }
-    of_all = {row["metric"]: row for row in figures[figures["group"] == "all"].to_dict("records")}
-    found |= {name: float(of_all[metric][kind]) for metric, kind, name in _CHOSEN if metric in of_all}
+    if (images["variant"] == "original").any():
+        of_all = {row["metric"]: row for row in figures[figures["group"] == "all"].to_dict("records")}
+        found |= {name: float(of_all[metric][kind]) for metric, kind, name in _CHOSEN if metric in of_all}
     for column in images.columns[images.columns.str.startswith("dice_")]:
         found |= _dice_figures(images, column, column.removeprefix("dice"))
     return found

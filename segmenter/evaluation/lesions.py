@@ -80,7 +80,8 @@ def match_regions(truth: Regions, predicted: Regions) -> Matching:
     for annotated, found in candidates[np.argsort(-pairs[tuple(candidates.T)], kind="stable")]:
         if not ious[annotated] and free[found]:
             ious[annotated], free[found] = pairs[annotated, found], False
-    columns, rows = np.rint(predicted.centres).astype(int).reshape(-1, 2).T
+    # A centre between two pixels is the right or lower one's, wherever in the image; np.rint would go by odd and even.
+    columns, rows = np.floor(predicted.centres + 0.5).astype(int).reshape(-1, 2).T
     hits = truth.labels[rows, columns]
     return Matching(ious, np.isin(np.arange(1, len(truth) + 1), hits), int(free.sum()), int((hits == 0).sum()))
 
@@ -115,6 +116,8 @@ def sweep_thresholds(truth: Regions, likely: np.ndarray, thresholds: Sequence[fl
     Returns:
       For each threshold one entry a criterion; `detected` is (annotated,) bool.
     """
+    if not thresholds:
+        return []
     # Outside of what the lowest threshold and the truth leave nothing is found, and nothing is there to be found.
     left, top, width, height = cv2.boundingRect(((likely >= min(thresholds)) | (truth.labels > 0)).astype(np.uint8))
     box = np.s_[top : top + max(1, height), left : left + max(1, width)]

@@ -1,6 +1,6 @@
 """All measures of one image, and the rows that they are in the tables of an evaluation."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -47,29 +47,40 @@ class Tables:
     points: list[Row] = field(default_factory=list)
 
 
-def measure_batches(batches: Iterable[Batch], configuration: Configuration, cuts: Cuts | None) -> Tables:
-    """Measures the images of a batch side by side; rows only are kept, so memory does not grow with the batches.
+def measure_batches(batches: Iterable[Batch], configuration: Configuration, cuts: Cuts | None, swept: Container[str]) -> Tables:
+    """Measures the images of a batch side by side; of each only its rows are kept, some ten kilobytes.
 
     Args:
       batches: samples, truth, (batch, size, size) uint8, and probabilities, (batch, size, size, classes) float32.
       cuts: what is a small and what a large lesion, in pixels.
+      swept: names of the samples that the FROC curve is made from; to go through the thresholds is most of the work.
     """
     tables = Tables()
     with ThreadPoolExecutor() as executor:  # OpenCV lets go of the interpreter's lock
         for samples, truth, probabilities in batches:
-            for measured in executor.map(partial(measure, configuration=configuration), samples, truth, probabilities):
+            sweeps = [FROC_THRESHOLDS if sample.name in swept else () for sample in samples]
+            work = partial(measure, configuration=configuration)
+            for measured in executor.map(work, samples, truth, probabilities, sweeps):
                 tables.images.append(image_row(measured, cuts))
                 tables.lesions.extend(lesion_rows(measured, cuts))
                 tables.points.extend(froc_rows(measured, cuts))
     return tables
 
 
-def measure(sample: Sample, truth: np.ndarray, probabilities: np.ndarray, configuration: Configuration) -> Measured:
+def measure(
+    sample: Sample,
+    truth: np.ndarray,
+    probabilities: np.ndarray,
+    thresholds: Sequence[float] = FROC_THRESHOLDS,
+    *,
+    configuration: Configuration,
+) -> Measured:
     """Measures one image on its own grid.
 
     Args:
       truth: (height, width) uint8 class map, 0 is background.
       probabilities: (height, width, classes) float32.
+      thresholds: at which lesions are matched, for the FROC curve.
     """
     predicted = decide(probabilities, configuration.infer)
     names = configuration.class_names
@@ -84,7 +95,7 @@ def measure(sample: Sample, truth: np.ndarray, probabilities: np.ndarray, config
         annotated,
         found,
         match_regions(annotated, found),
-        sweep_thresholds(annotated, likely, FROC_THRESHOLDS, configuration.infer.smallest_lesion_px),
+        sweep_thresholds(annotated, likely, thresholds, configuration.infer.smallest_lesion_px),
     )
 
 

@@ -1,7 +1,9 @@
 """What an evaluation depends on, and what it left in its folder."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pipeline.files import sha256
 from segmenter.configuration import Configuration
@@ -30,6 +32,16 @@ def evaluation_identity(model_file: Path, data: DataSet, configuration: Configur
 def read_summary(folder: Path) -> dict:
     """What an evaluation left in its folder; empty where there is none."""
     return read_json(folder / "summary.json")
+
+
+def describe_leak(summary: Mapping[str, Any], split: str) -> str:
+    """A warning where a model was tested on patients that it was trained on, or where nobody knows; else empty."""
+    seen, patients = summary.get("patients_in_train"), summary.get("patients")
+    if split == "train" or seen == 0:
+        return ""
+    if seen is None:
+        return "whom the model was trained on is not known, so neither is whether these figures are flattered"
+    return f"{seen} of {patients} patients of {split} were trained on: these figures are flattered, and say little of new ones"
 
 
 def read_json(path: Path) -> dict:

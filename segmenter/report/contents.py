@@ -18,6 +18,7 @@ from segmenter.report.words import (
     told,
     with_interval,
 )
+from segmenter.runs import TRAINED_ON
 
 METRIC_COLUMNS = ("figure", "mean", "95 % interval", "median", "95 % interval", "images", "patients", "what it means")
 EMPTY_COLUMNS = ("figure", "mean", "95 % interval", "images", "patients", "what it means")
@@ -229,7 +230,11 @@ def hash_rows(material: Material) -> Rows:
 
 def version_rows(material: Material) -> Rows:
     """Versions of the libraries and what else training recorded."""
-    return [(name.replace("_", " "), str(value)) for name, value in material.versions.items() if name != "data_identity"]
+    return [
+        (name.replace("_", " "), str(value))
+        for name, value in material.versions.items()
+        if name not in ("data_identity", TRAINED_ON)
+    ]
 
 
 def training_words(material: Material) -> str:

@@ -151,7 +151,7 @@ def test_what_cannot_be_cross_validated_is_told_before_any_training(folded, epoc
     assert epochs == []
 
 
-def evaluated(folder, fold, images):
+def evaluated(folder, fold, images, shared=()):
     """A run of a fold, with the evaluation of (patient, Dice or None, lesions, detected, false positives) each."""
     run = open_run(folder, f"hand-fold{fold}")
     run.folder.mkdir(parents=True)
@@ -182,7 +182,8 @@ def evaluated(folder, fold, images):
             tables.points.append(
                 {"sample": name, "criterion": criterion, "threshold": 0.5, **sizes, "false_positives": false_positives}
             )
-    known = {"patients_in_train": 0, "size_cuts_px": [50, 150], "tolerance_px": 2.0, "class_names": ["lesion"], "threshold": 0.5}
+    known = {"trained_on_too": shared, "size_cuts_px": [50, 150], "tolerance_px": 2.0, "class_names": ["lesion"]}
+    known["threshold"] = 0.5
     write_evaluation(run.evaluation("test"), tables, {"identity": {"fold": fold}, **known}, {"loss": 0.5})
     return run
 
@@ -217,6 +218,14 @@ def test_pooled_figures_are_over_all_held_out_images_and_the_spread_over_folds(h
     assert [identity["fold"] for identity in summary["identity"]["folds"]] == [0, 1, 2]
     assert "dice_mean_originals,0.5250" in (folder / "evaluation.csv").read_text().splitlines()
     assert {path.name for path in folder.iterdir()} >= {"per_lesion.csv", "froc.csv", "froc_curve.csv", "figures.csv"}
+
+
+def test_a_patient_that_several_folds_trained_on_counts_once(tmp_path):
+    images = [[("P1", 0.2, 1, 1, 0)], [("P2", 0.6, 1, 1, 0)]]
+    runs = [evaluated(tmp_path, fold, rows, ["P1"]) for fold, rows in enumerate(images)]
+    pool_folds(runs, open_run(tmp_path, "hand-cv"))
+    summary = read_summary(open_run(tmp_path, "hand-cv").evaluation("test"))
+    assert (summary["patients_in_train"], summary["patients"]) == (1, 2)
 
 
 def test_a_row_a_fold(hand, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from pipeline.files import InputError, read_csv
 from segmenter.configuration import Configuration, EvalSettings, InferSettings
 from segmenter.configuration.networks import SlightlyFlexibleUNetSettings as UNetSettings
-from segmenter.evaluation import evaluate, evaluation_identity, read_summary
+from segmenter.evaluation import describe_leak, evaluate, evaluation_identity, read_summary
 from segmenter.evaluation.batch_figures import BatchFigures
 from segmenter.evaluation.measuring import FROC_COLUMNS, FROC_THRESHOLDS, LESION_COLUMNS, image_row, measure
 from segmenter.evaluation.threshold import choose_threshold
@@ -52,7 +52,8 @@ def judged(tmp_path, write_data_set, write_pair):
 
 
 def run(model, data, folder, configuration=CONFIGURATION):
-    return evaluate(model, data.split("test"), configuration, folder, evaluation_identity(model, data, configuration, "test"))
+    identity = evaluation_identity(model, data, configuration, "test")
+    return evaluate(model, data.split("test"), configuration, folder, identity, train=(), trained_on=())
 
 
 def test_figures_an_image(judged, gray_as_probability, tmp_path):
@@ -126,29 +127,32 @@ def test_rows_a_lesion_and_a_threshold(judged, gray_as_probability, tmp_path):
         ("flipped_P1_L_CM_CC", "1", "32", "1.0000"),
     ]
     points = read_csv(tmp_path / "out/froc.csv", FROC_COLUMNS)
-    assert len(points) == 4 * 2 * len(FROC_THRESHOLDS)
+    assert len(points) == 3 * 2 * len(FROC_THRESHOLDS), "the curve is over originals only"
     white = [row for row in points if row["sample"] == "P3_L_CM_CC" and row["criterion"] == "iou"]
     assert {row["false_positives"] for row in white} == {"1"}  # the model is sure of it at every threshold
 
 
 def test_lengths_in_source_pixels_and_millimetres(judged, gray_as_probability, tmp_path):
     known = [replace(sample, scale=0.25, spacing_mm=0.1) for sample in judged.split("test")]
-    evaluate(gray_as_probability(8), known, CONFIGURATION, tmp_path / "out", {})
+    evaluate(gray_as_probability(8), known, CONFIGURATION, tmp_path / "out", {}, train=(), trained_on=())
     row = read_csv(tmp_path / "out/per_image.csv")[0]
     lengths = [row[f"hd95_{unit}"] for unit in ("px", "source_px", "mm")]
     assert (row["sample"], lengths) == ("P1_L_CM_CC", ["2.0000", "8.0000", "0.8000"])
 
 
-def test_training_samples_tell_sizes_and_known_patients(judged, gray_as_probability, tmp_path, write_pair):
+def test_training_samples_tell_sizes_and_what_a_run_was_trained_on_its_leak(judged, gray_as_probability, tmp_path, write_pair):
     """Lesions of 8, 24 and 48 px in training: terciles at 40 / 3 and 32."""
     for number, columns in enumerate((1, 3, 6), 1):
         write_pair(judged.folder, "train", f"P{number}_R_CM_CC", stripes(0), stripes(columns))
     trained = [sample for sample in read_data_set(judged.folder).split("train") if sample.side == "R"]
     out = tmp_path / "out"
-    evaluate(gray_as_probability(8), judged.split("test"), CONFIGURATION, out, {}, train=trained)
+    seen = [sample.owner for sample in trained]
+    evaluate(gray_as_probability(8), judged.split("test"), CONFIGURATION, out, {}, train=trained, trained_on=[*seen[1:], "P9"])
     summary = read_summary(out)
     assert summary["size_cuts_px"] == pytest.approx([8 + 16 * 2 / 3, 24 + 24 / 3])
-    assert (summary["patients"], summary["patients_in_train"]) == (3, 3)
+    assert (summary["patients"], summary["patients_in_train"], summary["trained_on_too"]) == (3, 2, ["P2", "P3"])
+    told = "2 of 3 patients of test were trained on: these figures are flattered, and say little of new ones"
+    assert (describe_leak(summary, "test"), describe_leak(summary, "train")) == (told, "")
     assert read_csv(out / "per_lesion.csv")[0]["size"] == "medium"
 
 
@@ -176,7 +180,7 @@ def test_batch_figures_are_those_of_keras(judged, gray_as_probability, tmp_path)
     from segmenter.metrics import METRICS
 
     samples = judged.split("test")[:3]  # the last batch is smaller
-    figures = evaluate(gray_as_probability(8), samples, CONFIGURATION, tmp_path / "out", {})
+    figures = evaluate(gray_as_probability(8), samples, CONFIGURATION, tmp_path / "out", {}, train=(), trained_on=None)
     model = keras.saving.load_model(gray_as_probability(8), compile=False)
     model.compile(loss=LOSSES["bce_dice_loss"], metrics=[METRICS["dice_coef"], METRICS["iou_coef"]])
     from segmenter.pairs import PairFormat
@@ -228,10 +232,10 @@ def test_several_classes_are_measured_together_and_apart(tmp_path):
     truth = np.array([[0, 1, 1, 2, 2, 2]], np.uint8)
     probabilities = np.eye(3, dtype=np.float32)[[[0, 1, 2, 2, 2, 0]]]
     configuration = Configuration(model=UNetSettings(num_classes=3))
-    row = image_row(measure(sample, truth, probabilities, configuration), None)
+    row = image_row(measure(sample, truth, probabilities, configuration=configuration), None)
     assert row["dice"] == 2 * 4 / (5 + 4)
     assert (row["dice_benign"], row["dice_malignant"]) == (2 / 3, 4 / 6)
-    without_benign = image_row(measure(sample, truth * (truth == 2), probabilities, configuration), None)
+    without_benign = image_row(measure(sample, truth * (truth == 2), probabilities, configuration=configuration), None)
     assert (without_benign["dice_benign"], without_benign["truth_px_benign"]) == (None, 0)
 
 

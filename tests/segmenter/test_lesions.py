@@ -56,6 +56,13 @@ def test_a_centre_beside_the_lesion_is_a_false_positive_although_they_overlap():
     assert (matching.centre_detected.tolist(), matching.centre_false_positives) == ([False], 1)
 
 
+def test_a_centre_between_two_pixels_is_the_right_ones_wherever_it_lies():
+    for left in range(4):
+        found = match("." * (left + 1) + "#....", "." * left + "##....")
+        assert found.centre_detected.tolist() == [True]
+        assert match("." * left + "#.....", "." * left + "##....").centre_detected.tolist() == [False]
+
+
 @pytest.mark.parametrize(
     ("truth", "predicted", "detected", "false_positives"),
     [("...", "...", [], 0), ("...", "#.#", [], 2), ("#.#", "...", [False, False], 0)],
@@ -77,7 +84,7 @@ def test_regions_and_overlaps_are_those_of_scipy(seed):
     for number in range(1, count + 1):
         mask = annotated == number
         centres = ndimage.center_of_mass(predicted, others, range(1, other_count + 1))
-        hits += any(mask[round(y), round(x)] for y, x in centres)
+        hits += any(mask[int(y + 0.5), int(x + 0.5)] for y, x in centres)
     matching = match_regions(ours, found)
     assert matching.centre_detected.sum() == hits
     # One to one: no more hits than predictions, and each hit has an IoU that SciPy finds among its pairs.

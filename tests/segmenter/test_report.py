@@ -82,10 +82,12 @@ def evaluate(run, data, configuration, shared=0, predict=predict):
         write_png(evaluation / "masks" / f"{sample.name}.png", mask if classes > 1 else mask * 255)
     likely = np.stack([mask == index for mask in found for index in range(classes)] if classes > 1 else found)
     likely = np.moveaxis(likely.reshape(len(samples), -1, *truths[0].shape), 1, -1) * np.float32(0.8) + np.float32(0.1)
-    tables = measure_batches([(samples, np.stack(truths), likely)], configuration, (100, 140))
+    tables = measure_batches(
+        [(samples, np.stack(truths), likely)], configuration, (100, 140), {sample.name for sample in samples}
+    )
     summary = {
         "identity": {"model_sha256": sha256(run.best_model), "data_identity": data.identity, "split": "test"},
-        "patients_in_train": shared,
+        "trained_on_too": [f"P{number + 1}" for number in range(shared)],
         "size_cuts_px": [100, 140],
         "tolerance_px": 2.0,
         "class_names": list(configuration.class_names),

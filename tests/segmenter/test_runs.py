@@ -6,7 +6,18 @@ from pipeline.files import InputError
 from segmenter.configuration import Configuration, InferSettings, TrainSettings
 from segmenter.configuration.networks import SlightlyFlexibleUNetSettings as UNetSettings
 from segmenter.folders import DataSet, Sample
-from segmenter.runs import State, data_of, find_trained, open_run, read_state, record_start, take_up, write_state
+from segmenter.runs import (
+    TRAINED_ON,
+    State,
+    data_of,
+    find_trained,
+    open_run,
+    read_state,
+    record_start,
+    take_up,
+    trained_on,
+    write_state,
+)
 
 OLD = Configuration(train=TrainSettings(epochs=5, patience=2))
 
@@ -28,6 +39,14 @@ def run(data):
     place.checkpoint(2).write_text("")
     write_state(place, state(2))
     return place
+
+
+def test_whom_a_run_was_trained_on_is_what_it_recorded_whatever_the_splits_are_now(run):
+    assert trained_on(run) is None, "an older program recorded nothing"
+    record_start(run, OLD, {"data_identity": "abc", TRAINED_ON: ["P1", "P2"]})
+    assert trained_on(run) == {"P1", "P2"}
+    run.versions.unlink()
+    assert trained_on(run) is None
 
 
 def with_train(**changes):
