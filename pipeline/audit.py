@@ -31,6 +31,7 @@ MEANINGS = {  # what each code counts
     "mask-empty": "masks without a lesion, of images that are not normal",
     "unreadable": "files that cannot be decoded",
     "changed": "files that are not those that the manifest names",
+    "identifier": "files that hold an identifier of the sources, or whose name does",
 }
 # Two images closer than this, in grey levels RMS at 64 px, are one image; JPEG at quality 75 moves an image by under 2, and
 # the closest two distinct images of 650 real ones are 9.4 apart.
@@ -193,7 +194,7 @@ def _leaks(samples: Sequence[_Sample]) -> Iterator[Finding]:
         ("patient-in-splits", "patients", by_patient),
     ):
         leaking = {name: group for name, group in groups.items() if len({sample.split for sample in group}) > 1}
-        yield _finding(code, unit, (_name_splits(name, group) for name, group in leaking.items()), leaking.values())
+        yield make_finding(code, unit, (_name_splits(name, group) for name, group in leaking.items()), leaking.values())
 
 
 def _name_splits(name: str, group: Sequence[_Sample]) -> str:
@@ -201,7 +202,7 @@ def _name_splits(name: str, group: Sequence[_Sample]) -> str:
     return f"{name}: " + ", ".join(f"{counts[split]} in {split}" for split in SPLITS if counts[split])
 
 
-def _finding(code: str, unit: str, examples: Iterable[str], groups: Iterable[Sequence[_Sample]] = ()) -> Finding:
+def make_finding(code: str, unit: str, examples: Iterable[str], groups: Iterable[Sequence[_Sample]] = ()) -> Finding:
     """A finding; `groups` holds the samples that each example is about, where two images show it."""
     listed = list(examples)
     return Finding(code, len(listed), unit, tuple(listed[:EXAMPLES]), tuple(map(_telling_pair, islice(groups, EXAMPLES))))
@@ -220,7 +221,7 @@ def _duplicates(samples: Sequence[_Sample], looks: Sequence[_Look]) -> Iterator[
     splits = [samples[index].split for index in seen]
     pairs = same_pixels(np.array([looks[index].thumb for index in seen]), splits) if seen else []
     groups = [[samples[seen[index]] for index in group] for group in _connected(len(seen), pairs)]
-    yield _finding("duplicate-pixels", "groups", map(_name_group, groups), groups)
+    yield make_finding("duplicate-pixels", "groups", map(_name_group, groups), groups)
 
 
 def _name_group(group: Sequence[_Sample]) -> str:
@@ -283,14 +284,14 @@ def _connected(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
 
 
 def _pairs(samples: Sequence[_Sample]) -> Iterator[Finding]:
-    yield _finding("mask-missing", "files", (sample.place for sample in samples if sample.mask is None and sample.image))
-    yield _finding("image-missing", "files", (sample.place for sample in samples if sample.image is None))
+    yield make_finding("mask-missing", "files", (sample.place for sample in samples if sample.mask is None and sample.image))
+    yield make_finding("image-missing", "files", (sample.place for sample in samples if sample.image is None))
 
 
 def _sizes(samples: Sequence[_Sample], looks: Sequence[_Look]) -> Iterator[Finding]:
     sizes = Counter(look.image_size for look in looks if look.image_size)
     common = sizes.most_common(1)[0][0] if sizes else None
-    yield _finding(
+    yield make_finding(
         "size",
         "files",
         (
@@ -310,7 +311,7 @@ def _masks(samples: Sequence[_Sample], looks: Sequence[_Look]) -> Iterator[Findi
     # Class indices are fine where all masks hold them; 0, 1 and 2 among masks of 0 and 255 are a fault.
     indices = all(set(look.mask_values) <= {0, 1, 2} for _, look in seen)
     sound = {0, 1, 2} if indices else {0, 255}
-    yield _finding(
+    yield make_finding(
         "mask-values",
         "files",
         (
@@ -320,7 +321,7 @@ def _masks(samples: Sequence[_Sample], looks: Sequence[_Look]) -> Iterator[Findi
             if set(look.mask_values) - sound
         ),
     )
-    yield _finding(
+    yield make_finding(
         "mask-empty",
         "files",
         (sample.place for sample, look in seen if look.mask_values == (0,) and sample.image_class != "normal"),
@@ -329,8 +330,8 @@ def _masks(samples: Sequence[_Sample], looks: Sequence[_Look]) -> Iterator[Findi
 
 def _broken(samples: Sequence[_Sample], looks: Sequence[_Look]) -> Iterator[Finding]:
     both = list(zip(samples, looks, strict=True))
-    yield _finding("unreadable", "files", (f"{sample.place}: {name}" for sample, look in both for name in look.broken))
-    yield _finding(
+    yield make_finding("unreadable", "files", (f"{sample.place}: {name}" for sample, look in both for name in look.broken))
+    yield make_finding(
         "changed",
         "files",
         (f"{sample.place}: {name} is not the file that the manifest names" for sample, look in both for name in look.changed),
