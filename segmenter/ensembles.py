@@ -36,6 +36,10 @@ class AnyPredictor(Protocol):
     def name(self) -> str:
         """What to call it in an error."""
 
+    @property
+    def network(self) -> str:
+        """The network's name, without any path."""
+
     def predict(self, images: np.ndarray) -> np.ndarray:
         """From (batch, side, side, channels) uint8 to (batch, side, side, classes) float32."""
 
@@ -59,6 +63,11 @@ class Ensemble:
         self.side, self.channels, self.classes = _form(first)
         self.name = " + ".join(predictor.name for predictor in predictors)
 
+    @property
+    def network(self) -> str:
+        """The networks' names, each once."""
+        return " + ".join(dict.fromkeys(predictor.network for predictor in self.predictors))
+
     def predict(self, images: np.ndarray) -> np.ndarray:
         """The mean; shapes as for each of the predictors."""
         total = self.predictors[0].predict(images)
@@ -78,6 +87,11 @@ class AugmentedPredictor:
         self.predictor, self.views = predictor, _VIEWS[views]
         self.side, self.channels, self.classes = _form(predictor)
         self.name = predictor.name
+
+    @property
+    def network(self) -> str:
+        """As of the predictor itself."""
+        return self.predictor.network
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """The mean; shapes as for the predictor itself."""

@@ -1,4 +1,4 @@
-"""Applies models to images of any size and writes masks, probabilities, overlays and a table of findings.
+"""Applies models to images of any size and writes masks, probabilities, overlays, DICOM SEG and a table of findings.
 
 An image is letterboxed straight to the model's side, or looked at by tiles of its own resolution. Training averages a
 data set's square image down to the model's side, and that image is itself an area average of the source, so letterboxed
@@ -16,8 +16,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from pipeline.files import InputError, progress, sha256, write_csv, write_text
+from pipeline.files import InputError, progress, replacing, sha256, write_csv, write_text
 from pipeline.sources import SUFFIXES, SourceError, find_files, read_image
+from segmenter import dicom_seg
 from segmenter.configuration import InferSettings, TiledInferSettings, default_class_names
 from segmenter.decision import decide
 from segmenter.ensembles import AnyPredictor, AugmentedPredictor, Ensemble
@@ -39,7 +40,10 @@ FINDING_COLUMNS = (
     "mean_probability",
 )
 MARK = "inference.json"
-OUTPUTS = ("masks", "probabilities", "overlays", "colorized", "merged")
+OUTPUTS = (
+    *(f"{folder}/{{}}.png" for folder in ("masks", "probabilities", "overlays", "colorized", "merged")),
+    *(f"segmentations/{{}}_{kind}.dcm" for kind in dicom_seg.KINDS),
+)
 
 
 @dataclass(frozen=True)
@@ -69,10 +73,17 @@ class Job:
 
 @dataclass
 class Report:
-    """What an inference did: the images that could not be read, each with a reason, and the number of findings."""
+    """What an inference did.
+
+    Attributes:
+      skipped: the images that could not be read, each with a reason.
+      findings: how many.
+      without_seg: the DICOM images beside whose masks no SEG was written, each with a reason; or one reason for all.
+    """
 
     skipped: list[str] = field(default_factory=list)
     findings: int = 0
+    without_seg: list[str] = field(default_factory=list)
 
 
 def find_jobs(paths: Sequence[Path], data: DataSet | None, output: Path | None = None) -> list[Job]:
@@ -150,13 +161,19 @@ def name_outputs(images: Sequence[Path]) -> dict[str, Path]:
 
 def inference_identity(plan: Plan, jobs: Sequence[Job]) -> dict[str, object]:
     """What an inference depends on, as JSON has it; the same again means that there is nothing to do."""
-    return {
+    # Named only where it is true, so that nothing else is done anew. Once highdicom is installed, the SEGs are to come.
+    segmentations = {"segmentations": True} if _holds_dicom(jobs) and dicom_seg.can_write() else {}
+    return segmentations | {
         "models_sha256": [sha256(file) for file in plan.model_files],
         "infer": plan.settings.model_dump(mode="json", exclude={"batch_size"}),
         "tiledinfer": plan.tiled and plan.tiled.model_dump(mode="json"),
         "class_names": list(plan.class_names),
         "images": [[job.name, *_stamp(job.image), *(_stamp(job.truth) if job.truth else ())] for job in jobs],
     }
+
+
+def _holds_dicom(jobs: Sequence[Job]) -> bool:
+    return any(dicom_seg.is_dicom(job.image) for job in jobs)
 
 
 def _stamp(path: Path) -> tuple[str, int, int]:
@@ -180,7 +197,8 @@ def _read_mark(output: Path) -> dict:
 def infer(plan: Plan, jobs: Sequence[Job], output: Path, identity: dict[str, object]) -> Report:
     """Predicts each image and writes `masks`, `probabilities`, `overlays` and more at source size, then `findings.csv`.
 
-    An image that cannot be read is told and skipped. Outputs of an earlier inference in the folder are removed first.
+    A DICOM image has its SEGs in `segmentations`. An image that cannot be read is told and skipped. Outputs of an
+    earlier inference in the folder are removed first.
 
     Raises:
       InputError: a model is none or does not go with the others, or no image at all can be read.
@@ -192,9 +210,12 @@ def infer(plan: Plan, jobs: Sequence[Job], output: Path, identity: dict[str, obj
     report, findings = Report(), []
     class_names = plan.class_names or default_class_names(max(1, predictor.classes - 1))
     colors = lesion_colors(plan.settings.mask_colors, len(class_names))
+    algorithm = _tell_algorithm(plan, predictor, jobs, report)
     for job, gray, probabilities in _predict(predictor, plan, jobs, report):
         mask = decide(probabilities, plan.settings)
         _write_outputs(output, job, gray, mask, probabilities, colors)
+        if algorithm and dicom_seg.is_dicom(job.image):
+            _write_segmentations(output, job, report, mask, probabilities, class_names, algorithm)
         if plan.settings.mask_colorize:
             write_png(output / "colorized" / f"{job.name}.png", colorize(mask, colors))
             write_png(output / "merged" / f"{job.name}.png", merge(gray, mask, colors))
@@ -218,8 +239,8 @@ def _load(plan: Plan) -> AnyPredictor:
 
 def _clear(output: Path) -> None:
     for name, *_ in _read_mark(output).get("identity", {}).get("images", []):
-        for folder in OUTPUTS:
-            (output / folder / f"{name}.png").unlink(missing_ok=True)
+        for pattern in OUTPUTS:
+            (output / pattern.format(name)).unlink(missing_ok=True)
     for name in ("findings.csv", MARK):
         (output / name).unlink(missing_ok=True)
 
@@ -260,6 +281,43 @@ def _write_outputs(
     write_png(output / "masks" / f"{job.name}.png", *((mask,) if several else (mask * 255, cv2.IMWRITE_PNG_BILEVEL, 1)))
     write_png(output / "probabilities" / f"{job.name}.png", levels)
     write_png(output / "overlays" / f"{job.name}.png", draw_overlay(gray, mask, truth, colors))
+
+
+def _tell_algorithm(plan: Plan, predictor: AnyPredictor, jobs: Sequence[Job], report: Report) -> dicom_seg.Algorithm | None:
+    """What SEGs say of their making; None where none is to be written."""
+    if not _holds_dicom(jobs):
+        return None
+    if not dicom_seg.can_write():
+        _tell_without_seg(report, dicom_seg.MISSING)
+        return None
+    parameters = plan.settings.model_dump(mode="json", exclude={"batch_size", "mask_colorize", "mask_colors"})
+    if plan.tiled:
+        parameters |= plan.tiled.model_dump(mode="json")
+    return dicom_seg.Algorithm(predictor.network, tuple(sha256(file) for file in plan.model_files), parameters)
+
+
+def _write_segmentations(
+    output: Path,
+    job: Job,
+    report: Report,
+    mask: np.ndarray,
+    probabilities: np.ndarray,
+    class_names: Sequence[str],
+    algorithm: dicom_seg.Algorithm,
+) -> None:
+    try:
+        made = dicom_seg.segmentations(job.image, mask, probabilities, class_names, algorithm)
+    except dicom_seg.SegmentationError as error:
+        _tell_without_seg(report, f"{job.image}: {error}")
+        return
+    for kind, data in made.items():
+        with replacing(output / "segmentations" / f"{job.name}_{kind}.dcm") as beside:
+            beside.write_bytes(data)
+
+
+def _tell_without_seg(report: Report, words: str) -> None:
+    report.without_seg.append(words)
+    print(f"no SEG: {words}", file=sys.stderr)
 
 
 def _read_truth(file: Path) -> np.ndarray | None:

@@ -27,6 +27,11 @@ class Predictor:
     classes: int
     name: str = "the model"
 
+    @property
+    def network(self) -> str:
+        """The network's name, as `train` gave it to the model."""
+        return self.model.name
+
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Probabilities of a batch.
 

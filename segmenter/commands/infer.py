@@ -23,8 +23,9 @@ def add(commands) -> None:
         "apply a trained model, or several, to images",
         "Writes masks (0 and 255; with several classes their indices), probabilities of any lesion (16 bit) and overlays "
         "(prediction orange, truth green where it is known) as PNG at each image's own size, and findings.csv, a row a "
-        "lesion. Images may be JPEG, PNG, TIFF or DICOM of any size; one that cannot be read is told and skipped. Options "
-        "go before what the first run's [infer] and [tiledinfer] say.",
+        "lesion. Images may be JPEG, PNG, TIFF or DICOM of any size; one that cannot be read is told and skipped. Beside a "
+        "DICOM image's masks come DICOM SEGs, binary and fractional. Options go before what the first run's [infer] and "
+        "[tiledinfer] say.",
         dataset=False,
     )
     which = parser.add_mutually_exclusive_group(required=True)
@@ -96,6 +97,8 @@ def execute(arguments: argparse.Namespace) -> int:
         print(f"{output}: inferred already")
         for words in report.skipped:
             print(f"skipped: {words}", file=sys.stderr)
+        for words in report.without_seg:
+            print(f"no SEG: {words}", file=sys.stderr)
     else:
         from segmenter.backend import load_tensorflow
 

@@ -16,6 +16,7 @@ class Toy:
     channels: int = 1
     classes: int = 1
     name: str = "toy"
+    network: str = "ToyNet"
     seen: list = field(default_factory=list)
 
     def predict(self, images):
@@ -34,6 +35,11 @@ def test_an_ensemble_is_the_mean():
     np.testing.assert_allclose(mean.predict(IMAGE)[0, ..., 0], [[(1 / 8 + 2) / 3, 2 / 24], [3 / 24, 6 / 24]])
     assert (mean.side, mean.channels, mean.classes, mean.name) == (2, 1, 1, "toy + toy + toy")
     assert mean.predict(IMAGE).dtype == np.float32
+
+
+def test_networks_are_named_once_and_by_no_file():
+    predictors = [Toy(EVEN, name="a.keras"), Toy(EVEN, name="b.keras"), Toy(EVEN, name="c.keras", network="OtherNet")]
+    assert AugmentedPredictor(Ensemble(predictors), "flips").network == "ToyNet + OtherNet"
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 import json
+import sys
 
 import cv2
 import keras
 import numpy as np
 import pytest
+from inputs import mammogram
 
 from pipeline.files import InputError, read_csv
 from segmenter.cli import main
@@ -345,3 +347,93 @@ def test_what_was_written_below_the_images_is_no_image_the_next_time(tmp_path, m
     run(model, jobs, output)
     assert (output / "masks/a.png").is_file()
     assert find_jobs([tmp_path], None, output) == jobs
+
+
+def write_mammograms(folder, **tags):
+    """Two mammograms of other sizes, each of its own series, whose bright ellipse is in the left of the breast."""
+    folder.mkdir()
+    for number, shape in enumerate([(171, 90), (90, 203)], 1):
+        identity = {
+            "SOPInstanceUID": f"2.25.{number}0",
+            "StudyInstanceUID": "2.25.1",
+            "SeriesInstanceUID": f"2.25.{number}1",
+            "FrameOfReferenceUID": f"2.25.{number}2",
+        }
+        mammogram(folder / f"{number}.dcm", spot(*shape).astype(np.uint16) * 16, **identity | tags)
+    return folder
+
+
+def infer_command(model, images, output, *options):
+    return main(["infer", "--model", str(model), "--images", str(images), "--output", str(output), *options])
+
+
+def test_dicom_images_get_dicom_seg_beside_their_masks(model, tmp_path, capsys):
+    from highdicom.seg import segread
+
+    images, output = write_mammograms(tmp_path / "images"), tmp_path / "out"
+    cv2.imwrite(str(images / "other.png"), spot(40, 40))
+    assert infer_command(model, images, output) == 0
+    assert "3 images, 3 findings, 0 skipped" in capsys.readouterr().out
+    written = sorted(path.name for path in (output / "segmentations").iterdir())
+    assert written == ["1_binary.dcm", "1_fractional.dcm", "2_binary.dcm", "2_fractional.dcm"]
+    for name in ("1", "2"):
+        binary, fractional = (segread(output / f"segmentations/{name}_{kind}.dcm") for kind in ("binary", "fractional"))
+        mask, probability = (read(output / f"{folder}/{name}.png") for folder in ("masks", "probabilities"))
+        assert mask.any()
+        np.testing.assert_array_equal(binary.get_pixels_by_source_instance([f"2.25.{name}0"])[0, ..., 0], mask // 255)
+        found = fractional.get_pixels_by_source_instance([f"2.25.{name}0"])[0, ..., 0]
+        np.testing.assert_allclose(found, probability / 65535, atol=1 / 255)
+        assert binary.FrameOfReferenceUID == f"2.25.{name}2"
+        told = binary.SegmentSequence[0].SegmentationAlgorithmIdentificationSequence[0]
+        assert told.AlgorithmName.startswith("cesm-segmenter functional")
+        assert "threshold=0.5,algorithm=None" in told.AlgorithmParameters
+    before = {path: path.read_bytes() for path in (output / "segmentations").iterdir()}
+    assert infer_command(model, images, tmp_path / "again", "--colorize") == 0
+    assert all((tmp_path / "again/segmentations" / path.name).read_bytes() == data for path, data in before.items())
+    (images / "1.dcm").unlink()
+    assert infer_command(model, images, output) == 0
+    assert sorted(path.name for path in (output / "segmentations").iterdir()) == ["2_binary.dcm", "2_fractional.dcm"]
+
+
+def test_several_classes_are_segments_of_one_seg(class_model, tmp_path):
+    from highdicom.seg import segread
+
+    images = write_mammograms(tmp_path / "images")
+    assert infer_command(class_model, images, tmp_path / "out") == 0
+    seg = segread(tmp_path / "out/segmentations/1_binary.dcm")
+    assert [segment.segment_label for segment in seg.SegmentSequence] == ["benign", "malignant"]
+    pixels, mask = seg.get_pixels_by_source_instance(["2.25.10"])[0], read(tmp_path / "out/masks/1.png")
+    for index in range(2):
+        np.testing.assert_array_equal(pixels[..., index], mask == index + 1)
+
+
+def test_a_dicom_image_that_cannot_carry_a_seg_is_told_and_keeps_its_pngs(model, tmp_path, capsys):
+    images, output = write_mammograms(tmp_path / "images", SeriesInstanceUID=None), tmp_path / "out"
+    words = f"no SEG: {images / '1.dcm'}: has no SeriesInstanceUID, by which a SEG refers to its image"
+    for _ in range(2):  # the second time it is inferred already
+        assert infer_command(model, images, output, "--strict") == 0
+        assert words in capsys.readouterr().err
+    assert (output / "masks/1.png").is_file()
+    assert not (output / "segmentations").exists()
+
+
+def test_without_highdicom_one_line_says_what_to_install(model, tmp_path, capsys, monkeypatch):
+    images, output = write_mammograms(tmp_path / "images"), tmp_path / "out"
+    with monkeypatch.context() as patched:
+        patched.setattr("segmenter.dicom_seg.can_write", lambda: False)
+        assert infer_command(model, images, output) == 0
+    line = "no SEG: highdicom is not installed, so DICOM images get PNGs only; pip install '.[dicom]'"
+    assert capsys.readouterr().err.splitlines().count(line) == 1
+    assert (output / "masks/2.png").is_file()
+    assert not (output / "segmentations").exists()
+    assert infer_command(model, images, output) == 0  # installed by now: the SEGs are still to come
+    assert len(list((output / "segmentations").iterdir())) == 4
+
+
+def test_other_images_need_no_dicom_package(model, tmp_path, monkeypatch):
+    cv2.imwrite(str(tmp_path / "image.png"), spot(40, 40))
+    for package in ("pydicom", "highdicom"):
+        monkeypatch.setitem(sys.modules, package, None)  # importing it is an error now
+    jobs = [Job("image", tmp_path / "image.png")]
+    assert run(model, jobs, tmp_path / "out").findings == 1
+    assert "segmentations" not in inference_identity(plan_for(model), jobs)
