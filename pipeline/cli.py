@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from pipeline.exports import FORMATS, OPTIONS, export
+from pipeline.exports import FORMATS, OPTIONS, coco, export
 from pipeline.files import DONE, FINDINGS, InputError, read_csv, run_program, write_text
 from pipeline.folder import DatasetFolder
 from pipeline.index import LEFT_OUT, REJECT_COLUMNS
@@ -109,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     exporting.add_argument("--format", required=True, choices=FORMATS, help="%(choices)s")
     exporting.add_argument("--output", type=Path, metavar="DIR", help="new or empty folder (default: FOLDER/exports/FORMAT)")
+    exporting.add_argument("--shape", choices=coco.SHAPES, help="coco: rle is exact, polygon fills holes (default: rle)")
     exporting.add_argument("--predictions", type=Path, metavar="DIR", help="via: write these masks of `cesm-segmenter infer`")
     exporting.add_argument("--images", type=Path, metavar="DIR", help="via: the images that --predictions belong to")
     return parser
