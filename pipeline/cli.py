@@ -110,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     exporting.add_argument("--format", required=True, choices=FORMATS, help="%(choices)s")
     exporting.add_argument("--output", type=Path, metavar="DIR", help="new or empty folder (default: FOLDER/exports/FORMAT)")
     exporting.add_argument("--shape", choices=coco.SHAPES, help="coco: rle is exact, polygon fills holes (default: rle)")
+    exporting.add_argument("--dataset-id", type=int, metavar="N", help="nnunet: its number of the data set (default: 501)")
     exporting.add_argument("--predictions", type=Path, metavar="DIR", help="via: write these masks of `cesm-segmenter infer`")
     exporting.add_argument("--images", type=Path, metavar="DIR", help="via: the images that --predictions belong to")
     return parser
