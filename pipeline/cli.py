@@ -111,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     exporting.add_argument("--output", type=Path, metavar="DIR", help="new or empty folder (default: FOLDER/exports/FORMAT)")
     exporting.add_argument("--shape", choices=coco.SHAPES, help="coco: rle is exact, polygon fills holes (default: rle)")
     exporting.add_argument("--dataset-id", type=int, metavar="N", help="nnunet: its number of the data set (default: 501)")
+    exporting.add_argument("--records", type=_positive, metavar="N", help="tfrecord: samples a shard (default: 512)")
     exporting.add_argument("--predictions", type=Path, metavar="DIR", help="via: write these masks of `cesm-segmenter infer`")
     exporting.add_argument("--images", type=Path, metavar="DIR", help="via: the images that --predictions belong to")
     return parser
@@ -122,7 +123,7 @@ def _add_workers(parser: argparse.ArgumentParser) -> None:
 
 def _positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of workers; wanted 1 or more")
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 1 or more")
     return int(text)
 
 
