@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.exports import coco, nnunet, tfrecord, via
+from pipeline.exports import coco, hf, nnunet, tfrecord, via
 from pipeline.files import InputError, remove_tree, write_text
 from pipeline.folder import DatasetFolder
 from pipeline.manifest import read_manifest
@@ -20,6 +20,7 @@ MARK = "export.json"
 _SCHEMA = 1  # of the mark and of what the formats write: another number makes an export be written again
 _WRITERS: dict[str, Callable[..., list[str]]] = {
     "coco": coco.write,
+    "hf": hf.write,
     "nnunet": nnunet.write,
     "tfrecord": tfrecord.write,
     "via": via.write,
@@ -27,6 +28,7 @@ _WRITERS: dict[str, Callable[..., list[str]]] = {
 FORMATS = tuple(_WRITERS)
 OPTIONS: dict[str, dict[str, Any]] = {  # of each format, with what holds where they are not given
     "coco": {"shape": "rle"},
+    "hf": {},
     "nnunet": {"dataset_id": 501},
     "tfrecord": {"records": 512},
     "via": {"predictions": None, "images": None},
