@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from pipeline.exports import FORMATS, OPTIONS, coco, export
 from pipeline.files import DONE, FINDINGS, InputError, read_csv, run_program, write_text
 from pipeline.folder import DatasetFolder
 from pipeline.index import LEFT_OUT, REJECT_COLUMNS
@@ -106,6 +107,21 @@ def _parser() -> argparse.ArgumentParser:
             "One file with charts, contact sheets and what the audit found. Needs the extra: pip install '.[report]'.",
         )
     )
+    exporting = _on_folder(
+        command(
+            "export",
+            _export,
+            "write a data set in a format that other programs read",
+            "The data set itself is only read. docs/exports.md tells what each format holds and how to go on with it.",
+        )
+    )
+    exporting.add_argument("--format", required=True, choices=FORMATS, help="%(choices)s")
+    exporting.add_argument("--output", type=Path, metavar="DIR", help="new or empty folder (default: FOLDER/exports/FORMAT)")
+    exporting.add_argument("--shape", choices=coco.SHAPES, help="coco: rle is exact, polygon fills holes (default: rle)")
+    exporting.add_argument("--dataset-id", type=int, metavar="N", help="nnunet: its number of the data set (default: 501)")
+    exporting.add_argument("--records", type=_positive, metavar="N", help="tfrecord: samples a shard (default: 512)")
+    exporting.add_argument("--predictions", type=Path, metavar="DIR", help="via: write these masks of `cesm-segmenter infer`")
+    exporting.add_argument("--images", type=Path, metavar="DIR", help="via: the images that --predictions belong to")
     return parser
 
 
@@ -115,7 +131,7 @@ def _add_workers(parser: argparse.ArgumentParser) -> None:
 
 def _positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of workers; wanted 1 or more")
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 1 or more")
     return int(text)
 
 
@@ -326,4 +342,14 @@ def _report(arguments) -> int:
         write_report(folder)
         folder.write_state(folder.report_state, state)
     print(f"report: {'up to date; ' if current else ''}{folder.report}, {folder.report.stat().st_size / 1e6:.1f} MB")
+    return DONE
+
+
+def _export(arguments) -> int:
+    named = {name for options in OPTIONS.values() for name in options}
+    given = {name: getattr(arguments, name) for name in sorted(named) if getattr(arguments, name) is not None}
+    done = export(DatasetFolder(arguments.folder), arguments.format, arguments.output, given)
+    for words in done.told:
+        print(f"export: {words}")
+    print(f"export: {'' if done.changed else 'up to date; '}{arguments.format} in {done.output}")
     return DONE

@@ -45,8 +45,13 @@ def read_pair(image_file: tf.Tensor, mask_file: tf.Tensor, form: PairFormat) -> 
 
 def read_pair_whole(image_file: tf.Tensor, mask_file: tf.Tensor, form: PairFormat) -> tuple[tf.Tensor, tf.Tensor]:
     """As `read_pair`, at the size of the files. Files that are no sound pair raise `InvalidArgumentError`."""
-    image, mask = _decode(image_file, form.channels), _decode(mask_file, 1)
     is_png = tf.strings.regex_full_match(mask_file, r"(?i).*\.png")
+    return decode_pair(tf.io.read_file(image_file), tf.io.read_file(mask_file), is_png, form)
+
+
+def decode_pair(image_data: tf.Tensor, mask_data: tf.Tensor, is_png: tf.Tensor, form: PairFormat) -> tuple[tf.Tensor, tf.Tensor]:
+    """As `read_pair_whole`, from the files' bytes and whether the mask's are a PNG."""
+    image, mask = _decode(image_data, form.channels), _decode(mask_data, 1)
     highest = tf.reduce_max(mask)
     # Up to 15 a PNG holds class indices and not levels; in a JPEG such values are only ringing.
     levels = ~((highest > 0) & (highest < 16) & is_png)
@@ -91,9 +96,9 @@ def _area_average(square: tf.Tensor, side: int) -> tf.Tensor:
     return tf.ensure_shape(averages, (side, side, square.shape[-1]))
 
 
-def _decode(file: tf.Tensor, channels: int) -> tf.Tensor:
+def _decode(data: tf.Tensor, channels: int) -> tf.Tensor:
     # The op goes by the bytes, so it reads PNG as well. INTEGER_ACCURATE gives the same pixels as OpenCV.
-    return tf.io.decode_jpeg(tf.io.read_file(file), channels=channels, dct_method="INTEGER_ACCURATE")
+    return tf.io.decode_jpeg(data, channels=channels, dct_method="INTEGER_ACCURATE")
 
 
 @contextlib.contextmanager

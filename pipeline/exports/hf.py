@@ -1,0 +1,67 @@
+"""Hugging Face `datasets`: an image folder, train/ validation/ test/, with a metadata.jsonl each.
+
+Source: "Create an image dataset" of huggingface.co/docs/datasets; a column that ends in `_file_name` is an image too.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pipeline.files import InputError, progress, write_text
+from pipeline.folder import DatasetFolder
+from pipeline.manifest import COLUMNS
+from pipeline.recipe import SPLITS
+
+_FOLDERS = {"train": "train", "valid": "validation", "test": "test"}
+_FILES = ("image", "mask")  # `datasets` names the decoded pictures so
+_WHOLE = ("schema", "fold", "regions", "lesion_px", "source_width", "source_height", "pad_left", "pad_top")
+
+
+def write(folder: DatasetFolder, rows: Sequence[Mapping[str, str]], out: Path) -> list[str]:
+    """Links each sample's files, or copies them where the disk cannot link, and writes the manifest beside them.
+
+    A split without samples has no folder: `datasets` cannot read an empty one. JSON lines keep each column's type;
+    from a CSV, `datasets` guesses it split by split and refuses splits that differ, such as BI-RADS 4 and 4$5.
+
+    Args:
+      folder: the data set.
+      rows: of its manifest.
+      out: the folder to write to.
+
+    Returns:
+      What was written, in words.
+
+    Raises:
+      InputError: a file is missing.
+    """
+    told = []
+    for split in SPLITS:
+        inside = [row for row in rows if row["split"] == split]
+        lines = []
+        for row in progress(inside, len(inside), f"export {split}", "samples"):
+            places = {name: f"{name}s/{Path(row[name]).name}" for name in _FILES}
+            for name, place in places.items():
+                _link(folder.root / row[name], out / _FOLDERS[split] / place)
+            lines.append(json.dumps({"file_name": places["image"], "mask_file_name": places["mask"], **_columns(row)}) + "\n")
+        if lines:
+            write_text(out / _FOLDERS[split] / "metadata.jsonl", "".join(lines))
+        told.append(f"{_FOLDERS[split]} {len(inside)} samples" + ("" if inside else ", so no folder"))
+    return [", ".join(told)]
+
+
+def _columns(row: Mapping[str, str]) -> dict[str, str | int | float]:
+    """The manifest's columns of a sample; each has the same type in every row."""
+    told: dict[str, str | int | float] = {key: row[key] for key in COLUMNS if key not in _FILES}
+    return told | {key: int(row[key]) for key in _WHOLE} | {"scale": float(row["scale"])}
+
+
+def _link(source: Path, target: Path) -> None:
+    if not source.is_file():
+        raise InputError(f"{source}: is in the manifest and not there; make the data set again")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:  # another disk, or one that knows no hard links
+        shutil.copyfile(source, target)

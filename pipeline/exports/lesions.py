@@ -1,0 +1,111 @@
+"""The lesions of a mask file: its classes, their connected parts, and the outline of each part."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from pipeline.files import InputError
+from pipeline.recipe import Recipe
+from pipeline.samples import CLASS_INDEX
+from pipeline.sources import SourceError, read_image
+
+CUT = 128  # grey levels from here on are lesion, as the segmenter cuts them
+_MOST_CLASSES = 15  # up to here a PNG holds class indices and not levels; in a JPEG such values are only ringing
+
+
+def class_names(recipe: Recipe) -> tuple[str, ...]:
+    """Names of the classes 1, 2, ... in the masks of a recipe: all lesions are one where the masks are binary."""
+    if recipe.mask.values == "binary":
+        return ("lesion",)
+    return tuple(name for name, index in sorted(CLASS_INDEX.items(), key=lambda item: item[1]) if index)
+
+
+def read_mask(path: Path, names: tuple[str, ...]) -> np.ndarray:
+    """Reads a mask of a data set or of a prediction.
+
+    Args:
+      path: PNG of class indices, or PNG or JPEG of grey levels, which are cut at 128.
+      names: of the classes that it may hold.
+
+    Returns:
+      (height, width) uint8: 0 is background, 1 is names[0], and so on.
+
+    Raises:
+      InputError: it cannot be read, or holds another class.
+    """
+    try:
+        levels = read_image(path)
+    except SourceError as error:
+        raise InputError(f"{path}: {error}") from error
+    highest = int(levels.max())
+    if path.suffix.lower() != ".png" or not 0 < highest <= _MOST_CLASSES:
+        return (levels >= CUT).astype(np.uint8)
+    if highest > len(names):
+        known = ", ".join(f"{index} {name}" for index, name in enumerate(names, 1))
+        raise InputError(f"{path}: holds the class {highest}; the data set's recipe knows {known}")
+    return levels
+
+
+@dataclass(frozen=True)
+class Part:
+    """One connected part of a class of a mask.
+
+    Attributes:
+      class_index: 1, 2, ...
+      left, top: first column and row of the window that just holds it.
+      pixels: the window, (height, width) uint8: 1 on the part, 0 elsewhere.
+    """
+
+    class_index: int
+    left: int
+    top: int
+    pixels: np.ndarray
+
+    @property
+    def filled(self) -> np.ndarray:
+        """The window with the part's holes filled."""
+        outlines, _ = cv2.findContours(self.pixels, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+        return cv2.drawContours(np.zeros_like(self.pixels), outlines, -1, 1, cv2.FILLED)
+
+    @property
+    def has_hole(self) -> bool:
+        """Whether an outline alone cannot tell it."""
+        return bool((self.filled != self.pixels).any())
+
+
+def find_parts(mask: np.ndarray) -> list[Part]:
+    """The connected parts of each class in a mask; edges and corners connect.
+
+    Args:
+      mask: (height, width) uint8: 0 is background.
+
+    Returns:
+      The parts by class, and within one from top to bottom.
+    """
+    parts = []
+    for index in range(1, int(mask.max(initial=0)) + 1):
+        count, labels, stats, _ = cv2.connectedComponentsWithStats((mask == index).astype(np.uint8), connectivity=8)
+        for label in range(1, count):
+            left, top, width, height = (int(value) for value in stats[label, :4])
+            window = labels[top : top + height, left : left + width]
+            parts.append(Part(index, left, top, (window == label).astype(np.uint8)))
+    return sorted(parts, key=lambda part: (part.class_index, part.top, part.left))
+
+
+def outline(pixels: np.ndarray) -> np.ndarray:
+    """The outer outline of one connected part, through the centres of its border pixels.
+
+    Drawing it as a polygon whose edges belong to it gives the part back, its holes filled.
+
+    Args:
+      pixels: (height, width) uint8: not 0 on the part.
+
+    Returns:
+      (points, 2) int as x, y, whole numbers being the centres of pixels; three points or more, since a polygon has so
+      many: those of a part of one or two corners repeat.
+    """
+    (points, *_), _ = cv2.findContours(pixels, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    corners = points.reshape(-1, 2)
+    return corners if len(corners) > 2 else corners[[0, -1, -1]]

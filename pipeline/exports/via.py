@@ -1,0 +1,174 @@
+"""VGG Image Annotator 2: a project of the drawn regions, or of predictions, that a reader opens, corrects and saves.
+
+`pipeline.annotations` reads the saved project; its regions are the same again.
+
+Source: `project_open_parse_json_file` and `project_save_confirmed` of `via.js` 2.0.11 (gitlab.com/vgg/via): a project has
+the keys `_via_settings`, `_via_img_metadata` and `_via_attributes`; an image's key is its file name and size.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+
+from pipeline.exports.lesions import Part, class_names, find_parts, outline, read_mask
+from pipeline.files import InputError, progress, read_csv, sha256, write_text
+from pipeline.folder import DatasetFolder, digest_of
+from pipeline.index import REGION_COLUMNS, SourceImage, read_images
+from pipeline.names import clean_name
+from pipeline.recipe import Recipe
+from pipeline.sources import SUFFIXES, SourceError, find_files, read_header
+
+Rows = Sequence[Mapping[str, str]]
+# Regions of an image as VIA has them, and how many had to be filled.
+_Regions = tuple[list[dict[str, Any]], int]
+
+
+def write(
+    folder: DatasetFolder, rows: Rows, out: Path, *, predictions: Path | None = None, images: Path | None = None
+) -> list[str]:
+    """Writes via.json, in pixels of the source images, or of the images that were predicted on.
+
+    Args:
+      folder: the data set.
+      rows: of its manifest; regions are written for its source images.
+      out: the folder to write to.
+      predictions: a folder of `cesm-segmenter infer` whose masks are written instead of the truth.
+      images: the folder with the images of the predictions.
+
+    Returns:
+      What was written, in words.
+
+    Raises:
+      InputError: a mask and its image do not fit.
+    """
+    entries: dict[str, dict[str, Any]] = {}
+    filled = 0
+    recipe = folder.load_recipe()
+    if predictions and images:
+        found = _predicted(predictions, images, class_names(recipe))
+    else:
+        found = _drawn(folder, {row["image_id"] for row in rows})
+    for name, size, (regions, holes) in found:
+        filled += holes
+        entries[f"{name}{size}"] = {"filename": name, "size": size, "regions": regions, "file_attributes": {}}
+    write_text(out / "via.json", json.dumps(_project(recipe, entries)) + "\n")
+    count = sum(len(entry["regions"]) for entry in entries.values())
+    told = f"{filled} regions have holes, which no polygon can hold: they were filled"
+    return [f"{count} regions of {len(entries)} images", *([told] if filled else [])]
+
+
+def made_from(folder: DatasetFolder, predictions: Path | None = None, images: Path | None = None) -> str:
+    """SHA-256 of what is read beside the manifest: index and regions, or the masks and the list of images.
+
+    Raises:
+      InputError: one of the two folders is given without the other, or the first holds no mask.
+    """
+    if bool(predictions) != bool(images):
+        raise InputError("--predictions and --images go together: the masks, and the images that they belong to")
+    if not predictions or not images:
+        return digest_of([sha256(path) for path in (folder.index, folder.regions)])
+    masks = [[path.name, sha256(path)] for path in _find_masks(predictions)]
+    return digest_of(masks, [[path.name, path.stat().st_size] for path in find_files(images, SUFFIXES)])
+
+
+def _project(recipe: Recipe, entries: Mapping[str, Mapping]) -> dict[str, Any]:
+    options = dict.fromkeys((*class_names(recipe), *recipe.source.with_regions), "")
+    attribute = {"type": "dropdown", "description": "class of the lesion", "options": options}
+    return {
+        "_via_settings": {"project": {"name": f"cesm_{recipe.name}"}},
+        "_via_img_metadata": entries,
+        "_via_attributes": {"region": {"class": attribute}, "file": {}},
+    }
+
+
+def _region(shape: Mapping, class_name: str) -> dict[str, Any]:
+    return {"shape_attributes": shape, "region_attributes": {"class": class_name}}
+
+
+def _drawn(folder: DatasetFolder, image_ids: set[str]) -> Iterator[tuple[str, int, _Regions]]:
+    """File name, size in bytes and regions of each source image of the data set."""
+    shapes: dict[str, list[Mapping]] = defaultdict(list)
+    for row in read_csv(folder.regions, REGION_COLUMNS):
+        shapes[row["image_id"]].append(json.loads(row["attributes"]))
+    for image in read_images(folder.index):
+        if image.image_id in image_ids:
+            yield _file_name(image), image.source_size, _as_drawn(shapes[image.image_id], image.image_class)
+
+
+def _file_name(image: SourceImage) -> str:
+    """The source's file name where it names the image, as an import needs it; else the image's name in its place."""
+    name = PurePath(image.source).name
+    return name if clean_name(name) == image.image_id else f"{image.image_id}{PurePath(name).suffix}"
+
+
+def _as_drawn(shapes: Iterable[Mapping], class_name: str) -> _Regions:
+    """The regions' own attributes; a bitmap, which VIA does not know, becomes polygons."""
+    regions, filled = [], 0
+    for shape in shapes:
+        if shape["name"] != "bitmap":
+            # VIA 2.0.9 and later draw nothing for an ellipse without theta, which CDD-CESM's older version did not write.
+            turn = {"theta": 0} if shape["name"] == "ellipse" and "theta" not in shape else {}
+            regions.append(_region({**shape, **turn}, class_name))
+            continue
+        parts = find_parts(_bitmap(shape))
+        regions += [_region(_polygon(part, shape["x"], shape["y"]), class_name) for part in parts]
+        filled += sum(part.has_hole for part in parts)
+    return regions, filled
+
+
+def _bitmap(shape: Mapping) -> np.ndarray:
+    """The pixels of a bitmap region, (height, width) uint8; its counts run down the columns, zeros first."""
+    counts = shape["counts"]
+    return np.repeat(np.arange(len(counts), dtype=np.uint8) % 2, counts).reshape(shape["width"], shape["height"]).T.copy()
+
+
+def _polygon(part: Part, left: int = 0, top: int = 0) -> dict[str, Any]:
+    """A part's outline as shape attributes, its mask lying at `left` and `top`."""
+    points = outline(part.pixels) + np.array([part.left + left, part.top + top])
+    return {"name": "polygon", "all_points_x": points[:, 0].tolist(), "all_points_y": points[:, 1].tolist()}
+
+
+def _find_masks(predictions: Path) -> list[Path]:
+    masks = sorted((predictions / "masks").glob("*.png"))
+    if not masks:
+        raise InputError(f"{predictions}: has no masks/*.png; wanted a folder that `cesm-segmenter infer` wrote")
+    return masks
+
+
+def _predicted(predictions: Path, images: Path, names: tuple[str, ...]) -> Iterator[tuple[str, int, _Regions]]:
+    """File name, size in bytes and regions of each image that has a predicted mask."""
+    by_stem: dict[str, list[Path]] = defaultdict(list)
+    for path in find_files(images, SUFFIXES):
+        by_stem[path.stem].append(path)
+    masks = _find_masks(predictions)
+    for path in progress(masks, len(masks), "export"):
+        image, mask = _image_of(path, by_stem, images), read_mask(path, names)
+        _check_size(path, mask, image)
+        parts = find_parts(mask)
+        regions = [_region(_polygon(part), names[part.class_index - 1]) for part in parts]
+        yield image.name, image.stat().st_size, (regions, sum(part.has_hole for part in parts))
+
+
+def _image_of(mask: Path, by_stem: Mapping[str, Sequence[Path]], images: Path) -> Path:
+    found = by_stem.get(mask.stem, [])
+    if not found:
+        raise InputError(f"{mask}: there is no image {mask.stem} below {images}; --images names the folder that was predicted on")
+    if len(found) > 1:
+        raise InputError(f"{mask}: {found[0]} and {found[1]} both have its name; --images wants a folder with one of them")
+    return found[0]
+
+
+def _check_size(path: Path, mask: np.ndarray, image: Path) -> None:
+    try:
+        header = read_header(image)
+    except SourceError as error:
+        raise InputError(f"{image}: {error}") from error
+    if mask.shape != (header.height, header.width):
+        raise InputError(
+            f"{path}: is {mask.shape[1]} x {mask.shape[0]} and {image} {header.width} x {header.height}; "
+            "--images wants the images that were predicted on"
+        )

@@ -1,0 +1,117 @@
+"""What all exports share: the folder, the mark, options, and that the data set stays as it is."""
+
+import hashlib
+import json
+
+import pytest
+from small_sets import make_set
+
+from pipeline.cli import main
+from pipeline.exports import FORMATS, MARK, export, hf
+from pipeline.files import InputError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return make_set(tmp_path)
+
+
+def contents(root, suffix="*"):
+    return {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in root.rglob(suffix) if path.is_file()}
+
+
+def stamps(root):
+    return {path: path.stat().st_mtime_ns for path in root.rglob("*")}
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_an_export_leaves_the_data_set_alone_and_is_the_same_twice(folder, tmp_path, form):
+    before = contents(folder.root)
+    first, second = (export(folder, form, tmp_path / name, {}) for name in ("first", "second"))
+    assert contents(folder.root) == before
+    assert first.told == second.told
+    ours, theirs = (
+        {path.relative_to(done.output): digest for path, digest in contents(done.output).items()} for done in (first, second)
+    )
+    assert ours == theirs
+    assert len(ours) > 1
+
+
+def test_again_it_finds_everything_done(folder, capsys):
+    arguments = ["export", str(folder.root), "--format", "hf"]
+    assert main(arguments) == 0
+    before = stamps(folder.root)
+    told = capsys.readouterr().out
+    assert main(arguments) == 0
+    assert stamps(folder.root) == before
+    assert capsys.readouterr().out == told.replace("export: hf in", "export: up to date; hf in")
+
+
+def test_the_mark_tells_the_manifest_the_format_and_the_options(folder):
+    done = export(folder, "nnunet", None, {"dataset_id": 7})
+    assert done.output == folder.root / "exports" / "nnunet"
+    mark = json.loads((done.output / MARK).read_text())
+    assert mark["identity"] == {"schema": 1, "format": "nnunet", "manifest_sha256": folder.digest(), "options": {"dataset_id": 7}}
+    assert set(mark["files"]) | {MARK} == {path.relative_to(done.output).as_posix() for path in contents(done.output)}
+
+
+@pytest.mark.parametrize("change", ["option", "manifest", "lost file"])
+def test_what_is_out_of_date_is_made_again(folder, change):
+    done = export(folder, "tfrecord", None, {})
+    if change == "manifest":
+        folder.manifest.write_text(folder.manifest.read_text().replace("Mass", "Distortion"))
+    elif change == "lost file":
+        (done.output / "train-00000-of-00001.tfrecord").unlink()
+    again = export(folder, "tfrecord", None, {"records": 5} if change == "option" else {})
+    assert again.changed
+    assert not export(folder, "tfrecord", None, {"records": 5} if change == "option" else {}).changed
+    assert (done.output / "train-00000-of-00001.tfrecord").exists() == (change != "option"), "the old shards are gone"
+
+
+def test_a_folder_with_other_files_is_refused(folder, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("two years of work")
+    with pytest.raises(InputError, match="mine: is not empty and no export of this program; move it away, or choose another"):
+        export(folder, "hf", tmp_path / "mine", {})
+    with pytest.raises(InputError, match=r"thesis.txt: is a file; --output wants a folder"):
+        export(folder, "hf", tmp_path / "mine" / "thesis.txt", {})
+
+
+def test_what_somebody_put_into_an_export_is_not_deleted_with_it(folder):
+    done = export(folder, "via", None, {})
+    (done.output / "corrected.json").write_text("{}")
+    assert not export(folder, "via", None, {}).changed
+    folder.manifest.write_text(folder.manifest.read_text().replace("Mass", "Distortion"))
+    with pytest.raises(InputError, match=r"via: holds corrected.json, which this export did not write; move it away"):
+        export(folder, "via", None, {})
+
+
+def test_an_interrupted_export_leaves_the_old_one(folder, monkeypatch):
+    done = export(folder, "hf", None, {})
+    before = contents(done.output)
+    folder.manifest.write_text(folder.manifest.read_text().replace("Mass", "Distortion"))
+    monkeypatch.setattr(hf, "_columns", lambda row: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        export(folder, "hf", None, {})
+    assert contents(done.output) == before
+    assert [path.name for path in done.output.parent.iterdir()] == ["hf"]
+
+
+def test_an_option_of_another_format_is_an_error(folder, capsys):
+    assert main(["export", str(folder.root), "--format", "hf", "--dataset-id", "3"]) == 2
+    assert "--dataset-id: goes with --format nnunet, and this is hf; leave it out" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_not_complete_names_the_stage(folder, capsys):
+    folder.manifest.unlink()
+    assert main(["export", str(folder.root), "--format", "coco"]) == 2
+    assert "has no manifest.csv; run the stage 'variants' first" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", ["coco", "hf", "nnunet", "tfrecord"])
+def test_a_sample_whose_file_is_gone_is_named(folder, form):
+    victim = sorted((folder.root / "train" / "masks").glob("P*"))[0]
+    victim.unlink()
+    with pytest.raises(InputError, match=victim.name):
+        export(folder, form, None, {})
+    assert not any((folder.root / "exports").iterdir())
