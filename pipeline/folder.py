@@ -39,8 +39,13 @@ class DatasetFolder:
         self.report_state = self.work / "report.json"
         self.journal = self.work / "made.jsonl"
 
-    def claim(self, recipe: Recipe, raw: Path) -> None:
+    def claim(self, recipe: Recipe, raw: str, *, keyed: bool = False) -> None:
         """Makes the folder this recipe's and these sources', and writes the resolved recipe.
+
+        Args:
+          recipe: what is made here.
+          raw: what stands for RAW in the state: its path, or with a site key the keyed one.
+          keyed: whether there is a site key.
 
         Raises:
           InputError: the folder is of another recipe, of other sources, or no data set at all.
@@ -53,12 +58,12 @@ class DatasetFolder:
                     f"({_difference(found.pixels, recipe.pixels)}); choose another folder (DATASET=...) or "
                     "delete this one"
                 )
-            indexed = self.read_state(self.index_state).get("raw")
-            if indexed and indexed != str(raw.resolve()):
-                raise InputError(
-                    f"{self.root}: was made from {indexed}, not {raw.resolve()}; choose another folder "
-                    "(DATASET=... or OUT=...) or delete this one"
-                )
+            state = self.read_state(self.index_state)
+            indexed = state.get("raw")
+            if indexed and indexed != raw:
+                known = "was made with a site key from other sources, with another key" if state.get("keyed") else None
+                told = known or f"was made from {indexed}, not {'with a site key' if keyed else raw}"
+                raise InputError(f"{self.root}: {told}; choose another folder (DATASET=... or OUT=...) or delete this one")
             if found.split == recipe.split:
                 return
         elif self.root.exists() and any(path.name not in ("runs", "stats") for path in self.root.iterdir()):

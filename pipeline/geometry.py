@@ -74,7 +74,7 @@ def area_average(patch: np.ndarray, box: Letterbox, left: int = 0, top: int = 0)
     """Averages a patch of the source image over each target pixel's area; outside of the patch the source is zero.
 
     Args:
-      patch: (height, width) uint8, a part of the source image or all of it.
+      patch: (height, width) uint8 or uint16, a part of the source image or all of it.
       box: how the source image lies in the target square.
       left, top: the patch's first column and row, in source pixels.
 
@@ -84,7 +84,8 @@ def area_average(patch: np.ndarray, box: Letterbox, left: int = 0, top: int = 0)
     """
     # Sums over rectangles with whole-pixel edges come from the summed-area table; because a pixel is constant over
     # its area, interpolating the table linearly gives the sum up to any fractional edge exactly.
-    table = cv2.integral(patch, sdepth=cv2.CV_32S if patch.size < 2**31 // 255 else cv2.CV_64F)
+    small = patch.dtype == np.uint8 and patch.size < 2**31 // 255
+    table = cv2.integral(patch, sdepth=cv2.CV_32S if small else cv2.CV_64F)
     rows, first_row = _cell_edges(patch.shape[0], top + box.pad_top, box)
     columns, first_column = _cell_edges(patch.shape[1], left + box.pad_left, box)
     sums = np.diff(_at(np.diff(_at(table, rows), axis=0).T, columns), axis=0).T
@@ -108,11 +109,11 @@ def square_image(image: np.ndarray, target: int) -> np.ndarray:
     """Letterboxes a source image and resizes it: by area average where it shrinks, by a cubic where it grows.
 
     Args:
-      image: (height, width) uint8.
+      image: (height, width) uint8 or uint16.
       target: side of the result in pixels.
 
     Returns:
-      (target, target) uint8, black outside of the image.
+      (target, target) of the image's dtype, black outside of the image.
     """
     height, width = image.shape
     box = Letterbox(width, height, target)
@@ -121,7 +122,7 @@ def square_image(image: np.ndarray, target: int) -> np.ndarray:
         padded = cv2.copyMakeBorder(image, box.pad_top, below, box.pad_left, right, cv2.BORDER_CONSTANT, value=0)
         return cv2.resize(padded, (target, target), interpolation=cv2.INTER_CUBIC)
     averages, left, top = area_average(image, box)
-    return place(np.rint(averages).astype(np.uint8), left, top, target)
+    return place(np.rint(averages).astype(image.dtype), left, top, target)
 
 
 def place(values: np.ndarray, left: int, top: int, target: int) -> np.ndarray:

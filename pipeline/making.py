@@ -5,7 +5,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
-from pathlib import Path
 
 from pipeline.assignment import read_assignment
 from pipeline.card import write_card
@@ -16,6 +15,7 @@ from pipeline.manifest import manifest_text, sample_rows
 from pipeline.names import sample_name
 from pipeline.recipe import SCHEMA
 from pipeline.samples import Made, Task
+from pipeline.source_files import SourceFiles
 from pipeline.workers import in_order
 
 
@@ -37,14 +37,15 @@ def read_kept(folder: DatasetFolder) -> list[SourceImage]:
 class Making:
     """The images of a data set, what has been made of them, and what is still to do."""
 
-    def __init__(self, folder: DatasetFolder):
+    def __init__(self, folder: DatasetFolder, sources: SourceFiles):
         self.folder = folder
+        self.sources = sources
         self.recipe = folder.load_recipe()
         self.images = {image.image_id: image for image in read_kept(folder)}
         folder.need(folder.assignment, "split")
         self.assignment = read_assignment(folder.assignment, self.recipe)
         indexed = folder.read_state(folder.index_state)
-        self.raw, self.times = Path(indexed.get("raw", "")), indexed.get("times", {})
+        self.times = indexed.get("times", {})
         self.attributes: dict[str, list[Mapping]] = defaultdict(list)
         for row in read_csv(folder.regions, REGION_COLUMNS):
             self.attributes[row["image_id"]].append(json.loads(row["attributes"]))
@@ -80,7 +81,8 @@ class Making:
             image.image_id,
             key,
             self.folder.root,
-            self.raw / image.source,
+            self.sources.path(image.source),
+            self.sources.short(image.source),
             image.source_size,
             self.times.get(image.source, 0),
             image.width,

@@ -85,6 +85,7 @@ class Task:
     Attributes:
       folder: the data set's folder.
       source: the source file; `source_size` and `source_mtime_ns` as the index saw it.
+      shown: its name for tables, which a site key makes another.
       width, height: the source image's size in pixels.
       attributes: the regions' VIA shape attributes.
       paths: by variant, the sample's files relative to `folder`: `image`, `mask` and maybe `mask_color`.
@@ -96,6 +97,7 @@ class Task:
     key: str
     folder: Path
     source: Path
+    shown: str
     source_size: int
     source_mtime_ns: int
     width: int
@@ -128,7 +130,8 @@ def make_samples(task: Task) -> Made:
     """The variants stage: turns and encodes the square pair; with no pair on disk, makes it in memory first."""
     try:
         if task.made:
-            image, mask, counts = *(read_image(task.folder / task.square[name]) for name in ("image", "mask")), task.made.counts
+            image = read_image(task.folder / task.square["image"], bits=task.recipe.image.bits)
+            mask, counts = read_image(task.folder / task.square["mask"]), task.made.counts
         else:
             image, mask, counts = square_pair(task)
     except SourceError as error:
@@ -144,15 +147,15 @@ def make_samples(task: Task) -> Made:
 
 
 def _rejected(task: Task, error: SourceError) -> Made:
-    return Made(task.image_id, task.reject_key, reject=(error.reason, f"{task.source.name} {error}"))
+    return Made(task.image_id, task.reject_key, reject=(error.reason, f"{task.shown} {error}"))
 
 
 def square_pair(task: Task) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
     """Reads the source image and draws its regions, both at the target size.
 
     Returns:
-      The image and the mask, (size, size) uint8 both, the mask in the values that its file will hold before any lossy
-      encoding; and the counts of `Made`.
+      The image, (size, size) uint8, or uint16 where the recipe keeps 16 bits; the mask, (size, size) uint8, in the values
+      that its file will hold before any lossy encoding; and the counts of `Made`.
 
     Raises:
       SourceError: the file cannot be decoded, or is another than the index saw.
@@ -187,7 +190,7 @@ def _read_source(task: Task) -> np.ndarray:
         raise SourceError("file-unreadable", f"is gone since it was indexed ({error.strerror}); run index again") from error
     if (stat.st_size, stat.st_mtime_ns) != (task.source_size, task.source_mtime_ns):
         raise SourceError("changed-since-index", "has changed since it was indexed; run index again")
-    image = read_image(task.source, read_bytes(task.source))
+    image = read_image(task.source, read_bytes(task.source), task.recipe.dicom, bits=task.recipe.image.bits)
     if image.shape != (task.height, task.width):
         raise SourceError(
             "pixels-unreadable",
@@ -211,7 +214,7 @@ def published_square(image: PIL.Image.Image, target: int) -> PIL.Image.Image:
 
 
 def encode_image(image: np.ndarray, settings: Image) -> bytes:
-    """Encodes a gray square, (size, size) uint8, as the recipe's image file."""
+    """Encodes a gray square, (size, size) uint8 or uint16, as the recipe's image file."""
     if settings.color == "rgb":
         return _pillow_jpeg(image, "RGB", settings.quality) if settings.format == "jpeg" else _png(cv2.merge([image] * 3))
     if settings.format == "png":
