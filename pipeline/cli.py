@@ -2,16 +2,23 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.exports import FORMATS, OPTIONS, coco, export
 from pipeline.files import DONE, FINDINGS, InputError, read_csv, run_program, write_text
 from pipeline.folder import DatasetFolder
 from pipeline.index import LEFT_OUT, REJECT_COLUMNS
-from pipeline.recipe import load_recipe, recipe_names
+from pipeline.privacy import VARIABLE, load_site_key
+from pipeline.recipe import Recipe, load_recipe, recipe_names
 from pipeline.workers import all_cores, open_executor
+
+if TYPE_CHECKING:
+    from pipeline.audit import Finding
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -69,6 +76,10 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("--out", type=Path, required=True, help="the data set's folder")
         added.add_argument("--recipe", default="v2", help=f"{', '.join(recipe_names())}, or a .toml file (%(default)s)")
         added.add_argument("--strict", action="store_true", help="exit with 2 when a source image is rejected")
+        _add_site_key(added)
+        added.add_argument(
+            "--write-map", type=Path, metavar="FILE", help="with a site key: write the way back to the files, outside of the set"
+        )
         _add_workers(added)
 
     split = _on_folder(command("split", _split, "assign patients to train, valid and test, and to folds"))
@@ -87,6 +98,8 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("--assignment", type=Path, help="your own assignment.csv: patient, split and maybe fold")
     for added in (masks, variants):
         added.add_argument("--strict", action="store_true", help="exit with 2 when a source image is rejected")
+        added.add_argument("--raw", type=Path, help="as for index; only a set that was indexed with a site key needs it")
+        _add_site_key(added)
         _add_workers(added)
 
     audit = _on_folder(
@@ -96,6 +109,12 @@ def _parser() -> argparse.ArgumentParser:
             "check any folder of train, valid and test pairs for leaks and faults",
             "Needs no manifest; writes nothing. Exit status 1 on findings.",
         )
+    )
+    audit.add_argument(
+        "--privacy",
+        type=Path,
+        metavar="RAW",
+        help="look for identifiers of the DICOM files below RAW in all files and names, too",
     )
     audit.add_argument("--json", action="store_true", help="print findings as JSON and nothing else")
     _on_folder(command("stats", _stats, "draw counts, lesion sizes, strata and contact sheets into FOLDER/stats"))
@@ -129,6 +148,12 @@ def _add_workers(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=_positive, default=all_cores(), help="processes; the output is the same (%(default)s)")
 
 
+def _add_site_key(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--site-key", type=Path, metavar="FILE", help=f"a secret under which DICOM sources get keyed names (default: {VARIABLE})"
+    )
+
+
 def _positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 1 or more")
@@ -157,13 +182,19 @@ def _sources(arguments) -> int:
 
 
 def _index(arguments) -> int:
-    from pipeline import stages
 
     folder = DatasetFolder(arguments.out)
     with open_executor(arguments.workers) as executor:
-        outcome = stages.index(folder, load_recipe(arguments.recipe), arguments.raw, arguments.annotations, executor)
+        outcome = _run_index(folder, load_recipe(arguments.recipe), arguments, executor)
     _tell_index(folder, outcome)
     return _strict(folder, arguments.strict)
+
+
+def _run_index(folder: DatasetFolder, recipe: Recipe, arguments, executor: Executor):
+    from pipeline import stages
+
+    key = load_site_key(arguments.site_key, folder.root)
+    return stages.index(folder, recipe, arguments.raw, arguments.annotations, executor, key, arguments.write_map)
 
 
 def _tell_index(folder: DatasetFolder, outcome) -> None:
@@ -187,6 +218,11 @@ def _tell_index(folder: DatasetFolder, outcome) -> None:
         f"{'':>8}  {found['named']} = {found['kept']} kept + {sum(left_out.values())} left out + "
         f"{sum(rejected.values())} rejected; {folder.rejects} says why for each"
     )
+    if found["text_unknown"]:
+        print(
+            f"index: {found['text_unknown']} of {found['dicom']} DICOM images do not say whether text is burned in "
+            "(BurnedInAnnotation is absent, which does not mean no): look at them"
+        )
     if found["sizes_compared"]:
         print(
             f"index: file sizes: {found['sizes_compared'] - found['sizes_differ']} of {found['sizes_compared']} are those of the "
@@ -237,7 +273,8 @@ def _make_pixels(stage: str, arguments) -> int:
 
     folder = DatasetFolder(arguments.folder)
     with open_executor(arguments.workers) as executor:
-        outcome = getattr(stages, stage)(folder, executor)
+        key = load_site_key(arguments.site_key, folder.root)
+        outcome = getattr(stages, stage)(folder, executor, raw=arguments.raw, key=key)
     _tell_pixels(stage, outcome)
     return _strict(folder, arguments.strict)
 
@@ -259,10 +296,11 @@ def _dataset(arguments) -> int:
 
     folder, recipe = DatasetFolder(arguments.out), load_recipe(arguments.recipe)
     with open_executor(arguments.workers) as executor:
-        _tell_index(folder, stages.index(folder, recipe, arguments.raw, arguments.annotations, executor))
+        _tell_index(folder, _run_index(folder, recipe, arguments, executor))
         _strict(folder, arguments.strict)
         _tell_split(folder, stages.split(folder, arguments.assignment))
-        _tell_pixels("variants", stages.variants(folder, executor, fused=True))
+        key = load_site_key(arguments.site_key, folder.root)
+        _tell_pixels("variants", stages.variants(folder, executor, fused=True, raw=arguments.raw, key=key))
     _strict(folder, arguments.strict)
     status = _audit_dataset(folder)
     _draw_stats(folder)
@@ -300,6 +338,8 @@ def _audit(arguments) -> int:
     from pipeline.audit import audit
 
     findings = audit(arguments.folder)
+    if arguments.privacy:
+        findings += _audit_privacy(arguments.folder, arguments.privacy)
     if arguments.json:
         print(json.dumps({"findings": [finding.to_json() for finding in findings]}, indent=1))
     else:
@@ -308,6 +348,18 @@ def _audit(arguments) -> int:
             print("\n".join(f"    {example}" for example in finding.examples))
         print(f"audit: {len(findings) or 'no'} finding{'s' if len(findings) != 1 else ''} in {arguments.folder}")
     return FINDINGS if findings else DONE
+
+
+def _audit_privacy(folder: Path, raw: Path) -> "list[Finding]":
+    from pipeline.privacy_audit import audit_privacy, collect_identifiers
+
+    data_set = DatasetFolder(folder)
+    keyed = data_set.read_state(data_set.index_state).get("keyed", False)
+    identifiers = collect_identifiers(raw, public=not keyed)
+    found = audit_privacy(folder, identifiers)
+    kept = "" if keyed else "; public names such as P12 are kept by design"
+    print(f"audit: looked for {len(identifiers)} identifiers of {raw} in {folder}{kept}", file=sys.stderr)
+    return [found] if found.count else []
 
 
 def _stats(arguments) -> int:

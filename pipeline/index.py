@@ -3,19 +3,32 @@
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 
-from pipeline.annotations import UNLISTED, Annotations, DrawnRegion, TableRow, class_unlisted, rename_images
+from pipeline.annotations import (
+    UNLISTED,
+    Annotations,
+    DrawnRegion,
+    TableRow,
+    check_reference,
+    class_unlisted,
+    rename_images,
+)
+from pipeline.dicom.options import DicomOptions
 from pipeline.files import InputError, progress, read_csv, write_csv
-from pipeline.layout import image_key, name_image
+from pipeline.identity import SourceFile, identify, uids_of
+from pipeline.layout import image_key
 from pipeline.names import ImageName, clean_name, parse_image
+from pipeline.privacy import SiteKey
 from pipeline.raster import coverage
 from pipeline.recipe import CLASSES, Layout, Recipe
 from pipeline.regions import RegionError, parse_region
-from pipeline.sources import Header, SourceError, read_bytes, read_header
+from pipeline.source_files import SourceFiles
+from pipeline.sources import DEFAULT_DICOM, Header, SourceError, has_dicom_mark, read_bytes, read_header
 from pipeline.workers import in_order
 
 # Reasons that are the recipe's own choice; all the others are faults of the data, which --strict does not accept.
@@ -109,19 +122,6 @@ class Index:
     times: dict[str, int]
 
 
-@dataclass(frozen=True)
-class _File:
-    """An image file as found, before and after its bytes were read."""
-
-    path: Path
-    relative: str
-    size: int
-    mtime_ns: int
-    sha256: str = ""
-    header: Header | None = None
-    fault: tuple[str, str] = ("", "")
-
-
 # A source image that is kept, its rows of regions.csv, and its file's time of change.
 _Kept = tuple[SourceImage, list[dict], int]
 
@@ -135,34 +135,35 @@ class _Wanted:
     drawn: Sequence[DrawnRegion]
 
 
-_Job = tuple[_Wanted, list[_File]]
+_Job = tuple[_Wanted, list[SourceFile]]
 
 
 def build_index(
-    raw: Path,
+    sources: SourceFiles,
     files: Sequence[Path],
     annotations: Annotations,
     recipe: Recipe,
     known: Sequence[SourceImage],
     times: Mapping[str, int],
     executor: Executor,
-    keyed_patient: Callable[[str], str] | None = None,
 ) -> Index:
-    """Indexes the image files below `raw`.
+    """Indexes the image files of a data set.
 
     Args:
-      raw: the folder that `source` is relative to.
+      sources: how the files are called.
       files: the image files.
       annotations: what the annotation files say.
       recipe: which images are wanted.
       known: images of an earlier index; a file whose size and time of change are the same is not read again.
       times: the earlier index's times of change.
       executor: reads the files.
-      keyed_patient: gives `P<digits>` for a patient's name that is no number.
     """
-    found = [_File(path, path.relative_to(raw).as_posix(), (stat := path.stat()).st_size, stat.st_mtime_ns) for path in files]
-    by_name, rejects = _by_name(found, recipe.layout, keyed_patient)
-    annotations = _join(annotations, by_name, recipe.layout)
+    found = list(_read_dicom([_stat(path, sources) for path in files], recipe, executor))
+    by_name, unnamed = identify(found, recipe.layout, sources.key)
+    annotations, rejects = _join(annotations, by_name, recipe.layout)
+    if sources.key:
+        rejects = _hide_names(annotations, rejects, {name.image_id for name in by_name}, sources.key)
+    rejects += [Reject(one.file.shown, one.reason, one.file.shown, one.words) for one in unnamed]
     names = {
         **{name: parse_image(name) for name in (annotations.rows.keys() | annotations.regions.keys())},
         **{name.image_id: name for name in by_name},
@@ -189,52 +190,76 @@ def build_index(
             regions += rows
             mtimes[image.source] = mtime_ns
     rejects.sort(key=lambda reject: (reject.image, reject.where))
-    summary = _summarise(found, annotations, images, rejects)
+    summary = _summarise(found, annotations, images, rejects) | _count_dicom(found)
+    if sources.key:
+        summary["annotation_files"] = [f"{len(annotations.files)} annotation files"]
     return Index(images, regions, rejects, summary, mtimes)
 
 
-def _by_name(
-    found: Sequence[_File], layout: Layout, keyed_patient: Callable[[str], str] | None
-) -> tuple[dict[ImageName, list[_File]], list[Reject]]:
-    """Groups files by image; identity comes from the file's name, or its path where the recipe says so, else from DICOM tags."""
-    groups: dict[ImageName, list[_File]] = defaultdict(list)
-    rejects = []
-    for file in found:
-        name = name_image(file.relative, layout, keyed_patient)
-        if not name.patient and file.path.suffix.lower() == ".dcm":
-            try:
-                name = _tagged(read_header(file.path), name)
-            except SourceError as error:
-                rejects.append(Reject(file.relative, error.reason, file.relative, f"{file.path.name} {error}"))
-                continue
-        groups[name].append(file)
-    return groups, rejects
+def _stat(path: Path, sources: SourceFiles) -> SourceFile:
+    relative, stat = path.relative_to(sources.raw).as_posix(), path.stat()
+    return SourceFile(path, relative, sources.name(relative), stat.st_size, stat.st_mtime_ns)
 
 
-def _join(annotations: Annotations, by_name: Mapping[ImageName, Sequence[_File]], layout: Layout) -> Annotations:
-    """The annotations by image_id; an annotation file names an image by the layout's key or by its file."""
+def _read_dicom(found: Sequence[SourceFile], recipe: Recipe, executor: Executor) -> Iterator[SourceFile]:
+    """The same files; of those in DICOM, whose tags are needed to know which image they are, with header or fault."""
+    dicom = [file for file in found if file.path.suffix.lower() == ".dcm" or has_dicom_mark(file.path)]
+    parts = [dicom[start : start + 16] for start in range(0, len(dicom), 16)]
+    work = partial(_read_all, options=recipe.dicom)
+    read = {file.relative: file for part in in_order(executor, work, parts) for file in part}
+    yield from (read.get(file.relative, file) for file in found)
+
+
+def _read_all(files: Sequence[SourceFile], options: DicomOptions) -> list[SourceFile]:
+    return [_read(file, options) for file in files]
+
+
+def _join(
+    annotations: Annotations, by_name: Mapping[ImageName, Sequence[SourceFile]], layout: Layout
+) -> tuple[Annotations, list[Reject]]:
+    """The annotations by image_id: a file of them names an image by the layout's key, by its file, or by its UID.
+
+    Returns:
+      The annotations, and what is wrong with segmentations.
+    """
     ids: dict[str, set[str]] = defaultdict(set)
     for name, files in by_name.items():
         for file in files:
-            for key in (image_key(file.relative, layout), clean_name(file.relative)):
+            for key in (name.image_id, image_key(file.relative, layout), clean_name(file.relative)):
                 ids[key].add(name.image_id)
     joined = rename_images(annotations, ids)
+    uids = uids_of(by_name)
+    for uid, regions in annotations.regions_by_uid.items():
+        if uid in uids:
+            joined.regions.setdefault(uids[uid][0], []).extend(regions)
+    sizes = {uid: size for uid, (_, size) in uids.items()}
+    faults = [(reference.where, check_reference(reference, sizes)) for reference in annotations.references]
     class_unlisted(joined, (name.image_id for name in by_name), layout)
-    return joined
+    return joined, [Reject(where, "seg-reference", where, f"{where} {words}") for where, words in faults if words]
 
 
-def _tagged(header: Header, name: ImageName) -> ImageName:
-    if not (header.patient and header.side and header.kind and header.view):
-        return name
-    image_id = f"{header.patient}_{header.side}_{header.kind}_{header.view}"
-    return ImageName(image_id, header.patient, header.side, header.kind, header.view)
+def _hide_names(annotations: Annotations, rejects: Sequence[Reject], known: Container[str], key: SiteKey) -> list[Reject]:
+    """Takes the names that annotation files have for images out of all that tells where something stood."""
+    for image_id in [*annotations.rows, *annotations.regions]:
+        shown = image_id if image_id in known else key.token("annotation", image_id)[:20]
+        if image_id in annotations.rows:
+            row = annotations.rows.pop(image_id)
+            where = UNLISTED if row.where == UNLISTED else f"the table's row of {shown}"
+            annotations.rows[shown] = replace(row, written=shown, where=where)
+        if image_id in annotations.regions:
+            drawn = annotations.regions.pop(image_id)
+            annotations.regions[shown] = [
+                replace(region, where=f"region {number} of {shown}") for number, region in enumerate(drawn, 1)
+            ]
+    hidden = [(reject, f"segmentation {key.token('annotation', reject.image)[:20]}") for reject in rejects]
+    return [Reject(name, reject.reason, name, reject.words.replace(reject.image, name)) for reject, name in hidden]
 
 
-def _choose(name: ImageName, files: Sequence[_File], annotations: Annotations, recipe: Recipe) -> _Wanted | Reject:
+def _choose(name: ImageName, files: Sequence[SourceFile], annotations: Annotations, recipe: Recipe) -> _Wanted | Reject:
     """Decides by names and labels alone, before any file is read."""
     row = annotations.rows.get(name.image_id)
     drawn = annotations.regions.get(name.image_id, [])
-    where = row.where if row else files[0].relative if files else drawn[0].where if drawn else "the annotation file"
+    where = row.where if row else files[0].shown if files else drawn[0].where if drawn else "the annotation file"
     reason = words = ""
     if not name.patient and (files or recipe.layout.image is None):
         reason, words = "unknown-name", _NAME_WANTED if recipe.layout.image is None else _PATH_WANTED
@@ -263,10 +288,10 @@ def _left_out(image_class: str, has_regions: bool, row: TableRow, recipe: Recipe
     return "strict-join" if source.join == "strict" and row.written != row.written.strip() else ""
 
 
-def _recall(file: _File, earlier: Mapping[tuple, SourceImage]) -> _File:
+def _recall(file: SourceFile, earlier: Mapping[tuple, SourceImage]) -> SourceFile:
     """The file with what an earlier index found in it, if it has not changed since."""
-    image = earlier.get((file.relative, file.size, file.mtime_ns))
-    if image is None:
+    image = earlier.get((file.shown, file.size, file.mtime_ns))
+    if image is None or file.header or file.fault[0]:  # what is in DICOM has been read
         return file
     return replace(file, sha256=image.source_sha256, header=Header(image.width, image.height, image.spacing_mm))
 
@@ -280,26 +305,26 @@ def _examine_all(jobs: Sequence[_Job], executor: Executor) -> Iterator[_Kept | R
 
 def _examine(jobs: Sequence[_Job]) -> list[_Kept | Reject]:
     """Reads the files of some images and holds them against their regions; runs in a worker."""
-    return [_check(wanted, [file if file.header else _read(file) for file in files]) for wanted, files in jobs]
+    return [_check(wanted, [file if file.header or file.fault[0] else _read(file) for file in files]) for wanted, files in jobs]
 
 
-def _read(file: _File) -> _File:
+def _read(file: SourceFile, options: DicomOptions = DEFAULT_DICOM) -> SourceFile:
     try:
         data = read_bytes(file.path)
-        return replace(file, sha256=hashlib.sha256(data).hexdigest(), header=read_header(file.path, data))
+        return replace(file, sha256=hashlib.sha256(data).hexdigest(), header=read_header(file.path, data, options))
     except SourceError as error:
         return replace(file, fault=(error.reason, str(error)))
 
 
-def _check(wanted: _Wanted, files: Sequence[_File]) -> _Kept | Reject:
+def _check(wanted: _Wanted, files: Sequence[SourceFile]) -> _Kept | Reject:
     """Holds one image's file against its regions."""
     image_id, file = wanted.name.image_id, files[0]
     sound = [other for other in files if other.header]
     if len({other.sha256 for other in sound}) > 1:
-        both = " and ".join(other.relative for other in sound[:2])
+        both = " and ".join(other.shown for other in sound[:2])
         return Reject(image_id, "duplicate-name", both, f"{image_id} is the name of two different files; remove one of them")
     if not sound:
-        return Reject(image_id, file.fault[0], file.relative, f"{file.path.name} {file.fault[1]}")
+        return Reject(image_id, file.fault[0], file.shown, f"{file.short} {file.fault[1]}")
     file = sound[0]
     header = file.header
     assert header is not None
@@ -337,7 +362,7 @@ def _check(wanted: _Wanted, files: Sequence[_File]) -> _Kept | Reject:
         width=header.width,
         height=header.height,
         spacing_mm=header.spacing_mm,
-        source=file.relative,
+        source=file.shown,
         source_size=file.size,
         source_sha256=file.sha256,
     )
@@ -367,7 +392,7 @@ def _measure(image_id: str, number: int, drawn: DrawnRegion, header: Header) -> 
 
 
 def _summarise(
-    found: Sequence[_File], annotations: Annotations, images: Sequence[SourceImage], rejects: Sequence[Reject]
+    found: Sequence[SourceFile], annotations: Annotations, images: Sequence[SourceImage], rejects: Sequence[Reject]
 ) -> dict:
     compared = [image for image in images if image.image_id in annotations.file_sizes]
     reasons = Counter(reject.reason for reject in rejects)
@@ -386,6 +411,11 @@ def _summarise(
         "label_pairs_differ": _differing_views(annotations.rows),
         "annotation_files": _first_names(annotations.files),
     }
+
+
+def _count_dicom(found: Sequence[SourceFile]) -> dict:
+    tags = [file.header.tags for file in found if file.header and file.header.tags]
+    return {"dicom": len(tags), "text_unknown": sum(one.has_text is None for one in tags)}
 
 
 def _first_names(files: Sequence[Path]) -> list[str]:

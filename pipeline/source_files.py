@@ -1,12 +1,19 @@
-"""The files below RAW, and what they are called in everything that is written: by their paths, or with a site key by keyed ones."""
+"""The files below RAW, and what they are called in all that is written: their paths, or with a site key keyed names."""
 
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
-from pipeline.files import InputError
+from pipeline.files import InputError, write_csv
 from pipeline.folder import DatasetFolder
 from pipeline.privacy import VARIABLE, SiteKey
 from pipeline.sources import SUFFIXES, find_files
+
+if TYPE_CHECKING:
+    from pipeline.index import SourceImage
+
+MAP_COLUMNS = ("image_id", "patient", "source", "path")
 
 
 class SourceFiles:
@@ -44,6 +51,28 @@ class SourceFiles:
         return {self.name(path.relative_to(self.raw).as_posix()): path for path in found}
 
 
+def write_map(file: Path, images: "Iterable[SourceImage]", sources: SourceFiles, out: Path) -> None:
+    """Writes the way back from keyed names, a row an image: image_id, patient, its name in tables, its path below RAW.
+
+    Raises:
+      InputError: there is no key, or the file would lie in the data set's folder.
+    """
+    if sources.key is None:
+        raise InputError(f"--write-map {file}: there is no site key, so all names are the sources' own")
+    if file.resolve().is_relative_to(out.resolve()):
+        raise InputError(f"--write-map {file}: lies in the data set's folder, which may be passed on; write it elsewhere")
+    rows = [
+        {
+            "image_id": image.image_id,
+            "patient": image.patient,
+            "source": image.source,
+            "path": sources.path(image.source).relative_to(sources.raw).as_posix(),
+        }
+        for image in images
+    ]
+    write_csv(file, MAP_COLUMNS, rows)
+
+
 def open_sources(folder: DatasetFolder, raw: Path | None, key: SiteKey | None) -> SourceFiles:
     """The source files of an indexed data set.
 
@@ -57,8 +86,12 @@ def open_sources(folder: DatasetFolder, raw: Path | None, key: SiteKey | None) -
         return SourceFiles(Path(state.get("raw", "")))
     if raw is None or key is None:
         missing = "--raw RAW" if key else f"the site key ({VARIABLE} or --site-key FILE)"
-        raise InputError(f"{folder.root}: was made with a site key and keeps neither it nor where the sources lie; give {missing}")
+        raise InputError(
+            f"{folder.root}: was made with a site key and keeps neither it nor where the sources lie; give {missing}"
+        )
     sources = SourceFiles(raw, key)
     if sources.origin != state.get("raw"):
-        raise InputError(f"{folder.root}: was made from another RAW than {raw}, or with another site key; give those of its index")
+        raise InputError(
+            f"{folder.root}: was made from another RAW than {raw}, or with another site key; give those of its index"
+        )
     return sources

@@ -4,7 +4,6 @@ Knows no arguments and prints nothing. A stage raises InputError where the stage
 """
 
 import os
-from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +14,10 @@ from pipeline.files import InputError, write_csv
 from pipeline.folder import DatasetFolder, digest_of
 from pipeline.index import COLUMNS, REGION_COLUMNS, build_index, read_images, write_rejects
 from pipeline.making import Making, read_kept
+from pipeline.privacy import SiteKey
 from pipeline.recipe import SCHEMA, Layout, Recipe
 from pipeline.samples import make_samples, make_square
+from pipeline.source_files import SourceFiles, open_sources, write_map
 from pipeline.sources import PHANTOM_MARK, SUFFIXES, UNFINISHED_PHANTOM_MARK, find_files
 from pipeline.splits import SplitError
 
@@ -44,11 +45,11 @@ def find_sources(raw: Path) -> list[Path]:
         raise InputError(f"{raw}: no such folder; RAW names the folder with the CDD-CESM download")
     if (raw / UNFINISHED_PHANTOM_MARK).exists() and not (raw / PHANTOM_MARK).exists():
         raise InputError(f"{raw}: holds a phantom that was interrupted; the phantom command goes on with it")
-    files = find_files(raw, SUFFIXES)
+    files = find_files(raw, SUFFIXES, dicom=True)
     if not files:
         raise InputError(
-            f"{raw}: holds no image ({', '.join(sorted(SUFFIXES))}); RAW names the folder with the CDD-CESM "
-            "download, and `make phantom` makes a synthetic one"
+            f"{raw}: holds no image ({', '.join(sorted(SUFFIXES))}, or DICOM of any name); RAW names the folder with the "
+            "CDD-CESM download, and `make phantom` makes a synthetic one"
         )
     return files
 
@@ -59,7 +60,8 @@ def index(
     raw: Path,
     place: Path | None,
     executor: Executor,
-    keyed_patient: Callable[[str], str] | None = None,
+    key: SiteKey | None = None,
+    map_file: Path | None = None,
 ) -> Outcome:
     """Finds images and annotation files, joins and checks them, and writes index.csv, regions.csv and rejects.csv.
 
@@ -69,21 +71,28 @@ def index(
       raw: the folder with the images.
       place: the folder with the annotation files, or one such file; None means `raw`.
       executor: reads the files.
-      keyed_patient: gives `P<digits>` for a patient's name that is no number, where the recipe's [layout] meets one.
+      key: of the site; with it all sources go by keyed names.
+      map_file: where the way back from keyed names is written, outside the data set's folder.
     """
     files = find_sources(raw)
     annotation_files = find_annotations(place or raw, recipe.layout)
     # Masks and DICOM segmentations look like images by their suffix.
     taken = set(map(os.path.abspath, annotation_files))
     files = [path for path in files if os.path.abspath(path) not in taken]
-    folder.claim(recipe, raw)
+    sources = SourceFiles(raw, key)
+    folder.claim(recipe, sources.origin, keyed=key is not None)
     seen = digest_of(
         SCHEMA,
+        sources.origin,
         recipe.pixels,
         *([str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in (*annotation_files, *files)),
     )
     state = folder.read_state(folder.index_state)
-    if state.get("seen") == seen and all(path.exists() for path in (folder.index, folder.regions, folder.rejects)):
+    if (
+        not map_file
+        and state.get("seen") == seen
+        and all(path.exists() for path in (folder.index, folder.regions, folder.rejects))
+    ):
         return Outcome(False, state["summary"])
     annotations = read_annotations(annotation_files, place or raw, recipe.layout)
     if missing := _missing(annotations, recipe.layout):
@@ -92,18 +101,21 @@ def index(
             "are separate downloads"
         )
     known = read_images(folder.index) if folder.index.exists() else []
-    found = build_index(raw, files, annotations, recipe, known, state.get("times", {}), executor, keyed_patient)
+    found = build_index(sources, files, annotations, recipe, known, state.get("times", {}), executor)
     write_csv(folder.regions, REGION_COLUMNS, found.regions)
     write_rejects(folder.rejects, found.rejects)
     write_csv(folder.index, COLUMNS, (vars(image) for image in found.images))
     state = {
         "seen": seen,
-        "raw": str(raw.resolve()),
+        "raw": sources.origin,
+        "keyed": key is not None,
         "phantom": (raw / PHANTOM_MARK).exists(),
         "summary": found.summary,
         "times": found.times,
     }
     folder.write_state(folder.index_state, state)
+    if map_file:
+        write_map(map_file, found.images, sources, folder.root)
     return Outcome(True, found.summary)
 
 
@@ -147,9 +159,15 @@ def split(folder: DatasetFolder, given: Path | None = None) -> Outcome:
     return Outcome(folder.assignment.read_bytes() != old, summary)
 
 
-def masks(folder: DatasetFolder, executor: Executor) -> Outcome:
-    """Reads every source image and writes its square pair without loss, where its samples are not there already."""
-    work = Making(folder)
+def masks(folder: DatasetFolder, executor: Executor, *, raw: Path | None = None, key: SiteKey | None = None) -> Outcome:
+    """Reads every source image and writes its square pair without loss, where its samples are not there already.
+
+    Args:
+      folder: an indexed and split data set.
+      executor: does the work.
+      raw, key: only of a folder that was indexed with a site key, which keeps neither.
+    """
+    work = Making(folder, open_sources(folder, raw, key))
     todo = [task for task in work.unfinished() if not task.made]
     for name in ("images", "masks") if todo else ():
         (folder.squares / name).mkdir(parents=True, exist_ok=True)
@@ -157,15 +175,18 @@ def masks(folder: DatasetFolder, executor: Executor) -> Outcome:
     return Outcome(bool(todo), work.tell())
 
 
-def variants(folder: DatasetFolder, executor: Executor, *, fused: bool = False) -> Outcome:
+def variants(
+    folder: DatasetFolder, executor: Executor, *, fused: bool = False, raw: Path | None = None, key: SiteKey | None = None
+) -> Outcome:
     """Turns and encodes the square pairs into the splits' folders and writes the data set card and the manifest.
 
     Args:
       folder: an indexed and split data set.
       executor: does the work.
       fused: make square pairs that the masks stage did not write in memory, instead of asking for that stage.
+      raw, key: as for `masks`.
     """
-    work = Making(folder)
+    work = Making(folder, open_sources(folder, raw, key))
     todo = work.unfinished()
     if not fused and (missing := [task.image_id for task in todo if not task.made]):
         raise InputError(

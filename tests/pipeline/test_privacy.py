@@ -30,7 +30,8 @@ def test_a_key_does_not_show_itself():
 
 
 @pytest.mark.parametrize(
-    ("patient_id", "public"), [("P12", True), ("P0012", False), ("12345678", False), ("P123456", False), ("SMITH", False), ("", False)]
+    ("patient_id", "public"),
+    [("P12", True), ("P0012", False), ("12345678", False), ("P123456", False), ("SMITH", False), ("", False)],
 )
 def test_public_is_only_what_public_sets_use(patient_id, public):
     assert is_public(patient_id) is public
