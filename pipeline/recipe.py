@@ -1,5 +1,6 @@
 """A recipe says everything about how a data set is made; it is read strictly and written resolved beside its samples."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -27,6 +28,58 @@ class Source(_Table):
     with_regions: tuple[ClassName, ...]  # classes whose images count only with a drawn region
     without_regions: tuple[ClassName, ...] = ()  # classes whose images count only without: true negatives
     join: Literal["cleaned", "strict"] = "cleaned"  # strict: names as the table spells them, stray spaces included
+
+
+class LayoutTable(_Table):
+    """A table of images that is not CDD-CESM's."""
+
+    columns: dict[Literal["image", "class", "density", "birads", "findings", "machine"], str] = {}  # our word: its header
+    delimiter: Annotated[str, pydantic.Field(min_length=1, max_length=1)] = ","
+    classes: dict[str, ClassName] = {}  # what the class column, or a region's label, says for each class
+
+    @pydantic.field_validator("columns")
+    @classmethod
+    def _enough(cls, columns: dict[str, str]) -> dict[str, str]:
+        if columns and not {"image", "class"} <= set(columns):
+            raise ValueError("wanted both image and class, so that the table says which image is of which class")
+        return columns
+
+
+class Layout(_Table):
+    """Where a collection says what its images are; left out, all is as in CDD-CESM.
+
+    The expressions are searched in a file's path below its folder, with `/` and without suffix.
+    """
+
+    image: str | None = None  # with the groups patient, side, view and maybe image (what annotations name) and kind
+    mask: str | None = None  # of PNG masks, with the group image
+    sides: dict[str, Literal["L", "R"]] = {}
+    views: dict[str, Literal["CC", "MLO"]] = {}
+    kinds: dict[str, Literal["DM", "CM"]] = {}
+    kind: Literal["DM", "CM"] | None = None  # of every image
+    unlisted_class: ClassName | None = None  # of images without a row in a table, where no region's label says more
+    table: LayoutTable = LayoutTable()
+
+    @pydantic.field_validator("image", "mask")
+    @classmethod
+    def _expression(cls, text: str, info: pydantic.ValidationInfo) -> str:
+        wanted = {"image": {"patient", "side", "view"}, "mask": {"image"}}[info.field_name or ""]
+        try:
+            found = set(re.compile(text).groupindex)
+        except re.error as error:
+            raise ValueError(f"is no regular expression: {error}") from error
+        if missing := sorted(wanted - found):
+            raise ValueError(f"lacks the group {missing[0]}; write it as (?P<{missing[0]}>...)")
+        return text
+
+    @pydantic.model_validator(mode="after")
+    def _kind_is_known(self) -> "Layout":
+        if self.image and not self.kind and "kind" not in re.compile(self.image).groupindex:
+            raise ValueError('image has no group kind; add it, or say kind = "DM" or "CM" for all images')
+        return self
+
+
+CDD_CESM = Layout()
 
 
 class Image(_Table):
@@ -95,6 +148,7 @@ class Recipe(_Table):
     title: str
     differs: str  # for the data set card: how the set differs from the published one
     source: Source
+    layout: Layout = CDD_CESM
     image: Image = Image()
     mask: Mask = Mask()
     variants: Variants = Variants()

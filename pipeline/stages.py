@@ -72,7 +72,7 @@ def index(folder: DatasetFolder, recipe: Recipe, raw: Path, place: Path | None, 
     state = folder.read_state(folder.index_state)
     if state.get("seen") == seen and all(path.exists() for path in (folder.index, folder.regions, folder.rejects)):
         return Outcome(False, state["summary"])
-    annotations = read_annotations(annotation_files)
+    annotations = read_annotations(annotation_files, place or raw)
     if not annotations.rows or not annotations.regions:
         missing = (
             "annotation table (CSV or xlsx with Image_name and Pathology Classification)"

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.files import InputError
-from pipeline.names import clean_name
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class SegReference:
 
 @dataclass
 class Annotations:
-    """All that the annotation files say, by cleaned image name.
+    """All that the annotation files say, by what they name an image (`image_key`), and later by its image_id.
 
     Attributes:
       files: the files that were used.
@@ -78,17 +77,16 @@ class Annotations:
     regions_by_uid: dict[str, list[DrawnRegion]] = field(default_factory=dict)
 
 
-# An image as a file of regions names it, the bytes of the image that was annotated, and its regions.
+# An image by its name or key, the bytes of the image that was annotated, and its regions.
 AnnotatedImage = tuple[str, int | None, list[DrawnRegion]]
 
 
-def add_row(found: Annotations, row: TableRow) -> None:
+def add_row(found: Annotations, name: str, row: TableRow) -> None:
     """Adds a table's row; the same one twice is one.
 
     Raises:
       InputError: an earlier row of the image says something else.
     """
-    name = clean_name(row.written)
     known = found.rows.setdefault(name, row)
     for column in known.cells.keys() & row.cells.keys():
         if known.cells[column] != row.cells[column]:
@@ -98,19 +96,18 @@ def add_row(found: Annotations, row: TableRow) -> None:
             )
 
 
-def add_regions(found: Annotations, path: Path, images: Iterable[AnnotatedImage]) -> bool:
+def add_regions(found: Annotations, file: str, images: Iterable[AnnotatedImage]) -> bool:
     """Adds a file's regions; False where it names no image.
 
     Raises:
       InputError: another file has other regions for an image.
     """
     used = False
-    for written, size, regions in images:
+    for name, size, regions in images:
         used = True
-        name = clean_name(written)
         known = found.regions.setdefault(name, regions)
         if known is not regions and _shapes(known) != _shapes(regions):
-            raise InputError(f"{name}: its regions in {path.name} are not those in {_file_of(known)}; remove one of the files")
+            raise InputError(f"{name}: its regions in {file} are not those in {file_of(known)}; remove one of the files")
         if size is not None:
             found.file_sizes.setdefault(name, size)
     return used
@@ -120,5 +117,6 @@ def _shapes(regions: list[DrawnRegion]) -> list[str]:
     return sorted(json.dumps(region.attributes, sort_keys=True) for region in regions)
 
 
-def _file_of(regions: list[DrawnRegion]) -> str:
+def file_of(regions: list[DrawnRegion]) -> str:
+    """The file that regions are from, as far as they say."""
     return regions[0].where.split(" ")[0] if regions else "the other file"

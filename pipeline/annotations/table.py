@@ -1,11 +1,15 @@
-"""Reads the table of images: CSV, or the sheet `all` of the workbook (xlsx)."""
+"""Reads the table of images: CDD-CESM's as CSV or the sheet `all` of the workbook (xlsx), or another one by its headers."""
 
 import csv
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.annotations.contents import Annotations, TableRow, add_row
 from pipeline.files import InputError
+from pipeline.layout import image_key
+from pipeline.names import clean_name
+from pipeline.recipe import CLASSES, Layout
 
 SHEET = "all"  # of the workbook's nine sheets the only one that holds the whole table
 
@@ -21,11 +25,11 @@ _COLUMNS = {
 _REQUIRED = ("image", "class")
 
 
-def read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
+def read_rows(path: Path, delimiter: str = ",") -> tuple[list[str], list[list[str]]]:
     """Header and rows of a CSV file; an empty file has neither."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            header, *rows = list(csv.reader(file)) or [[]]
+            header, *rows = list(csv.reader(file, delimiter=delimiter)) or [[]]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as CSV ({error}); save it again as UTF-8 CSV, or move it away") from error
     return header, rows
@@ -61,10 +65,54 @@ def add_table(found: Annotations, path: Path, header: list[str], rows: list[list
         if not padded[places["image"]].strip():
             continue
         cells = {column: _cell(padded[index]) for column, index in places.items() if column != "image"}
-        add_row(found, TableRow(padded[places["image"]], cells, f"{path.name} row {number}"))
+        written = padded[places["image"]]
+        add_row(found, clean_name(written), TableRow(written, cells, f"{path.name} row {number}"))
     return True
 
 
 def _cell(text: str) -> str:
     text = " ".join(text.split())
     return "" if text == "_" else text
+
+
+def add_listed(found: Annotations, path: Path, header: list[str], rows: list[list[str]], layout: Layout) -> bool:
+    """Adds the rows of a table with the layout's headers; False where the file is no such table.
+
+    An image may have a row for each of its findings: it is of the worst class, and the other cells are joined by `$`.
+
+    Raises:
+      InputError: the table lacks a column, or a row lacks cells.
+    """
+    columns = {ours: theirs.strip() for ours, theirs in layout.table.columns.items()}
+    plain = [name.strip() for name in header]
+    if not {columns["image"], columns["class"]} <= set(plain):
+        return False
+    if missing := [name for name in columns.values() if name not in plain]:
+        raise InputError(f"{path}: has no column {missing[0]!r}, which [layout.table] names; it has {', '.join(plain)}")
+    places = {ours: plain.index(theirs) for ours, theirs in columns.items()}
+    images: dict[str, list[TableRow]] = {}
+    for number, row in enumerate(rows, 2):
+        if not any(cell.strip() for cell in row):
+            continue
+        if len(row) != len(header):
+            raise InputError(f"{path}: row {number} has {len(row)} cells; the header has {len(header)}")
+        cells: dict[str, str] = {ours: _cell(row[at]) for ours, at in places.items()}
+        written = cells.pop("image")
+        cells["class"] = read_class(cells["class"], layout)
+        images.setdefault(image_key(written, layout), []).append(TableRow(written, cells, f"{path.name} row {number}"))
+    for key, same in images.items():
+        add_row(found, key, _united(same))
+    return True
+
+
+def read_class(text: str, layout: Layout) -> str:
+    """The class that a word stands for, by the layout's `classes` in any case; the word itself where it is not among them."""
+    classes = {theirs.lower(): ours for theirs, ours in layout.table.classes.items()}
+    return classes.get(text.strip().lower(), text.strip().lower())
+
+
+def _united(rows: list[TableRow]) -> TableRow:
+    cells = {column: "$".join(dict.fromkeys(filter(None, (row.cells[column] for row in rows)))) for column in rows[0].cells}
+    # Worst first; a word that is no class before all, so that the index rejects the image and tells it.
+    classes = sorted((row.cells["class"] for row in rows), key=lambda name: CLASSES.index(name) if name in CLASSES else -1)
+    return replace(rows[0], cells=cells | {"class": classes[0]})

@@ -274,7 +274,7 @@ def test_a_recipe_of_ones_own(tmp_path, run):
 )
 def test_what_each_recipe_takes_of_the_whole_set(real_annotations, recipe, classes, left_out):
     """By names and labels alone, as if every image file were there."""
-    annotations = read_annotations(find_annotations(real_annotations))
+    annotations = read_annotations(find_annotations(real_annotations), real_annotations)
     chosen, reasons = Counter(), Counter()
     for image_id in annotations.rows:
         verdict = _choose(parse_image(image_id), [None], annotations, load_recipe(recipe))

@@ -20,7 +20,7 @@ def download(tmp_path):
 
 
 def read(download):
-    return read_annotations(find_annotations(download.root))
+    return read_annotations(find_annotations(download.root), download.root)
 
 
 def via_json(download, path, regions_as=list, project=False):
@@ -172,7 +172,7 @@ def test_an_absent_folder_is_an_error(tmp_path):
 
 @pytest.mark.real
 def test_the_real_annotation_files(real_annotations):
-    found = read_annotations(find_annotations(real_annotations))
+    found = read_annotations(find_annotations(real_annotations), real_annotations)
     segmented = {name for name, regions in found.regions.items() if regions}
     malignant = {name for name, row in found.rows.items() if row.cells["class"] == "Malignant"}
     assert (len(found.rows), len(segmented), sum(map(len, found.regions.values()))) == (2006, 1233, 2971)

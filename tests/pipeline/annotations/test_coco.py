@@ -32,7 +32,7 @@ def coco(path, *segmentations, image=None, **changes):
 
 
 def read(path):
-    return read_annotations([path]).regions["P1_L_DM_CC"]
+    return read_annotations([path], path).regions["P1_L_DM_CC"]
 
 
 def drawn(regions):

@@ -81,7 +81,7 @@ def drawn(region):
 @pytest.mark.parametrize("name", ["seg.dcm", "seg"])
 def test_each_segment_is_a_region_of_the_image_that_is_referenced(tmp_path, image, name):
     write_seg(tmp_path / name, image, squares(), ["malignant", "benign"])
-    found = read_annotations(find_annotations(tmp_path))
+    found = read_annotations(find_annotations(tmp_path), tmp_path)
     assert [path.name for path in found.files] == [name], "the image is no annotation"
     regions = found.regions_by_uid["2.25.1"]
     assert [region.label for region in regions] == ["malignant", "benign"]
@@ -94,13 +94,13 @@ def test_each_segment_is_a_region_of_the_image_that_is_referenced(tmp_path, imag
 def test_a_fractional_one_is_cut_at_half_of_its_maximum(tmp_path, image):
     values = np.linspace(0, 1, 32 * 40).reshape(40, 32)
     path = write_seg(tmp_path / "seg.dcm", image, values, ["lesion"], "FRACTIONAL")
-    (region,) = read_annotations([path]).regions_by_uid["2.25.1"]
+    (region,) = read_annotations([path], path).regions_by_uid["2.25.1"]
     np.testing.assert_array_equal(drawn(region), np.rint(values * 255) >= 127.5)
 
 
 def test_a_segmentation_without_a_pixel_still_names_its_image(tmp_path, image):
     path = write_seg(tmp_path / "seg.dcm", image, np.zeros((40, 32, 1), np.uint8), ["lesion"])
-    assert read_annotations([path]).regions_by_uid == {"2.25.1": []}
+    assert read_annotations([path], path).regions_by_uid == {"2.25.1": []}
 
 
 def test_two_segmentations_of_an_image_are_united_and_a_copy_is_not(tmp_path, image):
@@ -108,7 +108,7 @@ def test_two_segmentations_of_an_image_are_united_and_a_copy_is_not(tmp_path, im
     path = write_seg(tmp_path / "a.dcm", image, first, ["lesion"])
     write_seg(tmp_path / "b.dcm", image, second, ["lesion"])
     (tmp_path / "copy.dcm").write_bytes(path.read_bytes())
-    found = read_annotations(find_annotations(tmp_path))
+    found = read_annotations(find_annotations(tmp_path), tmp_path)
     assert [region.where for region in found.regions_by_uid["2.25.1"]] == ["a.dcm segment 1", "b.dcm segment 1"]
     assert len(found.references) == 2
 
@@ -119,12 +119,14 @@ def test_frames_that_name_no_source_belong_to_the_one_image_of_the_file(tmp_path
     for group in (*dataset.PerFrameFunctionalGroupsSequence, *dataset.SharedFunctionalGroupsSequence):
         group.pop("DerivationImageSequence", None)
     dataset.save_as(path)
-    assert len(read_annotations([path]).regions_by_uid["2.25.1"]) == 2
+    assert len(read_annotations([path], path).regions_by_uid["2.25.1"]) == 2
 
 
 def test_a_reference_is_read_with_the_grid(tmp_path, image):
     path = write_seg(tmp_path / "seg.dcm", image, squares(), ["a", "b"])
-    assert read_annotations([path]).references == [SegReference("seg.dcm", f"2.25.{sum(b'seg.dcm')}", ("2.25.1",), (32, 40))]
+    assert read_annotations([path], path).references == [
+        SegReference("seg.dcm", f"2.25.{sum(b'seg.dcm')}", ("2.25.1",), (32, 40))
+    ]
 
 
 @pytest.mark.parametrize(
@@ -152,7 +154,7 @@ def test_regions_of_a_segmentation_of_several_images_are_left_alone(tmp_path, im
     other.ReferencedSOPClassUID, other.ReferencedSOPInstanceUID = item.ReferencedSOPClassUID, "2.25.2"
     dataset.ReferencedSeriesSequence[0].ReferencedInstanceSequence = [item, other]
     dataset.save_as(path)
-    found = read_annotations([path])
+    found = read_annotations([path], path)
     assert found.references[0].images == ("2.25.1", "2.25.2")
     assert found.regions_by_uid == {}
 
@@ -163,14 +165,14 @@ def test_a_file_that_is_cut_off_is_an_error_that_names_it(tmp_path, image, kept)
     data = path.read_bytes()
     path.write_bytes(data[: int(kept * len(data))])
     with pytest.raises(InputError, match=r"seg.dcm: cannot be read as a DICOM segmentation \(.*\); export it again"):
-        read_annotations([path])
+        read_annotations([path], path)
 
 
 def test_the_extra_that_reads_it_is_named(tmp_path, image, monkeypatch):
     path = write_seg(tmp_path / "seg.dcm", image, squares(), ["a", "b"])
     monkeypatch.setitem(sys.modules, "highdicom", None)
     with pytest.raises(InputError, match=r"which highdicom reads; install the extra: pip install '.\[dicom\]'"):
-        read_annotations([path])
+        read_annotations([path], path)
 
 
 def test_other_files_without_a_suffix_are_passed_over(tmp_path):

@@ -38,7 +38,7 @@ def save(path, shapes, size=4321):
 
 
 def read(path):
-    return {name: [region.attributes for region in regions] for name, regions in read_annotations([path]).regions.items()}
+    return {name: [region.attributes for region in regions] for name, regions in read_annotations([path], path).regions.items()}
 
 
 def test_a_saved_project_gives_the_same_regions_back(tmp_path):
@@ -57,14 +57,14 @@ def test_a_project_without_any_region_still_names_its_images(tmp_path):
 
 
 def test_an_image_of_unknown_size_on_disk_has_none(tmp_path):
-    assert read_annotations([save(tmp_path / "via.json", SHAPES, size=-1)]).file_sizes == {}
+    assert read_annotations([save(tmp_path / "via.json", SHAPES, size=-1)], tmp_path).file_sizes == {}
 
 
 def test_the_corrected_file_beside_the_old_one_is_an_error(tmp_path):
     old = save(tmp_path / "via.json", SHAPES)
     new = save(tmp_path / "corrected.json", SHAPES | {"P1_L_DM_CC.jpg": [circle(9, 9, 4)]})
     with pytest.raises(InputError, match=r"P1_L_DM_CC: its regions in via.json are not those in corrected.json; remove one"):
-        read_annotations([new, old])
+        read_annotations([new, old], tmp_path)
 
 
 def test_regions_that_are_no_list_are_an_error(tmp_path):

@@ -1,0 +1,61 @@
+"""Reads a folder of masks: PNG files of 8 bits, 0 outside and anything else inside, joined to images by their path."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from pipeline.annotations.contents import AnnotatedImage, DrawnRegion
+from pipeline.layout import mask_key
+from pipeline.recipe import Layout
+from pipeline.regions import bitmap_attributes
+from pipeline.sources import SourceError, find_files, read_bytes, read_header
+
+SUFFIXES = {".png"}
+
+
+def find_masks(place: Path, layout: Layout) -> list[Path]:
+    """The mask files below a folder, by the layout's expression; none where it has no such expression."""
+    if layout.mask is None:
+        return []
+    return [path for path in find_files(place, SUFFIXES) if mask_key(_below(path, place), layout)]
+
+
+def read_masks(paths: Iterable[Path], place: Path, layout: Layout) -> Iterator[AnnotatedImage]:
+    """Images by their key, with the bitmaps of their masks.
+
+    A file is one region, whatever number of parts it has: it is one finding as somebody drew it, and a cluster of
+    calcifications would else be hundreds. An empty file is an image without a region.
+
+    Args:
+      paths: the masks.
+      place: the folder that they are below, or the one mask itself.
+      layout: of the recipe.
+    """
+    images: dict[str, list[DrawnRegion]] = defaultdict(list)
+    for path in paths:
+        where = _below(path, place)
+        images[mask_key(where, layout)] += _read_mask(path, where)
+    yield from ((key, None, regions) for key, regions in images.items())
+
+
+def _below(path: Path, place: Path) -> str:
+    return path.relative_to(place.parent if place == path else place).as_posix()
+
+
+def _read_mask(path: Path, where: str) -> list[DrawnRegion]:
+    try:
+        data = read_bytes(path)
+        header = read_header(path, data)
+    except SourceError as error:
+        return [DrawnRegion(None, where, f"mask {error}")]
+    size = header.width, header.height
+    mask: np.ndarray | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if mask is None or mask.dtype != np.uint8:
+        found = "cannot be decoded" if mask is None else f"holds {mask.dtype} pixels"
+        return [DrawnRegion(None, where, f"mask {found}; wanted a PNG of 8 bits", size=size)]
+    # Any colour is inside; opacity says nothing.
+    inside = mask if mask.ndim == 2 else mask[..., :3].max(axis=2)
+    return [DrawnRegion(bitmap_attributes(inside), where, size=size)] if inside.any() else []
