@@ -8,11 +8,12 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from pipeline.annotations import Annotations, DrawnRegion, TableRow
+from pipeline.annotations import UNLISTED, Annotations, DrawnRegion, TableRow, class_unlisted, rename_images
 from pipeline.files import InputError, progress, read_csv, write_csv
+from pipeline.layout import image_key, name_image
 from pipeline.names import ImageName, clean_name, parse_image
 from pipeline.raster import coverage
-from pipeline.recipe import CLASSES, Recipe
+from pipeline.recipe import CLASSES, Layout, Recipe
 from pipeline.regions import RegionError, parse_region
 from pipeline.sources import Header, SourceError, read_bytes, read_header
 from pipeline.workers import in_order
@@ -24,6 +25,13 @@ LEFT_OUT = {
     "normal-with-region": "normal, but with a drawn region",
     "strict-join": "lost as the published set lost it: the table's name has stray spaces",
 }
+
+
+_NAME_WANTED = "names no patient; wanted a name like P12_L_CM_MLO, or DICOM tags that say so"
+_PATH_WANTED = (
+    "has a path without a match of [layout] image, or with a side, view or kind that is none of L, R, CC, MLO, DM, CM; "
+    "correct the expression, or add the word to sides, views or kinds"
+)
 
 
 @dataclass(frozen=True)
@@ -138,6 +146,7 @@ def build_index(
     known: Sequence[SourceImage],
     times: Mapping[str, int],
     executor: Executor,
+    keyed_patient: Callable[[str], str] | None = None,
 ) -> Index:
     """Indexes the image files below `raw`.
 
@@ -149,9 +158,11 @@ def build_index(
       known: images of an earlier index; a file whose size and time of change are the same is not read again.
       times: the earlier index's times of change.
       executor: reads the files.
+      keyed_patient: gives `P<digits>` for a patient's name that is no number.
     """
     found = [_File(path, path.relative_to(raw).as_posix(), (stat := path.stat()).st_size, stat.st_mtime_ns) for path in files]
-    by_name, rejects = _by_name(found)
+    by_name, rejects = _by_name(found, recipe.layout, keyed_patient)
+    annotations = _join(annotations, by_name, recipe.layout)
     names = {
         **{name: parse_image(name) for name in (annotations.rows.keys() | annotations.regions.keys())},
         **{name.image_id: name for name in by_name},
@@ -182,12 +193,14 @@ def build_index(
     return Index(images, regions, rejects, summary, mtimes)
 
 
-def _by_name(found: Sequence[_File]) -> tuple[dict[ImageName, list[_File]], list[Reject]]:
-    """Groups files by image; identity comes from the file's name, else from DICOM tags."""
+def _by_name(
+    found: Sequence[_File], layout: Layout, keyed_patient: Callable[[str], str] | None
+) -> tuple[dict[ImageName, list[_File]], list[Reject]]:
+    """Groups files by image; identity comes from the file's name, or its path where the recipe says so, else from DICOM tags."""
     groups: dict[ImageName, list[_File]] = defaultdict(list)
     rejects = []
     for file in found:
-        name = parse_image(clean_name(file.path.name))
+        name = name_image(file.relative, layout, keyed_patient)
         if not name.patient and file.path.suffix.lower() == ".dcm":
             try:
                 name = _tagged(read_header(file.path), name)
@@ -196,6 +209,18 @@ def _by_name(found: Sequence[_File]) -> tuple[dict[ImageName, list[_File]], list
                 continue
         groups[name].append(file)
     return groups, rejects
+
+
+def _join(annotations: Annotations, by_name: Mapping[ImageName, Sequence[_File]], layout: Layout) -> Annotations:
+    """The annotations by image_id; an annotation file names an image by the layout's key or by its file."""
+    ids: dict[str, set[str]] = defaultdict(set)
+    for name, files in by_name.items():
+        for file in files:
+            for key in (image_key(file.relative, layout), clean_name(file.relative)):
+                ids[key].add(name.image_id)
+    joined = rename_images(annotations, ids)
+    class_unlisted(joined, (name.image_id for name in by_name), layout)
+    return joined
 
 
 def _tagged(header: Header, name: ImageName) -> ImageName:
@@ -211,8 +236,8 @@ def _choose(name: ImageName, files: Sequence[_File], annotations: Annotations, r
     drawn = annotations.regions.get(name.image_id, [])
     where = row.where if row else files[0].relative if files else drawn[0].where if drawn else "the annotation file"
     reason = words = ""
-    if not name.patient:
-        reason, words = "unknown-name", "names no patient; wanted a name like P12_L_CM_MLO, or DICOM tags that say so"
+    if not name.patient and (files or recipe.layout.image is None):
+        reason, words = "unknown-name", _NAME_WANTED if recipe.layout.image is None else _PATH_WANTED
     elif row is None:
         reason, words = "not-in-table", "has no row in the annotation table, so its class is unknown"
     elif (image_class := row.cells["class"].lower()) not in CLASSES:
@@ -348,7 +373,7 @@ def _summarise(
     reasons = Counter(reject.reason for reject in rejects)
     return {
         "files": len(found),
-        "rows": len(annotations.rows),
+        "rows": sum(row.where != UNLISTED for row in annotations.rows.values()),
         "annotated": sum(1 for regions in annotations.regions.values() if regions),
         "regions": sum(map(len, annotations.regions.values())),
         "named": len(images) + len(rejects),
@@ -359,8 +384,14 @@ def _summarise(
         "sizes_compared": len(compared),
         "sizes_differ": sum(image.source_size != annotations.file_sizes[image.image_id] for image in compared),
         "label_pairs_differ": _differing_views(annotations.rows),
-        "annotation_files": [path.name for path in annotations.files],
+        "annotation_files": _first_names(annotations.files),
     }
+
+
+def _first_names(files: Sequence[Path]) -> list[str]:
+    """The files' names; of many, as masks are, the first ones and how many more."""
+    names = [path.name for path in files]
+    return names if len(names) <= 6 else [*names[:5], f"{len(names) - 5} more"]
 
 
 def _differing_views(rows: Mapping[str, TableRow]) -> list[str]:

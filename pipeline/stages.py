@@ -3,17 +3,19 @@
 Knows no arguments and prints nothing. A stage raises InputError where the stage before it is missing.
 """
 
+import os
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.annotations import find_annotations, read_annotations
+from pipeline.annotations import Annotations, find_annotations, read_annotations
 from pipeline.assignment import complete, count_splits, read_assignment
 from pipeline.files import InputError, write_csv
 from pipeline.folder import DatasetFolder, digest_of
 from pipeline.index import COLUMNS, REGION_COLUMNS, build_index, read_images, write_rejects
 from pipeline.making import Making, read_kept
-from pipeline.recipe import SCHEMA, Recipe
+from pipeline.recipe import SCHEMA, Layout, Recipe
 from pipeline.samples import make_samples, make_square
 from pipeline.sources import PHANTOM_MARK, SUFFIXES, UNFINISHED_PHANTOM_MARK, find_files
 from pipeline.splits import SplitError
@@ -51,7 +53,14 @@ def find_sources(raw: Path) -> list[Path]:
     return files
 
 
-def index(folder: DatasetFolder, recipe: Recipe, raw: Path, place: Path | None, executor: Executor) -> Outcome:
+def index(
+    folder: DatasetFolder,
+    recipe: Recipe,
+    raw: Path,
+    place: Path | None,
+    executor: Executor,
+    keyed_patient: Callable[[str], str] | None = None,
+) -> Outcome:
     """Finds images and annotation files, joins and checks them, and writes index.csv, regions.csv and rejects.csv.
 
     Args:
@@ -60,9 +69,13 @@ def index(folder: DatasetFolder, recipe: Recipe, raw: Path, place: Path | None, 
       raw: the folder with the images.
       place: the folder with the annotation files, or one such file; None means `raw`.
       executor: reads the files.
+      keyed_patient: gives `P<digits>` for a patient's name that is no number, where the recipe's [layout] meets one.
     """
     files = find_sources(raw)
-    annotation_files = find_annotations(place or raw)
+    annotation_files = find_annotations(place or raw, recipe.layout)
+    # Masks and DICOM segmentations look like images by their suffix.
+    taken = set(map(os.path.abspath, annotation_files))
+    files = [path for path in files if os.path.abspath(path) not in taken]
     folder.claim(recipe, raw)
     seen = digest_of(
         SCHEMA,
@@ -72,19 +85,14 @@ def index(folder: DatasetFolder, recipe: Recipe, raw: Path, place: Path | None, 
     state = folder.read_state(folder.index_state)
     if state.get("seen") == seen and all(path.exists() for path in (folder.index, folder.regions, folder.rejects)):
         return Outcome(False, state["summary"])
-    annotations = read_annotations(annotation_files, place or raw)
-    if not annotations.rows or not annotations.regions:
-        missing = (
-            "annotation table (CSV or xlsx with Image_name and Pathology Classification)"
-            if not annotations.rows
-            else ("file of drawn regions (VIA CSV or JSON)")
-        )
+    annotations = read_annotations(annotation_files, place or raw, recipe.layout)
+    if missing := _missing(annotations, recipe.layout):
         raise InputError(
             f"{place or raw}: holds no {missing}; ANNOTATIONS names the folder with the annotation files, which "
             "are separate downloads"
         )
     known = read_images(folder.index) if folder.index.exists() else []
-    found = build_index(raw, files, annotations, recipe, known, state.get("times", {}), executor)
+    found = build_index(raw, files, annotations, recipe, known, state.get("times", {}), executor, keyed_patient)
     write_csv(folder.regions, REGION_COLUMNS, found.regions)
     write_rejects(folder.rejects, found.rejects)
     write_csv(folder.index, COLUMNS, (vars(image) for image in found.images))
@@ -97,6 +105,16 @@ def index(folder: DatasetFolder, recipe: Recipe, raw: Path, place: Path | None, 
     }
     folder.write_state(folder.index_state, state)
     return Outcome(True, found.summary)
+
+
+def _missing(annotations: Annotations, layout: Layout) -> str:
+    """What an index needs and the annotation files do not hold, in words."""
+    if not annotations.rows and layout.unlisted_class is None:
+        columns = {"image": "Image_name", "class": "Pathology Classification"} | layout.table.columns
+        return f"annotation table (CSV or xlsx with {columns['image']} and {columns['class']})"
+    if not annotations.regions and not annotations.regions_by_uid:
+        return "file of drawn regions (VIA CSV or JSON, COCO JSON, DICOM SEG, or masks by the recipe's [layout])"
+    return ""
 
 
 def split(folder: DatasetFolder, given: Path | None = None) -> Outcome:

@@ -66,6 +66,30 @@ def test_what_is_kept_and_dropped_adds_up(tmp_path, run):
     assert summary["named"] == summary["kept"] + sum(summary["left_out"].values()) + sum(summary["rejected"].values())
 
 
+def test_regions_may_name_the_dicom_file_whose_tags_say_what_it_is(tmp_path, run):
+    download = small_download(tmp_path / "raw", patients=3)
+    download.add("P5_R_CM_MLO", [], file=False)
+    pixels = Download.pixels("a").astype(np.uint16) * 16
+    mammogram(download.root / "IM0001.dcm", pixels, PatientID="005", ImageLaterality="R", ViewPosition="MLO")
+    download.shapes.append(("IM0001.dcm", circle(9, 9, 5), 5))
+    folder, _ = run(download.write())
+    assert "P5_R_CM_MLO" in kept(folder)
+    (row,) = [row for row in read_csv(folder.regions) if row["image_id"] == "P5_R_CM_MLO"]
+    assert json.loads(row["attributes"]) == circle(9, 9, 5)
+
+
+def test_regions_that_may_be_of_two_dicom_files_are_an_error(tmp_path, run):
+    download = small_download(tmp_path / "raw", patients=3)
+    pixels = Download.pixels("a").astype(np.uint16) * 16
+    for patient in ("5", "6"):
+        (download.root / patient).mkdir()
+        mammogram(download.root / patient / "IM0001.dcm", pixels, PatientID=patient)
+    download.shapes.append(("IM0001.dcm", circle(9, 9, 5), 5))
+    with pytest.raises(InputError) as error:
+        run(download.write())
+    assert f"{REGIONS} row 8: names IM0001, which are the files of 2 images, P5_L_CM_CC and P6_L_CM_CC first" in str(error.value)
+
+
 def test_regions_of_an_image_of_another_size_are_refused(tmp_path, run):
     download = Download(tmp_path / "raw")
     download.add("P1_L_DM_CC", [])
@@ -228,7 +252,7 @@ def test_annotations_may_lie_elsewhere(tmp_path, run):
         (lambda download: (download.root / TABLE).unlink(), "holds no annotation table"),
         (
             lambda download: (download.root / REGIONS).unlink(),
-            "holds no file of drawn regions (VIA CSV or JSON); ANNOTATIONS names",
+            "holds no file of drawn regions (VIA CSV or JSON, COCO JSON, DICOM SEG, or masks by the recipe's [layout]); ",
         ),
         (lambda download: (download.root / ".phantom-part").write_text(""), "holds a phantom that was interrupted"),
     ],
