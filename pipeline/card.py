@@ -26,6 +26,12 @@ The images and annotations are CDD-CESM's. Public files give its licence as CC B
 The Cancer Imaging Archive before you pass anything on, and cite:
 """
 
+# Of a set whose recipe has a [layout] of its own.
+OTHER_LICENCE = """\
+The images and annotations are not CDD-CESM's: look up their licence and what to cite where you have them from, before you
+pass anything on.
+"""
+
 PHANTOM = """\
 **This is a phantom**: synthetic images made by a program. They prove nothing clinical and are nobody's breast. The counts
 and the licence below are about the look-alike, not about CDD-CESM.
@@ -53,8 +59,7 @@ def write_card(folder: DatasetFolder) -> None:
         "## Recipe\n",
         f"```toml\n{dump_toml(recipe)}```\n",
         "## Licence and citations\n",
-        LICENCE,
-        CITATIONS,
+        *((LICENCE, CITATIONS) if recipe.layout.image is None else (OTHER_LICENCE,)),
     ]
     write_text(folder.card, "\n".join(part for part in parts if part))
 

@@ -24,6 +24,9 @@ from pydantic.fields import FieldInfo
 Item = TypeVar("Item")
 Schema = TypeVar("Schema", bound=pydantic.BaseModel)
 
+# A bitmap with many runs is longer than the 128 KiB that the reader takes for a cell; the writer has no limit.
+csv.field_size_limit(2**31 - 1)
+
 DONE, FINDINGS, BAD_INPUT, INTERNAL, INTERRUPTED = 0, 1, 2, 3, 130
 
 
