@@ -390,7 +390,7 @@ def _summarise(
 
 def _first_names(files: Sequence[Path]) -> list[str]:
     """The files' names; of many, as masks are, the first ones and how many more."""
-    names = [path.name for path in files]
+    names = list(dict.fromkeys(path.name for path in files))
     return names if len(names) <= 6 else [*names[:5], f"{len(names) - 5} more"]
 
 
