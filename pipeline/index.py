@@ -230,8 +230,11 @@ def _join(
     joined = rename_images(annotations, ids)
     uids = uids_of(by_name)
     for uid, regions in annotations.regions_by_uid.items():
-        if uid in uids:
-            joined.regions.setdefault(uids[uid][0], []).extend(regions)
+        if uid not in uids:
+            continue
+        if drawn := joined.regions.get(image_id := uids[uid][0]):
+            raise InputError(f"{image_id}: has regions in {drawn[0].where} and in {regions[0].where}; remove one of them")
+        joined.regions[image_id] = regions
     sizes = {uid: size for uid, (_, size) in uids.items()}
     faults = [(reference.where, check_reference(reference, sizes)) for reference in annotations.references]
     class_unlisted(joined, (name.image_id for name in by_name), layout)
@@ -420,7 +423,7 @@ def _count_dicom(found: Sequence[SourceFile]) -> dict:
 
 def _first_names(files: Sequence[Path]) -> list[str]:
     """The files' names; of many, as masks are, the first ones and how many more."""
-    names = [path.name for path in files]
+    names = list(dict.fromkeys(path.name for path in files))
     return names if len(names) <= 6 else [*names[:5], f"{len(names) - 5} more"]
 
 

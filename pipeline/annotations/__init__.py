@@ -9,7 +9,6 @@ from pipeline.annotations.contents import AnnotatedImage, Annotations, DrawnRegi
 from pipeline.annotations.joining import UNLISTED, class_unlisted, rename_images
 from pipeline.annotations.masks import SUFFIXES as MASK_SUFFIXES
 from pipeline.annotations.masks import find_masks, read_masks
-from pipeline.annotations.seg import SUFFIXES as SEG_SUFFIXES
 from pipeline.annotations.seg import add_seg, check_reference, is_seg
 from pipeline.annotations.table import add_listed, add_table, read_rows, read_xlsx
 from pipeline.annotations.via import read_via_csv, read_via_json
@@ -44,7 +43,7 @@ def find_annotations(place: Path, layout: Layout = CDD_CESM) -> list[Path]:
         return [place]
     if not place.is_dir():
         raise InputError(f"{place}: no such folder; ANNOTATIONS names the folder with the annotation files")
-    segs = filter(is_seg, find_files(place, SEG_SUFFIXES))
+    segs = filter(is_seg, find_files(place, set(), dicom=True))
     return sorted([*find_files(place, SUFFIXES), *segs, *find_masks(place, layout)])
 
 
@@ -75,7 +74,7 @@ def read_annotations(paths: Sequence[Path], place: Path, layout: Layout = CDD_CE
 def _add_file(found: Annotations, path: Path, layout: Layout) -> bool:
     """Adds what a file says; False where it says nothing."""
     suffix = path.suffix.lower()
-    if suffix in SEG_SUFFIXES:
+    if is_seg(path):
         add_seg(found, path)
         return True
     if suffix == ".json":

@@ -13,7 +13,6 @@ from pipeline.annotations.contents import Annotations, DrawnRegion, SegReference
 from pipeline.files import InputError
 from pipeline.regions import MOST_PIXELS, bitmap_attributes
 
-SUFFIXES = {".dcm", ""}
 _SOP_CLASS = re.compile(rb"1\.2\.840\.10008\.5\.1\.4\.1\.1\.66\.4(?![0-9.])")
 
 
@@ -95,7 +94,7 @@ def check_reference(reference: SegReference, sizes: Mapping[str, tuple[int, int]
     if len(reference.images) > 1:
         return f"references {len(reference.images)} images; wanted one, so that its pixels are that image's"
     if reference.images[0] not in sizes:
-        return f"references {reference.images[0]}, which is no image that is here; is the download complete?"
+        return "references an image that is not here; is the download complete?"
     (width, height), image = reference.size, sizes[reference.images[0]]
     if (width, height) != image:
         return f"is of {width} x {height} pixels, but its image is of {image[0]} x {image[1]}; wanted the image's grid"

@@ -97,7 +97,8 @@ def add_listed(found: Annotations, path: Path, header: list[str], rows: list[lis
         if len(row) != len(header):
             raise InputError(f"{path}: row {number} has {len(row)} cells; the header has {len(header)}")
         cells: dict[str, str] = {ours: _cell(row[at]) for ours, at in places.items()}
-        written = cells.pop("image")
+        if not (written := cells.pop("image")):
+            continue
         cells["class"] = read_class(cells["class"], layout)
         images.setdefault(image_key(written, layout), []).append(TableRow(written, cells, f"{path.name} row {number}"))
     for key, same in images.items():

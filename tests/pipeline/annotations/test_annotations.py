@@ -8,6 +8,7 @@ from inputs import REGIONS, TABLE, Download, circle, polygon
 
 from pipeline.annotations import find_annotations, read_annotations
 from pipeline.files import InputError
+from pipeline.recipe import Layout, LayoutTable
 
 
 @pytest.fixture
@@ -186,3 +187,41 @@ def test_the_real_annotation_files(real_annotations):
         "P10_R_DM_MLO ",
     ]
     assert {"P99_L_DM_MLO_2", "P99_L_CM_MLO_2", "P281_L_DM_MLO2", "P281_L_CM_MLO2"} <= set(found.rows)
+
+
+LISTED = Layout(
+    table=LayoutTable(
+        columns={"image": "File", "class": "Result", "birads": "Score"},
+        delimiter=";",
+        classes={"cancer": "malignant", "ok": "normal"},
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("lines", "cells"),
+    [
+        (["a.png;Cancer;5"], {"class": "malignant", "birads": "5"}),
+        (["a.png;ok;1", "a.png;CANCER ;5", "a.png;cancer;5"], {"class": "malignant", "birads": "1$5"}),
+        (["a.png;cancer;_", "", ";ok;9", "a.png;?;4"], {"class": "?", "birads": "4"}),
+    ],
+)
+def test_a_table_by_the_layouts_headers_may_have_a_row_for_each_finding(tmp_path, lines, cells):
+    path = tmp_path / "list.csv"
+    path.write_text("\n".join(["File; Result ;Score", *lines]))
+    assert {name: row.cells for name, row in read_annotations([path], tmp_path, LISTED).rows.items()} == {"a": cells}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("File;Result\na;ok\n", "list.csv: has no column 'Score', which [layout.table] names; it has File, Result"),
+        ("File;Result;Score\na;ok\n", "list.csv: row 2 has 2 cells; the header has 3"),
+    ],
+)
+def test_a_table_that_lacks_something_is_an_error(tmp_path, text, words):
+    path = tmp_path / "list.csv"
+    path.write_text(text)
+    with pytest.raises(InputError) as error:
+        read_annotations([path], tmp_path, LISTED)
+    assert words in str(error.value)
