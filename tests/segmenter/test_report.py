@@ -87,7 +87,7 @@ def evaluate(run, data, configuration, shared=0, predict=predict):
     )
     summary = {
         "identity": {"model_sha256": sha256(run.best_model), "data_identity": data.identity, "split": "test"},
-        "trained_on_too": [f"P{number + 1}" for number in range(shared)],
+        "trained_on_too": None if shared is None else [f"P{number + 1}" for number in range(shared)],
         "size_cuts_px": [100, 140],
         "tolerance_px": 2.0,
         "class_names": list(configuration.class_names),
