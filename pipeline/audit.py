@@ -19,7 +19,7 @@ from pipeline.recipe import SPLITS, Recipe
 from pipeline.workers import all_cores, in_order
 
 EXAMPLES = 5
-SCHEMA = 2  # of audit.json; since 2 a finding has pairs
+SCHEMA = 3  # of audit.json; since 2 a finding has pairs, since 3 its meaning
 MEANINGS = {  # what each code counts
     "image-in-splits": "source images whose variants are in several splits",
     "patient-in-splits": "patients whose images are in several splits",
@@ -62,6 +62,7 @@ class Finding:
         return {
             "code": self.code,
             "count": self.count,
+            "meaning": MEANINGS[self.code],
             "examples": list(self.examples),
             "pairs": [list(pair) for pair in self.pairs],
         }

@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import PIL.Image
 
-from pipeline.audit import MEANINGS
 from pipeline.card import CITATIONS, LICENCE, PHANTOM, count_reasons, read_audit, tell_regions
 from pipeline.files import dump_toml, sha256, write_text
 from pipeline.folder import DatasetFolder, digest_of
@@ -26,10 +25,12 @@ from pipeline.stats import (
     draw_reasons,
     draw_strata,
     lesion_shares,
+    source_images,
 )
 
-_SCHEMA = 1  # of the page: another number makes it be written again
+_SCHEMA = 2  # of the page: another number makes it be written again
 _PAIR_SIDE = 384
+_LEAKS = ("image-in-splits", "patient-in-splits")
 _PACKAGES = ("cesm-segmentation", "numpy", "pillow", "matplotlib")
 
 
@@ -45,25 +46,26 @@ def report_identity(folder: DatasetFolder) -> str:
 def write_report(folder: DatasetFolder) -> None:
     """Writes `report.html` into the folder of a complete data set whose audit and card are of its manifest."""
     rows = read_manifest(folder.manifest)
-    originals = [row for row in rows if row["variant"] == "original"]
     recipe, state, audit = folder.load_recipe(), folder.read_state(folder.index_state), read_audit(folder)
-    reasons = count_reasons(folder)
+    reasons, splits = count_reasons(folder), _count_groups(rows, "split", SPLITS)
+    folds = _count_groups(rows, "fold", sorted({row["fold"] for row in rows}, key=int))
     text = render(
         "pipeline",
         "dataset.html",
         recipe=recipe,
         recipe_text=dump_toml(recipe),
         phantom=PHANTOM.replace("**", "") if state.get("phantom") else "",
-        key_figures=_key_figures(rows, originals, audit),
+        key_figures=_key_figures(rows, audit),
         named=state.get("summary", {}).get("named", 0),
         reasons=reasons,
         regions=tell_regions(folder),
-        splits=_count_groups(rows, originals, "split", SPLITS),
-        folds=_count_groups(rows, originals, "fold", sorted({row["fold"] for row in originals}, key=int)),
-        strata=_count_strata(originals),
-        sheets=[(split, _sheet(folder.root, originals, split)) for split in SPLITS],
+        splits=splits,
+        folds=folds,
+        strata=_count_strata(rows),
+        sheets=[(split, _sheet(folder.root, rows, split)) for split in SPLITS],
+        leaks=[finding for finding in audit["findings"] if finding["code"] in _LEAKS],
         findings=[_show_finding(folder.root, finding, audit["expected"]) for finding in audit["findings"]],
-        charts=_draw_charts(rows, originals, reasons),
+        charts=_draw_charts(rows, reasons, splits, folds),
         hashes=[(path.name, sha256(path)) for path in (folder.manifest, folder.recipe, folder.assignment)],
         versions=_versions(),
         licence=LICENCE,
@@ -79,56 +81,73 @@ def _versions() -> list[tuple[str, str]]:
     return known + [(name, metadata.version(name)) for name in _PACKAGES]
 
 
-def _key_figures(rows: Rows, originals: Rows, audit: Mapping) -> list[tuple[str, str, str]]:
+def _key_figures(rows: Rows, audit: Mapping) -> list[tuple[str, str, str]]:
     """Value, name and small print of each."""
-    shares = lesion_shares(originals)
-    unexpected = sum(finding["code"] not in audit["expected"] for finding in audit["findings"])
-    asked = len(audit["findings"]) - unexpected
+    shares = lesion_shares(rows)
     return [
         (str(len({row["patient"] for row in rows})), "patients", ""),
-        (str(len({row["image_id"] for row in rows})), "source images", _tell_classes(originals)),
+        (str(len({row["image_id"] for row in rows})), "source images", _tell_classes(source_images(rows))),
         (str(len(rows)), "samples", f"{len({row['variant'] for row in rows})} variants of each source image"),
         (f"{np.median(shares):.2g} %" if shares else "none", "median lesion area", "of the square image"),
-        (str(unexpected), "findings of the audit", f"and {asked} that the recipe asks for" if asked else "none asked for"),
+        (str(len(audit["findings"])), "findings of the audit", _tell_asked(audit)),
     ]
 
 
-def _tell_classes(originals: Rows) -> str:
-    classes = sorted({row["class"] for row in originals})
-    return ", ".join(f"{sum(row['class'] == name for row in originals)} {name}" for name in classes)
+def _tell_asked(audit: Mapping) -> str:
+    unexpected = sum(finding["code"] not in audit["expected"] for finding in audit["findings"])
+    if not audit["findings"]:
+        return ""
+    return f"{unexpected} not asked for by the recipe" if unexpected else "all asked for by the recipe"
 
 
-def _count_groups(rows: Rows, originals: Rows, column: str, values: Sequence[str]) -> list[list[str]]:
+def _tell_classes(images: Rows) -> str:
+    classes = sorted({row["class"] for row in images})
+    return ", ".join(f"{sum(row['class'] == name for row in images)} {name}" for name in classes)
+
+
+def _count_groups(rows: Rows, column: str, values: Sequence[str]) -> list[list[str]]:
     """Lines of a table: the group, its patients, source images and samples, and the quartiles of its lesion areas."""
     lines = []
     for value in values:
         inside = [row for row in rows if row[column] == value]
         counts = [len({row[name] for row in inside}) for name in ("patient", "image_id", "sample")]
-        shares = lesion_shares(originals, **{column: value})
+        shares = lesion_shares(rows, **{column: value})
         quartiles = [f"{quartile:.2g}" for quartile in np.percentile(shares, (25, 50, 75))] if shares else ["none"] * 3
         lines.append([value, *map(str, counts), *quartiles])
     return lines
 
 
-def _count_strata(originals: Rows) -> list[list[str]]:
+def _count_strata(rows: Rows) -> list[list[str]]:
     """Lines of a table: the stratum, and how many source images of each split are in it."""
     lines = []
     for column, title in STRATA:
-        for value in sorted({row[column] for row in originals}, key=lambda value: (not value, value)):
-            inside = [row["split"] for row in originals if row[column] == value]
-            lines.append([f"{title}: {value or 'unknown'}", *(str(inside.count(split)) for split in SPLITS)])
+        for value in sorted({row[column] for row in rows}, key=lambda value: (not value, value)):
+            counts = [len(source_images(rows, split=split, **{column: value})) for split in SPLITS]
+            lines.append([f"{title}: {value or 'unknown'}", *map(str, counts)])
     return lines
 
 
-def _draw_charts(rows: Rows, originals: Rows, reasons: Sequence[tuple[str, int, str]]) -> dict:
-    """The charts by name, each with words for those who do not see it; none of reasons where nothing was dropped."""
+def _draw_charts(
+    rows: Rows, reasons: Sequence[tuple[str, int, str]], splits: Sequence[Sequence[str]], folds: Sequence[Sequence[str]]
+) -> dict:
+    """The charts by name, each with words for those who do not see it; none of reasons where nothing was dropped.
+
+    Args:
+      splits, folds: lines of `_count_groups`.
+    """
+    of_splits, of_folds = (", ".join(f"{line[0]} {line[5]}" for line in lines) for lines in (splits, folds))
     charts = {
         "counts": chart(
             draw_counts(rows), "Bars: samples, source images and patients of each split; the numbers are tabled below"
         ),
-        "strata": chart(draw_strata(originals), "Bars: shares of classes, kinds, views and densities within each split"),
-        "sizes": chart(draw_lesion_sizes(originals), "Histogram of lesion areas, coloured by split"),
-        "boxes": chart(draw_lesion_boxes(originals), "Boxes: quartiles of lesion areas of each split and of each fold"),
+        "strata": chart(
+            draw_strata(rows),
+            "Bars: shares of classes, kinds, views and densities within each split; the counts are tabled below",
+        ),
+        "sizes": chart(draw_lesion_sizes(rows), f"Histogram of lesion areas by split; medians in % of the square: {of_splits}"),
+        "boxes": chart(
+            draw_lesion_boxes(rows), f"Boxes of lesion areas; medians in % of the square: {of_splits}; folds: {of_folds}"
+        ),
     }
     if reasons:
         words = ", ".join(f"{reason} {count}" for reason, count, _ in reasons)
@@ -136,9 +155,11 @@ def _draw_charts(rows: Rows, originals: Rows, reasons: Sequence[tuple[str, int, 
     return charts
 
 
-def _sheet(root: Path, originals: Rows, split: str) -> str:
-    """The contact sheet of a split as a `data:` address."""
-    sheet: PIL.Image.Image = contact_sheet(root, originals, split)
+def _sheet(root: Path, rows: Rows, split: str) -> str:
+    """The contact sheet of a split as a `data:` address; empty where no image is in it."""
+    if not source_images(rows, split=split):
+        return ""
+    sheet: PIL.Image.Image = contact_sheet(root, rows, split)
     return picture(np.asarray(sheet)[:, :, ::-1], quality=80)
 
 
@@ -148,7 +169,7 @@ def _show_finding(root: Path, finding: Mapping, expected: Sequence[str]) -> dict
     return {
         "code": finding["code"],
         "count": finding["count"],
-        "meaning": MEANINGS[finding["code"]],
+        "meaning": finding["meaning"],
         "asked": finding["code"] in expected,
         "examples": [
             (words, [_show_image(root, path) for path in pair]) for words, pair in zip(finding["examples"], pairs, strict=True)

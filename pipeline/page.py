@@ -62,6 +62,21 @@ def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> 
     return figure, axes
 
 
+def set_log_axis(ax: Any, which: str, values: Sequence[float]) -> None:
+    """Makes an axis logarithmic around values above 0, with ticks at 1, 2 and 5 times powers of ten, in plain numbers.
+
+    Args:
+      which: `x` or `y`.
+    """
+    # Ticks by hand: over less than a decade matplotlib writes powers and factors of ten, which overlap.
+    low, high = min(values) / 1.6, max(values) * 1.6
+    ticks = [factor * 10.0**power for power in range(-4, 8) for factor in (1, 2, 5)]
+    shown = [tick for tick in ticks if low <= tick <= high]
+    ax.set(**{f"{which}scale": "log", f"{which}lim": (low, high)})
+    getattr(ax, f"set_{which}ticks")(shown, [f"{tick:,.10g}" for tick in shown])
+    ax.minorticks_off()
+
+
 def chart(figure: Any, words: str) -> "Markup":
     """A figure as SVG to stand in a page; what is black in it takes the colour of the page's text.
 
@@ -88,7 +103,8 @@ def chart(figure: Any, words: str) -> "Markup":
     svg = re.sub(r'\bid="', f'id="{prefix}', svg)
     svg = re.sub(r'(url\(#|href="#)', rf"\1{prefix}", svg)
     view = svg.split('viewBox="', 1)[1].split('"', 1)[0]
-    opening = f'<svg class="chart" role="img" aria-label="{escape(words)}" viewBox="{view}">'
+    width = f"--width: {view.split()[2]}pt"  # its own, in which a letter of 10 pt is one
+    opening = f'<svg class="chart" role="img" aria-label="{escape(words)}" viewBox="{view}" style="{width}">'
     return Markup(opening + svg[svg.index(">") + 1 :])
 
 

@@ -15,7 +15,7 @@ import PIL.ImageFont
 
 from pipeline.files import replacing
 from pipeline.manifest import read_manifest
-from pipeline.page import SERIES, new_figure
+from pipeline.page import SERIES, new_figure, set_log_axis
 from pipeline.recipe import SPLITS
 from pipeline.sources import SourceError, read_image
 
@@ -48,12 +48,11 @@ def draw_stats(folder: Path, out: Path) -> list[Path]:
       The pictures, most telling first.
     """
     rows = read_manifest(folder / "manifest.csv")
-    originals = [row for row in rows if row["variant"] == "original"]
     sheets = [out / f"contact_sheet_{split}.png" for split in SPLITS]
     for split, path in zip(SPLITS, sheets, strict=True):
         with replacing(path) as beside:
-            contact_sheet(folder, originals, split).save(beside, optimize=True)
-    charts = {"counts": draw_counts(rows), "lesion_sizes": draw_lesion_sizes(originals), "strata": draw_strata(originals)}
+            contact_sheet(folder, rows, split).save(beside, optimize=True)
+    charts = {"counts": draw_counts(rows), "lesion_sizes": draw_lesion_sizes(rows), "strata": draw_strata(rows)}
     for name, figure in charts.items():
         with replacing(out / f"{name}.png") as beside:
             # No software version and no date in the file: the same data set gives the same bytes.
@@ -78,31 +77,31 @@ def draw_counts(rows: Rows) -> "Figure":
     return figure
 
 
-def draw_lesion_sizes(originals: Rows) -> "Figure":
-    """Lesion area of each source image, as a share of the square, on a logarithmic axis."""
+def draw_lesion_sizes(rows: Rows) -> "Figure":
+    """Lesion area of each source image of each split, as a share of the square, on a logarithmic axis."""
     figure, (ax,) = new_figure(7, 3.6)
-    shares = {split: lesion_shares(originals, split=split) for split in SPLITS}
+    shares = {split: lesion_shares(rows, split=split) for split in SPLITS}
     every = [share for values in shares.values() for share in values] or [1.0]
     bins = np.geomspace(min(every) * 0.9, max(every) * 1.1, 25)
     drawn = [split for split in SPLITS if shares[split]]
     colors = [SPLIT_COLORS[split] for split in drawn]
     ax.hist([shares[split] for split in drawn], bins, stacked=True, color=colors, label=drawn, **_EDGE)
-    ax.set_xscale("log")
+    set_log_axis(ax, "x", every)
     ax.set_xlabel("lesion area, % of the square image")
     ax.set_ylabel("source images")
-    ax.set_title(f"Lesion area a source image (median {np.median(every):.2g} %)", fontsize=11)
+    ax.set_title(f"Lesion area a source image (median {np.median(lesion_shares(rows) or every):.2g} %)", fontsize=11)
     ax.legend(frameon=False)
     return figure
 
 
-def draw_lesion_boxes(originals: Rows) -> "Figure":
+def draw_lesion_boxes(rows: Rows) -> "Figure":
     """Lesion areas as boxes, a split and a fold: quartiles, and whiskers to the last image within 1.5 of their distance."""
-    folds = sorted({row["fold"] for row in originals}, key=int)
+    folds = sorted({row["fold"] for row in rows}, key=int)
     figure, axes = new_figure(9, 3.6, 1, 2)
     for ax, column, values in zip(axes, ("split", "fold"), (SPLITS, folds), strict=True):
         colors = [SPLIT_COLORS.get(value, SERIES[0]) for value in values]
         drawn = ax.boxplot(
-            [lesion_shares(originals, **{column: value}) for value in values],
+            [lesion_shares(rows, **{column: value}) for value in values],
             tick_labels=values,
             widths=0.6,
             patch_artist=True,
@@ -111,17 +110,29 @@ def draw_lesion_boxes(originals: Rows) -> "Figure":
         )
         for box, color in zip(drawn["boxes"], colors, strict=True):
             box.set_facecolor(color)
-        ax.set_yscale("log")
+        set_log_axis(ax, "y", lesion_shares(rows) or [1.0])
         ax.set_xlabel(column)
         ax.set_ylabel("lesion area, % of the square image")
     axes[1].sharey(axes[0])
     return figure
 
 
-def lesion_shares(originals: Rows, **where: str) -> list[float]:
-    """Lesion areas in percent of the square, of the images with lesions whose columns have the given values."""
-    chosen = (row for row in originals if all(row[column] == value for column, value in where.items()))
-    return [lesion_share(row) for row in chosen if int(row["lesion_px"])]
+def source_images(rows: Rows, **where: str) -> list[Mapping[str, str]]:
+    """One row for each source image among the rows whose columns have the given values.
+
+    The original where it is among them; a turned copy, which has the same lesion, where a set that was split by sample has
+    the original elsewhere.
+    """
+    chosen: dict[str, Mapping[str, str]] = {}
+    for row in sorted(rows, key=lambda row: row["variant"] != "original"):
+        if all(row[column] == value for column, value in where.items()):
+            chosen.setdefault(row["image_id"], row)
+    return list(chosen.values())
+
+
+def lesion_shares(rows: Rows, **where: str) -> list[float]:
+    """Lesion areas in percent of the square, of the source images with lesions whose columns have the given values."""
+    return [lesion_share(row) for row in source_images(rows, **where) if int(row["lesion_px"])]
 
 
 def lesion_share(row: Mapping[str, str]) -> float:
@@ -130,13 +141,14 @@ def lesion_share(row: Mapping[str, str]) -> float:
     return 100 * int(row["lesion_px"]) / round(side) ** 2
 
 
-def draw_strata(originals: Rows) -> "Figure":
+def draw_strata(rows: Rows) -> "Figure":
     """Shares of classes, kinds, views and densities within each split."""
     figure, axes = new_figure(10, 6, 2, 2)
+    images = {split: source_images(rows, split=split) for split in SPLITS}
     for ax, (column, title) in zip(axes, STRATA, strict=True):
-        values = sorted({row[column] or "unknown" for row in originals}, key=lambda value: (value == "unknown", value))
+        values = sorted({row[column] or "unknown" for row in rows}, key=lambda value: (value == "unknown", value))
         for number, split in enumerate(SPLITS):
-            counts = Counter(row[column] or "unknown" for row in originals if row["split"] == split)
+            counts = Counter(row[column] or "unknown" for row in images[split])
             total = max(1, sum(counts.values()))
             places = np.arange(len(values)) + (number - 1) * 0.27
             heights = [100 * counts[value] / total for value in values]
@@ -162,9 +174,9 @@ def draw_reasons(reasons: Sequence[tuple[str, int, str]]) -> "Figure":
     return figure
 
 
-def contact_sheet(folder: Path, originals: Rows, split: str, columns: int = 3, most: int = 15) -> PIL.Image.Image:
-    """Up to `most` samples of a split, evenly spread over lesion size, each as image, mask and outline over image."""
-    rows = [row for row in originals if row["split"] == split]
+def contact_sheet(folder: Path, every: Rows, split: str, columns: int = 3, most: int = 15) -> PIL.Image.Image:
+    """Up to `most` source images of a split, evenly spread over lesion size, each as image, mask and outline over image."""
+    rows = source_images(every, split=split)
     ordered = sorted(rows, key=lambda row: (int(row["lesion_px"]), row["sample"]))
     count = min(most, len(ordered))
     chosen = [ordered[index] for index in np.linspace(0, len(ordered) - 1, count).astype(int)]

@@ -19,13 +19,21 @@ PAGE = """\
 {{ parts.figure(first, "A chart") }}
 {{ parts.figure(second, "Another chart") }}
 <h2 id="second">Second</h2>
+<div class="pair">
 {{ parts.image(image, "a gray ramp", "A picture") }}
+{{ parts.image(image, "a gray ramp", "rotated_180_" ~ "P1_L_DM_CC" * 8) }}
+</div>
+<section>
+{{ parts.outline_key() }}
 {{ parts.outline_tools() }}
 <div class="grid">
 {{ parts.case(image, 32, [("truth", truth, ""), ("prediction", truth, "#ff0000")], "a case", "P1, Dice 0.5") }}
 </div>
 {{ parts.outline_tools() }}
-{% call parts.details("More") %}<p>Hidden at first.</p>{% endcall %}
+</section>
+<h2 id="third">Third</h2>
+<div style="height: 200vh"></div>
+{% call parts.details("More") %}<pre>{{ "a long line " * 40 }}</pre>{% endcall %}
 {% endblock %}
 """
 
@@ -75,6 +83,27 @@ def test_ink_of_a_chart_follows_the_page_and_ids_do_not_clash(written):
     assert draw([1, 2, 3]) == first
 
 
+@pytest.mark.parametrize(
+    ("values", "ticks"),
+    [
+        pytest.param([6_000, 13_000], ["5,000", "10,000", "20,000"], id="less than a decade"),
+        pytest.param([0.03, 0.4], ["0.02", "0.05", "0.1", "0.2", "0.5"], id="below one"),
+        pytest.param([900_000, 900_000], ["1,000,000"], id="no power of ten in letters"),
+    ],
+)
+def test_a_log_axis_has_plain_ticks(values, ticks):
+    figure, (ax,) = page.new_figure(4, 3)
+    page.set_log_axis(ax, "y", values)
+    figure.canvas.draw()
+    assert [label.get_text() for label in ax.get_yticklabels()] == ticks
+    assert not ax.get_yticklabels(minor=True)
+
+
+def test_a_chart_is_as_wide_as_it_was_drawn(written, browser):
+    browser.open(written)
+    assert browser.evaluate("document.querySelector('svg.chart').clientWidth") == 4 * 96
+
+
 def test_outlines_run_through_the_centres_of_pixels():
     mask = np.zeros((4, 4), np.uint8)
     mask[1:3, 1:3] = 1
@@ -99,7 +128,11 @@ def test_the_page_works_in_a_browser_by_keyboard(written, browser):
     browser.emulate(width=1000)
     browser.open(written)
     assert browser.evaluate("[...document.images].filter(i => i.src).every(i => i.complete && i.naturalWidth > 0)")
-    assert browser.evaluate("[...document.querySelectorAll('#contents a')].map(a => a.textContent)") == ["First", "Second"]
+    assert browser.evaluate("[...document.querySelectorAll('#contents a')].map(a => a.textContent)") == [
+        "First",
+        "Second",
+        "Third",
+    ]
     seen = "getComputedStyle(document.querySelector('.outline.truth')).visibility"
     assert browser.evaluate(seen) == "visible"
     browser.evaluate("document.querySelector('[data-outline=truth]').focus()")
@@ -116,22 +149,43 @@ def test_the_page_works_in_a_browser_by_keyboard(written, browser):
     assert browser.evaluate("document.getElementById('large').open && document.querySelector('#large img').naturalWidth > 0")
     browser.press("Escape")
     assert not browser.evaluate("document.getElementById('large').open")
+    browser.evaluate("document.querySelector('.case .enlarge').click()")
+    assert browser.evaluate("document.querySelector('#large img').width > document.querySelector('.case img').width")
+    shown = "[...document.querySelectorAll('#large .outline')].map(o => getComputedStyle(o).visibility)"
+    assert browser.evaluate(shown) == ["visible", "visible"]
+    browser.press("Enter")  # on Close
+    browser.evaluate("document.querySelector('[data-outline=truth]').click()")
+    browser.evaluate("document.querySelector('.case .enlarge').click()")
+    assert browser.evaluate(shown) == ["hidden", "visible"], "the switches hold in the large picture"
     assert browser.errors == []
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_a_phone_does_not_scroll_sideways_and_charts_take_the_ink(written, browser, dark):
-    browser.emulate(width=390, dark=dark)
+def test_the_switches_stay_with_the_cases(written, browser):
+    browser.open(written)
+    browser.evaluate("document.getElementById('third').scrollIntoView({behavior: 'instant'})")
+    below = "[...document.querySelectorAll('.tools')].filter(t => t.getBoundingClientRect().bottom > 0)"
+    assert browser.evaluate("scrollY > 0")
+    assert browser.evaluate(f"{below}.length") == 0
+
+
+@pytest.mark.parametrize(("width", "dark"), [(390, False), (390, True), (320, False)])
+def test_a_phone_does_not_scroll_sideways_and_charts_take_the_ink(written, browser, width, dark):
+    browser.emulate(width=width, dark=dark)
     browser.open(written)
     assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert browser.evaluate("new Set([...document.querySelectorAll('.pair img')].map(image => image.width)).size") == 1
     ink = browser.evaluate("getComputedStyle(document.querySelector('svg.chart text')).fill")
     assert (
         ink == browser.evaluate("getComputedStyle(document.body).color") == ("rgb(230, 233, 236)" if dark else "rgb(27, 31, 36)")
     )
 
 
-def test_paper_has_no_switches(written, browser):
-    browser.emulate(media="print", dark=True)
+def test_paper_has_no_switches_but_says_what_the_outlines_are(written, browser):
+    browser.emulate(media="print", width=718, dark=True)
     browser.open(written)
+    browser.evaluate("document.querySelector('details').open = true")
+    assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth"), "a browser would shrink the page"
+    assert browser.evaluate("document.querySelector('pre').scrollWidth <= document.querySelector('pre').clientWidth")
+    assert browser.evaluate("document.querySelector('section p').innerText").startswith("Truth is green and solid")
     assert browser.evaluate("getComputedStyle(document.querySelector('.tools')).display") == "none"
     assert browser.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"

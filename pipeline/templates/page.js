@@ -8,18 +8,17 @@ for (const heading of document.querySelectorAll("main h2[id]")) {
   contents.appendChild(document.createElement("li")).appendChild(link);
 }
 
-const main = document.getElementById("main");
 for (const tools of document.querySelectorAll(".tools")) tools.hidden = false;
 // Several rows of switches act on all cases, so they follow each other.
 for (const box of document.querySelectorAll("[data-outline]")) {
   box.addEventListener("change", () => {
-    main.classList.toggle(`no-${box.dataset.outline}`, !box.checked);
+    document.body.classList.toggle(`no-${box.dataset.outline}`, !box.checked);
     for (const other of document.querySelectorAll(`[data-outline="${box.dataset.outline}"]`)) other.checked = box.checked;
   });
 }
 for (const slider of document.querySelectorAll("[data-strength]")) {
   slider.addEventListener("input", () => {
-    main.style.setProperty("--strength", slider.value / 100);
+    document.body.style.setProperty("--strength", slider.value / 100);
     for (const other of document.querySelectorAll("[data-strength]")) other.value = slider.value;
   });
 }
@@ -27,16 +26,11 @@ for (const slider of document.querySelectorAll("[data-strength]")) {
 const large = document.getElementById("large");
 for (const button of document.querySelectorAll(".enlarge")) {
   button.addEventListener("click", () => {
-    const shown = button.querySelector("img");
-    const image = large.querySelector("img");
-    image.src = shown.src;
-    image.alt = shown.alt;
+    large.querySelector("div").replaceChildren(button.firstElementChild.cloneNode(true));
     large.showModal();
   });
 }
-large.addEventListener("click", (event) => {
-  if (event.target === large || event.target.tagName === "IMG") large.close();
-});
+large.addEventListener("click", () => large.close());
 // Paper shows all: details are opened for print.
 window.addEventListener("beforeprint", () => {
   for (const details of document.querySelectorAll("details")) details.open = true;

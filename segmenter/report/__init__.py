@@ -10,7 +10,7 @@ from segmenter.folders import DataSet
 from segmenter.report.material import fingerprint, read_material
 from segmenter.runs import Run
 
-SCHEMA = 1  # of both files; raised, they are made anew
+SCHEMA = 2  # of both files; raised, they are made anew
 
 
 def write_report(data: DataSet, run: Run, split: str) -> tuple[list[Path], bool]:

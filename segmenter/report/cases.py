@@ -46,7 +46,7 @@ def by_dice(material: Material) -> dict[str, list[Case]]:
     best, rest = rest[::-1][:OF_EACH], rest[:-OF_EACH]
     start = max(0, (len(rest) - OF_EACH) // 2)
     chosen = {"Best": best, "Median": rest[start : start + OF_EACH], "Worst": worst}
-    return {name: [_draw(material, row, _dice_caption(row)) for row in part] for name, part in chosen.items() if part}
+    return {name: [_draw(material, row, _dice_caption(material, row)) for row in part] for name, part in chosen.items() if part}
 
 
 def missed(material: Material) -> list[Case]:
@@ -85,8 +85,10 @@ def _place(row: Mapping) -> str:
     return ", ".join(str(part) for part in (row["class"], KINDS.get(row["kind"], ""), row["view"]) if part) or "class unknown"
 
 
-def _dice_caption(row: Mapping) -> str:
-    parts = [row["sample"], _place(row), f"Dice {told(row['dice'], 2)}", f"HD95 {told(row['hd95_px'], 1)} px"]
+def _dice_caption(material: Material, row: Mapping) -> str:
+    classes = [f"{name} {told(row[f'dice_{name}'], 2)}" for name in material.class_names if material.has_classes]
+    dice = f"Dice {told(row['dice'], 2)}" + (f" of any class ({', '.join(classes)})" if classes else "")
+    parts = [row["sample"], _place(row), dice, f"HD95 {told(row['hd95_px'], 1)} px"]
     size = f", largest {row['size']}" if row["size"] else ""
     return "; ".join([*parts, f"{counted(row['lesions'], 'lesion')} of {row['truth_px']:,} px{size}"])
 
@@ -129,8 +131,8 @@ def _outlines(kind: str, mask: np.ndarray, material: Material) -> Iterable[tuple
 
 def class_colors(material: Material) -> dict[str, str]:
     """The colours of several lesion classes by name, as `#rrggbb`; none where there is one class."""
-    names = material.class_names
-    if len(names) == 1:
+    if not material.has_classes:
         return {}
+    names = material.class_names
     colors = lesion_colors(material.configuration.infer.mask_colors, len(names))
     return {name: "#" + bytes(color).hex() for name, color in zip(names, colors, strict=True)}

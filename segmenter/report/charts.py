@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.page import SERIES, chart, new_figure
+from pipeline.page import SERIES, chart, new_figure, set_log_axis
 from segmenter.report.words import CRITERIA, GROUP_NAMES, KINDS, counted, interval, told
 
 if TYPE_CHECKING:
@@ -111,14 +111,16 @@ def _finish_froc(ax: Any, shown: "pd.DataFrame") -> None:
     ax.set(xlabel="false positives an image (log scale)", ylabel="lesions found", ylim=(0, 1.04))
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     ax.grid(**_GRID)
-    ax.legend(frameon=False, loc="lower right")
+    # Outside: a star or marker of a legend inside reads as a point of the data.
+    ax.get_figure().legend(loc="outside upper center", ncols=3, frameon=False)
 
 
-def strata_chart(figures: "pd.DataFrame") -> "Markup":
+def strata_chart(figures: "pd.DataFrame", dice: str) -> "Markup":
     """Mean Dice of each group's values with its interval.
 
     Args:
       figures: figures.csv.
+      dice: what Dice is called.
     """
     rows = _strata_rows(figures)
     groups = list(dict.fromkeys(row["group"] for row in rows))
@@ -130,15 +132,15 @@ def strata_chart(figures: "pd.DataFrame") -> "Markup":
         means = np.array([row["mean"] for row in part])
         _draw_intervals(ax, part, means, heights, SERIES[number % 2])
         places += heights
-        labels += [f"{GROUP_NAMES[group]} {row['value']} ({row['images']})" for row in part]
+        labels += [f"{GROUP_NAMES[group]} {row['value']} ({row['images']}; {row['patients']})" for row in part]
         place = heights[-1] + 1.7
     ax.set_yticks(places, labels)
     ax.invert_yaxis()
     ax.set_xlim(-0.01, 1.01)
-    ax.set_xlabel("mean Dice, 95 % interval (number of images)")
+    ax.set_xlabel(f"mean {dice}, 95 % interval (images with lesions; their patients)")
     ax.grid(axis="x", **_GRID)
     words = "; ".join(f"{GROUP_NAMES[row['group']]} {row['value']} {told(row['mean'], 2)}" for row in rows)
-    return chart(figure, f"Mean Dice by group: {words}.")
+    return chart(figure, f"Mean {dice} by group: {words}.")
 
 
 def _strata_rows(figures: "pd.DataFrame") -> list[dict]:
@@ -168,29 +170,20 @@ def size_chart(images: "pd.DataFrame", detection: Sequence[Mapping]) -> "Markup"
         label = f"{kind}, {KINDS[kind]}" if kind in KINDS else kind or "kind unknown"
         style = {"color": SERIES[number % len(SERIES)], "s": 22, "alpha": 0.8}
         left.scatter(part["truth_px"], part["dice"], marker=_MARKERS[number % len(_MARKERS)], label=label, **style)
-    _set_log_axis(left, annotated["truth_px"])
+    set_log_axis(left, "x", annotated["truth_px"].tolist())
     left.set(xlabel="lesion area of the image, px (log scale)", ylabel="Dice", ylim=(-0.03, 1.03))
     left.grid(**_GRID)
-    left.legend(frameon=False, loc="lower right", fontsize=9)
+    figure.legend(loc="outside upper left", ncols=2, frameon=False)
     _draw_detection(right, detection)
-    return chart(figure, _size_words(annotated))
+    return chart(figure, _size_words(annotated, detection))
 
 
-def _set_log_axis(ax: Any, values: "pd.Series") -> None:
-    # Ticks by hand: over less than a decade matplotlib writes powers and factors of ten, which overlap.
-    low, high = values.min() / 1.6, values.max() * 1.6
-    ticks = [factor * 10**power for power in range(8) for factor in (1, 2, 5) if low <= factor * 10**power <= high]
-    ax.set_xscale("log")
-    ax.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
-    ax.minorticks_off()
-    ax.set_xlim(low, high)
-
-
-def _size_words(annotated: "pd.DataFrame") -> str:
+def _size_words(annotated: "pd.DataFrame", detection: Sequence[Mapping]) -> str:
     middle = annotated["truth_px"].median()
     is_small = annotated["truth_px"] <= middle
     small, large = (told(annotated.loc[chosen, "dice"].mean(), 2) for chosen in (is_small, ~is_small))
-    return f"Mean Dice is {small} up to the median lesion area of {middle:,.0f} px and {large} above it."
+    dice = f"Mean Dice is {small} up to the median lesion area of {middle:,.0f} px and {large} above it"
+    return "; ".join([dice, *(f"found are {row['mean']:.0%} of the {row['value']} lesions" for row in detection)]) + "."
 
 
 def _draw_detection(ax: Any, rows: Sequence[Mapping]) -> None:

@@ -2,10 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from importlib import metadata
 
-from pipeline.files import read_csv
 from segmenter.evaluation.sizes import SIZES
-from segmenter.folders import MANIFEST, SPLITS
+from segmenter.folders import MANIFEST, SPLITS, Sample
 from segmenter.report.material import Material
 from segmenter.report.words import (
     CRITERIA,
@@ -22,7 +22,11 @@ from segmenter.runs import TRAINED_ON
 
 METRIC_COLUMNS = ("figure", "mean", "95 % interval", "median", "95 % interval", "images", "patients", "what it means")
 EMPTY_COLUMNS = ("figure", "mean", "95 % interval", "images", "patients", "what it means")
-STRATA_COLUMNS = ("group", "images", "patients", "Dice", "NSD", "sensitivity", "detection rate", "false positives an image")
+STRATA_COLUMNS = (
+    *("group", "images", "patients", "with lesions", "their patients"),
+    *("Dice", "NSD", "sensitivity", "detection rate", "false positives an image"),
+)
+SPLIT_COLUMNS = ("split", "patients", "source images", "samples", "source images by class")
 CURVE_COLUMNS = ("criterion", "lesions", "threshold", "found", "95 % interval", "false positives an image")
 FOLD_COLUMNS = {
     "fold": "fold",
@@ -38,6 +42,7 @@ FOLD_COLUMNS = {
     "false_positives_per_image": "false positives an image",
 }
 _STRATA_METRICS = ("dice", "nsd", "sensitivity", "detection_rate", "false_positives_per_image")
+_UNTOLD = ("data_identity", TRAINED_ON)  # told elsewhere on the page, or too long for it
 Entry = tuple[str, str, str]
 Rows = list[tuple[object, ...]]
 
@@ -55,6 +60,8 @@ def warnings(material: Material) -> list[str]:
             f"{shared} of the {counted(material.patients, 'patient')} of {material.split} are in train too: these figures are "
             "flattered, and say little of new patients."
         )
+    elif shared is None:
+        found.append(shared_words(material))
     if material.split == "train":
         found.append("These are figures of the images that the model was trained on: they say nothing of new patients.")
     if material.patients < WIDE_UNDER:
@@ -67,13 +74,15 @@ def warnings(material: Material) -> list[str]:
 
 def key_figures(material: Material) -> list[Entry]:
     """The cards at the top: value, name, small print."""
+    dice = dice_name(material)
     entries = [
-        _card(material, "all", "dice", "mean Dice", 2),
-        _card(material, "all", "dice", "median Dice", 2, kind="median"),
+        _card(material, "all", "dice", f"mean {dice}", 2),
+        _card(material, "all", "dice", f"median {dice}", 2, kind="median"),
+        *(_card(material, "all", f"dice_{name}", f"mean Dice, {name}", 2) for name in material.class_names),
         _card(material, "all", "nsd", f"NSD at {material.summary['tolerance_px']:g} px", 2),
         _card(material, "all", "hd95_px", "median HD95, px", 1, kind="median"),
         _card(material, "all", "hd95_mm", "median HD95, mm", 1, kind="median"),
-        _card(material, "all", "detection_rate", "lesions found", share=True),
+        _card(material, "all", "detection_rate", "lesions found", share=True, more=_found_words(material)),
         _card(material, "all", "false_positives_per_image", "false positives an image", 2),
         _card(material, "without lesion", "share_without_false_positive", "images without lesion that stay clean", share=True),
     ]
@@ -84,17 +93,33 @@ def key_figures(material: Material) -> list[Entry]:
     return [*known, (f"{len(images):,}", "images", more), (f"{material.patients:,}", "patients", f"split {material.split}")]
 
 
+def dice_name(material: Material) -> str:
+    """What Dice over all lesions is called: that of one class has the class's name."""
+    return "Dice, any class" if material.has_classes else "Dice"
+
+
 def _card(
-    material: Material, group: str, metric: str, name: str, digits: int = 2, *, kind: str = "mean", share: bool = False
+    material: Material,
+    group: str,
+    metric: str,
+    name: str,
+    digits: int = 2,
+    *,
+    kind: str = "mean",
+    share: bool = False,
+    more: str = "",
 ) -> Entry | None:
     row = material.figure(group, metric)
     if row is None:
         return None
     if share:
-        known = interval(row, kind)
-        between = f"{row[f'{kind}_low']:.0%} to {row[f'{kind}_high']:.0%}" if known else ""
-        return f"{row[kind]:.0%}", name, between
+        known = f"{row[f'{kind}_low']:.0%} to {row[f'{kind}_high']:.0%}" if interval(row, kind) else ""
+        return f"{row[kind]:.0%}", name, "; ".join(part for part in (more, known) if part)
     return told(row[kind], digits), name, interval(row, kind, digits)
+
+
+def _found_words(material: Material) -> str:
+    return f"{material.lesions['detected'].sum():,.0f} of {counted(len(material.lesions), 'lesion')}"
 
 
 def metric_rows(material: Material) -> Rows:
@@ -132,7 +157,8 @@ def _counts(row: Mapping) -> tuple[int, int]:
 
 
 def _meaning(material: Material, row: Mapping) -> str:
-    return metric_of(row["metric"]).meaning.format(tolerance=material.summary["tolerance_px"])
+    values = {"tolerance": material.summary["tolerance_px"], "lesions": counted(len(material.lesions), "lesion")}
+    return metric_of(row["metric"]).meaning.format(**values)
 
 
 def strata_rows(material: Material) -> Rows:
@@ -143,9 +169,9 @@ def strata_rows(material: Material) -> Rows:
         part = table[table["group"] == group]
         for value in part["value"].unique():
             found = {row["metric"]: row for row in part[part["value"] == value].to_dict("records")}
-            counts = found.get("false_positives_per_image") or next(iter(found.values()))
+            counts = *_counts(found["false_positives_per_image"]), *(_counts(found["dice"]) if "dice" in found else (0, 0))
             figures = [with_interval(found[metric], digits=2) if metric in found else "–" for metric in _STRATA_METRICS]
-            rows.append((f"{name} {value}", *_counts(counts), *figures))
+            rows.append((f"{name} {value}", *counts, *figures))
     return rows
 
 
@@ -187,16 +213,35 @@ def split_rows(material: Material) -> Rows:
     samples = material.data.samples
     parts = [(split, [sample for sample in samples if sample.split == split]) for split in SPLITS]
     return [
-        (split, len({sample.patient for sample in part} - {""}), len({sample.image_id for sample in part}), len(part))
+        (
+            split,
+            len({sample.patient for sample in part} - {""}),
+            len({sample.image_id for sample in part}),
+            len(part),
+            _classes(part),
+        )
         for split, part in [*parts, ("all", samples)]
     ]
 
 
+def _classes(samples: Iterable[Sample]) -> str:
+    classes = Counter(label for _, label in {(sample.image_id, sample.label) for sample in samples} if label)
+    return ", ".join(f"{count} {label}" for label, count in sorted(classes.items())) or "–"
+
+
+def shared_words(material: Material) -> str:
+    """How many of the split's patients were trained on, in a sentence."""
+    shared, split = material.summary["patients_in_train"], material.split
+    if shared is None:
+        return f"Whether patients of {split} are in train too is not known."
+    return f"{counted(shared, 'patient') if shared else 'No patient'} of {split} {'are' if shared > 1 else 'is'} in train too."
+
+
 def dropped_rows(material: Material) -> Rows:
-    """Why source images are not in the data set, most frequent first."""
-    path = material.data.folder / "rejects.csv"
-    reasons = Counter(row["reason"] for row in read_csv(path, ("reason",))) if path.is_file() else Counter()
-    return list(reasons.most_common())
+    """Why source images are not in the data set, how many, and what it means: the table of the data set's card."""
+    table = material.card.get("What was dropped, and why", "").splitlines()
+    rows = [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in table if line.startswith("| `")]
+    return [(reason, int(images), meaning) for reason, images, meaning in rows]
 
 
 def audit_words(material: Material) -> str:
@@ -206,7 +251,8 @@ def audit_words(material: Material) -> str:
     findings = material.audit["findings"]
     if not findings:
         return "The audit of the data set found nothing: no patient or image in two splits, no duplicates, every mask clean."
-    return "The audit of the data set found: " + ", ".join(f"{one['code']} ({one['count']})" for one in findings) + "."
+    found = "; ".join(f"{one['count']} {one.get('meaning', 'findings')} ({one['code']})" for one in findings)
+    return f"The audit of the data set found {found}."
 
 
 def fold_rows(material: Material) -> Rows:
@@ -225,16 +271,13 @@ def hash_rows(material: Material) -> Rows:
     has_manifest = (material.data.folder / MANIFEST).is_file()
     # For one fold the identity is the hash and words on the fold.
     data = (f"{MANIFEST}, SHA-256" if has_manifest else "data, SHA-256 of its listing", material.data.identity)
-    return [*models, data, ("split", material.split)]
+    return [*models, data, ("split", material.split), ("reported with cesm-segmentation", metadata.version("cesm-segmentation"))]
 
 
 def version_rows(material: Material) -> Rows:
     """Versions of the libraries and what else training recorded."""
-    return [
-        (name.replace("_", " "), str(value))
-        for name, value in material.versions.items()
-        if name not in ("data_identity", TRAINED_ON)
-    ]
+    known = {name: value for name, value in material.versions.items() if name not in _UNTOLD and value is not None}
+    return [(name.replace("_", " "), str(value)) for name, value in known.items()]
 
 
 def training_words(material: Material) -> str:
@@ -253,8 +296,10 @@ def setting_words(material: Material) -> str:
     threshold, cuts = material.summary["threshold"], material.summary["size_cuts_px"]
     if threshold is not None:
         words = f"A pixel is lesion from a probability of {threshold:g} on."
-    elif len(material.class_names) > 1:
-        words = "A pixel is of its most probable class."
+    elif material.has_classes:
+        names = " and ".join(f"Dice, {name}" for name in material.class_names)
+        words = "A pixel is of its most probable class. Figures are of lesion of any class, detection and FROC too: the wrong "
+        words += f"class costs nothing there; {names} alone tell the classes apart."
     else:
         words = f"The cut is found image by image ({material.configuration.infer.algorithm})."
     if cuts:

@@ -89,6 +89,11 @@ class Material:
         return list(self.summary["class_names"])
 
     @property
+    def has_classes(self) -> bool:
+        """Whether there are several lesion classes; all figures but Dice of each are then of lesion of any class."""
+        return len(self.class_names) > 1
+
+    @property
     def folds(self) -> list[dict[str, str]]:
         """The rows of folds.csv; none where it is no cross-validation."""
         return read_csv(self.run.folds) if self.is_pooled else []
@@ -227,6 +232,6 @@ def fingerprint(material: Material, schema: int) -> str:
         run.versions,
         run.state,
     ]
-    paths += [*material.history_files, *(folder / name for name in ("README.md", "audit.json", "rejects.csv"))]
+    paths += [*material.history_files, *(folder / name for name in ("README.md", "audit.json"))]
     hashes = {path.name: sha256(path) for path in paths if path.is_file()}
     return hashlib.sha256(json.dumps({"schema": schema, **hashes}).encode()).hexdigest()

@@ -38,7 +38,7 @@ def _draw_charts(material: Material) -> dict[str, object]:
         "training": charts.training_chart(history, material.best_epoch) if history else None,
         "froc": charts.froc_chart(curve, contents.operating_points(material)) if len(curve) else None,
         "froc_by_size": charts.froc_by_size_chart(curve) if len(curve) else None,
-        "strata": charts.strata_chart(material.figures) if has_lesions else None,
+        "strata": charts.strata_chart(material.figures, contents.dice_name(material)) if has_lesions else None,
         "size": charts.size_chart(material.images, contents.size_detection(material)) if has_lesions else None,
         "folds": charts.folds_chart(material.folds) if material.is_pooled else None,
     }

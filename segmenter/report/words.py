@@ -23,12 +23,12 @@ METRICS = {
     "nsd": Metric("NSD", "share of both outlines within {tolerance:g} px of each other (normalised surface Dice)"),
     "hd95_px": Metric("HD95, px", "95th percentile of the distances between outlines, where something was predicted", 1),
     "asd_px": Metric("ASD, px", "mean distance between outlines, where something was predicted", 1),
-    "hd95_source_px": Metric("HD95, source px", "the same in pixels of the source image", 1),
-    "asd_source_px": Metric("ASD, source px", "the same in pixels of the source image", 1),
-    "hd95_mm": Metric("HD95, mm", "the same in millimetres, where the spacing is known", 1),
-    "asd_mm": Metric("ASD, mm", "the same in millimetres, where the spacing is known", 1),
-    "detection_rate": Metric("Detection rate (IoU > 0.1)", "share of the lesions that a predicted part overlaps"),
-    "centre_detection_rate": Metric("Detection rate (centre)", "share of the lesions that hold a predicted part's centre"),
+    "hd95_source_px": Metric("HD95, source px", "HD95 in pixels of the source image", 1),
+    "asd_source_px": Metric("ASD, source px", "ASD in pixels of the source image", 1),
+    "hd95_mm": Metric("HD95, mm", "HD95 in millimetres, where the spacing is known", 1),
+    "asd_mm": Metric("ASD, mm", "ASD in millimetres, where the spacing is known", 1),
+    "detection_rate": Metric("Detection rate (IoU > 0.1)", "share of the {lesions} that a predicted part overlaps"),
+    "centre_detection_rate": Metric("Detection rate (centre)", "share of the {lesions} that hold a predicted part's centre"),
     "false_positives_per_image": Metric("False positives an image (IoU > 0.1)", "predicted parts that match no lesion", 2),
     "centre_false_positives_per_image": Metric(
         "False positives an image (centre)", "predicted parts whose centre is in no lesion", 2

@@ -100,7 +100,8 @@ def test_audit_as_json_is_only_json(make, capsys):
     capsys.readouterr()
     assert main(["audit", "--json", str(make.folder)]) == 1
     (finding,) = json.loads(capsys.readouterr().out)["findings"]
-    assert finding == {"code": "mask-missing", "count": 1, "examples": [f"train/{victim.stem}"], "pairs": []}
+    told = {"code": "mask-missing", "count": 1, "meaning": "images without a mask"}
+    assert finding == told | {"examples": [f"train/{victim.stem}"], "pairs": []}
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from inputs import small_download, small_recipe
 
 from pipeline.cli import main
 from pipeline.folder import DatasetFolder
-from pipeline.recipe import RECIPES
+from pipeline.manifest import read_manifest
+from pipeline.recipe import RECIPES, SPLITS
 
 
 @pytest.fixture
@@ -133,6 +134,43 @@ def test_what_leaks_is_shown_in_pairs_of_the_named_files(leaking):
     assert audit["findings"][0]["examples"][0] in words
 
 
+def test_a_set_that_leaks_says_so_first(leaking):
+    text = report(leaking)
+    top = text[: text.index('<h2 id="differs"')]
+    found = leaking.read_state(leaking.audit)["findings"]
+    assert f"<strong>{len(found)}</strong><small>all asked for by the recipe</small>" in top
+    count = next(finding["count"] for finding in found if finding["code"] == "patient-in-splits")
+    assert "This data set leaks" in top
+    assert f"{count} patients whose images are in several splits." in top
+    shown = re.findall(r"Shown: 5 of (\d+)\.", between(text, "audit", "recipe"))
+    assert shown == [str(finding["count"]) for finding in found if finding["count"] > 5]
+
+
+def test_a_split_by_sample_is_shown_by_what_each_split_holds_not_by_its_originals(leaking):
+    text = report(leaking)
+    rows = read_manifest(leaking.manifest)
+    counts = [len({row["image_id"] for row in rows if row["split"] == split}) for split in SPLITS]
+    assert sum(counts) > len({row["image_id"] for row in rows})
+    assert "class: malignant {} {} {} ".format(*counts) in between(text, "splits", "lesions")
+    assert [words for words, _ in pictures(text)][:3] == list(SPLITS)
+
+
+def test_an_empty_split_is_said_in_words(make):
+    folder = make()
+    folder.manifest.write_text(folder.manifest.read_text().replace(",test,", ",train,"))
+    sheets = between(report(folder), "sheets", "audit")
+    assert "No image is in test." in sheets
+    assert "No image is in train." not in sheets
+
+
+def test_charts_tell_their_medians(make):
+    text = report(make())
+    words = re.search(r'aria-label="Histogram of lesion areas by split; medians in % of the square: ([^"]+)"', text)[1]
+    medians = re.findall(r'<th scope="row">(\w+)</th>(?:<td>[^<]*</td>){4}<td>([^<]*)</td>', text)
+    assert words == ", ".join(f"{split} {median}" for split, median in medians if split in SPLITS)
+    assert "\N{MULTIPLICATION SIGN}" not in text, "no powers of ten on an axis"
+
+
 def test_a_leaking_file_that_is_gone_is_said(leaking):
     report(leaking)
     path = leaking.read_state(leaking.audit)["findings"][0]["pairs"][0][0]
@@ -171,7 +209,8 @@ def test_the_page_works_in_a_browser(leaking, browser):
     assert browser.evaluate("document.querySelector('#large img').src === document.querySelector('.pair img').src")
     browser.press("Escape")
     assert not browser.evaluate("document.getElementById('large').open")
-    browser.emulate(width=390)
-    browser.open(leaking.report)
-    assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    for width in (390, 320):
+        browser.emulate(width=width)
+        browser.open(leaking.report)
+        assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"scrolls sideways at {width} px"
     assert browser.errors == []

@@ -9,7 +9,7 @@ from pipeline import stages
 from pipeline.folder import DatasetFolder
 from pipeline.manifest import read_manifest
 from pipeline.recipe import load_recipe
-from pipeline.stats import draw_stats
+from pipeline.stats import draw_stats, source_images
 from pipeline.workers import Inline
 
 
@@ -37,6 +37,23 @@ def test_pictures_are_drawn_and_the_same_twice(folder, tmp_path):
     ]
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
     assert all(cv2.imread(str(path)).std() > 5 for path in first), "none is blank"
+
+
+@pytest.mark.parametrize(
+    ("where", "chosen"),
+    [
+        pytest.param({}, ["A", "B"], id="the original of each image"),
+        pytest.param({"split": "train"}, ["A", "flipped_B"], id="a copy where the original is elsewhere"),
+        pytest.param({"split": "test"}, ["B", "turned_A"], id="one copy of several"),
+        pytest.param({"split": "valid"}, [], id="none"),
+    ],
+)
+def test_each_source_image_of_a_split_is_there_once(where, chosen):
+    rows = [
+        {"sample": name, "image_id": name[-1], "variant": name[:-2] or "original", "split": split}
+        for name, split in [("turned_A", "test"), ("flipped_A", "test"), ("A", "train"), ("B", "test"), ("flipped_B", "train")]
+    ]
+    assert [row["sample"] for row in source_images(rows, **where)] == chosen
 
 
 def test_a_contact_sheet_shows_the_outline_in_colour(folder, tmp_path):

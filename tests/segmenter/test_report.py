@@ -87,7 +87,7 @@ def evaluate(run, data, configuration, shared=0, predict=predict):
     )
     summary = {
         "identity": {"model_sha256": sha256(run.best_model), "data_identity": data.identity, "split": "test"},
-        "trained_on_too": [f"P{number + 1}" for number in range(shared)],
+        "trained_on_too": None if shared is None else [f"P{number + 1}" for number in range(shared)],
         "size_cuts_px": [100, 140],
         "tolerance_px": 2.0,
         "class_names": list(configuration.class_names),
@@ -141,6 +141,7 @@ def test_the_page_has_its_sections_and_the_figures_of_the_tables(run):
         pytest.param("", 0, [], id="few patients alone"),
         pytest.param("**This is a phantom**: made up.\n\n", 0, ["This is a phantom: synthetic images"], id="phantom"),
         pytest.param("", 2, ["2 of the 5 patients of test are in train too"], id="leak"),
+        pytest.param("", None, ["Whether patients of test are in train too is not known."], id="leak unknown"),
     ],
 )
 def test_what_a_reader_must_know_first_stands_at_the_top(folder, run, phantom, shared, words):
@@ -209,9 +210,48 @@ def test_several_classes_are_drawn_in_their_colours(folder, run, write_pair):
     ]
     rows = {row[0]: row[1] for row in contents.metric_rows(material)}
     assert (rows["Dice, benign"], rows["Dice, malignant"]) == ("0.000", "1.000")
-    page, _ = report(run)
+    page, card = report(run)
     assert 'style="color: #00ff00"></span> benign' in page
-    assert "A pixel is of its most probable class." in page
+    for text in (page, card):
+        assert "A pixel is of its most probable class. Figures are of lesion of any class, detection and FROC too" in text
+        assert "Dice, benign and Dice, malignant alone tell the classes apart." in text
+    figures = {name: value for value, name, _ in contents.key_figures(material)}
+    assert figures["mean Dice, any class"] == "0.78"
+    assert (figures["mean Dice, benign"], figures["mean Dice, malignant"]) == ("0.00", "1.00")
+    assert "Dice 0.78 of any class (benign 0.00, malignant 1.00); HD95" in best.caption
+    assert "Best by Dice, any class" in page
+    assert "Truth is green" not in page
+
+
+def test_counts_stand_beside_the_figures_that_they_are_of(run):
+    material = material_of(run)
+    figures = {name: more for _, name, more in contents.key_figures(material)}
+    found = int(material.lesions["detected"].sum())
+    assert figures["lesions found"].startswith(f"{found} of 8 lesions; ")
+    rows = {row[0]: row[1:5] for row in contents.strata_rows(material)}
+    assert rows["kind CM"] == (5, 5, 4, 4)
+    assert rows["class normal"] == (2, 1, 0, 0)
+    page, _ = report(run)
+    assert "share of the 8 lesions that a predicted part overlaps" in page
+    assert "kind CM (4; 4)" in page
+    assert re.search(r"found are \d+% of the large lesions\.", page)
+
+
+def test_the_data_set_s_card_and_audit_are_told_with_their_meanings(folder, run):
+    dropped = (
+        "## What was dropped, and why\n\n| reason | images | |\n| --- | ---: | --- |\n| `no-region` | 2 | nobody drew it |\n"
+    )
+    write_text(folder / "README.md", CARD.format(phantom="") + dropped)
+    finding = {"code": "patient-in-splits", "count": 3, "meaning": "patients in several splits"}
+    write_text(folder / "audit.json", json.dumps({"manifest_sha256": sha256(folder / "manifest.csv"), "findings": [finding]}))
+    page, card = report(run)
+    assert contents.dropped_rows(material_of(run)) == [("no-region", 2, "nobody drew it")]
+    assert "nobody drew it" in page
+    for text in (page, card):
+        assert "The audit of the data set found 3 patients in several splits (patient-in-splits)." in text
+        assert "8 malignant, 2 normal" in text
+        assert "fold" not in [row[0] for row in contents.version_rows(material_of(run))]
+        assert "reported with cesm-segmentation" in text
 
 
 def test_images_without_lesions_alone_have_no_curve_and_no_dice(folder, run, write_pair, draw_pair):
@@ -386,7 +426,13 @@ def test_the_page_works_in_a_browser(run, browser):
     browser.evaluate("document.querySelector('[data-outline=truth]').focus()")
     browser.press("Space")
     assert browser.evaluate(shown) == "hidden"
-    for width in (390, 1280):
+    browser.evaluate("scrollTo({top: 1e6, behavior: 'instant'})")
+    bottom, top = (
+        browser.evaluate(f"document.querySelector('{of}').getBoundingClientRect().{edge}")
+        for of, edge in ((".tools", "bottom"), ("#making", "top"))
+    )
+    assert bottom <= top, "the switches end with the cases"
+    for width in (320, 390, 1280):
         browser.emulate(width=width, dark=width == 390)
         browser.open(run.folder / "report.html")
         assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"scrolls sideways at {width} px"
