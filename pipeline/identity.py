@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pipeline.dicom.tags import Tags
 from pipeline.files import InputError
 from pipeline.layout import name_image
 from pipeline.names import ImageName
@@ -79,8 +80,9 @@ def identify(
     for file in files:
         is_dicom = file.header is not None and file.header.tags is not None
         name = _name_by_path(file, layout, key)
-        if is_dicom and (key or not name.patient):
-            told = _name_by_tags(file, name, key)
+        # With a layout the path alone says what an image is.
+        if is_dicom and (key or not name.patient) and (name.patient or layout.image is None):
+            told = _name_by_tags(file, name, layout, key)
             if isinstance(told, Unnamed):
                 unnamed.append(told)
             else:
@@ -108,14 +110,14 @@ def _require_public(files: Iterable[SourceFile], layout: Layout, key: SiteKey | 
 
 def _name_by_path(file: SourceFile, layout: Layout, key: SiteKey | None) -> ImageName:
     name = name_image(file.relative, layout, key.patient if key else None)
-    return name if name.patient else ImageName(file.shown)
+    return ImageName(file.shown) if key and not name.patient else name
 
 
-def _name_by_tags(file: SourceFile, by_path: ImageName, key: SiteKey | None) -> ImageName | Unnamed:
+def _name_by_tags(file: SourceFile, by_path: ImageName, layout: Layout, key: SiteKey | None) -> ImageName | Unnamed:
     """The name by what the tags tell, and where they do not by what the path tells; never by a guess."""
     assert file.header is not None
-    tags = file.header.tags
-    assert tags is not None
+    assert file.header.tags is not None
+    tags = Tags() if layout.image else file.header.tags
     patient = tags.patient_id or by_path.patient
     parts = {
         "patient": key.patient(patient) if key and patient else patient,

@@ -99,10 +99,11 @@ def _of_header(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _texts(value: Any) -> Iterable[str]:
+    from pydicom.multival import MultiValue
+
     if value is None or value == "":
         return ()
-    many = value if not isinstance(value, str) and hasattr(value, "__iter__") else [value]
-    return [str(one) for one in many]
+    return map(str, value if isinstance(value, MultiValue) else [value])
 
 
 def audit_privacy(folder: Path, identifiers: Identifiers) -> Finding:

@@ -9,16 +9,14 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import cv2
 import numpy as np
 import PIL.Image
 
 from pipeline.dicom.options import DicomOptions
-
-if TYPE_CHECKING:
-    from pipeline.dicom.identity import Tags
+from pipeline.dicom.tags import Tags
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".dcm"}
 
@@ -47,7 +45,7 @@ class Header:
     width: int
     height: int
     spacing_mm: float | None = None
-    tags: "Tags | None" = None
+    tags: Tags | None = None
 
 
 def find_files(root: Path, suffixes: set[str], *, dicom: bool = False) -> list[Path]:

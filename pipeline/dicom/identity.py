@@ -6,10 +6,10 @@ mammograms), C.8.11.7 (laterality), PS3.16 CID 4014 (views).
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pipeline.dicom.options import DicomOptions, Rule
+from pipeline.dicom.tags import Tags
 
 # A tag that stands earlier has the say where two of them tell something.
 RULES = (
@@ -25,26 +25,6 @@ RULES = (
     Rule(tag="ViewPosition", matches="^CC$", view="CC"),
     Rule(tag="ViewPosition", matches="^MLO$", view="MLO"),
 )
-
-
-@dataclass(frozen=True)
-class Tags:
-    """What a DICOM file says of itself; an empty string or None is unknown.
-
-    Attributes:
-      patient_id: as it stands in the file; never to be written out.
-      uid: SOPInstanceUID.
-      exposure: what the low-energy and the subtracted image of one compression share: FrameOfReferenceUID, else the uid.
-      has_text: BurnedInAnnotation; None where the file does not say.
-    """
-
-    patient_id: str = ""
-    side: str = ""
-    kind: str = ""
-    view: str = ""
-    uid: str = ""
-    exposure: str = ""
-    has_text: bool | None = None
 
 
 def read_tags(dataset: Any, options: DicomOptions) -> Tags:

@@ -40,7 +40,7 @@ def read_project(done):
 
 def imported(done):
     """The regions by image, as the pipeline imports the file."""
-    found = read_annotations([done.output / "via.json"])
+    found = read_annotations([done.output / "via.json"], done.output)
     return {name: [parse_region(region.attributes) for region in regions] for name, regions in found.regions.items()}, found
 
 

@@ -70,7 +70,7 @@ def test_regions_may_name_the_dicom_file_whose_tags_say_what_it_is(tmp_path, run
     download = small_download(tmp_path / "raw", patients=3)
     download.add("P5_R_CM_MLO", [], file=False)
     pixels = Download.pixels("a").astype(np.uint16) * 16
-    mammogram(download.root / "IM0001.dcm", pixels, PatientID="005", ImageLaterality="R", ViewPosition="MLO")
+    mammogram(download.root / "IM0001.dcm", pixels, PatientID="P5", ImageLaterality="R", ViewPosition="MLO")
     download.shapes.append(("IM0001.dcm", circle(9, 9, 5), 5))
     folder, _ = run(download.write())
     assert "P5_R_CM_MLO" in kept(folder)
@@ -81,7 +81,7 @@ def test_regions_may_name_the_dicom_file_whose_tags_say_what_it_is(tmp_path, run
 def test_regions_that_may_be_of_two_dicom_files_are_an_error(tmp_path, run):
     download = small_download(tmp_path / "raw", patients=3)
     pixels = Download.pixels("a").astype(np.uint16) * 16
-    for patient in ("5", "6"):
+    for patient in ("P5", "P6"):
         (download.root / patient).mkdir()
         mammogram(download.root / patient / "IM0001.dcm", pixels, PatientID=patient)
     download.shapes.append(("IM0001.dcm", circle(9, 9, 5), 5))
@@ -109,13 +109,13 @@ def test_dicom_is_known_by_its_name_or_its_tags(tmp_path, run):
     tagged = download.add("P5_R_CM_MLO", file=False)
     download.add("P6_R_CM_CC", file=False)
     pixels = Download.pixels("a").astype(np.uint16) * 16
-    mammogram(named.with_suffix(".dcm"), pixels, PatientID="nobody", ImageType=None)
-    mammogram(tagged.with_name("IM0001.dcm"), pixels, PatientID="005", ImageLaterality="R", ViewPosition="MLO")
-    mammogram(tagged.with_name("IM0002.dcm"), pixels, PatientID="6", ImageType=["DERIVED", "PRIMARY"])
+    mammogram(named.with_suffix(".dcm"), pixels, PatientID=None, ImageType=None)
+    mammogram(tagged.with_name("IM0001.dcm"), pixels, PatientID="P5", ImageLaterality="R", ViewPosition="MLO")
+    mammogram(tagged.with_name("IM0002.dcm"), pixels, PatientID="P6", ImageType=["DERIVED", "PRIMARY"])
     folder, _ = run(download.write())
     assert {"P4_R_DM_MLO", "P5_R_CM_MLO"} <= set(kept(folder))
     assert {image.image_id: image.spacing_mm for image in read_images(folder.index)}["P5_R_CM_MLO"] == 0.1
-    assert reasons(folder) == {"IM0002": "unknown-name", "P6_R_CM_CC": "file-missing"}
+    assert reasons(folder) == {"Subtracted images/IM0002.dcm": "unknown-kind", "P6_R_CM_CC": "file-missing"}
 
 
 def test_the_strict_join_loses_what_the_published_set_lost(tmp_path, run):
@@ -247,7 +247,7 @@ def test_annotations_may_lie_elsewhere(tmp_path, run):
         (lambda download: shutil.rmtree(download.root), "no such folder; RAW names the folder with the CDD-CESM download"),
         (
             lambda download: [path.unlink() for path in download.root.rglob("*.jpg")],
-            "holds no image (.dcm, .jpeg, .jpg, .png, .tif, .tiff)",
+            "holds no image (.dcm, .jpeg, .jpg, .png, .tif, .tiff, or DICOM of any name)",
         ),
         (lambda download: (download.root / TABLE).unlink(), "holds no annotation table"),
         (

@@ -214,9 +214,9 @@ def test_dicom_shows_the_jpeg_pictures(dicom, pictures):
         image, jpeg = read_image(path), pictures[path.stem]
         assert psnr(image, jpeg) > 40, path.name
         assert psnr(square_image(image, 512), square_image(jpeg, 512)) > 45, path.name
-        header = read_header(path)
+        tags = read_header(path).tags
         patient, side, kind, view = re.fullmatch(r"(P\d+)_([LR])_(DM|CM)_(CC|MLO)_?2?", path.stem).groups()
-        assert (header.patient, header.side, header.kind, header.view) == (patient, side, kind, view)
+        assert (tags.patient_id, tags.side, tags.kind, tags.view) == (patient, side, kind, view)
 
 
 def test_dicom_has_an_inverted_image_and_shared_frames(dicom):

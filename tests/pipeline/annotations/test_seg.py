@@ -135,7 +135,7 @@ def test_a_reference_is_read_with_the_grid(tmp_path, image):
         (("2.25.1",), ""),
         ((), "references no image; export it again with its source image"),
         (("2.25.1", "2.25.2"), "references 2 images; wanted one, so that its pixels are that image's"),
-        (("2.25.3",), "references 2.25.3, which is no image that is here"),
+        (("2.25.3",), "references an image that is not here"),
         (("2.25.2",), "is of 32 x 40 pixels, but its image is of 40 x 32; wanted the image's grid"),
     ],
 )

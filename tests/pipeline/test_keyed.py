@@ -1,0 +1,246 @@
+"""A hospital's folder with planted identifiers, made into a data set under a site key: none of them comes through."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import PIL.Image
+import PIL.PngImagePlugin
+import pytest
+from inputs import Download, circle, mammogram, small_recipe
+
+from pipeline.cli import main
+from pipeline.files import read_csv
+
+KEY, OTHER_KEY = "0123456789abcdef0123", "another-key-of-this-site"
+SECRETS = ("MRN778812", "Smithers", "19611224", "ACC99812", "General Hospital", "2.25.77", "WARD-7B", "scan0")
+KINDS = {
+    "DM": ["DERIVED", "PRIMARY", "POST_CONTRAST", "", "LOW_ENERGY"],
+    "CM": ["DERIVED", "PRIMARY", "POST_CONTRAST", "SUBTRACTION"],
+}
+
+
+def secret_tags(number, kind, exposure=1):
+    """Tags of a patient of that number, filled with what must not come out."""
+    return {
+        "PatientID": f"MRN77881{number}",
+        "PatientName": f"Smithers^Jane {number}",
+        "PatientBirthDate": "19611224",
+        "StudyDate": "20240131",
+        "AccessionNumber": f"ACC9981{number}",
+        "InstitutionName": "General Hospital",
+        "SOPInstanceUID": f"2.25.77{number}{exposure}{'DC'.index(kind[0])}1234",
+        "FrameOfReferenceUID": f"2.25.88{number}{exposure}1234",
+        "ImageType": KINDS[kind],
+    }
+
+
+@pytest.fixture
+def hospital(tmp_path):
+    """Six patients, both images of one view each, in folders of their own; a VIA file that names the files."""
+    raw, regions = tmp_path / "raw", {}
+    for number in range(1, 7):
+        folder = raw / "WARD-7B" / f"Smithers{number}"
+        folder.mkdir(parents=True)
+        for kind in KINDS:
+            name = f"scan0{number}{kind}"
+            pixels = Download.pixels(name).astype(np.uint16) * 16
+            mammogram(folder / name, pixels, **secret_tags(number, kind))
+            regions[name] = {"filename": name, "size": 1, "regions": [{"shape_attributes": circle(20, 30, 5 + number)}]}
+    (tmp_path / "via.json").write_text(json.dumps(regions))
+    text = Path(small_recipe(tmp_path / "small.toml")).read_text()
+    (tmp_path / "small.toml").write_text(f'{text}\n[layout]\nunlisted_class = "malignant"\n')
+    return tmp_path
+
+
+@pytest.fixture
+def run(hospital, monkeypatch):
+    """Runs a command on it under a key."""
+
+    def give(command, *more, key=KEY):
+        monkeypatch.setenv("CESM_SITE_KEY", key)
+        words = {
+            "dataset": ["--raw", "raw", "--annotations", "via.json", "--out", "set", "--recipe", "small.toml", "--workers", "1"],
+            "index": ["--raw", "raw", "--annotations", "via.json", "--out", "set", "--recipe", "small.toml", "--workers", "1"],
+            "audit": ["set", "--privacy", "raw"],
+        }.get(command, ["set"])
+        monkeypatch.chdir(hospital)
+        return main([command, *words, *more])
+
+    return give
+
+
+def everything(folder):
+    """All names and all bytes of a folder, as one text."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    assert len(files) > 30
+    return "\n".join(f"{path.relative_to(folder)}\n{path.read_bytes().decode('latin-1')}" for path in files)
+
+
+def test_nothing_of_the_sources_is_in_the_output(hospital, run, capsys):
+    assert run("dataset") == 0
+    text = everything(hospital / "set")
+    assert [secret for secret in SECRETS if secret.lower() in text.lower()] == []
+    assert KEY not in text
+    assert str(hospital) not in text
+    capsys.readouterr()
+    assert run("audit") == 0
+    told = capsys.readouterr()
+    assert "audit: no findings" in told.out
+    assert "audit: looked for" in told.err
+
+
+def test_pairs_stay_pairs_and_patients_patients(hospital, run):
+    assert run("dataset") == 0
+    rows = [row for row in read_csv(hospital / "set" / "manifest.csv") if row["variant"] == "original"]
+    assert len(rows) == 12
+    assert len({row["patient"] for row in rows}) == 6
+    names = {row["image_id"] for row in rows}
+    assert all(name.replace("_DM_", "_CM_") in names for name in names)
+    assert all(row["source"].endswith(".dcm") and len(row["source"]) == 24 for row in rows)
+
+
+def test_a_view_taken_twice_is_told_apart_by_its_exposure(hospital, run):
+    folder = hospital / "raw" / "WARD-7B" / "Smithers1"
+    for kind in KINDS:
+        pixels = Download.pixels(f"again{kind}").astype(np.uint16) * 16
+        mammogram(folder / f"again{kind}", pixels, **secret_tags(1, kind, exposure=2))
+    assert run("index") == 0
+    names = [row["image"] for row in read_csv(hospital / "set" / "rejects.csv")] + [
+        row["image_id"] for row in read_csv(hospital / "set" / "index.csv")
+    ]
+    suffixes = sorted(name.rsplit("_", 1)[1] for name in names if name.count("_") == 4)
+    assert len(suffixes) == 4
+    assert suffixes[0] == suffixes[1] != suffixes[2] == suffixes[3]
+
+
+def test_without_a_key_it_is_an_error_that_says_what_to_do_and_shows_no_identifier(run, capsys):
+    assert run("dataset", key="") == 2
+    error = capsys.readouterr().err
+    assert "12 of 12 DICOM files, WARD-7B/Smithers1/scan01CM first, have a PatientID that is not of the public form P12" in error
+    assert "give a site key, in the variable CESM_SITE_KEY or with --site-key FILE" in error
+    assert "MRN" not in error
+
+
+def test_stage_by_stage_the_key_and_raw_are_given_again(hospital, run, capsys):
+    assert run("index") == 0
+    assert run("split") == 0
+    assert run("masks", "--workers", "1") == 2
+    assert "was made with a site key and keeps neither it nor where the sources lie; give --raw RAW" in capsys.readouterr().err
+    assert run("masks", "--raw", "raw", "--workers", "1", key=OTHER_KEY) == 2
+    assert "was made from another RAW than raw, or with another site key" in capsys.readouterr().err
+    assert run("masks", "--raw", "raw", "--workers", "1") == 0
+    assert run("variants", "--raw", "raw", "--workers", "1") == 0
+    assert len(read_csv(hospital / "set" / "manifest.csv")) == 36
+    capsys.readouterr()
+    assert run("index") == 0
+    assert "up to date" in capsys.readouterr().out
+
+
+def test_another_key_or_none_is_refused_in_the_same_folder(run, capsys):
+    assert run("index") == 0
+    assert run("index", key=OTHER_KEY) == 2
+    assert (
+        "set: was made from another RAW, or with another site key or one at all; choose another folder" in capsys.readouterr().err
+    )
+
+
+def test_the_way_back_is_written_only_when_asked_for_and_elsewhere(hospital, run, capsys):
+    assert run("dataset") == 0
+    assert run("index", "--write-map", "set/map.csv") == 2
+    assert "lies in the data set's folder, which may be passed on; write it elsewhere" in capsys.readouterr().err
+    assert run("index", "--write-map", "map.csv") == 0
+    back = {row["source"]: row["path"] for row in read_csv(hospital / "map.csv")}
+    sources = {row["source"] for row in read_csv(hospital / "set" / "manifest.csv")}
+    assert sources == back.keys()
+    assert all((hospital / "raw" / path).is_file() for path in back.values())
+
+
+def test_a_file_that_cannot_be_read_is_rejected_without_its_name(hospital, run):
+    path = hospital / "raw" / "WARD-7B" / "Smithers1" / "scan01DM"
+    path.write_bytes(path.read_bytes()[:-50])
+    assert run("index") == 0
+    rejects = read_csv(hospital / "set" / "rejects.csv")
+    assert {row["reason"] for row in rejects} == {"file-truncated", "unknown-name"}
+    assert not [secret for secret in SECRETS if secret in json.dumps(rejects)]
+
+
+def plant_in_text(folder):
+    (folder / "notes.txt").write_text("as discussed with Jane Smithers\n")
+
+
+def plant_in_table(folder):
+    path = folder / "manifest.csv"
+    path.write_text(path.read_text().replace(",CC,", ",CC MRN778812,", 1))
+
+
+def plant_date(folder):
+    (folder / "stats" / "dates.json").write_text('{"taken": "2024-01-31"}')
+
+
+def plant_in_name(folder):
+    (folder / "train" / "WARD-7B.txt").write_text("")
+
+
+def plant_in_picture(folder):
+    told = PIL.PngImagePlugin.PngInfo()
+    told.add_text("Comment", "from General Hospital", zip=True)
+    PIL.Image.fromarray(np.zeros((8, 8), np.uint8)).save(folder / "stats" / "x.png", pnginfo=told)
+
+
+def plant_in_jpeg(folder):
+    path = next((folder / "train" / "images").glob("*.jpg"))
+    image = PIL.Image.fromarray(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE))
+    image.save(path, comment=b"ACC99812")
+
+
+def plant_uid(folder):
+    (folder / ".work" / "uid.json").write_text('["2.25.771101234"]')
+
+
+@pytest.mark.parametrize(
+    ("plant", "told"),
+    [
+        (plant_in_text, "notes.txt: holds PatientName"),
+        (plant_in_table, "manifest.csv: holds PatientID"),
+        (plant_date, "stats/dates.json: holds StudyDate"),
+        (plant_in_name, "train/WARD-7B.txt: its name holds folder"),
+        (plant_in_picture, "stats/x.png: holds InstitutionName"),
+        (plant_in_jpeg, ": holds AccessionNumber"),
+        (plant_uid, ".work/uid.json: holds SOPInstanceUID"),
+    ],
+)
+def test_the_audit_finds_what_was_planted_and_does_not_repeat_it(hospital, run, capsys, plant, told):
+    assert run("dataset") == 0
+    plant(hospital / "set")
+    capsys.readouterr()
+    assert run("audit") == 1
+    out = capsys.readouterr().out
+    assert "identifier: 1 files" in out
+    assert told in out
+    assert not [secret for secret in SECRETS if secret in out.replace("WARD-7B.txt", "")]
+
+
+def test_an_audit_needs_the_sources(hospital, run, capsys):
+    assert run("dataset") == 0
+    (hospital / "empty").mkdir()
+    assert main(["audit", "set", "--privacy", "empty"]) == 2
+    assert "--privacy empty: holds no DICOM file; name the folder that the data set was made from" in capsys.readouterr().err
+
+
+def test_names_of_public_sets_are_kept_by_design(tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("CESM_SITE_KEY", raising=False)
+    raw = tmp_path / "raw"
+    download = Download(raw)
+    for number in range(1, 7):
+        download.add(f"P{number}_L_DM_CC", file=False)
+        tags = secret_tags(number, "DM") | {"PatientID": f"P{number}"}
+        pixels = Download.pixels(str(number)).astype(np.uint16) * 16
+        mammogram(raw / f"P{number}_L_DM_CC.dcm", pixels, **tags)
+    download.write()
+    recipe = small_recipe(tmp_path / "small.toml")
+    assert main(["dataset", "--raw", str(raw), "--out", str(tmp_path / "set"), "--recipe", recipe, "--workers", "1"]) == 0
+    capsys.readouterr()
+    assert main(["audit", str(tmp_path / "set"), "--privacy", str(raw)]) == 0
+    assert "public names such as P12 are kept by design" in capsys.readouterr().err
