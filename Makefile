@@ -48,7 +48,7 @@ install: .venv/installed  ## make .venv with all that the project needs
 	  { echo 'error: $(PYTHON) is no Python of 3.11 to 3.13; name one: make install PYTHON=python3.12' >&2; exit 2; }
 	@echo 'install: making .venv; this takes a few minutes'
 	@"$(PYTHON)" -m venv .venv
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,dicom,report]'
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,dicom,report,coco,tfrecord]'
 	@touch $@
 
 phantom: install  ## write a synthetic look-alike of the download to RAW/phantom
@@ -61,10 +61,10 @@ split: index  ## assign patients to train, valid, test and folds
 	@$(PIPELINE) split "$(FOLDER)" $(assignment)
 
 masks: split  ## draw regions and letterbox: a square pair a source image
-	@$(PIPELINE) masks "$(FOLDER)" $(workers)
+	@$(PIPELINE) masks "$(FOLDER)" --raw "$(RAW)" $(workers)
 
 variants: masks  ## turn and flip the square pairs into train, valid and test
-	@$(PIPELINE) variants "$(FOLDER)" $(workers)
+	@$(PIPELINE) variants "$(FOLDER)" --raw "$(RAW)" $(workers)
 
 dataset: install  ## all of the above in one go, then audit and statistics
 	@$(PIPELINE) dataset $(from_raw) $(assignment) $(args)

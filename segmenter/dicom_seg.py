@@ -78,15 +78,6 @@ def package_version() -> str:
         return "unknown"
 
 
-def is_dicom(file: Path) -> bool:
-    """Whether a file has the mark of DICOM (PS3.10 7.1), whatever its name; one that cannot be read has not."""
-    try:
-        with file.open("rb") as opened:
-            return opened.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
-
-
 def can_write() -> bool:
     """Whether highdicom is installed."""
     return importlib.util.find_spec("highdicom") is not None

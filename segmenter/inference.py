@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from pipeline.files import InputError, progress, replacing, sha256, write_csv, write_text
-from pipeline.sources import SUFFIXES, SourceError, find_files, read_image
+from pipeline.sources import SUFFIXES, SourceError, find_files, has_dicom_mark, read_image
 from segmenter import dicom_seg
 from segmenter.configuration import InferSettings, TiledInferSettings, default_class_names
 from segmenter.decision import decide
@@ -107,9 +107,9 @@ def find_jobs(paths: Sequence[Path], data: DataSet | None, output: Path | None =
         if data and split:
             found |= {sample.image: sample.mask for sample in originals(data, split)}
         elif path.is_dir():
-            files = [file for file in find_files(path, SUFFIXES) if not (output and _is_below(file, output))]
+            files = [file for file in find_files(path, SUFFIXES, dicom=True) if not (output and _is_below(file, output))]
             if not files:
-                raise InputError(f"--images {path}: holds no image; wanted files that end in {', '.join(sorted(SUFFIXES))}")
+                raise InputError(f"--images {path}: holds no image; wanted {', '.join(sorted(SUFFIXES))}, or DICOM of any name")
             found |= dict.fromkeys(files)
         else:
             found[path] = None
@@ -173,7 +173,7 @@ def inference_identity(plan: Plan, jobs: Sequence[Job]) -> dict[str, object]:
 
 
 def _holds_dicom(jobs: Sequence[Job]) -> bool:
-    return any(dicom_seg.is_dicom(job.image) for job in jobs)
+    return any(has_dicom_mark(job.image) for job in jobs)
 
 
 def _stamp(path: Path) -> tuple[str, int, int]:
@@ -214,7 +214,7 @@ def infer(plan: Plan, jobs: Sequence[Job], output: Path, identity: dict[str, obj
     for job, gray, probabilities in _predict(predictor, plan, jobs, report):
         mask = decide(probabilities, plan.settings)
         _write_outputs(output, job, gray, mask, probabilities, colors)
-        if algorithm and dicom_seg.is_dicom(job.image):
+        if algorithm and has_dicom_mark(job.image):
             _write_segmentations(output, job, report, mask, probabilities, class_names, algorithm)
         if plan.settings.mask_colorize:
             write_png(output / "colorized" / f"{job.name}.png", colorize(mask, colors))

@@ -8,7 +8,7 @@ import pytest
 from inputs import mammogram
 from pydicom.uid import RLELossless, SegmentationStorage
 
-from segmenter.dicom_seg import KINDS, Algorithm, SegmentationError, is_dicom, segmentations
+from segmenter.dicom_seg import KINDS, Algorithm, SegmentationError, segmentations
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*for VR:UserWarning")  # the odd values that some sources are given
 
@@ -268,13 +268,6 @@ def test_no_value_of_a_header_is_printed(write, capfd, recwarn):
     segmentations(source, *inferred, ALGORITHM)
     assert not recwarn
     assert capfd.readouterr() == ("", "")
-
-
-def test_dicom_is_known_by_its_mark(write, tmp_path):
-    (tmp_path / "short.dcm").write_bytes(b"DICM")
-    assert is_dicom(write()[0])
-    assert not is_dicom(tmp_path / "short.dcm")
-    assert not is_dicom(tmp_path / "absent")
 
 
 def test_names_of_networks_are_cut_to_what_dicom_holds():

@@ -327,7 +327,7 @@ def test_names_of_outputs_differ_where_stems_do_not(tmp_path):
 def test_paths_that_hold_nothing_are_told(tmp_path):
     with pytest.raises(InputError, match=r"--images .*/absent: is not there"):
         find_jobs([tmp_path / "absent"], None)
-    with pytest.raises(InputError, match=r"holds no image; wanted files that end in \.dcm, \.jpeg"):
+    with pytest.raises(InputError, match=r"holds no image; wanted \.dcm, \.jpeg, .*, or DICOM of any name"):
         find_jobs([tmp_path], None)
 
 
