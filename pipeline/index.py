@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, fields, replace
 from functools import partial
@@ -100,6 +100,7 @@ class SourceImage:
 
 COLUMNS = tuple(field.name for field in fields(SourceImage))
 REGION_COLUMNS = ("image_id", "region", "shape", "attributes", "area_px", "inside", "where")
+MAP_COLUMNS = ("image_id", "patient", "source", "path")
 REJECT_COLUMNS = tuple(field.name for field in fields(Reject))
 
 
@@ -451,3 +452,25 @@ def read_images(path: Path) -> list[SourceImage]:
         return [SourceImage.from_row(row) for row in read_csv(path, COLUMNS)]
     except ValueError as error:
         raise InputError(f"{path}: is not what the index stage wrote ({error}); delete it and run the stage again") from error
+
+
+def write_map(file: Path, images: Iterable[SourceImage], sources: SourceFiles, out: Path) -> None:
+    """Writes the way back from keyed names, a row an image: image_id, patient, its name in tables, its path below RAW.
+
+    Raises:
+      InputError: there is no key, or the file would lie in the data set's folder.
+    """
+    if sources.key is None:
+        raise InputError(f"--write-map {file}: there is no site key, so all names are the sources' own")
+    if file.resolve().is_relative_to(out.resolve()):
+        raise InputError(f"--write-map {file}: lies in the data set's folder, which may be passed on; write it elsewhere")
+    rows = [
+        {
+            "image_id": image.image_id,
+            "patient": image.patient,
+            "source": image.source,
+            "path": sources.path(image.source).relative_to(sources.raw).as_posix(),
+        }
+        for image in images
+    ]
+    write_csv(file, MAP_COLUMNS, rows)

@@ -1,19 +1,12 @@
 """The files below RAW, and what they are called in all that is written: their paths, or with a site key keyed names."""
 
-from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 
-from pipeline.files import InputError, write_csv
+from pipeline.files import InputError
 from pipeline.folder import DatasetFolder
 from pipeline.privacy import VARIABLE, SiteKey
 from pipeline.sources import SUFFIXES, find_files
-
-if TYPE_CHECKING:
-    from pipeline.index import SourceImage
-
-MAP_COLUMNS = ("image_id", "patient", "source", "path")
 
 
 class SourceFiles:
@@ -49,28 +42,6 @@ class SourceFiles:
     def _by_name(self) -> dict[str, Path]:
         found = find_files(self.raw, SUFFIXES, dicom=True)
         return {self.name(path.relative_to(self.raw).as_posix()): path for path in found}
-
-
-def write_map(file: Path, images: "Iterable[SourceImage]", sources: SourceFiles, out: Path) -> None:
-    """Writes the way back from keyed names, a row an image: image_id, patient, its name in tables, its path below RAW.
-
-    Raises:
-      InputError: there is no key, or the file would lie in the data set's folder.
-    """
-    if sources.key is None:
-        raise InputError(f"--write-map {file}: there is no site key, so all names are the sources' own")
-    if file.resolve().is_relative_to(out.resolve()):
-        raise InputError(f"--write-map {file}: lies in the data set's folder, which may be passed on; write it elsewhere")
-    rows = [
-        {
-            "image_id": image.image_id,
-            "patient": image.patient,
-            "source": image.source,
-            "path": sources.path(image.source).relative_to(sources.raw).as_posix(),
-        }
-        for image in images
-    ]
-    write_csv(file, MAP_COLUMNS, rows)
 
 
 def open_sources(folder: DatasetFolder, raw: Path | None, key: SiteKey | None) -> SourceFiles:

@@ -16,7 +16,9 @@ import numpy as np
 import PIL.Image
 
 from pipeline.dicom.options import DicomOptions
+from pipeline.dicom.parsing import check, guarded, has_mark, parse
 from pipeline.dicom.tags import Tags
+from pipeline.faults import MOST_PIXELS, SourceError
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".dcm"}
 
@@ -25,17 +27,8 @@ PHANTOM_MARK = "PHANTOM.txt"
 UNFINISHED_PHANTOM_MARK = ".phantom-part"
 DATASET_MARK = "recipe.toml"
 
-MOST_PIXELS = 89_000_000  # Pillow warns from here on; no mammogram has so many
 DEFAULT_DICOM = DicomOptions()
 _DICOM_INDEX = "DICOMDIR"
-
-
-class SourceError(Exception):
-    """One image cannot be used; `reason` is the code for rejects.csv, the words say what was found and what to do."""
-
-    def __init__(self, reason: str, words: str):
-        super().__init__(words)
-        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -68,11 +61,6 @@ def has_dicom_mark(path: Path) -> bool:
             return has_mark(file.read(132))
     except OSError:
         return False
-
-
-def has_mark(data: bytes) -> bool:
-    """Whether bytes begin as a DICOM file does (PS3.10 7.1)."""
-    return data[128:132] == b"DICM"
 
 
 def _walk(root: Path) -> Iterator[Path]:
@@ -177,21 +165,21 @@ def read_bytes(path: Path) -> bytes:
 
 
 def _dicom_header(data: bytes, options: DicomOptions) -> Header:
-    from pipeline.dicom import identity, parsing
+    from pipeline.dicom.identity import read_tags
 
-    dataset = parsing.parse(data)
-    parsing.check(dataset, options)
-    with parsing.guarded("not-an-image", "has tags that cannot be read"):
+    dataset = parse(data)
+    check(dataset, options)
+    with guarded("not-an-image", "has tags that cannot be read"):
         # ImagerPixelSpacing is at the detector, PixelSpacing in the breast if it was calibrated (PS3.3 10.7.1.3).
         spacing = dataset.get("PixelSpacing") or dataset.get("ImagerPixelSpacing")
-        tags = identity.read_tags(dataset, options)
+        tags = read_tags(dataset, options)
         return Header(int(dataset.Columns), int(dataset.Rows), float(spacing[0]) if spacing else None, tags)
 
 
 def _dicom_pixels(data: bytes, options: DicomOptions, bits: int) -> np.ndarray:
-    from pipeline.dicom import parsing, pixels
+    from pipeline.dicom.pixels import read_gray
 
-    dataset = parsing.parse(data)
-    parsing.check(dataset, options)
-    gray = pixels.read_gray(dataset, options)
+    dataset = parse(data)
+    check(dataset, options)
+    gray = read_gray(dataset, options)
     return np.rint(gray * (2**bits - 1)).astype(np.uint8 if bits == 8 else np.uint16)

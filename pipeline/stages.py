@@ -12,12 +12,12 @@ from pipeline.annotations import Annotations, find_annotations, read_annotations
 from pipeline.assignment import complete, count_splits, read_assignment
 from pipeline.files import InputError, write_csv
 from pipeline.folder import DatasetFolder, digest_of
-from pipeline.index import COLUMNS, REGION_COLUMNS, build_index, read_images, write_rejects
+from pipeline.index import COLUMNS, REGION_COLUMNS, build_index, read_images, write_map, write_rejects
 from pipeline.making import Making, read_kept
 from pipeline.privacy import SiteKey
 from pipeline.recipe import SCHEMA, Layout, Recipe
 from pipeline.samples import make_samples, make_square
-from pipeline.source_files import SourceFiles, open_sources, write_map
+from pipeline.source_files import SourceFiles, open_sources
 from pipeline.sources import PHANTOM_MARK, SUFFIXES, UNFINISHED_PHANTOM_MARK, find_files
 from pipeline.splits import SplitError
 

@@ -8,13 +8,18 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipeline.dicom.options import DicomOptions
-from pipeline.sources import MOST_PIXELS, SourceError, has_mark
+from pipeline.faults import MOST_PIXELS, SourceError
 
 PRESENTATION = "1.2.840.10008.5.1.4.1.1.1.2"
 PROCESSING = "1.2.840.10008.5.1.4.1.1.1.2.1"
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 # Without these nothing can be said of the pixels (PS3.3 C.7.6.3).
 _NEEDED = ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation", "PhotometricInterpretation")
+
+
+def has_mark(data: bytes) -> bool:
+    """Whether bytes begin as a DICOM file does (PS3.10 7.1)."""
+    return data[128:132] == b"DICM"
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.dicom.options import DicomOptions
 from pipeline.dicom.parsing import guarded
-from pipeline.sources import SourceError
+from pipeline.faults import SourceError
 
 
 def read_gray(dataset: Any, options: DicomOptions) -> np.ndarray:
