@@ -60,10 +60,26 @@ class Unnamed:
     words: str
 
 
-def identify(
-    files: Sequence[SourceFile], layout: Layout, key: SiteKey | None
-) -> tuple[dict[ImageName, list[SourceFile]], list[Unnamed]]:
-    """Groups files by image.
+@dataclass
+class Identified:
+    """Which file is which image.
+
+    Attributes:
+      groups: the files of each image.
+      aliases: by `relative`, what the tags call an image; under a site key another name than its own, and only to be
+        compared with what annotations say.
+      unnamed: the files that are no image that can be named.
+    """
+
+    groups: dict[ImageName, list[SourceFile]]
+    aliases: dict[str, str]
+    unnamed: list[Unnamed]
+
+
+def identify(files: Sequence[SourceFile], layout: Layout, key: SiteKey | None) -> Identified:
+    """Groups files by image: by what the path tells, else by the tags; with a layout by the path alone.
+
+    Under a site key the tags go first, and every patient becomes a keyed one, also those of files in other formats.
 
     Args:
       files: DICOM files among them with their headers or faults.
@@ -71,83 +87,81 @@ def identify(
       key: of the site.
 
     Raises:
-      InputError: there is no key, and a PatientID, or a patient in a path, is not of a public form.
+      InputError: there is no key, and a DICOM file's patient, in its tags or its path, is not of a public form.
     """
-    _require_public(files, layout, key)
-    groups: dict[ImageName, list[SourceFile]] = defaultdict(list)
-    tagged: list[tuple[ImageName, SourceFile]] = []
-    unnamed: list[Unnamed] = []
-    for file in files:
-        is_dicom = file.header is not None and file.header.tags is not None
-        name = _name_by_path(file, layout, key)
-        # With a layout the path alone says what an image is.
-        if is_dicom and (key or not name.patient) and (name.patient or layout.image is None):
-            told = _name_by_tags(file, name, layout, key)
-            if isinstance(told, Unnamed):
-                unnamed.append(told)
-            else:
-                tagged.append((told, file))
-        elif file.fault[0] and not name.patient:
-            unnamed.append(Unnamed(file, *file.fault))
+    found = Identified(defaultdict(list), {}, [])
+    named: list[tuple[ImageName, SourceFile]] = []
+    paths = [name_image(file.relative, layout, key.patient if key else None) for file in files]
+    if not key:
+        _require_public(files, paths, layout)
+    for file, by_path in zip(files, paths, strict=True):
+        tags = file.header.tags if file.header else None
+        if file.fault[0] and (key or not by_path.patient):
+            found.unnamed.append(Unnamed(file, *file.fault))
+        elif not by_path.patient and (tags is None or layout.image):
+            found.groups[ImageName(file.shown) if key else by_path].append(file)
+        elif isinstance(told := _name(file, by_path, Tags() if layout.image or tags is None else tags, key), Unnamed):
+            found.unnamed.append(told)
+        elif by_path.patient and not key:
+            found.groups[by_path].append(file)
         else:
-            groups[name].append(file)
-    for name, file in _tell_exposures_apart(tagged, key):
-        groups[name].append(file)
-    return groups, unnamed
+            named.append((told, file))
+            if tags:
+                found.aliases[file.relative] = "_".join((tags.patient_id, told.side, told.kind, told.view))
+    for name, file in _tell_exposures_apart(named, key):
+        found.groups[name].append(file)
+    return found
 
 
-def _require_public(files: Iterable[SourceFile], layout: Layout, key: SiteKey | None) -> None:
-    if key or layout.image is not None:  # with a layout the path says who it is, and no tag is used
-        return
-    tags = [(file, file.header.tags) for file in files if file.header and file.header.tags]
-    private = [file for file, tag in tags if tag.patient_id and not is_public(tag.patient_id)]
+def _require_public(files: Sequence[SourceFile], paths: Sequence[ImageName], layout: Layout) -> None:
+    tagged = [(file, by_path, file.header.tags) for file, by_path in zip(files, paths, strict=True) if file.header]
+    dicom = [(file, by_path, tags) for file, by_path, tags in tagged if tags]
+    private = [
+        file
+        for file, by_path, tags in dicom
+        # With a layout no tag is used.
+        if any(text and not is_public(text) for text in ("" if layout.image else tags.patient_id, by_path.patient))
+    ]
     if private:
         raise InputError(
-            f"{len(private)} of {len(tags)} DICOM files, {private[0].relative} first, have a PatientID that is not of the public "
-            f"form P12; {REMEDY}"
+            f"{len(private)} of {len(dicom)} DICOM files, {private[0].relative} first, have a patient, in PatientID or path, "
+            f"that is not of the public form P12; {REMEDY}"
         )
 
 
-def _name_by_path(file: SourceFile, layout: Layout, key: SiteKey | None) -> ImageName:
-    name = name_image(file.relative, layout, key.patient if key else None)
-    return ImageName(file.shown) if key and not name.patient else name
-
-
-def _name_by_tags(file: SourceFile, by_path: ImageName, layout: Layout, key: SiteKey | None) -> ImageName | Unnamed:
+def _name(file: SourceFile, by_path: ImageName, tags: Tags, key: SiteKey | None) -> ImageName | Unnamed:
     """The name by what the tags tell, and where they do not by what the path tells; never by a guess."""
-    assert file.header is not None
-    assert file.header.tags is not None
-    tags = Tags() if layout.image else file.header.tags
+    said = {"side": (tags.side, by_path.side), "kind": (tags.kind, by_path.kind), "view": (tags.view, by_path.view)}
+    if differing := [part for part, (tag, path) in said.items() if tag and path and tag != path]:
+        words = ", ".join(f"{part} {said[part][1]} and its tags {said[part][0]}" for part in differing)
+        return Unnamed(file, "name-differs", f"{file.short} has a name that says {words}; correct one of them")
     patient = tags.patient_id or by_path.patient
-    parts = {
-        "patient": key.patient(patient) if key and patient else patient,
-        "side": tags.side or by_path.side,
-        "kind": tags.kind or by_path.kind,
-        "view": tags.view or by_path.view,
-    }
+    parts = {"patient": key.patient(patient) if key and patient else patient}
+    parts |= {part: tag or path for part, (tag, path) in said.items()}
     if missing := [part for part, value in parts.items() if not value]:
         return Unnamed(file, f"unknown-{missing[0]}", f"{file.short} {_WORDS[missing[0]]}")
     return ImageName("_".join(parts.values()), **parts)
 
 
 def _tell_exposures_apart(
-    tagged: Sequence[tuple[ImageName, SourceFile]], key: SiteKey | None
+    named: Sequence[tuple[ImageName, SourceFile]], key: SiteKey | None
 ) -> Iterable[tuple[ImageName, SourceFile]]:
-    """Ends the names of a view that was taken more than once by digits that both images of an exposure share."""
-    exposures: dict[tuple[str, str, str], set[str]] = defaultdict(set)
-    for name, file in tagged:
-        exposures[name.patient, name.side, name.view].add(_exposure(file))
-    for name, file in tagged:
-        if len(exposures[name.patient, name.side, name.view]) > 1:
+    """Ends the names of a view of which one kind was taken more than once by digits that both images of an exposure share."""
+    exposures: dict[str, set[str]] = defaultdict(set)
+    for name, file in named:
+        exposures[name.image_id].add(_exposure(file))
+    twice = {name.image_id.replace("_CM_", "_DM_") for name, _ in named if len(exposures[name.image_id]) > 1}
+    for name, file in named:
+        if name.image_id.replace("_CM_", "_DM_") in twice:
             digits = key.exposure(_exposure(file)) if key else _public_digits(_exposure(file))
             name = replace(name, image_id=f"{name.image_id}_{digits}")
         yield name, file
 
 
 def _exposure(file: SourceFile) -> str:
-    assert file.header is not None
-    assert file.header.tags is not None
-    return file.header.tags.exposure
+    """What both images of one compression share; a file without tags stands for itself, by its path."""
+    tags = file.header.tags if file.header else None
+    return tags.exposure if tags else file.relative
 
 
 def _public_digits(uid: str) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, fields, replace
 from functools import partial
@@ -20,13 +20,14 @@ from pipeline.annotations import (
 )
 from pipeline.dicom.options import DicomOptions
 from pipeline.files import InputError, progress, read_csv, write_csv
-from pipeline.identity import SourceFile, identify, uids_of
+from pipeline.hiding import Hidden, hide_names, hide_words
+from pipeline.identity import Identified, SourceFile, identify, uids_of
 from pipeline.layout import image_key
 from pipeline.names import ImageName, clean_name, parse_image
 from pipeline.privacy import SiteKey
 from pipeline.raster import coverage
 from pipeline.recipe import CLASSES, Layout, Recipe
-from pipeline.regions import RegionError, parse_region
+from pipeline.regions import RegionError, essential_attributes, parse_region
 from pipeline.source_files import SourceFiles
 from pipeline.sources import DEFAULT_DICOM, Header, SourceError, has_dicom_mark, read_bytes, read_header
 from pipeline.workers import in_order
@@ -100,7 +101,7 @@ class SourceImage:
 
 COLUMNS = tuple(field.name for field in fields(SourceImage))
 REGION_COLUMNS = ("image_id", "region", "shape", "attributes", "area_px", "inside", "where")
-MAP_COLUMNS = ("image_id", "patient", "source", "path")
+MAP_COLUMNS = ("name", "original")
 REJECT_COLUMNS = tuple(field.name for field in fields(Reject))
 
 
@@ -114,6 +115,7 @@ class Index:
       rejects: what is dropped; kept and dropped together are all images that any file names.
       summary: counts for the printed table and the data set card.
       times: by `source`, the file's time of change in nanoseconds; not in index.csv, which says the same for a copy.
+      way_back: under a site key, what each name in the tables stands for: paths below RAW, and names in annotation files.
     """
 
     images: list[SourceImage]
@@ -121,6 +123,7 @@ class Index:
     rejects: list[Reject]
     summary: dict
     times: dict[str, int]
+    way_back: dict[str, str]
 
 
 # A source image that is kept, its rows of regions.csv, and its file's time of change.
@@ -160,13 +163,15 @@ def build_index(
       executor: reads the files.
     """
     found = list(_read_dicom([_stat(path, sources) for path in files], recipe, executor))
-    by_name, unnamed = identify(found, recipe.layout, sources.key)
-    annotations, rejects = _join(annotations, by_name, recipe.layout)
-    if sources.key:
-        rejects = _hide_names(annotations, rejects, {name.image_id for name in by_name}, sources.key)
-    rejects += [Reject(one.file.shown, one.reason, one.file.shown, one.words) for one in unnamed]
+    identified = identify(found, recipe.layout, sources.key)
+    by_name = identified.groups
+    annotations, rejects = _join(annotations, identified, recipe.layout)
+    hidden = hide_names(annotations, {name.image_id for name in by_name}, sources.key) if sources.key else Hidden(annotations)
+    annotations = hidden.annotations
+    rejects += [Reject(one.file.shown, one.reason, one.file.shown, one.words) for one in identified.unnamed]
     names = {
         **{name: parse_image(name) for name in (annotations.rows.keys() | annotations.regions.keys())},
+        **hidden.names,
         **{name.image_id: name for name in by_name},
     }
     files_of = {name.image_id: same for name, same in by_name.items()}
@@ -189,17 +194,37 @@ def build_index(
             image, rows, mtime_ns = found_out
             images.append(image)
             regions += rows
-            mtimes[image.source] = mtime_ns
+            # PACS exports keep a study's date there, so under a key it is not kept; files are read again instead.
+            mtimes |= {} if sources.key else {image.source: mtime_ns}
+    if sources.key:
+        rejects = [_hide_reject(reject, sources.key) for reject in rejects]
     rejects.sort(key=lambda reject: (reject.image, reject.where))
     summary = _summarise(found, annotations, images, rejects) | _count_dicom(found)
     if sources.key:
         summary["annotation_files"] = [f"{len(annotations.files)} annotation files"]
-    return Index(images, regions, rejects, summary, mtimes)
+    way_back = {file.shown: file.relative for file in found} | hidden.originals if sources.key else {}
+    return Index(images, regions, rejects, summary, mtimes, way_back)
 
 
 def _stat(path: Path, sources: SourceFiles) -> SourceFile:
     relative, stat = path.relative_to(sources.raw).as_posix(), path.stat()
-    return SourceFile(path, relative, sources.name(relative), stat.st_size, stat.st_mtime_ns)
+    shown, fault = sources.name(relative), ("", "")
+    if not shown.isprintable() or not _is_text(shown):
+        shown = shown.encode("utf-8", "backslashreplace").decode()
+        fault = ("file-unreadable", "has a name, or lies in a folder of a name, that is no UTF-8 text; rename it")
+    return SourceFile(path, relative, shown, stat.st_size, stat.st_mtime_ns, fault=fault)
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name can be written; Python keeps bytes of a file's name that are no UTF-8 as lone surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
+
+
+def _hide_reject(reject: Reject, key: SiteKey) -> Reject:
+    if reject.reason != "seg-reference":
+        return replace(reject, words=hide_words(reject.reason, reject.words))
+    name = f"segmentation {key.token('annotation', reject.image)[:20]}"
+    return Reject(name, reject.reason, name, reject.words.replace(reject.image, name))
 
 
 def _read_dicom(found: Sequence[SourceFile], recipe: Recipe, executor: Executor) -> Iterator[SourceFile]:
@@ -215,18 +240,18 @@ def _read_all(files: Sequence[SourceFile], options: DicomOptions) -> list[Source
     return [_read(file, options) for file in files]
 
 
-def _join(
-    annotations: Annotations, by_name: Mapping[ImageName, Sequence[SourceFile]], layout: Layout
-) -> tuple[Annotations, list[Reject]]:
+def _join(annotations: Annotations, identified: Identified, layout: Layout) -> tuple[Annotations, list[Reject]]:
     """The annotations by image_id: a file of them names an image by the layout's key, by its file, or by its UID.
 
     Returns:
       The annotations, and what is wrong with segmentations.
     """
     ids: dict[str, set[str]] = defaultdict(set)
+    by_name = identified.groups
     for name, files in by_name.items():
         for file in files:
-            for key in (name.image_id, image_key(file.relative, layout), clean_name(file.relative)):
+            alias = identified.aliases.get(file.relative, name.image_id)
+            for key in (name.image_id, alias, image_key(file.relative, layout), clean_name(file.relative)):
                 ids[key].add(name.image_id)
     joined = rename_images(annotations, ids)
     uids = uids_of(by_name)
@@ -240,23 +265,6 @@ def _join(
     faults = [(reference.where, check_reference(reference, sizes)) for reference in annotations.references]
     class_unlisted(joined, (name.image_id for name in by_name), layout)
     return joined, [Reject(where, "seg-reference", where, f"{where} {words}") for where, words in faults if words]
-
-
-def _hide_names(annotations: Annotations, rejects: Sequence[Reject], known: Container[str], key: SiteKey) -> list[Reject]:
-    """Takes the names that annotation files have for images out of all that tells where something stood."""
-    for image_id in [*annotations.rows, *annotations.regions]:
-        shown = image_id if image_id in known else key.token("annotation", image_id)[:20]
-        if image_id in annotations.rows:
-            row = annotations.rows.pop(image_id)
-            where = UNLISTED if row.where == UNLISTED else f"the table's row of {shown}"
-            annotations.rows[shown] = replace(row, written=shown, where=where)
-        if image_id in annotations.regions:
-            drawn = annotations.regions.pop(image_id)
-            annotations.regions[shown] = [
-                replace(region, where=f"region {number} of {shown}") for number, region in enumerate(drawn, 1)
-            ]
-    hidden = [(reject, f"segmentation {key.token('annotation', reject.image)[:20]}") for reject in rejects]
-    return [Reject(name, reject.reason, name, reject.words.replace(reject.image, name)) for reject, name in hidden]
 
 
 def _choose(name: ImageName, files: Sequence[SourceFile], annotations: Annotations, recipe: Recipe) -> _Wanted | Reject:
@@ -390,7 +398,7 @@ def _measure(image_id: str, number: int, drawn: DrawnRegion, header: Header) -> 
         "shape": region.shape,
         "area_px": round(area, 1),
         "inside": round(inside, 4),
-        "attributes": json.dumps(drawn.attributes, separators=(",", ":")),
+        "attributes": json.dumps(essential_attributes(drawn.attributes), separators=(",", ":")),
         "where": drawn.where,
     }
 
@@ -454,23 +462,6 @@ def read_images(path: Path) -> list[SourceImage]:
         raise InputError(f"{path}: is not what the index stage wrote ({error}); delete it and run the stage again") from error
 
 
-def write_map(file: Path, images: Iterable[SourceImage], sources: SourceFiles, out: Path) -> None:
-    """Writes the way back from keyed names, a row an image: image_id, patient, its name in tables, its path below RAW.
-
-    Raises:
-      InputError: there is no key, or the file would lie in the data set's folder.
-    """
-    if sources.key is None:
-        raise InputError(f"--write-map {file}: there is no site key, so all names are the sources' own")
-    if file.resolve().is_relative_to(out.resolve()):
-        raise InputError(f"--write-map {file}: lies in the data set's folder, which may be passed on; write it elsewhere")
-    rows = [
-        {
-            "image_id": image.image_id,
-            "patient": image.patient,
-            "source": image.source,
-            "path": sources.path(image.source).relative_to(sources.raw).as_posix(),
-        }
-        for image in images
-    ]
-    write_csv(file, MAP_COLUMNS, rows)
+def write_map(file: Path, way_back: Mapping[str, str]) -> None:
+    """Writes what the names in the tables stand for, a row a name."""
+    write_csv(file, MAP_COLUMNS, ({"name": name, "original": way_back[name]} for name in sorted(way_back)))

@@ -84,7 +84,7 @@ class Making:
             self.sources.path(image.source),
             self.sources.short(image.source),
             image.source_size,
-            self.times.get(image.source, 0),
+            self.times.get(image.source),
             image.width,
             image.height,
             image.image_class,

@@ -41,7 +41,7 @@ class SiteKey:
 
     def token(self, purpose: str, text: str) -> str:
         """64 hexadecimal digits; the same text for another purpose gives others."""
-        return hmac.new(self.secret, f"{purpose}\0{text}".encode(), hashlib.sha256).hexdigest()
+        return hmac.new(self.secret, f"{purpose}\0{text}".encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()
 
     def _digits(self, purpose: str, text: str, count: int) -> str:
         lowest = 10 ** (count - 1)

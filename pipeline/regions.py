@@ -18,6 +18,9 @@ _FARTHEST = 1_000_000
 MOST_PIXELS = 100_000_000
 
 
+_KEYS = {"name", "all_points_x", "all_points_y", "cx", "cy", "r", "rx", "ry", "theta", "x", "y", "width", "height", "counts"}
+
+
 class RegionError(ValueError):
     """The region's attributes cannot be understood; the words say what was found and what was wanted."""
 
@@ -55,6 +58,12 @@ class Region:
             return _scaled_bitmap(self.points[0], self.bitmap, factor)
         rx, ry = self.radii
         return Region(self.shape, (self.points + 0.5) * factor - 0.5, (rx * factor, ry * factor), self.angle)
+
+
+def essential_attributes(attributes: object) -> dict:
+    """The attributes that `parse_region` reads, of a region that it can read; an annotator's own remarks are not among them."""
+    assert isinstance(attributes, Mapping)
+    return {key: value for key, value in attributes.items() if key in _KEYS}
 
 
 def parse_region(attributes: object) -> Region:

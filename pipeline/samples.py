@@ -84,7 +84,7 @@ class Task:
 
     Attributes:
       folder: the data set's folder.
-      source: the source file; `source_size` and `source_mtime_ns` as the index saw it.
+      source: the source file; `source_size` and `source_mtime_ns` as the index saw it, the time None where it is not kept.
       shown: its name for tables, which a site key makes another.
       width, height: the source image's size in pixels.
       attributes: the regions' VIA shape attributes.
@@ -99,7 +99,7 @@ class Task:
     source: Path
     shown: str
     source_size: int
-    source_mtime_ns: int
+    source_mtime_ns: int | None
     width: int
     height: int
     image_class: str
@@ -188,7 +188,7 @@ def _read_source(task: Task) -> np.ndarray:
         stat = task.source.stat()
     except OSError as error:
         raise SourceError("file-unreadable", f"is gone since it was indexed ({error.strerror}); run index again") from error
-    if (stat.st_size, stat.st_mtime_ns) != (task.source_size, task.source_mtime_ns):
+    if stat.st_size != task.source_size or task.source_mtime_ns not in (stat.st_mtime_ns, None):
         raise SourceError("changed-since-index", "has changed since it was indexed; run index again")
     image = read_image(task.source, read_bytes(task.source), task.recipe.dicom, bits=task.recipe.image.bits)
     if image.shape != (task.height, task.width):

@@ -74,6 +74,8 @@ def index(
       key: of the site; with it all sources go by keyed names.
       map_file: where the way back from keyed names is written, outside the data set's folder.
     """
+    if map_file:
+        _check_map(map_file, folder, key)
     files = find_sources(raw)
     annotation_files = find_annotations(place or raw, recipe.layout)
     # Masks and DICOM segmentations look like images by their suffix.
@@ -115,8 +117,15 @@ def index(
     }
     folder.write_state(folder.index_state, state)
     if map_file:
-        write_map(map_file, found.images, sources, folder.root)
+        write_map(map_file, found.way_back)
     return Outcome(True, found.summary)
+
+
+def _check_map(file: Path, folder: DatasetFolder, key: SiteKey | None) -> None:
+    if key is None:
+        raise InputError(f"--write-map {file}: there is no site key, so all names are the sources' own")
+    if file.resolve().is_relative_to(folder.root.resolve()):
+        raise InputError(f"--write-map {file}: lies in the data set's folder, which may be passed on; write it elsewhere")
 
 
 def _missing(annotations: Annotations, layout: Layout) -> str:

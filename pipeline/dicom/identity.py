@@ -29,29 +29,31 @@ RULES = (
 
 def read_tags(dataset: Any, options: DicomOptions) -> Tags:
     """Reads the identity of one image by the options' rules, then the built-in ones."""
-    rules = (*options.rules, *RULES)
     uid = str(dataset.get("SOPInstanceUID") or "")
     text = dataset.get("BurnedInAnnotation")
     return Tags(
         str(dataset.get("PatientID") or "").strip(),
-        **{name: _tell(dataset, name, rules) for name in ("side", "kind", "view")},
+        **{name: _tell(dataset, name, options.rules, RULES) for name in ("side", "kind", "view")},
         uid=uid,
         exposure=str(dataset.get("FrameOfReferenceUID") or uid),
         has_text={"YES": True, "NO": False}.get(str(text)),
     )
 
 
-def _tell(dataset: Any, name: str, rules: Sequence[Rule]) -> str:
-    """What the first tag that tells anything tells; nothing where its rules contradict each other."""
-    telling = [rule for rule in rules if getattr(rule, name)]
-    for tag in dict.fromkeys(rule.tag for rule in telling):
-        values = list(_values(dataset, tag))
-        told = {
-            getattr(rule, name) for rule in telling if rule.tag == tag and any(re.search(rule.matches, value) for value in values)
-        }
-        if told:
-            return told.pop() if len(told) == 1 else ""
+def _tell(dataset: Any, name: str, *tables: Sequence[Rule]) -> str:
+    """What the first tag of the first table that tells anything tells; nothing where its rules contradict each other."""
+    for rules in tables:
+        telling = [rule for rule in rules if getattr(rule, name)]
+        for tag in dict.fromkeys(rule.tag for rule in telling):
+            values = list(_values(dataset, tag))
+            told = {getattr(rule, name) for rule in telling if rule.tag == tag and _matches(rule, values)}
+            if told:
+                return told.pop() if len(told) == 1 else ""
     return ""
+
+
+def _matches(rule: Rule, values: Sequence[str]) -> bool:
+    return any(re.search(rule.matches, value) for value in values)
 
 
 def _values(dataset: Any, tag: str) -> Iterator[str]:

@@ -54,6 +54,11 @@ def test_a_users_rule_goes_before_the_built_in_ones(tmp_path):
     assert tags(tmp_path, options, ImageType=low, SeriesDescription="L CC").kind == "DM"
 
 
+def test_a_users_rule_goes_before_a_built_in_one_of_the_same_tag(tmp_path):
+    options = DicomOptions(rules=[{"tag": "ImageType", "matches": "SUBTRACTION", "kind": "DM"}])
+    assert tags(tmp_path, options).kind == "DM"
+
+
 def test_rules_of_one_tag_that_contradict_each_other_tell_nothing(tmp_path):
     rules = [{"tag": "SeriesDescription", "matches": word, "kind": kind} for word, kind in (("LOW", "DM"), ("SUB", "CM"))]
     assert tags(tmp_path, DicomOptions(rules=rules), SeriesDescription="LOW SUB").kind == ""

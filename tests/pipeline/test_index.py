@@ -109,13 +109,37 @@ def test_dicom_is_known_by_its_name_or_its_tags(tmp_path, run):
     tagged = download.add("P5_R_CM_MLO", file=False)
     download.add("P6_R_CM_CC", file=False)
     pixels = Download.pixels("a").astype(np.uint16) * 16
-    mammogram(named.with_suffix(".dcm"), pixels, PatientID=None, ImageType=None)
+    mammogram(named.with_suffix(".dcm"), pixels, PatientID=None, ImageType=None, ImageLaterality="R", ViewPosition="MLO")
     mammogram(tagged.with_name("IM0001.dcm"), pixels, PatientID="P5", ImageLaterality="R", ViewPosition="MLO")
     mammogram(tagged.with_name("IM0002.dcm"), pixels, PatientID="P6", ImageType=["DERIVED", "PRIMARY"])
     folder, _ = run(download.write())
     assert {"P4_R_DM_MLO", "P5_R_CM_MLO"} <= set(kept(folder))
     assert {image.image_id: image.spacing_mm for image in read_images(folder.index)}["P5_R_CM_MLO"] == 0.1
     assert reasons(folder) == {"Subtracted images/IM0002.dcm": "unknown-kind", "P6_R_CM_CC": "file-missing"}
+
+
+def test_a_dicom_file_whose_name_and_tags_disagree_is_rejected(tmp_path, run):
+    download = small_download(tmp_path / "raw", patients=3)
+    path = download.add("P4_R_DM_MLO", file=False).with_suffix(".dcm")
+    mammogram(path, Download.pixels("a").astype(np.uint16) * 16, PatientID="P4")
+    folder, _ = run(download.write())
+    words = {row["reason"]: row["words"] for row in read_csv(folder.rejects)}["name-differs"]
+    assert words == (
+        "P4_R_DM_MLO.dcm has a name that says side R and its tags L, kind DM and its tags CM, view MLO and its tags CC; "
+        "correct one of them"
+    )
+
+
+def test_a_name_that_is_no_text_is_rejected_and_shown(tmp_path, run):
+    download = small_download(tmp_path / "raw", patients=3)
+    download.write()
+    odd = os.fsencode(download.root) + b"/M\xfcller"
+    os.mkdir(odd)
+    os.rename(os.fsencode(download.root) + b"/Low energy images/P1_L_DM_CC.jpg", odd + b"/P1_L_DM_CC.jpg")
+    folder, _ = run(download)
+    (reject,) = [row for row in read_csv(folder.rejects) if row["reason"] == "file-unreadable"]
+    assert reject["where"] == "M\\udcfcller/P1_L_DM_CC.jpg"
+    assert "is no UTF-8 text; rename it" in reject["words"]
 
 
 def test_the_strict_join_loses_what_the_published_set_lost(tmp_path, run):

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import PIL.Image
 import PIL.PngImagePlugin
+import pydicom
 import pytest
 from inputs import Download, circle, mammogram, small_recipe
 
@@ -118,7 +119,7 @@ def test_a_view_taken_twice_is_told_apart_by_its_exposure(hospital, run):
 def test_without_a_key_it_is_an_error_that_says_what_to_do_and_shows_no_identifier(run, capsys):
     assert run("dataset", key="") == 2
     error = capsys.readouterr().err
-    assert "12 of 12 DICOM files, WARD-7B/Smithers1/scan01CM first, have a PatientID that is not of the public form P12" in error
+    assert "12 of 12 DICOM files, WARD-7B/Smithers1/scan01CM first, have a patient, in PatientID or path, that is" in error
     assert "give a site key, in the variable CESM_SITE_KEY or with --site-key FILE" in error
     assert "MRN" not in error
 
@@ -151,10 +152,16 @@ def test_the_way_back_is_written_only_when_asked_for_and_elsewhere(hospital, run
     assert run("index", "--write-map", "set/map.csv") == 2
     assert "lies in the data set's folder, which may be passed on; write it elsewhere" in capsys.readouterr().err
     assert run("index", "--write-map", "map.csv") == 0
-    back = {row["source"]: row["path"] for row in read_csv(hospital / "map.csv")}
+    back = {row["name"]: row["original"] for row in read_csv(hospital / "map.csv")}
     sources = {row["source"] for row in read_csv(hospital / "set" / "manifest.csv")}
     assert sources == back.keys()
     assert all((hospital / "raw" / path).is_file() for path in back.values())
+
+
+def test_a_way_back_without_a_key_is_refused_before_anything_is_written(hospital, run, capsys):
+    assert run("index", "--write-map", "map.csv", key="") == 2
+    assert "--write-map map.csv: there is no site key, so all names are the sources' own" in capsys.readouterr().err
+    assert not (hospital / "set").exists()
 
 
 def test_a_file_that_cannot_be_read_is_rejected_without_its_name(hospital, run):
@@ -164,6 +171,59 @@ def test_a_file_that_cannot_be_read_is_rejected_without_its_name(hospital, run):
     rejects = read_csv(hospital / "set" / "rejects.csv")
     assert {row["reason"] for row in rejects} == {"file-truncated", "unknown-name"}
     assert not [secret for secret in SECRETS if secret in json.dumps(rejects)]
+
+
+def test_numbers_in_names_are_patients_too(hospital, run):
+    """DICOM that cannot be read and JPEGs beside it, all called by numbers of the hospital."""
+    folder = hospital / "raw" / "WARD-7B"
+    good = folder / "Smithers1" / "scan01DM"
+    (folder / "P7788122_R_CM_CC.dcm").write_bytes(good.read_bytes()[:-50])
+    cv2.imwrite(str(folder / "P7788123_R_CM_CC.jpg"), Download.pixels("x"))
+    good.rename(folder / "P7788124_L_DM_CC")
+    assert run("index") == 0
+    text = "".join((hospital / "set" / name).read_text() for name in ("index.csv", "rejects.csv", "regions.csv"))
+    assert "77881" not in text + (hospital / "set" / ".work" / "index.json").read_text()
+
+
+def test_what_an_annotator_remarked_stays_in_the_annotation_file(hospital, run):
+    regions = json.loads((hospital / "via.json").read_text())
+    regions["scan01DM"]["regions"][0]["shape_attributes"]["comment"] = "Smithers"
+    regions["scan02DM"]["regions"][0]["shape_attributes"] = "of Jane Smithers"
+    regions["nobody.dcm"] = {"filename": "Smithers.dcm", "size": 1, "regions": []}
+    (hospital / "via.json").write_text(json.dumps(regions))
+    assert run("dataset") == 0
+    assert "smithers" not in everything(hospital / "set").lower()
+    reasons = {row["reason"]: row["words"] for row in read_csv(hospital / "set" / "rejects.csv")}
+    assert reasons["region-malformed"] == "a region of it cannot be read; correct it in the annotation file"
+
+
+def test_a_key_changes_names_and_not_what_is_kept(tmp_path, monkeypatch):
+    """The table names images as their tags do; the files are called IM1, IM2, ..."""
+    raw = tmp_path / "raw"
+    download = Download(raw)
+    for number in range(1, 7):
+        download.add(f"P{number}_L_DM_CC", file=False)
+        tags = secret_tags(number, "DM") | {"PatientID": f"P{number}"}
+        mammogram(raw / f"IM{number}", Download.pixels(str(number)).astype(np.uint16) * 16, **tags)
+    # A region names its image as the table does.
+    download.shapes = [(name, shape, 5) for name, shape, _ in download.shapes]
+    download.write()
+    counts = []
+    recipe = small_recipe(tmp_path / "small.toml")
+    for name, key in (("open", ""), ("keyed", KEY)):
+        monkeypatch.setenv("CESM_SITE_KEY", key)
+        assert main(["dataset", "--raw", str(raw), "--out", str(tmp_path / name), "--recipe", recipe, "--workers", "1"]) == 0
+        counts.append(len(read_csv(tmp_path / name / "manifest.csv")))
+    assert counts == [18, 18]
+
+
+def test_a_pair_without_a_frame_of_reference_stays_a_pair(hospital, run):
+    for path in sorted((hospital / "raw").rglob("scan01*")):
+        dataset = pydicom.dcmread(path)
+        del dataset.FrameOfReferenceUID
+        dataset.save_as(path)
+    assert run("index") == 0
+    assert not [row for row in read_csv(hospital / "set" / "index.csv") if row["image_id"].count("_") > 3]
 
 
 def plant_in_text(folder):
