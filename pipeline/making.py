@@ -82,7 +82,7 @@ class Making:
             key,
             self.folder.root,
             self.sources.path(image.source),
-            self.sources.short(image.source),
+            image.source.rsplit("/", 1)[-1],
             image.source_size,
             self.times.get(image.source),
             image.width,

@@ -1,7 +1,7 @@
 """The files below RAW, and what they are called in all that is written: their paths, or with a site key keyed names."""
 
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from pipeline.files import InputError
 from pipeline.folder import DatasetFolder
@@ -33,10 +33,6 @@ class SourceFiles:
     def path(self, name: str) -> Path:
         """The file of such a name; one that is gone is not there at the path that is returned."""
         return self._by_name.get(name, self.raw / name) if self.key else self.raw / name
-
-    def short(self, name: str) -> str:
-        """The name without folders, for messages."""
-        return PurePosixPath(name).name
 
     @cached_property
     def _by_name(self) -> dict[str, Path]:

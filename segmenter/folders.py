@@ -6,6 +6,7 @@ Knows names and files, no pixels. Published archives have no manifest; there the
 import hashlib
 import re
 import sys
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 from pipeline.files import InputError, read_csv, sha256
 from pipeline.geometry import VARIANTS
-from pipeline.sources import DATASET_MARK
+from pipeline.sources import DATASET_MARK, DicomOptions
 
 SPLITS = ("train", "valid", "test")
 MANIFEST = "manifest.csv"
@@ -121,6 +122,21 @@ class DataSet:
                 "raise folds in the recipe's [split], or take more patients"
             )
         return max(fold for fold in folds if fold is not None) + 1
+
+
+def read_dicom_options(folder: Path) -> DicomOptions:
+    """How the sources of a data set in DICOM were read: the table [dicom] of its recipe, or the defaults where there is none.
+
+    Raises:
+      InputError: the recipe cannot be read.
+    """
+    path = folder / DATASET_MARK
+    if not path.is_file():
+        return DicomOptions()
+    try:
+        return DicomOptions.model_validate(tomllib.loads(path.read_text(encoding="utf-8")).get("dicom", {}))
+    except ValueError as error:
+        raise InputError(f"{path}: has no [dicom] that can be read ({error}); make the data set again") from error
 
 
 def describe_counts(data: DataSet) -> str:

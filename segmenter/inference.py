@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from pipeline.files import InputError, progress, replacing, sha256, write_csv, write_text
-from pipeline.sources import SUFFIXES, SourceError, find_files, has_dicom_mark, read_image
+from pipeline.sources import DEFAULT_DICOM, SUFFIXES, DicomOptions, SourceError, find_files, has_dicom_mark, read_image
 from segmenter import dicom_seg
 from segmenter.configuration import InferSettings, TiledInferSettings, default_class_names
 from segmenter.decision import decide
@@ -54,12 +54,14 @@ class Plan:
       model_files: more than one are an ensemble.
       tiled: None for one look at the whole image.
       class_names: of the lesion classes; empty for the usual ones.
+      dicom: how DICOM images are read.
     """
 
     model_files: tuple[Path, ...]
     settings: InferSettings
     tiled: TiledInferSettings | None = None
     class_names: tuple[str, ...] = ()
+    dicom: DicomOptions = DEFAULT_DICOM
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,10 @@ def name_outputs(images: Sequence[Path]) -> dict[str, Path]:
 def inference_identity(plan: Plan, jobs: Sequence[Job]) -> dict[str, object]:
     """What an inference depends on, as JSON has it; the same again means that there is nothing to do."""
     # Named only where it is true, so that nothing else is done anew. Once highdicom is installed, the SEGs are to come.
-    segmentations = {"segmentations": True} if _holds_dicom(jobs) and dicom_seg.can_write() else {}
+    segmentations: dict[str, object] = {}
+    if _holds_dicom(jobs):
+        segmentations = {"segmentations": True} if dicom_seg.can_write() else {}
+        segmentations["dicom"] = plan.dicom.model_dump(mode="json")
     return segmentations | {
         "models_sha256": [sha256(file) for file in plan.model_files],
         "infer": plan.settings.model_dump(mode="json", exclude={"batch_size"}),
@@ -252,7 +257,7 @@ def _predict(
     batch_size = 1 if plan.tiled else plan.settings.batch_size
     starts = range(0, len(jobs), batch_size)
     for start in progress(starts, len(starts), "inferring", "images" if plan.tiled else "batches"):
-        read = [(job, gray) for job in jobs[start : start + batch_size] if (gray := _read(job, report)) is not None]
+        read = [(job, gray) for job in jobs[start : start + batch_size] if (gray := _read(job, plan.dicom, report)) is not None]
         grays = [gray for _, gray in read]
         if plan.tiled:
             predicted = [predict_tiled(gray, predictor, plan.tiled) for gray in grays]
@@ -262,9 +267,9 @@ def _predict(
             yield job, gray, probabilities
 
 
-def _read(job: Job, report: Report) -> np.ndarray | None:
+def _read(job: Job, dicom: DicomOptions, report: Report) -> np.ndarray | None:
     try:
-        return read_image(job.image)
+        return read_image(job.image, dicom=dicom)
     except SourceError as error:
         report.skipped.append(f"{job.image}: {error}")
         print(f"skipped: {report.skipped[-1]}", file=sys.stderr)

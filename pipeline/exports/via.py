@@ -72,7 +72,7 @@ def made_from(folder: DatasetFolder, predictions: Path | None = None, images: Pa
     if not predictions or not images:
         return digest_of([sha256(path) for path in (folder.index, folder.regions)])
     masks = [[path.name, sha256(path)] for path in _find_masks(predictions)]
-    return digest_of(masks, [[path.name, path.stat().st_size] for path in find_files(images, SUFFIXES)])
+    return digest_of(masks, [[path.name, path.stat().st_size] for path in find_files(images, SUFFIXES, dicom=True)])
 
 
 def _project(recipe: Recipe, entries: Mapping[str, Mapping]) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def _find_masks(predictions: Path) -> list[Path]:
 def _predicted(predictions: Path, images: Path, names: tuple[str, ...]) -> Iterator[tuple[str, int, _Regions]]:
     """File name, size in bytes and regions of each image that has a predicted mask."""
     by_stem: dict[str, list[Path]] = defaultdict(list)
-    for path in find_files(images, SUFFIXES):
+    for path in find_files(images, SUFFIXES, dicom=True):
         by_stem[path.stem].append(path)
     masks = _find_masks(predictions)
     for path in progress(masks, len(masks), "export"):

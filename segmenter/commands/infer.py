@@ -86,10 +86,12 @@ def _pixels(text: str) -> int:
 def execute(arguments: argparse.Namespace) -> int:
     """Runs the command and gives its exit status."""
     from segmenter import inference
-    from segmenter.folders import read_data_set
+    from segmenter.folders import read_data_set, read_dicom_options
 
     data = read_data_set(arguments.dataset) if arguments.dataset else None
     plan, output = _plan_inference(arguments)
+    if data:
+        plan = replace(plan, dicom=read_dicom_options(data.folder))
     jobs = inference.find_jobs(arguments.images, data and _as_runs_saw(data, arguments), output)
     identity = inference.inference_identity(plan, jobs)
     report = inference.read_report(output, identity)

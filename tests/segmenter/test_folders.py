@@ -3,7 +3,8 @@ import shutil
 import pytest
 
 from pipeline.files import InputError
-from segmenter.folders import DataSet, describe_counts, read_data_set, split_name
+from pipeline.sources import DicomOptions
+from segmenter.folders import DataSet, describe_counts, read_data_set, read_dicom_options, split_name
 
 
 def test_pairs_are_found_by_stem(data_folder):
@@ -175,3 +176,12 @@ def test_two_folds_are_too_few(folded):
     two = DataSet(folded.folder, tuple(sample for sample in folded.samples if sample.fold in (0, 1)), "")
     with pytest.raises(InputError, match="has 2 folds; wanted 3 or more, for test, valid and train; raise folds in the recipe"):
         two.in_fold(0)
+
+
+def test_how_dicom_is_read_is_the_recipes(tmp_path):
+    assert read_dicom_options(tmp_path) == DicomOptions()
+    (tmp_path / "recipe.toml").write_text('name = "x"\n[dicom]\nvoi = "window"\nwindow = 1\n')
+    assert read_dicom_options(tmp_path) == DicomOptions(voi="window", window=1)
+    (tmp_path / "recipe.toml").write_text('[dicom]\nvoi = "both"\n')
+    with pytest.raises(InputError, match=r"has no \[dicom\] that can be read"):
+        read_dicom_options(tmp_path)

@@ -1,13 +1,17 @@
 import json
 import sys
+from dataclasses import replace
 
 import cv2
 import keras
 import numpy as np
+import pydicom
 import pytest
 from inputs import mammogram
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from pipeline.files import InputError, read_csv
+from pipeline.sources import DicomOptions
 from segmenter.cli import main
 from segmenter.configuration import InferSettings, TiledInferSettings
 from segmenter.folders import read_data_set
@@ -72,9 +76,6 @@ def spot(height, width):
 
 
 def write_dicom(path, pixels):
-    import pydicom
-    from pydicom.uid import ExplicitVRLittleEndian, generate_uid
-
     dataset = pydicom.Dataset()
     dataset.file_meta = pydicom.dataset.FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -86,6 +87,22 @@ def write_dicom(path, pixels):
     dataset.PixelRepresentation = 0
     dataset.PixelData = (pixels.astype(np.uint32) * 4095 // 255).astype(np.uint16).tobytes()
     dataset.save_as(path, enforce_file_format=True)
+
+
+def test_dicom_is_read_as_the_plan_says(model, tmp_path):
+    path = tmp_path / "a.dcm"
+    write_dicom(path, np.full((64, 64), 100))
+    dataset = pydicom.dcmread(path)
+    dataset.WindowCenter, dataset.WindowWidth = [2048, 1606], [4096, 10]  # the second shows the picture in the middle of its grey
+    dataset.save_as(path)
+    seen = []
+    for window in (0, 1):
+        plan = replace(plan_for(model), dicom=DicomOptions(window=window))
+        jobs = find_jobs([path], None)
+        infer(plan, jobs, tmp_path / f"out{window}", inference_identity(plan, jobs))
+        seen.append(read(tmp_path / f"out{window}/probabilities/a.png")[32, 32] / 65535)
+    assert seen == pytest.approx([100 / 255, 0.5], abs=0.06)
+    assert len({str(inference_identity(replace(plan, dicom=DicomOptions(window=window)), jobs)) for window in (0, 1)}) == 2
 
 
 def test_images_of_any_size_come_back_at_their_size(model, tmp_path):
