@@ -220,8 +220,8 @@ def _tell_index(folder: DatasetFolder, outcome) -> None:
     )
     if found["text_unknown"]:
         print(
-            f"index: {found['text_unknown']} of {found['dicom']} DICOM images do not say whether text is burned in "
-            "(BurnedInAnnotation is absent, which does not mean no): look at them"
+            f"index: {found['text_unknown']} of {found['dicom']} DICOM images, {found['text_unknown_first'][0]} first, do not say "
+            "whether text is burned in (BurnedInAnnotation is absent, which does not mean no): look at them"
         )
     if found["sizes_compared"]:
         print(

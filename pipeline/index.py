@@ -426,8 +426,9 @@ def _summarise(
 
 
 def _count_dicom(found: Sequence[SourceFile]) -> dict:
-    tags = [file.header.tags for file in found if file.header and file.header.tags]
-    return {"dicom": len(tags), "text_unknown": sum(one.has_text is None for one in tags)}
+    tags = {file.shown: file.header.tags for file in found if file.header and file.header.tags}
+    silent = [name for name, told in tags.items() if told.has_text is None]
+    return {"dicom": len(tags), "text_unknown": len(silent), "text_unknown_first": silent[:1]}
 
 
 def _first_names(files: Sequence[Path]) -> list[str]:

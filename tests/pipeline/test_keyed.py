@@ -116,6 +116,13 @@ def test_a_view_taken_twice_is_told_apart_by_its_exposure(hospital, run):
     assert suffixes[0] == suffixes[1] != suffixes[2] == suffixes[3]
 
 
+def test_images_that_do_not_say_whether_text_is_burned_in_are_counted(run, capsys):
+    assert run("index") == 0
+    told = capsys.readouterr().out
+    assert "index: 12 of 12 DICOM images, " in told
+    assert ".dcm first, do not say whether text is burned in (BurnedInAnnotation is absent, which does not mean no)" in told
+
+
 def test_without_a_key_it_is_an_error_that_says_what_to_do_and_shows_no_identifier(run, capsys):
     assert run("dataset", key="") == 2
     error = capsys.readouterr().err
