@@ -4,6 +4,7 @@ DICOM files are known by their mark, whatever they are called; how they are read
 """
 
 import io
+import math
 import os
 import warnings
 from collections.abc import Iterator
@@ -171,9 +172,11 @@ def _dicom_header(data: bytes, options: DicomOptions) -> Header:
     check(dataset, options)
     with guarded("not-an-image", "has tags that cannot be read"):
         # ImagerPixelSpacing is at the detector, PixelSpacing in the breast if it was calibrated (PS3.3 10.7.1.3).
-        spacing = dataset.get("PixelSpacing") or dataset.get("ImagerPixelSpacing")
+        spacing = dataset.get("PixelSpacing") or dataset.get("ImagerPixelSpacing") or [0]
+        spacing_mm = float(spacing[0])
+        is_known = math.isfinite(spacing_mm) and spacing_mm > 0
         tags = read_tags(dataset, options)
-        return Header(int(dataset.Columns), int(dataset.Rows), float(spacing[0]) if spacing else None, tags)
+        return Header(int(dataset.Columns), int(dataset.Rows), spacing_mm if is_known else None, tags)
 
 
 def _dicom_pixels(data: bytes, options: DicomOptions, bits: int) -> np.ndarray:

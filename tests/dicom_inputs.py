@@ -93,7 +93,7 @@ def _in_fragments(path: Path) -> Path:
     return path
 
 
-def _wrapped(syntax: str, frame: bytes = b"\0\0\1\xb3" + b"\0" * 60, **tags) -> Writer:
+def wrapped(syntax: str, frame: bytes = b"\0\0\1\xb3" + b"\0" * 60, **tags) -> Writer:
     """A mammogram that says it is compressed, with a frame that need not be."""
 
     def write(path: Path) -> Path:
@@ -105,6 +105,76 @@ def _wrapped(syntax: str, frame: bytes = b"\0\0\1\xb3" + b"\0" * 60, **tags) -> 
         return path
 
     return write
+
+
+def _refragmented(syntax: str, cut: Callable[[bytes], list[bytes]], **tags) -> Writer:
+    """Compressed pixels whose frame is put into other items, the Basic Offset Table first."""
+
+    def write(path: Path) -> Path:
+        dataset = pydicom.dcmread(compressed(syntax)(path))
+        (frame,) = generate_frames(dataset.PixelData, number_of_frames=1)
+        items = [item + b"\0" * (len(item) % 2) for item in cut(frame)]
+        dataset.PixelData = b"".join(struct.pack("<HHI", 0xFFFE, 0xE000, len(item)) + item for item in items)
+        dataset["PixelData"].VR = "OB"
+        for keyword, value in tags.items():
+            setattr(dataset, keyword, value)
+        dataset.save_as(path)
+        return path
+
+    return write
+
+
+def _enlarged(frame: bytes) -> bytes:
+    """A JPEG-LS or JPEG 2000 stream that claims 60000 x 60000 pixels."""
+    if frame[:2] == b"\xff\xd8":
+        at = frame.index(b"\xff\xf7\x00\x0b") + 5
+        return frame[:at] + struct.pack(">2H", 60000, 60000) + frame[at + 4 :]
+    return frame[:8] + struct.pack(">2I", 60000, 60000) + frame[16:]
+
+
+def _boxed(frame: bytes, more: bytes = b"") -> bytes:
+    """A JPEG 2000 stream as a JP2 file, which DICOM forbids and some writers put in."""
+    ihdr = struct.pack(">I4sIIHBBBB", 22, b"ihdr", 48, 40, 1, 11, 7, 0, 0)
+    colr = struct.pack(">I4sBBBI", 15, b"colr", 1, 0, 0, 17)
+    mark = struct.pack(">I4sI", 12, b"jP  ", 0x0D0A870A) + struct.pack(">I4s4sI4s", 20, b"ftyp", b"jp2 ", 0, b"jp2 ")
+    head = ihdr + more + colr
+    return mark + struct.pack(">I4s", 8 + len(head), b"jp2h") + head + struct.pack(">I4s", 0, b"jp2c") + frame
+
+
+def _with_components(frame: bytes) -> bytes:
+    """A JPEG 2000 stream that claims 64 components."""
+    length = struct.unpack_from(">H", frame, 4)[0]
+    return (
+        frame[:4] + struct.pack(">H", 38 + 3 * 64) + frame[6:40] + struct.pack(">H", 64) + frame[42:45] * 64 + frame[4 + length :]
+    )
+
+
+def _deflated_late(path: Path) -> Path:
+    """Deflated, as the file says after 5000 other bytes; what is deflated cannot be inflated."""
+    meta = struct.pack("<HH2sHI", 2, 1, b"OB", 0, 5000) + bytes(5000)
+    meta += struct.pack("<HH2sH22s", 2, 0x10, b"UI", 22, b"1.2.840.10008.1.2.1.99")
+    path.write_bytes(bytes(128) + b"DICM" + struct.pack("<HH2sHI", 2, 0, b"UL", 4, len(meta)) + meta + b"\xff" * 64)
+    return path
+
+
+def _without_item(data: bytes) -> bytes:
+    """The file of compressed pixels, whose last fragment begins with no item's tag."""
+    return b"\1\0\1\0".join(data.rsplit(struct.pack("<HH", 0xFFFE, 0xE000), 1))
+
+
+def _below_zero(data: bytes) -> bytes:
+    """The file of a mammogram whose sides are both negative, and their product is right."""
+    for element, side in ((0x10, 48), (0x11, 40)):
+        head = struct.pack("<HH", 0x28, element)
+        data = data.replace(head + struct.pack("<2sHH", b"US", 2, side), head + struct.pack("<2sHh", b"SS", 2, -side))
+    return data
+
+
+def _of_items(data: bytes) -> bytes:
+    """The file of a mammogram with a private sequence of 20000 empty items, which take a hundred times their bytes."""
+    at = data.index(struct.pack("<HH", 0x28, 2))
+    items = struct.pack("<HHI", 0xFFFE, 0xE000, 0) * 20000 + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+    return data[:at] + struct.pack("<HH2sHI", 0x27, 0x1010, b"SQ", 0, 0xFFFFFFFF) + items + data[at:]
 
 
 def _swollen(syntax: str, marker: bytes, skip: int, side: str) -> Writer:
@@ -223,6 +293,7 @@ GOOD: Mapping[str, tuple[float, Writer]] = {
     "JPEG-LS near lossless": (1.6, compressed(JPEGLSNearLossless, jls_error=12)),
     "JPEG 2000 lossless": (0.51, compressed(JPEG2000Lossless)),
     "JPEG 2000 lossless of a signed picture": (0.7, compressed(JPEG2000Lossless, grayscale.rescaled)),
+    "JPEG 2000 in the boxes of JP2": (0.51, _refragmented(JPEG2000Lossless, lambda frame: [b"", _boxed(frame)])),
     "JPEG 2000": (2.6, compressed(JPEG2000, j2k_psnr=[70])),
     "JPEG Baseline": (4.5, compressed(JPEGBaseline8Bit, grayscale.window_8_bits)),
     "JPEG Extended of 8 bits": (4.5, compressed(JPEGExtended12Bit, grayscale.window_8_bits)),
@@ -244,17 +315,57 @@ BAD: Mapping[str, tuple[str, Writer]] = {
     "pixels of no length": ("no-pixels", _tagged(PixelData=b"")),
     "too few pixels": ("pixels-unreadable", _tagged(PixelData=b"\0\0" * 10)),
     "twice the pixels": ("pixels-unreadable", _tagged(PixelData=STORED.tobytes() * 2)),
-    "compressed pixels that are none": ("pixels-unreadable", _wrapped(JPEGLosslessSV1, b"\xff\xd8\xff\xd9")),
+    "compressed pixels that are none": ("pixels-unreadable", wrapped(JPEGLosslessSV1, b"\xff\xd8\xff\xd9")),
     "more bits stored than there are": ("pixels-unreadable", _tagged(BitsStored=20, HighBit=19)),
-    "a film": ("unsupported-syntax", _wrapped(MPEG2MPML)),
-    "unknown syntax": ("unsupported-syntax", _wrapped("1.2.826.0.1.3680043.10.999.1")),
+    "a film": ("unsupported-syntax", wrapped(MPEG2MPML)),
+    "unknown syntax": ("unsupported-syntax", wrapped("1.2.826.0.1.3680043.10.999.1")),
     # Its header cannot be read before all of it is inflated, to whatever size.
     "deflated": ("unsupported-syntax", _tagged(syntax=DeflatedExplicitVRLittleEndian)),
+    "deflated, as it says late": ("unsupported-syntax", _deflated_late),
     "absurdly large": ("too-large", _tagged(**_LARGE)),
     "absurdly large and compressed": ("too-large", _then(compressed(RLELossless), **_LARGE)),
     "JPEG larger than its tags": ("too-large", _swollen(JPEGLosslessSV1, b"\xff\xc3\x00\x0b", 1, ">H")),
     "JPEG-LS larger than its tags": ("too-large", _swollen(JPEGLSLossless, b"\xff\xf7\x00\x0b", 1, ">H")),
     "JPEG 2000 larger than its tags": ("too-large", _swollen(JPEG2000Lossless, b"\xff\x51\x00\x29", 2, ">I")),
+    "JPEG-LS larger than its tags, its start apart": (
+        "too-large",
+        _refragmented(JPEGLSLossless, lambda frame: [b"", frame[:2], _enlarged(frame)[2:]]),
+    ),
+    "JPEG 2000 larger than its tags, with a size in the offsets": (
+        "too-large",
+        _refragmented(JPEG2000Lossless, lambda frame: [frame[:24], _enlarged(frame)]),
+    ),
+    "JPEG 2000 larger than its tags, in boxes": (
+        "too-large",
+        _refragmented(JPEG2000Lossless, lambda frame: [b"", _boxed(_enlarged(frame))]),
+    ),
+    "JPEG 2000 in boxes with a palette": (
+        "pixels-unreadable",
+        _refragmented(JPEG2000Lossless, lambda frame: [b"", _boxed(frame, struct.pack(">I4s", 8, b"pclr"))]),
+    ),
+    "JPEG 2000 of 64 components": (
+        "pixels-unreadable",
+        _refragmented(JPEG2000Lossless, lambda frame: [b"", _with_components(frame)]),
+    ),
+    "offsets of two frames": (
+        "pixels-unreadable",
+        _refragmented(JPEG2000Lossless, lambda frame: [struct.pack("<2I", 0, len(frame) + 8), frame, _enlarged(frame)]),
+    ),
+    "extended offsets of two frames": (
+        "pixels-unreadable",
+        _refragmented(
+            JPEG2000Lossless,
+            lambda frame: [b"", frame],
+            ExtendedOffsetTable=struct.pack("<2Q", 0, 0),
+            ExtendedOffsetTableLengths=struct.pack("<Q", 48),
+        ),
+    ),
+    "fragments that are none": ("pixels-unreadable", _bytes_of(compressed(JPEGLSLossless), _without_item)),
+    "thousands of items": ("too-large", _bytes_of(_tagged(), _of_items)),
+    "sides below zero": ("no-pixels", _bytes_of(_tagged(), _below_zero)),
+    "pixels in the high bits": ("pixels-unreadable", _tagged(HighBit=15)),
+    "sign that is none": ("pixels-unreadable", _tagged(PixelRepresentation=2)),
+    "no samples per pixel": ("missing-tags", _then(_tagged(), SamplesPerPixel=None)),
     "no rows": ("missing-tags", _tagged(Rows=None)),
     "no columns": ("missing-tags", _tagged(Columns=None)),
     "no bits stored": ("missing-tags", _tagged(BitsStored=None)),
@@ -289,5 +400,8 @@ BAD: Mapping[str, tuple[str, Writer]] = {
         "for-processing",
         _tagged(SOPClassUID="1.2.840.10008.5.1.4.1.1.1.2.1", PresentationIntentType=None),
     ),
+    "for processing in small letters": ("for-processing", _tagged(PresentationIntentType="for processing")),
     "burned-in text": ("burned-in", _tagged(BurnedInAnnotation="YES")),
+    "burned-in text in small letters and blanks": ("burned-in", _tagged(BurnedInAnnotation=" yes ")),
+    "burned-in text by one of two values": ("burned-in", _tagged(BurnedInAnnotation=["NO", "YES"])),
 }

@@ -48,12 +48,14 @@ class SegReference:
       uid: its own SOPInstanceUID.
       images: SOPInstanceUIDs of the images that it references, sorted.
       size: its width and height, in pixels.
+      fault: why it cannot be read, in words; empty where it can be.
     """
 
     where: str
-    uid: str
-    images: tuple[str, ...]
-    size: tuple[int, int]
+    uid: str = ""
+    images: tuple[str, ...] = ()
+    size: tuple[int, int] = (0, 0)
+    fault: str = ""
 
 
 @dataclass

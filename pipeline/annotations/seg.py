@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.annotations.contents import Annotations, DrawnRegion, SegReference
+from pipeline.dicom.parsing import guarded, refuse_deflated
+from pipeline.faults import SourceError
 from pipeline.files import InputError
 from pipeline.regions import MOST_PIXELS, bitmap_attributes
 
@@ -29,23 +31,23 @@ def is_seg(path: Path) -> bool:
 def add_seg(found: Annotations, path: Path) -> None:
     """Adds a segmentation's reference and, where it is of one image, its regions; a copy of one that was read is passed over.
 
-    A fractional segmentation is cut at half of its maximum.
+    A fractional segmentation is cut at half of its maximum. One that cannot be read leaves a reference with a fault and no
+    region, so that it does not end the run.
 
     Raises:
-      InputError: highdicom is not installed, or it cannot read the file.
+      InputError: highdicom is not installed.
     """
     try:
-        import highdicom
+        import highdicom  # noqa: F401
     except ImportError as error:
         raise InputError(
             f"{path}: is a DICOM segmentation, which highdicom reads; install the extra: pip install '.[dicom]'"
         ) from error
     try:
-        seg = highdicom.seg.segread(path)
-        reference = _read_reference(path, seg)
-        regions = _read_segments(path, seg, reference.size) if len(reference.images) == 1 else []
-    except Exception as error:  # highdicom raises what its checks, pydicom's parser and decoders happen to meet
-        raise InputError(f"{path}: cannot be read as a DICOM segmentation ({error}); export it again, or move it away") from error
+        reference, regions = _read_seg(path)
+    except SourceError as error:
+        found.references.append(SegReference(path.name, fault=str(error)))
+        return
     if reference.uid in {known.uid for known in found.references}:
         return
     found.references.append(reference)
@@ -53,11 +55,24 @@ def add_seg(found: Annotations, path: Path) -> None:
         found.regions_by_uid.setdefault(reference.images[0], []).extend(regions)
 
 
+def _read_seg(path: Path) -> tuple[SegReference, list[DrawnRegion]]:
+    """Raises `SourceError` in words that quote nothing of the file."""
+    import highdicom
+
+    # highdicom raises what its checks, pydicom's parser and decoders happen to meet.
+    with guarded("seg-reference", "cannot be read as a DICOM segmentation"):
+        data = path.read_bytes()
+        refuse_deflated(data)
+        seg = highdicom.seg.segread(data)
+        reference = _read_reference(path, seg)
+        return reference, _read_segments(path, seg, reference.size) if len(reference.images) == 1 else []
+
+
 def _read_reference(path: Path, seg) -> SegReference:
     images = sorted({str(instance) for _, _, instance in seg.get_source_image_uids()})
     width, height = int(seg.Columns), int(seg.Rows)
     if width * height > MOST_PIXELS:
-        raise ValueError(f"it is of {width} x {height} pixels; wanted {MOST_PIXELS:,} at most")
+        raise SourceError("too-large", f"is of {width} x {height} pixels; wanted {MOST_PIXELS:,} at most")
     return SegReference(path.name, str(seg.SOPInstanceUID), tuple(images), (width, height))
 
 
@@ -89,6 +104,8 @@ def check_reference(reference: SegReference, sizes: Mapping[str, tuple[int, int]
       reference: as it was read.
       sizes: width and height of the images that are there, in pixels, by SOPInstanceUID.
     """
+    if reference.fault:
+        return reference.fault
     if not reference.images:
         return "references no image; export it again with its source image"
     if len(reference.images) > 1:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pipeline.dicom.options import DicomOptions, Rule
+from pipeline.dicom.parsing import read_words
 from pipeline.dicom.tags import Tags
 
 # A tag that stands earlier has the say where two of them tell something.
@@ -30,13 +31,13 @@ RULES = (
 def read_tags(dataset: Any, options: DicomOptions) -> Tags:
     """Reads the identity of one image by the options' rules, then the built-in ones."""
     uid = str(dataset.get("SOPInstanceUID") or "")
-    text = dataset.get("BurnedInAnnotation")
+    text = read_words(dataset, "BurnedInAnnotation")
     return Tags(
         str(dataset.get("PatientID") or "").strip(),
         **{name: _tell(dataset, name, options.rules, RULES) for name in ("side", "kind", "view")},
         uid=uid,
         exposure=str(dataset.get("FrameOfReferenceUID") or uid),
-        has_text={"YES": True, "NO": False}.get(str(text)),
+        has_text=True if "YES" in text else False if text == {"NO"} else None,
     )
 
 

@@ -2,19 +2,39 @@
 
 import contextlib
 import io
-import struct
 import warnings
 from collections.abc import Iterator
 from typing import Any
 
 from pipeline.dicom.options import DicomOptions
+from pipeline.dicom.streams import read_claim
 from pipeline.faults import MOST_PIXELS, SourceError
 
 PRESENTATION = "1.2.840.10008.5.1.4.1.1.1.2"
 PROCESSING = "1.2.840.10008.5.1.4.1.1.1.2.1"
-_DEFLATED = "1.2.840.10008.1.2.1.99"
+# An item of a sequence costs a hundred times its bytes in memory, so that a small file could fill it. A mammogram's header
+# has some dozens, and its coded pixels come in hundreds of fragments at most.
+_ITEMS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
+_MOST_ITEMS = 10_000
 # Without these nothing can be said of the pixels (PS3.3 C.7.6.3).
-_NEEDED = ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation", "PhotometricInterpretation")
+_NEEDED = (
+    "Rows",
+    "Columns",
+    "SamplesPerPixel",
+    "BitsAllocated",
+    "BitsStored",
+    "PixelRepresentation",
+    "PhotometricInterpretation",
+)
+# Words of the standard (PS3.3 C.7.3.1.1.1, C.7.6.3.1.2). What else stands in these tags may be anything, a name too, and is
+# quoted nowhere.
+_MODALITIES = {"CR", "CT", "DX", "KO", "MG", "MR", "NM", "OT", "PR", "PT", "RF", "SEG", "SR", "US", "XA"}
+_GRAY = ("MONOCHROME1", "MONOCHROME2")
+_COLOURS = {
+    *_GRAY,
+    *("PALETTE COLOR", "RGB", "HSV", "ARGB", "CMYK", "XYB"),
+    *("YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_420", "YBR_PARTIAL_422", "YBR_ICT", "YBR_RCT"),
+}
 
 
 def has_mark(data: bytes) -> bool:
@@ -38,19 +58,60 @@ def guarded(reason: str, words: str) -> Iterator[None]:
         raise SourceError(reason, f"{words} ({type(error).__name__}); export it again, uncompressed") from error
 
 
+def is_deflated(data: bytes) -> bool:
+    """Whether a DICOM file is deflated as a whole, by its meta group alone; nothing is inflated.
+
+    To inflate it could fill the memory before anything is known of it.
+
+    Args:
+      data: the file, or so much of its start as holds the meta group (PS3.10 7.1).
+    """
+    from pydicom.filereader import _read_file_meta_info  # the public one opens files only
+    from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+    if not has_mark(data):
+        return False
+    file = io.BytesIO(data)
+    file.seek(132)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _read_file_meta_info(file).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian
+    except Exception:  # pydicom reads this group first, so that it comes no further with the file either
+        return False
+
+
+def refuse_deflated(data: bytes) -> None:
+    """Refuses a file that is deflated as a whole.
+
+    Raises:
+      SourceError: `unsupported-syntax`.
+    """
+    if is_deflated(data):
+        raise SourceError("unsupported-syntax", "is deflated as a whole; save it uncompressed, for example with `gdcmconv --raw`")
+
+
+def read_words(dataset: Any, tag: str) -> set[str]:
+    """The values of a coded tag in capitals and without blanks around them, for comparison and not to be shown."""
+    value = dataset.get(tag)
+    if value in (None, ""):
+        return set()
+    return {str(one).strip().upper() for one in ([value] if isinstance(value, str) else value)}
+
+
 def parse(data: bytes) -> Any:
     """A DICOM file as a `pydicom.Dataset`.
 
     Raises:
-      SourceError: `not-an-image`, `file-truncated`, `unsupported-syntax`.
+      SourceError: `not-an-image`, `file-truncated`, `too-large`, `unsupported-syntax`.
     """
     import pydicom
 
-    # The file's meta group stands at its front; inflating could fill the memory before anything is known of the image.
-    if _DEFLATED.encode() in data[132:4096]:
-        raise SourceError("unsupported-syntax", "is deflated as a whole; save it uncompressed, for example with `gdcmconv --raw`")
     if not has_mark(data):
         raise SourceError("not-an-image", "ends in .dcm but lacks the mark of a DICOM file; is it another kind?")
+    if (items := max(map(data.count, _ITEMS))) > _MOST_ITEMS:
+        raise SourceError("too-large", f"holds {items} sequence items and fragments; a mammogram has under {_MOST_ITEMS}")
+    refuse_deflated(data)
     with guarded("not-an-image", "cannot be read as DICOM"):
         dataset = pydicom.dcmread(io.BytesIO(data))
     if _is_cut(dataset):
@@ -84,15 +145,15 @@ def check(dataset: Any, options: DicomOptions) -> None:
 def _check_object(dataset: Any, options: DicomOptions) -> None:
     sop, modality = str(dataset.get("SOPClassUID", "")), str(dataset.get("Modality", ""))
     if sop not in (PRESENTATION, PROCESSING) and modality != "MG":
-        raise SourceError("not-a-mammogram", f"is DICOM of modality {modality or 'unknown'}; wanted MG")
-    is_raw = sop == PROCESSING or dataset.get("PresentationIntentType") == "FOR PROCESSING"
+        raise SourceError("not-a-mammogram", f"is DICOM of modality {_quote(modality, _MODALITIES)}; wanted MG")
+    is_raw = sop == PROCESSING or "FOR PROCESSING" in read_words(dataset, "PresentationIntentType")
     if is_raw and not options.for_processing:
         raise SourceError(
             "for-processing",
             "is a For Processing image, whose pixels look nothing like the ones that were annotated; give its For "
             "Presentation companion, or set for_processing = true in the recipe's [dicom]",
         )
-    if dataset.get("BurnedInAnnotation") == "YES" and options.burned_in == "reject":
+    if "YES" in read_words(dataset, "BurnedInAnnotation") and options.burned_in == "reject":
         raise SourceError(
             "burned-in",
             "says that text is burned into its pixels, which may name the patient; look at it, and set "
@@ -107,15 +168,25 @@ def _check_description(dataset: Any) -> None:
         raise SourceError("no-pixels", "has no pixel data; is it a report or a presentation state?")
     if missing := [tag for tag in _NEEDED if dataset.get(tag) in (None, "")]:
         raise SourceError("missing-tags", f"does not tell {', '.join(missing)}; export it again")
-    if (samples := _number(dataset, "SamplesPerPixel", 1)) != 1 or not dataset.PhotometricInterpretation.startswith("MONOCHROME"):
+    samples, colour = int(dataset.SamplesPerPixel), str(dataset.PhotometricInterpretation)
+    if samples != 1 or colour not in _GRAY:
         raise SourceError(
             "not-a-mammogram",
-            f"has {samples} samples a pixel, {dataset.PhotometricInterpretation}; wanted 1, MONOCHROME1 or MONOCHROME2",
+            f"has {samples} samples a pixel, {_quote(colour, _COLOURS)}; wanted 1, MONOCHROME1 or MONOCHROME2",
         )
-    allocated, stored = int(dataset.BitsAllocated), int(dataset.BitsStored)
+    _check_bits(dataset)
+    _check_size(int(dataset.Columns), int(dataset.Rows))
+
+
+def _check_bits(dataset: Any) -> None:
+    allocated, stored, signed = (int(dataset[tag].value) for tag in ("BitsAllocated", "BitsStored", "PixelRepresentation"))
     if allocated not in (8, 16) or not 8 <= stored <= allocated:
         raise SourceError("pixels-unreadable", f"stores {stored} bits in {allocated}; wanted 8 to 16 bits in 8 or 16")
-    _check_size(int(dataset.Columns), int(dataset.Rows))
+    # pydicom takes the lowest bits, wherever the highest one is.
+    if (high := _number(dataset, "HighBit", stored - 1)) != stored - 1:
+        raise SourceError("pixels-unreadable", f"stores {stored} bits below bit {high}; wanted the highest to be {stored - 1}")
+    if signed not in (0, 1):
+        raise SourceError("pixels-unreadable", f"has the PixelRepresentation {signed}; wanted 0 or 1")
 
 
 def _check_size(width: int, height: int) -> None:
@@ -124,7 +195,7 @@ def _check_size(width: int, height: int) -> None:
     Raises:
       SourceError: `no-pixels`, `too-large`.
     """
-    if not width or not height:
+    if width <= 0 or height <= 0:
         raise SourceError("no-pixels", f"is {width} x {height} pixels; is it a report or a presentation state?")
     if width * height > MOST_PIXELS:
         raise SourceError("too-large", f"claims {width} x {height} pixels; a mammogram has under {MOST_PIXELS // 10**6} million")
@@ -132,7 +203,7 @@ def _check_size(width: int, height: int) -> None:
 
 def _check_decoder(dataset: Any) -> None:
     from pydicom.pixels import get_decoder
-    from pydicom.uid import JPEGExtended12Bit
+    from pydicom.uid import JPEGExtended12Bit, UID_dictionary
 
     syntax = dataset.file_meta.get("TransferSyntaxUID")
     if syntax is None:
@@ -140,7 +211,8 @@ def _check_decoder(dataset: Any) -> None:
     try:
         decoder = get_decoder(syntax)
     except NotImplementedError as error:
-        raise SourceError("unsupported-syntax", f"is coded as {syntax.name}, which is no coding of single images") from error
+        name = syntax.name if syntax in UID_dictionary else "a private syntax"
+        raise SourceError("unsupported-syntax", f"is coded as {name}, which is no coding of single images") from error
     if syntax == JPEGExtended12Bit and dataset.BitsStored > 8:
         raise SourceError("decoder-missing", "is 12-bit JPEG Extended, which no decoder for Python reads; export it uncompressed")
     if not decoder.is_available:
@@ -154,41 +226,42 @@ def _check_decoder(dataset: Any) -> None:
 def _check_data(dataset: Any) -> None:
     """Holds the length of native pixels, and the size that a compressed stream claims, against the header."""
     if dataset.file_meta.TransferSyntaxUID.is_compressed:
-        for width, height in _stream_sizes(dataset.PixelData):
-            _check_size(width, height)
-            if (width, height) != (dataset.Columns, dataset.Rows):
-                told = f"{dataset.Columns} x {dataset.Rows}"
-                raise SourceError("pixels-unreadable", f"claims {told} pixels, but its coded data {width} x {height}")
+        _check_frame(dataset)
         return
     wanted, found = dataset.Rows * dataset.Columns * dataset.BitsAllocated // 8, len(dataset.PixelData)
     if not wanted <= found <= wanted + 1:  # one byte may pad to an even length
         raise SourceError("pixels-unreadable", f"holds {found} bytes of pixels, wanted {wanted}; export it again")
 
 
-def _stream_sizes(pixel_data: bytes) -> Iterator[tuple[int, int]]:
-    """Width and height that the first stream of a JPEG, JPEG-LS or JPEG 2000 image claims; none for run lengths.
+def _check_frame(dataset: Any) -> None:
+    """Holds what the one coded frame claims against the header, before a decoder takes memory for it."""
+    from pydicom.encaps import generate_frames
+    from pydicom.uid import RLELossless
 
-    Source: ITU-T T.81 B.2.2 (SOF), T.87 C.2.2 (SOF55), T.800 A.5.1 (SIZ).
-    """
-    from pydicom.encaps import generate_fragments
+    tables = [dataset[tag].value for tag in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths") if tag in dataset]
+    with guarded("pixels-unreadable", "has coded data that is not in fragments as it should be"):
+        one_each = all(len(table) == 8 for table in tables)  # else it could tell of many frames, each as large as the file
+        # Joined as the decoder joins it: a size must not hide behind a fragment's end or a false offset.
+        frames = generate_frames(dataset.PixelData, number_of_frames=1, extended_offsets=tuple(tables) or None)
+        frame = next(frames) if one_each else b""
+        is_alone = one_each and next(frames, None) is None
+    if not is_alone:
+        raise SourceError("pixels-unreadable", "has offsets to more than the one coded frame; export it again")
+    if dataset.file_meta.TransferSyntaxUID == RLELossless:
+        return  # which claims no size of its own
+    if (claim := read_claim(frame)) is None:
+        raise SourceError("pixels-unreadable", "has coded data that does not begin with its size; export it again")
+    width, height, components = claim
+    _check_size(width, height)
+    if claim != (dataset.Columns, dataset.Rows, 1):
+        told = f"{dataset.Columns} x {dataset.Rows}"
+        raise SourceError(
+            "pixels-unreadable", f"claims {told} pixels, but its coded data {width} x {height} of {components} samples"
+        )
 
-    try:
-        stream = next(fragment for fragment in generate_fragments(pixel_data) if fragment[:1] == b"\xff")
-    except (StopIteration, ValueError, struct.error, EOFError):
-        return
-    if stream[:4] == b"\xff\x4f\xff\x51":  # SOC, SIZ
-        right, below, left, top = struct.unpack(">4I", stream[8:24])
-        yield right - left, below - top
-        return
-    place = 2
-    while place + 9 < len(stream) and stream[place] == 0xFF:
-        marker, length = stream[place + 1], int.from_bytes(stream[place + 2 : place + 4])
-        # Start of frame; 0xC4, 0xC8 and 0xCC are tables.
-        if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
-            height, width = struct.unpack(">2H", stream[place + 5 : place + 9])
-            yield width, height
-            return
-        place += 2 + length
+
+def _quote(word: str, known: set[str]) -> str:
+    return word if word in known else "unknown"
 
 
 def _number(dataset: Any, tag: str, default: int) -> int:

@@ -25,8 +25,13 @@ def read_gray(dataset: Any, options: DicomOptions) -> np.ndarray:
         window = _choose_window(dataset, options)
         values = _apply_voi(_apply_modality(dataset.pixel_array, dataset), dataset, window)
         low, high = _output_range(dataset, window)
+        is_sound = low != high and np.isfinite(high - low) and np.isfinite(values).all()
     if values.shape != (dataset.Rows, dataset.Columns):
         raise SourceError("pixels-unreadable", f"decodes to {values.shape}, wanted {(dataset.Rows, dataset.Columns)}")
+    if not is_sound:
+        raise SourceError(
+            "pixels-unreadable", "has a rescale or a window that leaves no grey levels; wanted finite ones, no slope of 0"
+        )
     gray = np.clip((values - low) / (high - low), 0, 1)
     is_inverse = dataset.PhotometricInterpretation == "MONOCHROME1" or dataset.get("PresentationLUTShape") == "INVERSE"
     return 1 - gray if is_inverse else gray  # against the fixed maximum, not the image's own
@@ -38,7 +43,7 @@ def _choose_window(dataset: Any, options: DicomOptions) -> int | None:
     has_window = centres not in (None, "") and dataset.get("WindowWidth") not in (None, "")
     if not has_window or (dataset.get("VOILUTSequence") and options.voi == "lut"):
         return None
-    count = len(centres) if hasattr(centres, "__len__") and not isinstance(centres, str) else 1
+    count = min(_count(centres), _count(dataset.WindowWidth))
     if options.window >= count:
         raise SourceError(
             "no-such-window", f"has {count} windows, and window = {options.window} in [dicom] wants another; they count from 0"
@@ -46,27 +51,59 @@ def _choose_window(dataset: Any, options: DicomOptions) -> int | None:
     return options.window
 
 
-def _apply_modality(stored: np.ndarray, dataset: Any) -> np.ndarray:
-    from pydicom.pixels import apply_modality_lut
+def _count(value: Any) -> int:
+    return len(value) if hasattr(value, "__len__") and not isinstance(value, str) else 1
 
-    # An identity rescale would only turn integers into floats, which a VOI LUT cannot take.
-    plain = "ModalityLUTSequence" not in dataset and _rescale(dataset) == (1, 0)
-    return stored if plain else apply_modality_lut(stored, dataset)
+
+def _apply_modality(stored: np.ndarray, dataset: Any) -> np.ndarray:
+    if dataset.get("ModalityLUTSequence"):
+        return _look_up(stored, dataset, dataset.ModalityLUTSequence[0])
+    slope, intercept = _rescale(dataset)
+    return stored if (slope, intercept) == (1, 0) else stored * slope + intercept
 
 
 def _apply_voi(values: np.ndarray, dataset: Any, window: int | None) -> np.ndarray:
-    from pydicom.pixels import apply_voi, apply_windowing
+    from pydicom.pixels import apply_windowing
 
     if window is not None:
         return apply_windowing(values, dataset, window)
     if dataset.get("VOILUTSequence"):
-        return apply_voi(np.rint(values).astype(np.int32) if values.dtype.kind == "f" else values, dataset)
+        return _look_up(values, dataset, dataset.VOILUTSequence[0])
     return values
 
 
+def _look_up(values: np.ndarray, dataset: Any, lut: Any) -> np.ndarray:
+    """What a table maps values to; those before and after it get its ends (PS3.3 C.11.1.1).
+
+    Not by pydicom, which reads no table of packed bytes, and whose place in a table of bytes overflows at 256.
+    """
+    count, first, bits = (int(one) for one in lut.LUTDescriptor)
+    if not 8 <= bits <= 16:
+        raise SourceError("pixels-unreadable", f"has a look-up table of {bits} bits; wanted 8 to 16")
+    entries = _read_entries(lut, count or 2**16, bits, dataset.file_meta.TransferSyntaxUID.is_little_endian)
+    return entries[np.clip(np.rint(values) - first, 0, len(entries) - 1).astype(np.intp)]
+
+
+def _read_entries(lut: Any, count: int, bits: int, is_little_endian: bool) -> np.ndarray:
+    """A table's entries, (count,) integers: a number or a word each, or of 8 bits two in a word, the low byte first."""
+    data = lut.LUTData
+    if isinstance(data, bytes):
+        words = np.frombuffer(data[: len(data) // 2 * 2], "<u2" if is_little_endian else ">u2").astype("<u2")
+        entries = words if bits > 8 or len(words) >= count else words.view(np.uint8)
+    else:
+        entries = np.asarray(data)
+    if len(entries) < count:
+        raise SourceError("pixels-unreadable", f"has a look-up table of {len(entries)} entries; wanted {count}")
+    return entries[:count]
+
+
 def _rescale(dataset: Any) -> tuple[float, float]:
-    slope, intercept = dataset.get("RescaleSlope"), dataset.get("RescaleIntercept")
-    return (1.0 if slope is None else float(slope)), (0.0 if intercept is None else float(intercept))
+    """Slope and intercept of the stored values; the standard has both or none, and one alone would leave a guess."""
+    tags = [dataset.get("RescaleSlope"), dataset.get("RescaleIntercept")]
+    slope, intercept = (neutral if tag is None else float(tag) for tag, neutral in zip(tags, (1.0, 0.0), strict=True))
+    if None in tags and (slope, intercept) != (1, 0):
+        raise SourceError("pixels-unreadable", "has only one of RescaleSlope and RescaleIntercept; export it again")
+    return slope, intercept
 
 
 def _output_range(dataset: Any, window: int | None) -> tuple[float, float]:
@@ -78,4 +115,6 @@ def _output_range(dataset: Any, window: int | None) -> tuple[float, float]:
     bits, signed = int(dataset.BitsStored), int(dataset.PixelRepresentation)
     low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
     slope, intercept = _rescale(dataset)
-    return low * slope + intercept, high * slope + intercept
+    ends = low * slope + intercept, high * slope + intercept
+    # A window turns a falling rescale round by itself: pydicom's black is what the lowest stored value becomes.
+    return ends if window is not None else (min(ends), max(ends))

@@ -66,7 +66,7 @@ def test_rules_of_one_tag_that_contradict_each_other_tell_nothing(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [("YES", True), ("NO", False), (None, None)],
+    [("YES", True), (" yes", True), (["NO", "YES"], True), ("NO", False), ("no ", False), ("perhaps", None), (None, None)],
 )
 def test_burned_in_text_absent_is_not_no(tmp_path, text, told):
     assert tags(tmp_path, DicomOptions(burned_in="keep"), BurnedInAnnotation=text).has_text is told

@@ -13,11 +13,11 @@ GRAY = dicom_inputs.GRAY
 STORED = GRAY.astype(np.uint16) * 16
 
 
-def table(bits, first=0, entries=4096):
-    """A LUT item that maps 12 bits to fewer."""
+def table(bits, first=0, entries=4096, said=None):
+    """A LUT item that maps 12 bits to fewer, of so many entries as it says or not."""
     lut = Dataset()
-    lut.LUTDescriptor = [entries, first, bits]
-    lut.LUTData = (np.arange(entries) >> (12 - bits)).astype("<u2").tobytes()
+    lut.LUTDescriptor = [said or entries, first, bits]
+    lut.LUTData = (np.arange(entries) >> max(12 - bits, 0)).astype("<u2").tobytes()
     lut["LUTData"].VR = "OW"
     return lut
 
@@ -81,8 +81,9 @@ def test_the_recipe_says_which_of_table_and_windows_is_taken(tmp_path, options, 
     np.testing.assert_allclose(image, wanted, atol=0.51)
 
 
-def test_a_window_that_is_not_there_is_told(tmp_path):
-    path = mammogram(tmp_path / "a.dcm", STORED, WindowCenter="1920", WindowWidth="1920")
+@pytest.mark.parametrize("centres", ["1920", ["1920", "1000", "500"]])
+def test_a_window_that_is_not_there_is_told(tmp_path, centres):
+    path = mammogram(tmp_path / "a.dcm", STORED, WindowCenter=centres, WindowWidth="1920")
     with pytest.raises(SourceError, match="has 1 windows, and window = 2 in \\[dicom\\] wants another") as error:
         read_image(path, dicom=DicomOptions(window=2))
     assert error.value.reason == "no-such-window"
@@ -93,6 +94,55 @@ def test_a_rescale_goes_before_the_table(tmp_path):
     tags = {"RescaleSlope": "0.5", "RescaleIntercept": "0", "VOILUTSequence": [table(10)]}
     image = read_image(mammogram(tmp_path / "a.dcm", STORED, **tags))
     np.testing.assert_allclose(image, (STORED // 2 >> 2) * 255.0 / 1023, atol=0.51)
+
+
+@pytest.mark.parametrize(
+    ("window", "wanted"),
+    [
+        pytest.param({}, 255 - STORED * 255.0 / 4095, id="without a window"),
+        pytest.param({"WindowCenter": "2048", "WindowWidth": "4096"}, 255 - STORED * 255.0 / 4095, id="with a window"),
+    ],
+)
+def test_a_falling_rescale_is_shown_as_it_falls(tmp_path, window, wanted):
+    path = mammogram(tmp_path / "a.dcm", STORED, RescaleSlope="-1", RescaleIntercept="4095", **window)
+    np.testing.assert_allclose(read_image(path), wanted, atol=0.51)
+
+
+NO_LEVELS = "has a rescale or a window that leaves no grey levels"
+
+
+@pytest.mark.parametrize(
+    ("tags", "words"),
+    [
+        ({"RescaleSlope": "0", "RescaleIntercept": "7"}, NO_LEVELS),
+        ({"RescaleSlope": "1e308", "RescaleIntercept": "0"}, NO_LEVELS),
+        ({"WindowCenter": "nan", "WindowWidth": "100"}, NO_LEVELS),
+        ({"WindowCenter": "100", "WindowWidth": "nan"}, NO_LEVELS),
+        ({"RescaleSlope": "2"}, "has only one of RescaleSlope and RescaleIntercept; export it again"),
+        ({"VOILUTSequence": [table(12, said=4096, entries=40)]}, "has a look-up table of 40 entries; wanted 4096"),
+        ({"VOILUTSequence": [table(17)]}, "has a look-up table of 17 bits; wanted 8 to 16"),
+    ],
+)
+def test_numbers_that_show_nothing_are_refused_and_not_shown_black(tmp_path, tags, words):
+    path = mammogram(tmp_path / "a.dcm", STORED, **tags)
+    with pytest.raises(SourceError, match=words) as error:
+        read_image(path)
+    assert error.value.reason == "pixels-unreadable"
+
+
+@pytest.mark.parametrize("sequence", ["ModalityLUTSequence", "VOILUTSequence"])
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_table_of_bytes_is_read_packed_or_in_words(tmp_path, sequence, packed):
+    lut = table(8)
+    if packed:
+        lut.LUTData = (np.arange(4096) >> 4).astype("u1").tobytes()
+    np.testing.assert_array_equal(read_image(mammogram(tmp_path / "a.dcm", STORED, **{sequence: [lut]})), GRAY)
+
+
+def test_values_beyond_a_table_get_its_ends(tmp_path):
+    tags = {"RescaleSlope": "1e9", "RescaleIntercept": "-5e11", "VOILUTSequence": [table(12)]}
+    wanted = np.where(STORED > 500, 255, 0)
+    np.testing.assert_array_equal(read_image(mammogram(tmp_path / "a.dcm", STORED, **tags)), wanted)
 
 
 def test_a_modality_table_gives_its_own_range(tmp_path):

@@ -1,5 +1,6 @@
 """Reading DICOM segmentations: the pixels of each segment, and the image that they belong to."""
 
+import re
 import sys
 import warnings
 
@@ -159,13 +160,54 @@ def test_regions_of_a_segmentation_of_several_images_are_left_alone(tmp_path, im
     assert found.regions_by_uid == {}
 
 
-@pytest.mark.parametrize("kept", [0.3, 0.99])
-def test_a_file_that_is_cut_off_is_an_error_that_names_it(tmp_path, image, kept):
-    path = write_seg(tmp_path / "seg.dcm", image, squares(), ["a", "b"])
+def cut_off(path, kept):
     data = path.read_bytes()
     path.write_bytes(data[: int(kept * len(data))])
-    with pytest.raises(InputError, match=r"seg.dcm: cannot be read as a DICOM segmentation \(.*\); export it again"):
-        read_annotations([path], path)
+
+
+def without_its_frames(path):
+    dataset = pydicom.dcmread(path)
+    del dataset.PerFrameFunctionalGroupsSequence
+    dataset.PatientName = "Surname^Secret"
+    dataset.save_as(path)
+
+
+def enlarged(path):
+    dataset = pydicom.dcmread(path)
+    dataset.Rows = dataset.Columns = 60000
+    dataset.save_as(path)
+
+
+def deflated(path):
+    dataset = pydicom.dcmread(path)
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
+    dataset.save_as(path)
+
+
+UNREADABLE = r"cannot be read as a DICOM segmentation \(\w+\); export it again"
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        pytest.param(lambda path: cut_off(path, 0.3), UNREADABLE, id="cut in the header"),
+        pytest.param(lambda path: cut_off(path, 0.99), UNREADABLE, id="cut in the pixels"),
+        pytest.param(without_its_frames, UNREADABLE, id="no frames"),
+        pytest.param(enlarged, "is of 60000 x 60000 pixels; wanted 100,000,000 at most", id="absurdly large"),
+        pytest.param(deflated, "is deflated as a whole; save it uncompressed", id="deflated"),
+    ],
+)
+def test_one_that_cannot_be_read_is_a_fault_beside_the_others(tmp_path, image, damage, words):
+    path = write_seg(tmp_path / "a.dcm", image, squares(), ["a", "b"])
+    (tmp_path / "b.dcm").write_bytes(path.read_bytes())
+    damage(path)
+    (tmp_path / "c.dcm").write_bytes(path.read_bytes())
+    found = read_annotations(find_annotations(tmp_path), tmp_path)
+    said = {reference.where: check_reference(reference, {"2.25.1": (32, 40)}) for reference in found.references}
+    assert said["b.dcm"] == ""
+    assert re.match(words, said["a.dcm"])
+    assert said["a.dcm"] == said["c.dcm"], "each is told, though neither has a UID"
+    assert [region.where for region in found.regions_by_uid["2.25.1"]] == ["b.dcm segment 1", "b.dcm segment 2"]
 
 
 def test_the_extra_that_reads_it_is_named(tmp_path, image, monkeypatch):

@@ -1,0 +1,51 @@
+"""What a JPEG, JPEG-LS or JPEG 2000 stream claims of its size, read before a decoder takes memory for it."""
+
+import struct
+
+Claim = tuple[int, int, int]  # width and height in pixels, components
+
+
+def read_claim(stream: bytes) -> Claim | None:
+    """Width, height and components as a JPEG, JPEG-LS or JPEG 2000 stream claims them; None where it does not begin so."""
+    try:
+        return _read_siz(_skip_boxes(stream)) or _read_sof(stream)
+    except (IndexError, struct.error):
+        return None
+
+
+def _read_siz(stream: bytes) -> Claim | None:
+    """Source: ITU-T T.800 A.5.1."""
+    if stream[:4] != b"\xff\x4f\xff\x51":  # SOC, SIZ
+        return None
+    right, below, left, top = struct.unpack_from(">4I", stream, 8)
+    return right - left, below - top, struct.unpack_from(">H", stream, 40)[0]
+
+
+def _skip_boxes(stream: bytes) -> bytes:
+    """The codestream of a JP2 file (T.800 Annex I), which DICOM forbids and some writers put in; other streams as they are."""
+    place = 0
+    while stream[4:8] == b"jP  " and place + 8 <= len(stream):
+        length, kind = struct.unpack_from(">I4s", stream, place)
+        if kind == b"jp2c":
+            # A palette makes many samples of one.
+            return b"" if b"pclr" in stream[:place] else stream[place + (16 if length == 1 else 8) :]
+        if length < 8:
+            return b""
+        place += length
+    return stream
+
+
+def _read_sof(stream: bytes) -> Claim | None:
+    """Source: ITU-T T.81 B.2.2 (SOF), T.87 C.2.2 (SOF55)."""
+    place = 2
+    while stream[:2] == b"\xff\xd8" and stream[place] == 0xFF:
+        marker = stream[place + 1]
+        if marker == 0xFF:  # fills
+            place += 1
+            continue
+        # Start of frame; 0xC4, 0xC8 and 0xCC are tables.
+        if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
+            height, width, components = struct.unpack_from(">HHB", stream, place + 5)
+            return width, height, components
+        place += 2 + struct.unpack_from(">H", stream, place + 2)[0]
+    return None
