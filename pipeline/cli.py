@@ -218,10 +218,10 @@ def _tell_index(folder: DatasetFolder, outcome) -> None:
         f"{'':>8}  {found['named']} = {found['kept']} kept + {sum(left_out.values())} left out + "
         f"{sum(rejected.values())} rejected; {folder.rejects} says why for each"
     )
-    if found["text_unknown"]:
+    if silent := found["text_unknown"]:
         print(
-            f"index: {found['text_unknown']} of {found['dicom']} DICOM images, {found['text_unknown_first'][0]} first, do not say "
-            "whether text is burned in (BurnedInAnnotation is absent, which does not mean no): look at them"
+            f"index: {silent} of {found['dicom']} DICOM images, {found['text_unknown_first'][0]} first, do not say whether text is "
+            "burned in (BurnedInAnnotation is absent, which does not mean no): look at them"
         )
     if found["sizes_compared"]:
         print(
