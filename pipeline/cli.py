@@ -220,8 +220,8 @@ def _tell_index(folder: DatasetFolder, outcome) -> None:
     )
     if silent := found["text_unknown"]:
         print(
-            f"index: {silent} of {found['dicom']} DICOM images, {found['text_unknown_first'][0]} first, do not say whether text is "
-            "burned in (BurnedInAnnotation is absent, which does not mean no): look at them"
+            f"index: {silent} of {found['dicom']} DICOM images, {found['text_unknown_first'][0]} first, do not say whether text "
+            "is burned in (BurnedInAnnotation is absent, which does not mean no): look at them"
         )
     if found["sizes_compared"]:
         print(
