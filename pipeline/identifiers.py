@@ -76,14 +76,14 @@ class Identifiers:
     def left_out(self) -> Iterator[str]:
         """What was not looked for and not looked into, in words."""
         if self.short:
-            yield f"{len(self.short)} of under {SHORTEST} bytes were too short to look for"
+            yield f"too short to look for, under {SHORTEST} bytes: {len(self.short)}"
         if self.ordinary:
-            yield f"{len(self.ordinary)} were not looked for because this program's own words hold them"
+            yield f"not looked for, because this program's own words hold them: {len(self.ordinary)}"
         if self.unread_headers:
-            yield f"{self.unread_headers} DICOM files are deflated or broken: what their headers hold was not looked for"
+            yield f"DICOM files whose header was not read, because they are deflated or broken: {self.unread_headers}"
         if self.unread_files:
             shown = ", ".join(self.unread_files[:_SHOWN]) + (" ..." if len(self.unread_files) > _SHOWN else "")
-            yield f"{len(self.unread_files)} files could not be looked into, or not to their end: {shown}"
+            yield f"files that could not be looked into, or not to their end: {len(self.unread_files)} ({shown})"
 
     def drop_ordinary(self, text: str) -> None:
         """Drops what a text of this program holds, from which all that it writes is made."""

@@ -62,10 +62,8 @@ def collect_identifiers(raw: Path, *, public: bool) -> Identifiers:
 def _walk_sources(raw: Path) -> Iterator[Path]:
     """Files and folders below RAW; data sets below it, whose names are this program's, are passed over."""
     for place, folders, names in os.walk(raw):
-        if DATASET_MARK in names and Path(place) != raw:
-            folders.clear()
-        else:
-            yield from (Path(place, name) for name in (*folders, *names) if not name.startswith((".", "~$")))
+        folders[:] = [name for name in folders if not name.startswith(".") and not Path(place, name, DATASET_MARK).exists()]
+        yield from (Path(place, name) for name in (*folders, *names) if not name.startswith((".", "~$")))
 
 
 def _add_names(identifiers: Identifiers, raw: Path, paths: Iterable[Path]) -> None:

@@ -102,6 +102,15 @@ def test_names_beside_the_dicom_files_and_of_raw_itself_are_found(tmp_path):
     assert list(examples) == ["a.txt: holds file name", "b.txt: holds folder"]
 
 
+def test_names_of_data_sets_below_raw_are_not_looked_for(tmp_path):
+    out = tmp_path / "raw" / "northgate-512"
+    out.mkdir(parents=True)
+    mammogram(tmp_path / "raw" / "1.dcm", PIXELS)
+    (out / "recipe.toml").write_text('name = "northgate-512"')
+    (out / "other.txt").write_text("other")
+    assert audit_privacy(out, collect_identifiers(tmp_path / "raw", public=False)).count == 0
+
+
 def in_zip(folder):
     with zipfile.ZipFile(folder / "a.zip", "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("t.txt", f"{WANTED} " * 20)
@@ -216,9 +225,9 @@ def test_what_was_not_looked_for_is_told(look, tmp_path):
     (tmp_path / "raw").mkdir()
     mammogram(tmp_path / "raw" / "two.dcm", PIXELS, syntax=DeflatedExplicitVRLittleEndian)
     _, left_out = look(lambda folder: None, PatientID="A12", OperatorsName="source")
-    assert "of under 4 bytes were too short to look for" in left_out[0]
-    assert "were not looked for because this program's own words hold them" in left_out[1]
-    assert left_out[2] == "1 DICOM files are deflated or broken: what their headers hold was not looked for"
+    assert left_out[0] == "too short to look for, under 4 bytes: 4"  # raw, one, two, A12
+    assert left_out[1] == "not looked for, because this program's own words hold them: 1"
+    assert left_out[2] == "DICOM files whose header was not read, because they are deflated or broken: 1"
 
 
 def test_what_could_not_be_looked_into_is_told_and_ends_nothing(look, monkeypatch):
@@ -232,7 +241,7 @@ def test_what_could_not_be_looked_into_is_told_and_ends_nothing(look, monkeypatc
 
     examples, left_out = look(plant)
     assert examples == ["large.gz: holds PatientID"]
-    assert left_out[-1] == "4 files could not be looked into, or not to their end: broken.zip, cut.jpg, large.gz, link"
+    assert left_out[-1] == "files that could not be looked into, or not to their end: 4 (broken.zip, cut.jpg, large.gz, link)"
 
 
 def test_a_clean_set_of_sources_with_awkward_names_has_no_finding(tmp_path, monkeypatch, capsys):
@@ -262,4 +271,4 @@ def test_a_clean_set_of_sources_with_awkward_names_has_no_finding(tmp_path, monk
     assert main(["audit", "set", "--privacy", "malignant"]) == 0, capsys.readouterr().out
     told = capsys.readouterr().err
     assert "audit: looked for" in told
-    assert "were not looked for because this program's own words hold them" in told
+    assert "not looked for, because this program's own words hold them: " in told
