@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.audit import Finding, make_finding
+from pipeline.dicom.parsing import is_deflated
 from pipeline.file_texts import MOST_BYTES, read_texts
 from pipeline.files import InputError, progress
 from pipeline.identifiers import LONG, SHORTEST, Identifiers, split_words
@@ -93,11 +94,6 @@ def _add_header(identifiers: Identifiers, path: Path, *, public: bool) -> None:
             for text in _lines(element.value):
                 if not (public and (is_public(text) or parse_image(clean_name(text)).patient)):
                     _add_value(identifiers, kind, element.VR, text)
-
-
-def is_deflated(data: bytes) -> bool:
-    """Stand-in until pipeline.dicom.parsing has it."""
-    return b"1.2.840.10008.1.2.1.99" in data[132:4096]
 
 
 def _walk_elements(dataset: Any) -> Iterator[Any]:
