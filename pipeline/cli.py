@@ -357,8 +357,10 @@ def _audit_privacy(folder: Path, raw: Path) -> "list[Finding]":
     keyed = data_set.read_state(data_set.index_state).get("keyed", False)
     identifiers = collect_identifiers(raw, public=not keyed)
     found = audit_privacy(folder, identifiers)
-    kept = "" if keyed else "; public names such as P12 are kept by design"
+    kept = "" if keyed else "; paths and public names such as P12 are kept by design"
     print(f"audit: looked for {len(identifiers)} identifiers of {raw} in {folder}{kept}", file=sys.stderr)
+    for words in identifiers.left_out():
+        print(f"audit: {words}", file=sys.stderr)
     return [found] if found.count else []
 
 
