@@ -220,6 +220,20 @@ def _is_text(name: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
+def _ids_by_key(identified: Identified, layout: Layout) -> dict[str, set[str]]:
+    """The image_ids that a name in an annotation file may mean: by file, and where that tells nothing by what the tags say."""
+    by_file: dict[str, set[str]] = defaultdict(set)
+    by_tags: dict[str, set[str]] = defaultdict(set)
+    for name, files in identified.groups.items():
+        for file in files:
+            for key in (name.image_id, image_key(file.relative, layout), clean_name(file.relative)):
+                by_file[key].add(name.image_id)
+            if file.relative in identified.aliases:
+                by_tags[identified.aliases[file.relative]].add(name.image_id)
+    # Of a view that was taken twice the tags do not tell which one is meant.
+    return {key: ids for key, ids in by_tags.items() if len(ids) == 1} | by_file
+
+
 def _hide_reject(reject: Reject, key: SiteKey) -> Reject:
     if reject.reason != "seg-reference":
         return replace(reject, words=hide_words(reject.reason, reject.words))
@@ -246,14 +260,8 @@ def _join(annotations: Annotations, identified: Identified, layout: Layout) -> t
     Returns:
       The annotations, and what is wrong with segmentations.
     """
-    ids: dict[str, set[str]] = defaultdict(set)
     by_name = identified.groups
-    for name, files in by_name.items():
-        for file in files:
-            alias = identified.aliases.get(file.relative, name.image_id)
-            for key in (name.image_id, alias, image_key(file.relative, layout), clean_name(file.relative)):
-                ids[key].add(name.image_id)
-    joined = rename_images(annotations, ids)
+    joined = rename_images(annotations, _ids_by_key(identified, layout))
     uids = uids_of(by_name)
     for uid, regions in annotations.regions_by_uid.items():
         if uid not in uids:

@@ -224,6 +224,21 @@ def test_a_key_changes_names_and_not_what_is_kept(tmp_path, monkeypatch):
     assert counts == [18, 18]
 
 
+def test_what_files_are_called_goes_before_what_their_tags_say(tmp_path, monkeypatch):
+    """A second exposure has the tags of the first and a name of its own, as in CDD-CESM."""
+    raw = tmp_path / "raw"
+    download = Download(raw)
+    for name in ("P1_L_DM_MLO", "P1_L_DM_MLO_2", "P2_L_DM_MLO", "P3_L_DM_MLO"):
+        path = download.add(name, file=False).with_suffix(".dcm")
+        tags = secret_tags(1, "DM", exposure=1 + name.endswith("_2")) | {"PatientID": name[:2], "ViewPosition": "MLO"}
+        mammogram(path, Download.pixels(name).astype(np.uint16) * 16, **tags)
+    download.write()
+    monkeypatch.setenv("CESM_SITE_KEY", KEY)
+    recipe = small_recipe(tmp_path / "small.toml")
+    assert main(["dataset", "--raw", str(raw), "--out", str(tmp_path / "set"), "--recipe", recipe, "--workers", "1"]) == 0
+    assert len({row["image_id"] for row in read_csv(tmp_path / "set" / "manifest.csv")}) == 4
+
+
 def test_a_pair_without_a_frame_of_reference_stays_a_pair(hospital, run):
     for path in sorted((hospital / "raw").rglob("scan01*")):
         dataset = pydicom.dcmread(path)
