@@ -14,7 +14,7 @@ Both data sets must be made from the same sources. Two experiments:
 
 Both sides of an experiment have the same number of steps; the epoch with the lowest val_loss counts. Dice is of all test
 samples with a lesion, on the data set's grid. Rows go to `leak.csv` as a training is done, and a training that is in it is
-not done again. Runs are made in DATASET/runs/leak-*.
+not done again; `leak_epochs.csv` has the Dice over batches in each epoch. Runs are made in DATASET/runs/leak-*.
 """
 
 import argparse
@@ -37,13 +37,16 @@ from segmenter.evaluation.bootstrap import Estimate, PatientBootstrap
 from segmenter.folders import DataSet, Sample, read_data_set, split_name
 
 TABLE = Path(__file__).parent / "leak.csv"
+HISTORY = Path(__file__).parent / "leak_epochs.csv"
 PICTURE = Path(__file__).parents[1] / "docs" / "leak.png"
 SIDES = {"sample": "by sample, as published", "patient": "by patient"}
 COLORS = {"sample": "#bb5566", "patient": "#4477aa"}
 COLUMNS = ("experiment", "split", "fold", "epochs", "data", "sample", "patient", "seen", "dice")
+EPOCH_COLUMNS = ("experiment", "split", "fold", "epoch", "train_dice", "valid_dice")
 SIDE, BATCH, STEPS_PER_EPOCH = 64, 16, 100
 EPOCHS = {"as-made": 60, "folds": 30}
 SEED = 1
+Rows = list[dict[str, object]]
 
 
 def main() -> int:
@@ -82,8 +85,11 @@ def measure_all(published: DataSet, sound: DataSet) -> None:
             raise InputError(f"{TABLE}: holds {experiment}, split by {split}, fold {fold} of other data or epochs; move it away")
         if not earlier:
             began = time.monotonic()
-            rows += [named | how | row for row in measure(experiment, split, fold, data)]
-            write_csv(TABLE, COLUMNS, rows)
+            measured, epochs = measure(experiment, split, fold, data)
+            history = read_csv(HISTORY, EPOCH_COLUMNS) if HISTORY.is_file() else []
+            others = [row for row in history if not named.items() <= row.items()]
+            write_csv(HISTORY, EPOCH_COLUMNS, others + [named | row for row in epochs])
+            write_csv(TABLE, COLUMNS, rows + [named | how | row for row in measured])
             print(f"{experiment}, split by {split}, fold {fold}: {time.monotonic() - began:.0f} s", flush=True)
 
 
@@ -96,8 +102,8 @@ def deal_samples(data: DataSet, seed: int) -> DataSet:
     return DataSet(data.folder, samples, f"{data.identity} dealt by sample with seed {seed}")
 
 
-def measure(experiment: str, split: str, fold: int, data: DataSet) -> list[dict[str, object]]:
-    """Trains once and gives a row for each test sample with a lesion."""
+def measure(experiment: str, split: str, fold: int, data: DataSet) -> tuple[Rows, Rows]:
+    """Trains once and gives a row for each test sample with a lesion, and one for each epoch."""
     from segmenter.evaluation import evaluate
     from segmenter.runs import open_run, take_up, trained_on
     from segmenter.training import train
@@ -119,13 +125,17 @@ def measure(experiment: str, split: str, fold: int, data: DataSet) -> list[dict[
     run = open_run(data.folder, f"leak-{experiment}-{split}-{fold}")
     state = take_up(run, configuration, data, resume=False, restart=False)
     if not (state and state.is_finished(configuration.train)):
-        train(run, configuration, data, state)
+        state = train(run, configuration, data, state)
     tested = data.split("test")
     train_samples, out = data.split("train"), run.evaluation("test")
     evaluate(run.best_model, tested, configuration, out, {}, train=train_samples, trained_on=trained_on(run))
     dices = {row["sample"]: row["dice"] for row in read_csv(out / "per_image.csv", ("sample", "dice"))}
     trained = {sample.image_id for sample in train_samples}
-    return [row(sample, trained, dices[sample.name]) for sample in tested if dices[sample.name]]
+    epochs = [
+        {"epoch": f"{at['epoch']:.0f}", "train_dice": f"{at['dice_coef']:.4f}", "valid_dice": f"{at['val_dice_coef']:.4f}"}
+        for at in state.history
+    ]
+    return [row(sample, trained, dices[sample.name]) for sample in tested if dices[sample.name]], epochs
 
 
 def row(sample: Sample, trained: set[str], dice: str) -> dict[str, object]:
@@ -157,12 +167,26 @@ def print_table() -> None:
         differences = (pairs["dice_sample"] - pairs["dice_patient"]).to_numpy()
         gain = PatientBootstrap(pairs["patient"]).mean(differences)
         print(f"\nfolds, {len(pairs)} samples in both: mean Dice by sample - by patient = {words(gain)}")
+    print(
+        "\n| folds, epoch | Dice on train | on valid, by sample | by patient | difference |\n| --- | ---: | ---: | ---: | ---: |"
+    )
+    for epoch, at in by_epoch().iterrows():
+        if epoch in (5, 10, 20, 30):
+            sample, patient = at["valid_dice", "sample"], at["valid_dice", "patient"]
+            train = at["train_dice"].mean()
+            print(f"| {epoch} | {train:.3f} | {sample:.3f} | {patient:.3f} | {sample - patient:.3f} |")
 
 
 def paired() -> pd.DataFrame:
     """The samples of `folds` that were tested on both sides, with both Dice."""
     sides = read_sides("folds")
     return sides["sample"].merge(sides["patient"], on=["sample", "patient"], suffixes=("_sample", "_patient"))
+
+
+def by_epoch() -> pd.DataFrame:
+    """Mean Dice over the folds by epoch: columns train_dice and valid_dice, each by side of the split."""
+    rows = pd.read_csv(HISTORY)
+    return rows[rows["experiment"] == "folds"].pivot_table(["train_dice", "valid_dice"], "epoch", "split")
 
 
 def image_of(sample: str) -> str:
@@ -177,9 +201,9 @@ def words(estimate: Estimate) -> str:
 
 
 def draw(path: Path) -> None:
-    """Mean Dice of both sides with intervals, and each patient's mean Dice on both sides of `folds`."""
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    """Mean Dice of both sides with intervals, each patient's mean Dice on both sides of `folds`, and Dice by epoch."""
+    figure = Figure(figsize=(13, 4), layout="constrained")
+    left, right, late = figure.subplots(1, 3)
     labels = []
     for experiment in EPOCHS:
         for side, rows in read_sides(experiment).items():
@@ -196,7 +220,12 @@ def draw(path: Path) -> None:
         right.plot([0, 1], [0, 1], color="0.6", linewidth=1)
         right.plot(means["dice_patient"], means["dice_sample"], "o", color="#228833", markersize=4, alpha=0.7)
         right.set(xlabel="split by patient", ylabel="split by sample", title="Mean Dice of each patient, folds", aspect="equal")
-    for ax in (left, right):
+    for side, color in COLORS.items():
+        late.plot(by_epoch()["valid_dice", side], color=color, label=f"valid, split {SIDES[side]}")
+        late.plot(by_epoch()["train_dice", side], ":", color=color, label=f"train, split {SIDES[side]}")
+    late.set(xlabel="epoch of 100 steps", ylabel="Dice over batches, mean of 5 folds", title="As the network learns by heart")
+    late.legend(frameon=False, fontsize=8)
+    for ax in (left, right, late):
         ax.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=120, metadata={"Software": None})
     print(f"drew {path}")
