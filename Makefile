@@ -27,6 +27,9 @@ assignment = $(if $(ASSIGNMENT),--assignment "$(ASSIGNMENT)")
 args       = $(if $(filter $@,$(MAKECMDGOALS)),$(ARGS))
 from_raw   = --raw "$(RAW)" --annotations "$(ANNOTATIONS)" --out "$(FOLDER)" --recipe "$(RECIPE)" $(workers)
 
+# What the closing words of `all` have to repeat; a path may hold spaces, so it is compared as a whole.
+elsewhere  = $(if $(findstring |$(OUT)|,|data_processed|),, OUT="$(OUT)")$(if $(findstring |$(ANNOTATIONS)|,|$(RAW)|),, ANNOTATIONS="$(ANNOTATIONS)")
+
 .DEFAULT_GOAL := help
 .PHONY: help install phantom index masks variants split dataset audit stats train evaluate infer report cv models all \
         chain test test-slow lint bench clean
@@ -106,7 +109,7 @@ all: install  ## everything; without images in RAW on a phantom
 chain: dataset train evaluate infer report
 	@$(SEGMENTER) summary "$(FOLDER)" --name "$(NAME)"
 	@echo 'Go on with it:'
-	@echo '  make stats train evaluate infer report RAW="$(RAW)" DATASET=$(DATASET) CONFIG=$(CONFIG)'
+	@echo '  make stats train evaluate infer report RAW="$(RAW)"$(elsewhere) DATASET=$(DATASET) CONFIG=$(CONFIG)'
 
 test: install  ## the tests
 	@.venv/bin/python -m pytest -m 'not slow' $(ARGS)
