@@ -61,7 +61,7 @@ class DatasetFolder:
             state = self.read_state(self.index_state)
             indexed = state.get("raw")
             if indexed and indexed != raw:
-                keyed_one = "was made from another RAW, or with another site key or one at all"
+                keyed_one = "was made with a site key, and RAW or the key is another one now, or none is given"
                 told = keyed_one if state.get("keyed") else f"was made from {indexed}, not {'with a site key' if keyed else raw}"
                 raise InputError(f"{self.root}: {told}; choose another folder (DATASET=... or OUT=...) or delete this one")
             if found.split == recipe.split:

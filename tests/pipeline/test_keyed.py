@@ -150,7 +150,8 @@ def test_another_key_or_none_is_refused_in_the_same_folder(run, capsys):
     assert run("index") == 0
     assert run("index", key=OTHER_KEY) == 2
     assert (
-        "set: was made from another RAW, or with another site key or one at all; choose another folder" in capsys.readouterr().err
+        "set: was made with a site key, and RAW or the key is another one now, or none is given; choose another folder"
+        in capsys.readouterr().err
     )
 
 
