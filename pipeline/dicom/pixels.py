@@ -46,7 +46,7 @@ def _choose_window(dataset: Any, options: DicomOptions) -> int | None:
     count = min(_count(centres), _count(dataset.WindowWidth))
     if options.window >= count:
         raise SourceError(
-            "no-such-window", f"has {count} windows, and window = {options.window} in [dicom] wants another; they count from 0"
+            "no-such-window", f"numbers its windows 0 to {count - 1}, and window = {options.window} in [dicom] wants another"
         )
     return options.window
 

@@ -84,7 +84,7 @@ def test_the_recipe_says_which_of_table_and_windows_is_taken(tmp_path, options, 
 @pytest.mark.parametrize("centres", ["1920", ["1920", "1000", "500"]])
 def test_a_window_that_is_not_there_is_told(tmp_path, centres):
     path = mammogram(tmp_path / "a.dcm", STORED, WindowCenter=centres, WindowWidth="1920")
-    with pytest.raises(SourceError, match="has 1 windows, and window = 2 in \\[dicom\\] wants another") as error:
+    with pytest.raises(SourceError, match="numbers its windows 0 to 0, and window = 2 in \\[dicom\\] wants another") as error:
         read_image(path, dicom=DicomOptions(window=2))
     assert error.value.reason == "no-such-window"
 
