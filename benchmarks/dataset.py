@@ -132,7 +132,7 @@ def floor(raw: Path, recipe: str, scratch: Path) -> dict[str, float]:
     """
     from pipeline import stages
     from pipeline.folder import DatasetFolder
-    from pipeline.index import read_images
+    from pipeline.index_tables import read_images
     from pipeline.recipe import load_recipe
     from pipeline.workers import Inline
 

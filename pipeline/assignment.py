@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.files import InputError, read_csv
-from pipeline.index import SourceImage
+from pipeline.index_tables import SourceImage
 from pipeline.names import sample_name
 from pipeline.recipe import SPLITS, Recipe
 from pipeline.splits import SplitImage, assign_folds, split_by_patient, split_by_sample

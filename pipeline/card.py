@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from pipeline.audit import SCHEMA
 from pipeline.files import dump_toml, read_csv, write_text
 from pipeline.folder import DatasetFolder
-from pipeline.index import LEFT_OUT, REJECT_COLUMNS, read_images
+from pipeline.index_tables import LEFT_OUT, REJECT_COLUMNS, read_images
 from pipeline.names import sample_name
 from pipeline.recipe import SPLITS
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pipeline.exports import FORMATS, OPTIONS, coco, export
 from pipeline.files import DONE, FINDINGS, InputError, read_csv, run_program, write_text
 from pipeline.folder import DatasetFolder
-from pipeline.index import LEFT_OUT, REJECT_COLUMNS
+from pipeline.index_tables import LEFT_OUT, REJECT_COLUMNS
 from pipeline.privacy import VARIABLE, load_site_key
 from pipeline.recipe import Recipe, load_recipe, recipe_names
 from pipeline.workers import all_cores, open_executor

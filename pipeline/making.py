@@ -10,7 +10,7 @@ from pipeline.assignment import read_assignment
 from pipeline.card import write_card
 from pipeline.files import InputError, progress, read_csv, write_text
 from pipeline.folder import DatasetFolder, digest_of, make_split_folders, sample_paths
-from pipeline.index import REGION_COLUMNS, REJECT_COLUMNS, Reject, SourceImage, read_images, write_rejects
+from pipeline.index_tables import REGION_COLUMNS, REJECT_COLUMNS, Reject, SourceImage, read_images, write_rejects
 from pipeline.manifest import manifest_text, sample_rows
 from pipeline.names import sample_name
 from pipeline.recipe import SCHEMA

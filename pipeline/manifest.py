@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.files import InputError, csv_text, read_csv
 from pipeline.geometry import Letterbox
-from pipeline.index import SourceImage
+from pipeline.index_tables import SourceImage
 from pipeline.names import sample_name
 from pipeline.recipe import SCHEMA
 from pipeline.samples import Made

@@ -12,7 +12,8 @@ from pipeline.annotations import Annotations, find_annotations, read_annotations
 from pipeline.assignment import complete, count_splits, read_assignment
 from pipeline.files import InputError, write_csv
 from pipeline.folder import DatasetFolder, digest_of
-from pipeline.index import COLUMNS, REGION_COLUMNS, build_index, read_images, write_map, write_rejects
+from pipeline.index import build_index
+from pipeline.index_tables import COLUMNS, REGION_COLUMNS, read_images, write_map, write_rejects
 from pipeline.making import Making, read_kept
 from pipeline.privacy import SiteKey
 from pipeline.recipe import SCHEMA, Layout, Recipe

@@ -17,7 +17,7 @@ import numpy as np
 from pipeline.exports.lesions import Part, class_names, find_parts, outline, read_mask
 from pipeline.files import InputError, progress, read_csv, sha256, write_text
 from pipeline.folder import DatasetFolder, digest_of
-from pipeline.index import REGION_COLUMNS, SourceImage, read_images
+from pipeline.index_tables import REGION_COLUMNS, SourceImage, read_images
 from pipeline.names import clean_name
 from pipeline.recipe import Recipe
 from pipeline.sources import SUFFIXES, SourceError, find_files, read_header

@@ -12,7 +12,7 @@ from pipeline.annotations import read_annotations
 from pipeline.exports import export
 from pipeline.exports.lesions import find_parts
 from pipeline.files import InputError, read_csv, write_csv
-from pipeline.index import REGION_COLUMNS
+from pipeline.index_tables import REGION_COLUMNS
 from pipeline.raster import rasterise
 from pipeline.regions import parse_region
 

@@ -13,7 +13,8 @@ from inputs import REGIONS, TABLE, Download, circle, mammogram, polygon, small_d
 from pipeline.annotations import find_annotations, read_annotations
 from pipeline.files import InputError, read_csv
 from pipeline.folder import DatasetFolder
-from pipeline.index import Reject, _choose, read_images
+from pipeline.index import _choose
+from pipeline.index_tables import Reject, read_images
 from pipeline.names import parse_image
 from pipeline.recipe import load_recipe
 from pipeline.stages import index
@@ -238,7 +239,7 @@ def test_file_sizes_are_compared(tmp_path, run):
 
 
 def test_nothing_is_read_again_until_something_changes(tmp_path, run, monkeypatch):
-    import pipeline.index as module
+    import pipeline.examination as module
 
     download = small_download(tmp_path / "raw", patients=3)
     folder, outcome = run(download)

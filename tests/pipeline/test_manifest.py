@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.files import InputError
-from pipeline.index import SourceImage
+from pipeline.index_tables import SourceImage
 from pipeline.manifest import COLUMNS, manifest_text, read_manifest, sample_rows
 from pipeline.samples import Made, Stamp
 

@@ -1,0 +1,94 @@
+"""The tables of the index stage: index.csv, regions.csv, rejects.csv, and the way back from keyed names. Reads no image."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from pipeline.files import InputError, read_csv, write_csv
+
+# Reasons that are the recipe's own choice; all the others are faults of the data, which --strict does not accept.
+LEFT_OUT = {
+    "class-not-wanted": "the recipe takes other classes",
+    "no-region": "of a lesion class, but nobody drew its lesion: an empty mask would be a false label",
+    "normal-with-region": "normal, but with a drawn region",
+    "strict-join": "lost as the published set lost it: the table's name has stray spaces",
+}
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A source image that is dropped: why, where that was seen, and in words."""
+
+    image: str
+    reason: str
+    where: str
+    words: str
+
+
+@dataclass(frozen=True)
+class SourceImage:
+    """A source image that is kept; the fields are the columns of index.csv.
+
+    `lesion_share` is the regions' area over the letterboxed square's, `spacing_mm` that of the source; `source` is
+    relative to RAW. An empty string or None is unknown.
+    """
+
+    image_id: str
+    patient: str
+    side: str
+    view: str
+    kind: str
+    image_class: str
+    density: str
+    birads: str
+    findings: str
+    machine: str
+    regions: int
+    lesion_share: float
+    width: int
+    height: int
+    spacing_mm: float | None
+    source: str
+    source_size: int
+    source_sha256: str
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, str]) -> "SourceImage":
+        """Reads a row of index.csv."""
+        convert: dict[str, Callable[[str], object]] = {
+            "regions": int,
+            "lesion_share": float,
+            "width": int,
+            "height": int,
+            "source_size": int,
+            "spacing_mm": lambda text: float(text) if text else None,
+        }
+        return cls(**{field.name: convert.get(field.name, str)(row[field.name]) for field in fields(cls)})  # type: ignore[arg-type]
+
+
+COLUMNS = tuple(field.name for field in fields(SourceImage))
+REGION_COLUMNS = ("image_id", "region", "shape", "attributes", "area_px", "inside", "where")
+MAP_COLUMNS = ("name", "original")
+REJECT_COLUMNS = tuple(field.name for field in fields(Reject))
+
+
+def write_rejects(path: Path, rejects: Sequence[Reject]) -> None:
+    """Writes rejects.csv."""
+    write_csv(path, REJECT_COLUMNS, (vars(reject) for reject in sorted(rejects, key=lambda reject: (reject.image, reject.where))))
+
+
+def read_images(path: Path) -> list[SourceImage]:
+    """Reads index.csv.
+
+    Raises:
+      InputError: it is not what the index stage wrote.
+    """
+    try:
+        return [SourceImage.from_row(row) for row in read_csv(path, COLUMNS)]
+    except ValueError as error:
+        raise InputError(f"{path}: is not what the index stage wrote ({error}); delete it and run the stage again") from error
+
+
+def write_map(file: Path, way_back: Mapping[str, str]) -> None:
+    """Writes what the names in the tables stand for, a row a name."""
+    write_csv(file, MAP_COLUMNS, ({"name": name, "original": way_back[name]} for name in sorted(way_back)))
