@@ -40,7 +40,7 @@ def stat_file(path: Path, sources: SourceFiles) -> SourceFile:
     """A file as it is found; one whose name cannot be written comes with a fault."""
     relative, stat = path.relative_to(sources.raw).as_posix(), path.stat()
     shown, fault = sources.name(relative), ("", "")
-    if not shown.isprintable() or not _is_text(shown):
+    if not _is_text(shown):
         shown = shown.encode("utf-8", "backslashreplace").decode()
         fault = ("file-unreadable", "has a name, or lies in a folder of a name, that is no UTF-8 text; rename it")
     return SourceFile(path, relative, shown, stat.st_size, stat.st_mtime_ns, fault=fault)
