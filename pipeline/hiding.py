@@ -64,5 +64,6 @@ def hide_words(reason: str, words: str) -> str:
 
 QUIET: Mapping[str, str] = {
     "region-malformed": "a region of it cannot be read; correct it in the annotation file",
+    "not-an-image": "is no JPEG, PNG, TIFF or DICOM that can be read",
     "unknown-class": "is of a class that is none of Malignant, Benign and Normal",
 }

@@ -57,6 +57,9 @@ class Identifiers:
             self.ordinary.add(joined)
         else:
             self._kinds[joined].add(kind)
+            if joined.isdigit():  # as this program spells patients
+                self._kinds[f"p{joined}"].add(kind)
+                self._kinds[f"p{int(joined)}"].add(kind)
             if not joined.isdigit() or len(joined) >= _LONG_NUMBER:
                 self._add_phrase(kind, words)
 

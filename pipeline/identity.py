@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from pipeline.dicom.tags import Tags
 from pipeline.files import InputError
@@ -90,7 +91,7 @@ def identify(files: Sequence[SourceFile], layout: Layout, key: SiteKey | None) -
       InputError: there is no key, and a DICOM file's patient, in its tags or its path, is not of a public form.
     """
     found = Identified(defaultdict(list), {}, [])
-    named: list[tuple[ImageName, SourceFile]] = []
+    named: list[_Named] = []
     paths = [name_image(file.relative, layout, key.patient if key else None) for file in files]
     if not key:
         _require_public(files, paths, layout)
@@ -105,7 +106,7 @@ def identify(files: Sequence[SourceFile], layout: Layout, key: SiteKey | None) -
         elif by_path.patient and not key:
             found.groups[by_path].append(file)
         else:
-            named.append((told, file))
+            named.append(_Named(told, file, _exposure(file, by_path)))
             if tags:
                 found.aliases[file.relative] = "_".join((tags.patient_id, told.side, told.kind, told.view))
     for name, file in _tell_exposures_apart(named, key):
@@ -114,14 +115,13 @@ def identify(files: Sequence[SourceFile], layout: Layout, key: SiteKey | None) -
 
 
 def _require_public(files: Sequence[SourceFile], paths: Sequence[ImageName], layout: Layout) -> None:
-    tagged = [(file, by_path, file.header.tags) for file, by_path in zip(files, paths, strict=True) if file.header]
-    dicom = [(file, by_path, tags) for file, by_path, tags in tagged if tags]
-    private = [
-        file
-        for file, by_path, tags in dicom
-        # With a layout no tag is used.
-        if any(text and not is_public(text) for text in ("" if layout.image else tags.patient_id, by_path.patient))
-    ]
+    # Only DICOM has been read so far, so what has a header or a fault is in DICOM.
+    dicom = [(file, by_path) for file, by_path in zip(files, paths, strict=True) if file.header or file.fault[0]]
+    private = []
+    for file, by_path in dicom:
+        tags = Tags() if layout.image or not file.header or not file.header.tags else file.header.tags
+        if any(text and not is_public(text) for text in (tags.patient_id, by_path.patient)):
+            private.append(file)
     if private:
         raise InputError(
             f"{len(private)} of {len(dicom)} DICOM files, {private[0].relative} first, have a patient, in PatientID or path, "
@@ -136,6 +136,8 @@ def _name(file: SourceFile, by_path: ImageName, tags: Tags, key: SiteKey | None)
         words = ", ".join(f"{part} {said[part][1]} and its tags {said[part][0]}" for part in differing)
         return Unnamed(file, "name-differs", f"{file.short} has a name that says {words}; correct one of them")
     patient = tags.patient_id or by_path.patient
+    if by_path.patient and is_public(tags.patient_id) and tags.patient_id != by_path.patient:
+        return Unnamed(file, "name-differs", f"{file.short} has a name of another patient than its tags; correct one of them")
     parts = {"patient": key.patient(patient) if key and patient else patient}
     parts |= {part: tag or path for part, (tag, path) in said.items()}
     if missing := [part for part, value in parts.items() if not value]:
@@ -143,25 +145,38 @@ def _name(file: SourceFile, by_path: ImageName, tags: Tags, key: SiteKey | None)
     return ImageName("_".join(parts.values()), **parts)
 
 
-def _tell_exposures_apart(
-    named: Sequence[tuple[ImageName, SourceFile]], key: SiteKey | None
-) -> Iterable[tuple[ImageName, SourceFile]]:
+class _Named(NamedTuple):
+    """A file, the name of its image, and what tells its exposure from others of the same view."""
+
+    name: ImageName
+    file: SourceFile
+    exposure: str
+
+    @property
+    def view(self) -> str:
+        """What both kinds of an image share in their names."""
+        return self.name.image_id.replace("_CM_", "_DM_")
+
+
+def _tell_exposures_apart(named: Sequence[_Named], key: SiteKey | None) -> Iterable[tuple[ImageName, SourceFile]]:
     """Ends the names of a view of which one kind was taken more than once by digits that both images of an exposure share."""
     exposures: dict[str, set[str]] = defaultdict(set)
-    for name, file in named:
-        exposures[name.image_id].add(_exposure(file))
-    twice = {name.image_id.replace("_CM_", "_DM_") for name, _ in named if len(exposures[name.image_id]) > 1}
-    for name, file in named:
-        if name.image_id.replace("_CM_", "_DM_") in twice:
-            digits = key.exposure(_exposure(file)) if key else _public_digits(_exposure(file))
+    for one in named:
+        exposures[one.name.image_id].add(one.exposure)
+    twice = {one.view for one in named if len(exposures[one.name.image_id]) > 1}
+    for one in named:
+        name = one.name
+        if one.view in twice:
+            digits = key.exposure(one.exposure) if key else _public_digits(one.exposure)
             name = replace(name, image_id=f"{name.image_id}_{digits}")
-        yield name, file
+        yield name, one.file
 
 
-def _exposure(file: SourceFile) -> str:
-    """What both images of one compression share; a file without tags stands for itself, by its path."""
+def _exposure(file: SourceFile, by_path: ImageName) -> str:
+    """What both images of one compression share: the tags' word for it, and what ends the path's name, such as `_2`."""
     tags = file.header.tags if file.header else None
-    return tags.exposure if tags else file.relative
+    own = by_path.image_id.removeprefix("_".join((by_path.patient, by_path.side, by_path.kind, by_path.view)))
+    return f"{tags.exposure if tags else ''}{own if by_path.patient else ''}"
 
 
 def _public_digits(uid: str) -> str:

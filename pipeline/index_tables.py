@@ -91,4 +91,6 @@ def read_images(path: Path) -> list[SourceImage]:
 
 def write_map(file: Path, way_back: Mapping[str, str]) -> None:
     """Writes what the names in the tables stand for, a row a name."""
-    write_csv(file, MAP_COLUMNS, ({"name": name, "original": way_back[name]} for name in sorted(way_back)))
+    # A name that is no UTF-8 is written as it can be.
+    shown = {name: original.encode("utf-8", "backslashreplace").decode() for name, original in way_back.items()}
+    write_csv(file, MAP_COLUMNS, ({"name": name, "original": shown[name]} for name in sorted(shown)))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.audit import Finding, make_finding
-from pipeline.dicom.parsing import is_deflated
+from pipeline.dicom.parsing import refuse_bombs
 from pipeline.file_texts import MOST_BYTES, read_texts
 from pipeline.files import InputError, progress
 from pipeline.identifiers import LONG, SHORTEST, Identifiers, split_words
@@ -32,6 +32,7 @@ _TELLS_NOBODY = {
     *("CodeValue", "CodeMeaning", "CodingSchemeDesignator", "CodingSchemeVersion", "CodingSchemeName"),
     *("WindowCenterWidthExplanation", "DeidentificationMethod"),
 }
+_MOST_ITEMS = 100_000
 _NAME_COLUMNS = ("patient", "image_id", "source")
 
 
@@ -83,9 +84,9 @@ def _add_header(identifiers: Identifiers, path: Path, *, public: bool) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom warns of odd values, and quotes them
         try:
-            with path.open("rb") as file:
-                deflated = is_deflated(file.read(1 << 16))
-            dataset = pydicom.Dataset() if deflated else pydicom.dcmread(path, stop_before_pixels=True)
+            data = path.read_bytes()
+            refuse_bombs(data, _MOST_ITEMS)
+            dataset: pydicom.Dataset = pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True)
         except Exception:  # pydicom raises all kinds on broken files
             dataset = pydicom.Dataset()
         identifiers.unread_headers += not dataset

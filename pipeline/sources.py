@@ -53,6 +53,11 @@ def find_files(root: Path, suffixes: set[str], *, dicom: bool = False) -> list[P
     return sorted(path for path in _walk(root) if path.suffix.lower() in suffixes or (dicom and has_dicom_mark(path)))
 
 
+def stem_of(path: Path) -> str:
+    """A file's name without the suffix of an image; DICOM files are often called by numbers with points."""
+    return path.stem if path.suffix.lower() in SUFFIXES else path.name
+
+
 def has_dicom_mark(path: Path) -> bool:
     """Whether a file bears the mark of DICOM; the index of a medium, DICOMDIR, is none that holds an image."""
     if path.name.upper() == _DICOM_INDEX:

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from pipeline.files import InputError, progress, replacing, sha256, write_csv, write_text
-from pipeline.sources import DEFAULT_DICOM, SUFFIXES, DicomOptions, SourceError, find_files, has_dicom_mark, read_image
+from pipeline.sources import DEFAULT_DICOM, SUFFIXES, DicomOptions, SourceError, find_files, has_dicom_mark, read_image, stem_of
 from segmenter import dicom_seg
 from segmenter.configuration import InferSettings, TiledInferSettings, default_class_names
 from segmenter.decision import decide
@@ -149,7 +149,7 @@ def name_outputs(images: Sequence[Path]) -> dict[str, Path]:
     """
     stems: dict[str, list[Path]] = {}
     for image in images:
-        stems.setdefault(image.stem, []).append(image)
+        stems.setdefault(stem_of(image), []).append(image)
     names: dict[str, Path] = {}
     for stem, sharing in stems.items():
         common = os.path.commonpath([image.absolute().parent for image in sharing])

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.annotations.contents import Annotations, DrawnRegion, SegReference
-from pipeline.dicom.parsing import guarded, refuse_deflated
+from pipeline.dicom.parsing import guarded, refuse_bombs
 from pipeline.faults import SourceError
 from pipeline.files import InputError
 from pipeline.regions import MOST_PIXELS, bitmap_attributes
 
+_MOST_ITEMS = 100_000  # a frame has a handful
 _SOP_CLASS = re.compile(rb"1\.2\.840\.10008\.5\.1\.4\.1\.1\.66\.4(?![0-9.])")
 
 
@@ -62,10 +63,20 @@ def _read_seg(path: Path) -> tuple[SegReference, list[DrawnRegion]]:
     # highdicom raises what its checks, pydicom's parser and decoders happen to meet.
     with guarded("seg-reference", "cannot be read as a DICOM segmentation"):
         data = path.read_bytes()
-        refuse_deflated(data)
+        refuse_bombs(data, _MOST_ITEMS)
         seg = highdicom.seg.segread(data)
+        _check_coding(seg)
         reference = _read_reference(path, seg)
         return reference, _read_segments(path, seg, reference.size) if len(reference.images) == 1 else []
+
+
+def _check_coding(seg) -> None:
+    """Refuses codings that claim a size of their own, which could be any."""
+    from pydicom.uid import RLELossless
+
+    syntax = seg.file_meta.TransferSyntaxUID
+    if syntax.is_compressed and syntax != RLELossless:
+        raise SourceError("unsupported-syntax", "is compressed otherwise than by run lengths; export it uncompressed")
 
 
 def _read_reference(path: Path, seg) -> SegReference:

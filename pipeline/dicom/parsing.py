@@ -15,7 +15,7 @@ PROCESSING = "1.2.840.10008.5.1.4.1.1.1.2.1"
 # An item of a sequence costs a hundred times its bytes in memory, so that a small file could fill it. A mammogram's header
 # has some dozens, and its coded pixels come in hundreds of fragments at most.
 _ITEMS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
-_MOST_ITEMS = 10_000
+MOST_ITEMS = 10_000
 # Without these nothing can be said of the pixels (PS3.3 C.7.6.3).
 _NEEDED = (
     "Rows",
@@ -81,12 +81,14 @@ def is_deflated(data: bytes) -> bool:
         return False
 
 
-def refuse_deflated(data: bytes) -> None:
-    """Refuses a file that is deflated as a whole.
+def refuse_bombs(data: bytes, most_items: int = MOST_ITEMS) -> None:
+    """Refuses a whole file that could fill the memory while it is parsed.
 
     Raises:
-      SourceError: `unsupported-syntax`.
+      SourceError: `too-large`, `unsupported-syntax`.
     """
+    if (items := max(map(data.count, _ITEMS))) > most_items:
+        raise SourceError("too-large", f"holds {items} sequence items and fragments; wanted {most_items} at most")
     if is_deflated(data):
         raise SourceError("unsupported-syntax", "is deflated as a whole; save it uncompressed, for example with `gdcmconv --raw`")
 
@@ -109,9 +111,7 @@ def parse(data: bytes) -> Any:
 
     if not has_mark(data):
         raise SourceError("not-an-image", "ends in .dcm but lacks the mark of a DICOM file; is it another kind?")
-    if (items := max(map(data.count, _ITEMS))) > _MOST_ITEMS:
-        raise SourceError("too-large", f"holds {items} sequence items and fragments; a mammogram has under {_MOST_ITEMS}")
-    refuse_deflated(data)
+    refuse_bombs(data)
     with guarded("not-an-image", "cannot be read as DICOM"):
         dataset = pydicom.dcmread(io.BytesIO(data))
     if _is_cut(dataset):

@@ -23,9 +23,11 @@ def read_gray(dataset: Any, options: DicomOptions) -> np.ndarray:
     """
     with guarded("pixels-unreadable", f"its pixels cannot be decoded from {dataset.file_meta.TransferSyntaxUID.name}"):
         window = _choose_window(dataset, options)
-        values = _apply_voi(_apply_modality(dataset.pixel_array, dataset), dataset, window)
+        stored = dataset.pixel_array
+        values = _apply_voi(_apply_modality(stored, dataset), dataset, window)
         low, high = _output_range(dataset, window)
-        is_sound = low != high and np.isfinite(high - low) and np.isfinite(values).all()
+        is_flat = values.min() == values.max() and stored.min() != stored.max()
+        is_sound = low != high and np.isfinite(high - low) and np.isfinite(values).all() and not is_flat
     if values.shape != (dataset.Rows, dataset.Columns):
         raise SourceError("pixels-unreadable", f"decodes to {values.shape}, wanted {(dataset.Rows, dataset.Columns)}")
     if not is_sound:

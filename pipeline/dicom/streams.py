@@ -36,16 +36,18 @@ def _skip_boxes(stream: bytes) -> bytes:
 
 
 def _read_sof(stream: bytes) -> Claim | None:
-    """Source: ITU-T T.81 B.2.2 (SOF), T.87 C.2.2 (SOF55)."""
-    place = 2
-    while stream[:2] == b"\xff\xd8" and stream[place] == 0xFF:
-        marker = stream[place + 1]
+    """None where two frames begin before the first scan, since a decoder may follow the second.
+
+    Source: ITU-T T.81 B.2.2 (SOF), B.2.3 (SOS), T.87 C.2.2 (SOF55).
+    """
+    place, claims = 2, []
+    while stream[:2] == b"\xff\xd8" and stream[place] == 0xFF and (marker := stream[place + 1]) != 0xDA:  # start of scan
         if marker == 0xFF:  # fills
             place += 1
             continue
         # Start of frame; 0xC4, 0xC8 and 0xCC are tables.
         if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
             height, width, components = struct.unpack_from(">HHB", stream, place + 5)
-            return width, height, components
+            claims.append((width, height, components))
         place += 2 + struct.unpack_from(">H", stream, place + 2)[0]
-    return None
+    return claims[0] if len(claims) == 1 else None

@@ -20,7 +20,7 @@ from pipeline.folder import DatasetFolder, digest_of
 from pipeline.index_tables import REGION_COLUMNS, SourceImage, read_images
 from pipeline.names import clean_name
 from pipeline.recipe import Recipe
-from pipeline.sources import SUFFIXES, SourceError, find_files, read_header
+from pipeline.sources import SUFFIXES, SourceError, find_files, read_header, stem_of
 
 Rows = Sequence[Mapping[str, str]]
 # Regions of an image as VIA has them, and how many had to be filled.
@@ -49,7 +49,7 @@ def write(
     filled = 0
     recipe = folder.load_recipe()
     if predictions and images:
-        found = _predicted(predictions, images, class_names(recipe))
+        found = _predicted(predictions, images, recipe)
     else:
         found = _drawn(folder, {row["image_id"] for row in rows})
     for name, size, (regions, holes) in found:
@@ -139,15 +139,16 @@ def _find_masks(predictions: Path) -> list[Path]:
     return masks
 
 
-def _predicted(predictions: Path, images: Path, names: tuple[str, ...]) -> Iterator[tuple[str, int, _Regions]]:
+def _predicted(predictions: Path, images: Path, recipe: Recipe) -> Iterator[tuple[str, int, _Regions]]:
     """File name, size in bytes and regions of each image that has a predicted mask."""
+    names = class_names(recipe)
     by_stem: dict[str, list[Path]] = defaultdict(list)
     for path in find_files(images, SUFFIXES, dicom=True):
-        by_stem[path.stem].append(path)
+        by_stem[stem_of(path)].append(path)
     masks = _find_masks(predictions)
     for path in progress(masks, len(masks), "export"):
         image, mask = _image_of(path, by_stem, images), read_mask(path, names)
-        _check_size(path, mask, image)
+        _check_size(path, mask, image, recipe)
         parts = find_parts(mask)
         regions = [_region(_polygon(part), names[part.class_index - 1]) for part in parts]
         yield image.name, image.stat().st_size, (regions, sum(part.has_hole for part in parts))
@@ -162,9 +163,9 @@ def _image_of(mask: Path, by_stem: Mapping[str, Sequence[Path]], images: Path) -
     return found[0]
 
 
-def _check_size(path: Path, mask: np.ndarray, image: Path) -> None:
+def _check_size(path: Path, mask: np.ndarray, image: Path, recipe: Recipe) -> None:
     try:
-        header = read_header(image)
+        header = read_header(image, dicom=recipe.dicom)
     except SourceError as error:
         raise InputError(f"{image}: {error}") from error
     if mask.shape != (header.height, header.width):

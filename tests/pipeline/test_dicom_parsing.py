@@ -77,7 +77,7 @@ def test_what_is_not_deflated_is_told_from_any_start_of_a_file(tmp_path, cut):
         ("offsets of two frames", "has offsets to more than the one coded frame; export it again"),
         ("compressed pixels that are none", "has coded data that does not begin with its size; export it again"),
         ("fragments that are none", "has coded data that is not in fragments as it should be (ValueError)"),
-        ("thousands of items", "holds 20000 sequence items and fragments; a mammogram has under 10000"),
+        ("thousands of items", "holds 20000 sequence items and fragments; wanted 10000 at most"),
         ("sides below zero", "is -40 x -48 pixels"),
     ],
 )

@@ -162,3 +162,10 @@ def test_sixteen_bits_are_kept_where_they_are_wanted(tmp_path):
 def test_every_coding_and_way_to_store_grey_levels_shows_the_picture(tmp_path, name):
     apart, write = dicom_inputs.GOOD[name]
     assert np.abs(read_image(write(tmp_path / "a.dcm")).astype(float) - GRAY).max() <= apart
+
+
+def test_a_window_far_from_all_values_is_refused_and_a_flat_picture_is_not(tmp_path):
+    far = mammogram(tmp_path / "a.dcm", STORED, WindowCenter="1e30", WindowWidth="10")
+    with pytest.raises(SourceError, match="leaves no grey levels"):
+        read_image(far)
+    assert read_image(mammogram(tmp_path / "b.dcm", np.full_like(STORED, 4095))).min() == 255

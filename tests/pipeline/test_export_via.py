@@ -5,7 +5,7 @@ import json
 import cv2
 import numpy as np
 import pytest
-from inputs import Download, circle, polygon
+from inputs import Download, circle, mammogram, polygon
 from small_sets import make_set, make_set_of_classes
 
 from pipeline.annotations import read_annotations
@@ -143,6 +143,17 @@ def test_importing_predictions_gives_the_predicted_pixels(predicted):
         r["region_attributes"]["class"] for entry in read_project(done)["_via_img_metadata"].values() for r in entry["regions"]
     }
     assert names == {"lesion"}
+
+
+def test_images_may_be_called_by_numbers_with_points_and_be_what_the_recipe_allows(predicted):
+    """For Processing images in a folder as hospitals export them, which this recipe takes."""
+    folder, options = predicted.folder, predicted.options
+    folder.recipe.write_text(folder.recipe.read_text().replace("for_processing = false", "for_processing = true"))
+    for name in ("1.2.840.1", "1.2.840.2"):
+        mammogram(options["images"] / name, np.zeros((50, 70), np.uint16), PresentationIntentType="FOR PROCESSING")
+        cv2.imwrite(str(options["predictions"] / "masks" / f"{name}.png"), predicted.mask)
+    regions, _ = imported(export(folder, "via", None, options))
+    assert set(regions) == {"a", "b", "1.2.840.1", "1.2.840.2"}
 
 
 def test_predicted_classes_have_their_names(tmp_path, predicted):

@@ -131,6 +131,15 @@ def test_a_dicom_file_whose_name_and_tags_disagree_is_rejected(tmp_path, run):
     )
 
 
+def test_a_dicom_file_of_another_patient_than_its_name_says_is_rejected(tmp_path, run):
+    download = small_download(tmp_path / "raw", patients=3)
+    path = download.add("P4_L_CM_CC", file=False).with_suffix(".dcm")
+    mammogram(path, Download.pixels("a").astype(np.uint16) * 16, PatientID="P5")
+    folder, _ = run(download.write())
+    words = {row["reason"]: row["words"] for row in read_csv(folder.rejects)}["name-differs"]
+    assert words == "P4_L_CM_CC.dcm has a name of another patient than its tags; correct one of them"
+
+
 def test_a_name_that_is_no_text_is_rejected_and_shown(tmp_path, run):
     download = small_download(tmp_path / "raw", patients=3)
     download.write()

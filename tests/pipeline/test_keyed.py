@@ -1,6 +1,7 @@
 """A hospital's folder with planted identifiers, made into a data set under a site key: none of them comes through."""
 
 import json
+import os
 from pathlib import Path
 
 import cv2
@@ -238,6 +239,64 @@ def test_what_files_are_called_goes_before_what_their_tags_say(tmp_path, monkeyp
     recipe = small_recipe(tmp_path / "small.toml")
     assert main(["dataset", "--raw", str(raw), "--out", str(tmp_path / "set"), "--recipe", recipe, "--workers", "1"]) == 0
     assert len({row["image_id"] for row in read_csv(tmp_path / "set" / "manifest.csv")}) == 4
+
+
+def test_jpegs_under_a_key_keep_their_pairs_and_copies_are_one(tmp_path, monkeypatch):
+    """Second exposures are told by the end of their names; the same file twice is one image."""
+    raw = tmp_path / "raw"
+    download = Download(raw)
+    for patient in (1, 2, 3):
+        for kind in KINDS:
+            for end in ("", "_2")[: 1 + (patient == 1)]:
+                path = download.add(f"P{patient}_L_{kind}_MLO{end}")
+    download.write()
+    (raw / "copy").mkdir()
+    (raw / "copy" / path.name).write_bytes(path.read_bytes())
+    monkeypatch.setenv("CESM_SITE_KEY", KEY)
+    recipe = small_recipe(tmp_path / "small.toml")
+    assert main(["dataset", "--raw", str(raw), "--out", str(tmp_path / "set"), "--recipe", recipe, "--workers", "1"]) == 0
+    names = {row["image_id"] for row in read_csv(tmp_path / "set" / "manifest.csv")}
+    assert len(names) == 8
+    assert all(name.replace("_DM_", "_CM_") in names for name in names)
+
+
+def test_a_frame_of_reference_of_a_whole_study_does_not_unite_exposures(tmp_path, monkeypatch):
+    raw = tmp_path / "raw"
+    download = Download(raw)
+    for name in ("P1_L_DM_CC", "P1_L_DM_CC_2", "P2_L_DM_CC", "P3_L_DM_CC"):
+        path = download.add(name, file=False).with_suffix(".dcm")
+        tags = secret_tags(1, "DM") | {"PatientID": name[:2], "SOPInstanceUID": f"2.25.{sum(name.encode())}"}
+        mammogram(path, Download.pixels(name).astype(np.uint16) * 16, **tags)
+    download.write()
+    monkeypatch.setenv("CESM_SITE_KEY", KEY)
+    recipe = small_recipe(tmp_path / "small.toml")
+    assert main(["index", "--raw", str(raw), "--out", str(tmp_path / "set"), "--recipe", recipe, "--workers", "1"]) == 0
+    assert len(read_csv(tmp_path / "set" / "index.csv")) == 4
+
+
+def test_a_rejected_file_of_a_private_number_wants_a_key_too(hospital, run, capsys):
+    for path in (hospital / "raw").rglob("scan*"):
+        path.unlink()
+    pixels = Download.pixels("x").astype(np.uint16) * 16
+    mammogram(hospital / "raw" / "P77881234_L_CM_CC.dcm", pixels, PatientID="P7", BurnedInAnnotation="YES")
+    assert run("index", key="") == 2
+    assert "1 of 1 DICOM files, P77881234_L_CM_CC.dcm first, have a patient, in PatientID or path" in capsys.readouterr().err
+
+
+def test_the_way_back_of_a_name_that_is_no_text(hospital, run):
+    os.rename(hospital / "raw" / "WARD-7B", os.fsencode(hospital / "raw") + b"/M\xfcller")
+    assert run("index", "--write-map", "map.csv") == 0
+    assert all("M\\udcfcller/" in row["original"] for row in read_csv(hospital / "map.csv"))
+
+
+def test_the_first_bytes_of_a_file_that_is_no_image_stay_in_it(hospital, run):
+    (hospital / "raw" / "P9_R_CM_CC.jpg").write_text("SMITHERS, Jane")
+    regions = json.loads((hospital / "via.json").read_text())
+    regions["x"] = {"filename": "P9_R_CM_CC.jpg", "size": 1, "regions": [{"shape_attributes": circle(9, 9, 5)}]}
+    (hospital / "via.json").write_text(json.dumps(regions))
+    assert run("index") == 0
+    (reject,) = [row for row in read_csv(hospital / "set" / "rejects.csv") if row["reason"] == "not-an-image"]
+    assert reject["words"] == "is no JPEG, PNG, TIFF or DICOM that can be read"
 
 
 def test_a_pair_without_a_frame_of_reference_stays_a_pair(hospital, run):

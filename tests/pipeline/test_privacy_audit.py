@@ -90,6 +90,12 @@ def test_names_below_raw_are_found(look, words, source):
     assert len(examples) == 1
 
 
+@pytest.mark.parametrize("words", ["P77881231_R_DM_MLO,P77881231", "p77881231"])
+def test_a_number_in_the_programs_own_spelling_of_patients_is_found(look, words):
+    examples, _ = look(text(words), PatientID="0077881231")
+    assert examples == ["a.txt: holds PatientID"]
+
+
 def test_names_beside_the_dicom_files_and_of_raw_itself_are_found(tmp_path):
     raw, out = tmp_path / "Northgate", tmp_path / "out"
     raw.mkdir()

@@ -184,6 +184,20 @@ def deflated(path):
     dataset.save_as(path)
 
 
+def coded(path):
+    dataset = pydicom.dcmread(path)
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.JPEG2000Lossless
+    dataset.PixelData = pydicom.encaps.encapsulate([b"\xff\x4f\xff\x51" + b"\0" * 60])
+    dataset["PixelData"].VR = "OB"
+    dataset.save_as(path)
+
+
+def of_empty_items(path):
+    dataset = pydicom.dcmread(path)
+    dataset.add_new(0x00091001, "OB", b"\xfe\xff\x00\xe0\0\0\0\0" * 100_001)
+    dataset.save_as(path)
+
+
 UNREADABLE = r"cannot be read as a DICOM segmentation \(\w+\); export it again"
 
 
@@ -194,6 +208,8 @@ UNREADABLE = r"cannot be read as a DICOM segmentation \(\w+\); export it again"
         pytest.param(lambda path: cut_off(path, 0.99), UNREADABLE, id="cut in the pixels"),
         pytest.param(without_its_frames, UNREADABLE, id="no frames"),
         pytest.param(enlarged, "is of 60000 x 60000 pixels; wanted 100,000,000 at most", id="absurdly large"),
+        pytest.param(coded, "is compressed otherwise than by run lengths; export it uncompressed", id="coded"),
+        pytest.param(of_empty_items, r"holds 100\d{3} sequence items and fragments; wanted 100000 at most", id="empty items"),
         pytest.param(deflated, "is deflated as a whole; save it uncompressed", id="deflated"),
     ],
 )
