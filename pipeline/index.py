@@ -143,9 +143,10 @@ def _join(annotations: Annotations, identified: Identified, layout: Layout) -> t
     for uid, regions in annotations.regions_by_uid.items():
         if uid not in uids:
             continue
-        if drawn := joined.regions.get(image_id := uids[uid][0]):
+        drawn = joined.regions.get(image_id := uids[uid][0], [])
+        if drawn and regions:
             raise InputError(f"{image_id}: has regions in {drawn[0].where} and in {regions[0].where}; remove one of them")
-        joined.regions[image_id] = regions
+        joined.regions[image_id] = drawn or regions
     sizes = {uid: size for uid, (_, size) in uids.items()}
     faults = [(reference.where, check_reference(reference, sizes)) for reference in annotations.references]
     class_unlisted(joined, (name.image_id for name in by_name), layout)

@@ -1,5 +1,6 @@
 """Reading DICOM segmentations: the pixels of each segment, and the image that they belong to."""
 
+import json
 import re
 import sys
 import warnings
@@ -7,12 +8,16 @@ import warnings
 import numpy as np
 import pydicom
 import pytest
-from inputs import mammogram
+from inputs import REGIONS, Download, circle, mammogram
 
 from pipeline.annotations import SegReference, check_reference, find_annotations, read_annotations
-from pipeline.files import InputError
+from pipeline.files import InputError, read_csv
+from pipeline.folder import DatasetFolder
 from pipeline.raster import rasterise
+from pipeline.recipe import load_recipe
 from pipeline.regions import parse_region
+from pipeline.stages import index
+from pipeline.workers import Inline
 
 highdicom = pytest.importorskip("highdicom")
 
@@ -102,6 +107,21 @@ def test_a_fractional_one_is_cut_at_half_of_its_maximum(tmp_path, image):
 def test_a_segmentation_without_a_pixel_still_names_its_image(tmp_path, image):
     path = write_seg(tmp_path / "seg.dcm", image, np.zeros((40, 32, 1), np.uint8), ["lesion"])
     assert read_annotations([path], path).regions_by_uid == {"2.25.1": []}
+
+
+def test_one_without_a_pixel_takes_no_regions_away_and_two_sources_of_regions_are_an_error(tmp_path, image):
+    download = Download(tmp_path)
+    download.add("P7_L_CM_CC", [circle(9, 9, 5)], file=False)
+    download.write()
+    folder, recipe = DatasetFolder(tmp_path / "set"), load_recipe("v2")
+    write_seg(tmp_path / "seg.dcm", image, np.zeros((40, 32, 1), np.uint8), ["lesion"])
+    index(folder, recipe, tmp_path, None, Inline())
+    (row,) = read_csv(folder.regions)
+    assert json.loads(row["attributes"]) == circle(9, 9, 5)
+    write_seg(tmp_path / "seg.dcm", image, squares(), ["malignant", "benign"])
+    with pytest.raises(InputError) as error:
+        index(folder, recipe, tmp_path, None, Inline())
+    assert str(error.value) == f"P7_L_CM_CC: has regions in {REGIONS} row 2 and in seg.dcm segment 1; remove one of them"
 
 
 def test_two_segmentations_of_an_image_are_united_and_a_copy_is_not(tmp_path, image):
