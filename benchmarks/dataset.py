@@ -85,7 +85,7 @@ def run_part(part: str, raw: Path, recipe: str, scratch: Path) -> dict[str, floa
 def stages(workers: int, raw: Path, recipe: str, scratch: Path) -> dict[str, float]:
     """Seconds of each stage and the largest resident memory of a worker, in MB."""
     from pipeline import stages
-    from pipeline.folder import DatasetFolder
+    from pipeline.dataset.folder import DatasetFolder
     from pipeline.recipe import load_recipe
     from pipeline.workers import open_executor
 
@@ -115,7 +115,7 @@ def stages(workers: int, raw: Path, recipe: str, scratch: Path) -> dict[str, flo
 def warm_up(_: int) -> None:
     import pandas  # noqa: F401
 
-    import pipeline.samples  # noqa: F401
+    import pipeline.dataset.samples  # noqa: F401
 
     time.sleep(0.05)  # so that no one worker takes all of them
 
@@ -131,8 +131,8 @@ def floor(raw: Path, recipe: str, scratch: Path) -> dict[str, float]:
     Then once more with the files written, without rename or hash: what the disk itself takes.
     """
     from pipeline import stages
-    from pipeline.folder import DatasetFolder
-    from pipeline.index_tables import read_images
+    from pipeline.dataset.folder import DatasetFolder
+    from pipeline.indexing.tables import read_images
     from pipeline.recipe import load_recipe
     from pipeline.workers import Inline
 

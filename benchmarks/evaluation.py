@@ -20,9 +20,9 @@ import numpy as np
 
 from segmenter.configuration import Configuration
 from segmenter.configuration.networks import SlightlyFlexibleUNetSettings
+from segmenter.data.dataset import Sample
 from segmenter.evaluation import write_evaluation
 from segmenter.evaluation.measuring import measure_batches
-from segmenter.folders import Sample
 
 SIDE, BATCH = 512, 8
 

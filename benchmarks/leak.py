@@ -33,8 +33,8 @@ from matplotlib.figure import Figure
 from pipeline.files import InputError, read_csv, run_program, write_csv
 from segmenter.configuration import Configuration
 from segmenter.configuration.networks import SlightlyFlexibleUNetSettings
+from segmenter.data.dataset import DataSet, Sample, read_data_set, split_name
 from segmenter.evaluation.bootstrap import Estimate, PatientBootstrap
-from segmenter.folders import DataSet, Sample, read_data_set, split_name
 
 TABLE = Path(__file__).parent / "leak.csv"
 HISTORY = Path(__file__).parent / "leak_epochs.csv"
@@ -106,7 +106,7 @@ def measure(experiment: str, split: str, fold: int, data: DataSet) -> tuple[Rows
     """Trains once and gives a row for each test sample with a lesion, and one for each epoch."""
     from segmenter.evaluation import evaluate
     from segmenter.runs import open_run, take_up, trained_on
-    from segmenter.training import train
+    from segmenter.training.trainer import train
 
     network = SlightlyFlexibleUNetSettings(
         image_width=SIDE,

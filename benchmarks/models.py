@@ -100,7 +100,7 @@ def time_steps(settings, repeats: int = 5) -> tuple[int, float]:
     """Parameters, and the median of some training steps after one for warming up, in seconds."""
     import numpy as np
 
-    from segmenter.training import compile_model
+    from segmenter.training.trainer import compile_model
 
     model = compile_model(Configuration(model=settings))
     rng = np.random.default_rng(1)
@@ -116,10 +116,10 @@ def time_steps(settings, repeats: int = 5) -> tuple[int, float]:
 
 def train_and_evaluate(name: str, settings, dataset: Path, steps: int) -> dict[str, float]:
     """Trains for so many steps and evaluates the epoch with the lowest val_loss on the originals of `test`."""
+    from segmenter.data.dataset import read_data_set
     from segmenter.evaluation import evaluate
-    from segmenter.folders import read_data_set
     from segmenter.runs import open_run, take_up, trained_on
-    from segmenter.training import train
+    from segmenter.training.trainer import train
 
     epochs = -(-steps // STEPS_PER_EPOCH)
     schedule = {"steps_per_epoch": STEPS_PER_EPOCH, "epochs": epochs, "patience": epochs, "epoch_change_infer": False}

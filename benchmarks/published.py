@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.dataset.manifest import read_manifest
 from pipeline.files import read_csv
-from pipeline.manifest import read_manifest
 from pipeline.sources import read_image
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from pipeline.contract import SPLITS, parse_sample
+from pipeline.dataset.manifest import read_manifest
 from pipeline.files import InputError, progress
-from pipeline.manifest import read_manifest
-from pipeline.names import parse_sample
-from pipeline.recipe import SPLITS, Recipe
+from pipeline.recipe import Recipe
 from pipeline.workers import all_cores, in_order
 
 EXAMPLES = 5

@@ -9,11 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.dataset.folder import DatasetFolder
 from pipeline.exports import FORMATS, OPTIONS, coco, export
 from pipeline.files import DONE, FINDINGS, InputError, read_csv, run_program, write_text
-from pipeline.folder import DatasetFolder
-from pipeline.index_tables import LEFT_OUT, REJECT_COLUMNS
-from pipeline.privacy import VARIABLE, load_site_key
+from pipeline.indexing.tables import LEFT_OUT, REJECT_COLUMNS
+from pipeline.privacy.site_key import VARIABLE, load_site_key
 from pipeline.recipe import Recipe, load_recipe, recipe_names
 from pipeline.workers import all_cores, open_executor
 
@@ -325,7 +325,7 @@ def _audit_dataset(folder: DatasetFolder) -> int:
 def _current_audit(folder: DatasetFolder) -> dict:
     """What audit.json says of this manifest; audits and writes it where it does not, and brings the card up to date."""
     from pipeline.audit import audit, expected_codes
-    from pipeline.card import audit_json, read_audit, write_card
+    from pipeline.dataset.card import audit_json, read_audit, write_card
 
     if not read_audit(folder):
         findings, expected = audit(folder.root), expected_codes(folder.load_recipe())
@@ -351,7 +351,7 @@ def _audit(arguments) -> int:
 
 
 def _audit_privacy(folder: Path, raw: Path) -> "list[Finding]":
-    from pipeline.privacy_audit import audit_privacy, collect_identifiers
+    from pipeline.privacy.audit import audit_privacy, collect_identifiers
 
     data_set = DatasetFolder(folder)
     keyed = data_set.read_state(data_set.index_state).get("keyed", False)
@@ -377,7 +377,7 @@ def _draw_stats(folder: DatasetFolder) -> None:
     if state.get("manifest_sha256") == folder.digest() and all((folder.root / path).exists() for path in pictures):
         print(f"stats: up to date; {len(pictures)} pictures in {folder.stats}")
         return
-    from pipeline.stats import draw_stats
+    from pipeline.report.charts import draw_stats
 
     pictures = [path.relative_to(folder.root) for path in draw_stats(folder.root, folder.stats)]
     folder.write_state(drawn_for, {"manifest_sha256": folder.digest(), "pictures": [path.as_posix() for path in pictures]})
@@ -388,7 +388,7 @@ def _report(arguments) -> int:
     folder = DatasetFolder(arguments.folder)
     folder.need(folder.manifest, "variants")
     _current_audit(folder)
-    from pipeline.dataset_report import report_identity, write_report
+    from pipeline.report.dataset_page import report_identity, write_report
 
     state = {"made_from": report_identity(folder)}
     current = folder.read_state(folder.report_state) == state and folder.report.exists()

@@ -27,8 +27,8 @@ def render(package: str, template: str, **context: Any) -> str:
     """Fills a template of a package.
 
     Args:
-      package: `pipeline` or `segmenter`; its folder `templates` is looked in first, then that of `pipeline`, which holds the
-        frame `page.html` and the parts `parts.html`.
+      package: `pipeline.report` or `segmenter.report`. Its folder `templates` is searched first, then that of
+        `pipeline.report`, which holds the frame `page.html` and the parts `parts.html`.
       template: its name; values are escaped in `.html` and left alone elsewhere.
 
     Raises:
@@ -39,7 +39,7 @@ def render(package: str, template: str, **context: Any) -> str:
     except ImportError as error:
         raise InputError("pages need jinja2, which is not installed; give `pip install '.[report]'`") from error
     environment = jinja2.Environment(
-        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(package), jinja2.PackageLoader("pipeline")]),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(package), jinja2.PackageLoader("pipeline.report")]),
         autoescape=lambda name: name is not None and name.endswith(".html"),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -10,9 +10,6 @@ from pipeline.dicom.options import DicomOptions
 from pipeline.files import InputError, load_toml
 from pipeline.geometry import VARIANTS
 
-SCHEMA = 1  # of recipe and manifest; Recipe.schema_version is the same
-SPLITS = ("train", "valid", "test")
-CLASSES = ("malignant", "benign", "normal")
 RECIPES = Path(__file__).parent / "recipes"
 
 ClassName = Literal["malignant", "benign", "normal"]

@@ -7,7 +7,7 @@ import io
 import math
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,17 +16,14 @@ import cv2
 import numpy as np
 import PIL.Image
 
+from pipeline.contract import DATASET_MARK, IMAGE_SUFFIXES, MOST_PIXELS, SourceError
 from pipeline.dicom.options import DicomOptions
 from pipeline.dicom.parsing import check, guarded, has_mark, parse
 from pipeline.dicom.tags import Tags
-from pipeline.faults import MOST_PIXELS, SourceError
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".dcm"}
-
-# A folder that holds one of these is another program's work: a phantom, or a data set that a stage wrote.
+# A folder that holds one of these, or a DATASET_MARK, is the work of a program: a phantom, or a data set.
 PHANTOM_MARK = "PHANTOM.txt"
 UNFINISHED_PHANTOM_MARK = ".phantom-part"
-DATASET_MARK = "recipe.toml"
 
 DEFAULT_DICOM = DicomOptions()
 _DICOM_INDEX = "DICOMDIR"
@@ -42,7 +39,7 @@ class Header:
     tags: Tags | None = None
 
 
-def find_files(root: Path, suffixes: set[str], *, dicom: bool = False) -> list[Path]:
+def find_files(root: Path, suffixes: Collection[str], *, dicom: bool = False) -> list[Path]:
     """Files below a folder by suffix (any case), sorted; hidden folders, phantoms and data sets below it are passed over.
 
     Args:
@@ -55,7 +52,7 @@ def find_files(root: Path, suffixes: set[str], *, dicom: bool = False) -> list[P
 
 def stem_of(path: Path) -> str:
     """A file's name without the suffix of an image; DICOM files are often called by numbers with points."""
-    return path.stem if path.suffix.lower() in SUFFIXES else path.name
+    return path.stem if path.suffix.lower() in IMAGE_SUFFIXES else path.name
 
 
 def has_dicom_mark(path: Path) -> bool:
@@ -171,7 +168,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def _dicom_header(data: bytes, options: DicomOptions) -> Header:
-    from pipeline.dicom.identity import read_tags
+    from pipeline.dicom.tag_rules import read_tags
 
     dataset = parse(data)
     check(dataset, options)

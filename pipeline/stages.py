@@ -9,18 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.annotations import Annotations, find_annotations, read_annotations
-from pipeline.assignment import complete, count_splits, read_assignment
+from pipeline.contract import IMAGE_SUFFIXES, SCHEMA
+from pipeline.dataset.builder import Making, read_kept
+from pipeline.dataset.folder import DatasetFolder, digest_of
+from pipeline.dataset.samples import make_samples, make_square
 from pipeline.files import InputError, write_csv
-from pipeline.folder import DatasetFolder, digest_of
-from pipeline.index import build_index
-from pipeline.index_tables import COLUMNS, REGION_COLUMNS, read_images, write_map, write_rejects
-from pipeline.making import Making, read_kept
-from pipeline.privacy import SiteKey
-from pipeline.recipe import SCHEMA, Layout, Recipe
-from pipeline.samples import make_samples, make_square
-from pipeline.source_files import SourceFiles, open_sources
-from pipeline.sources import PHANTOM_MARK, SUFFIXES, UNFINISHED_PHANTOM_MARK, find_files
-from pipeline.splits import SplitError
+from pipeline.indexing.find import SourceFiles, open_sources
+from pipeline.indexing.match import build_index
+from pipeline.indexing.tables import COLUMNS, REGION_COLUMNS, read_images, write_map, write_rejects
+from pipeline.privacy.site_key import SiteKey
+from pipeline.recipe import Layout, Recipe
+from pipeline.sources import PHANTOM_MARK, UNFINISHED_PHANTOM_MARK, find_files
+from pipeline.splitting.assignment import complete, count_splits, read_assignment
+from pipeline.splitting.splits import SplitError
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,10 @@ def find_sources(raw: Path) -> list[Path]:
         raise InputError(f"{raw}: no such folder; RAW names the folder with the CDD-CESM download")
     if (raw / UNFINISHED_PHANTOM_MARK).exists() and not (raw / PHANTOM_MARK).exists():
         raise InputError(f"{raw}: holds a phantom that was interrupted; the phantom command goes on with it")
-    files = find_files(raw, SUFFIXES, dicom=True)
+    files = find_files(raw, IMAGE_SUFFIXES, dicom=True)
     if not files:
         raise InputError(
-            f"{raw}: holds no image ({', '.join(sorted(SUFFIXES))}, or DICOM of any name); RAW names the folder with the "
+            f"{raw}: holds no image ({', '.join(sorted(IMAGE_SUFFIXES))}, or DICOM of any name); RAW names the folder with the "
             "CDD-CESM download, and `make phantom` makes a synthetic one"
         )
     return files

@@ -44,7 +44,7 @@ def open_executor(workers: int) -> Executor:
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)
     if method == "forkserver":
-        context.set_forkserver_preload(["pipeline.samples"])
+        context.set_forkserver_preload(["pipeline.dataset.samples"])
     return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline.files import InputError, dump_toml, load_toml, remove_tree, write_text
 from segmenter.configuration import Configuration, TrainSettings
-from segmenter.folders import DataSet
+from segmenter.data.dataset import DataSet
 
 RUNS = "runs"
 TRAINED_ON = "trained_on"  # in versions.json: the patients of the training set

@@ -6,7 +6,7 @@ from pathlib import Path
 from inputs import Download, circle, small_download, small_recipe
 
 from pipeline import stages
-from pipeline.folder import DatasetFolder
+from pipeline.dataset.folder import DatasetFolder
 from pipeline.recipe import load_recipe
 from pipeline.workers import Inline
 

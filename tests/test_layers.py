@@ -1,47 +1,97 @@
-"""Who may know what: the rules of the house, held against the imports as they are written."""
+"""Who may know what: the rules of the house, checked on everything that a module reaches through its imports."""
 
 import ast
+import subprocess
+import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-SHARED = {"pipeline.geometry", "pipeline.sources", "pipeline.files", "pipeline.page"}
-NUMBERS_ONLY = ("geometry", "regions", "raster", "splits", "names")
+# What both halves share, with what these load themselves.
+SHARED = {"contract", "geometry", "sources", "files", "page"}
+BELOW_SHARED = {"dicom"}
+NUMBERS_ONLY = ("pipeline.geometry", "pipeline.drawing.regions", "pipeline.drawing.raster", "pipeline.splitting.splits")
 
 
-def imports(path):
-    """The modules that a file imports, anywhere in it."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names = {f"{node.module}.{alias.name}" for alias in node.names}
-            found |= names if node.module in ("pipeline", "segmenter") else {node.module}
-    return found
-
-
-def files(package):
-    found = sorted((ROOT / package).rglob("*.py"))
+@cache
+def modules(package):
+    """The files of a package by module name."""
+    found = {}
+    for path in sorted((ROOT / package).rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
     assert len(found) > 5
     return found
 
 
-def test_the_segmenter_knows_of_the_pipeline_only_what_both_need():
-    for path in files("segmenter"):
-        of_pipeline = {name for name in imports(path) if name.split(".")[0] == "pipeline"}
-        assert of_pipeline <= SHARED, f"{path.name} imports {of_pipeline - SHARED}"
+def ours():
+    return modules("pipeline") | modules("segmenter")
 
 
-def test_the_pipeline_knows_neither_tensorflow_nor_the_segmenter():
-    for path in files("pipeline"):
-        roots = {name.split(".")[0] for name in imports(path)}
-        assert not roots & {"tensorflow", "keras", "segmenter"}, path.name
+@cache
+def imports(module):
+    """The modules that a module imports, anywhere in its file; what is inside `if TYPE_CHECKING` is never loaded."""
+    found = set()
+    tree = ast.parse(ours()[module].read_text())
+    for_types = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in for_types:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names} & ours().keys()
+    return found
+
+
+def reached(module):
+    """Every module that a module loads, now or later: its imports, theirs, and the packages around them."""
+    seen, waiting = set(), [module]
+    while waiting:
+        name = waiting.pop()
+        around = {name.rsplit(".", depth)[0] for depth in range(name.count(".") + 1)}
+        for loaded in around - seen:
+            seen.add(loaded)
+            waiting += sorted(imports(loaded) - seen) if loaded in ours() else []
+    return seen
+
+
+def test_the_segmenter_imports_of_the_pipeline_only_what_both_halves_share():
+    for module in modules("segmenter"):
+        rooms = {name.split(".")[1] for name in imports(module) if name.startswith("pipeline.")}
+        assert rooms <= SHARED, f"{module} imports {sorted(rooms - SHARED)}"
+
+
+def test_what_both_halves_share_reaches_nothing_that_makes_data_sets():
+    for module in modules("segmenter"):
+        rooms = {name.split(".")[1] for name in reached(module) if name.startswith("pipeline.")}
+        assert rooms <= SHARED | BELOW_SHARED, f"{module} reaches {sorted(rooms - SHARED - BELOW_SHARED)}"
+
+
+def test_the_pipeline_reaches_neither_tensorflow_nor_the_segmenter():
+    for module in modules("pipeline"):
+        roots = {name.split(".")[0] for name in reached(module)}
+        assert not roots & {"tensorflow", "keras", "segmenter"}, module
+
+
+def test_a_process_that_loads_the_whole_pipeline_holds_no_tensorflow():
+    names = [name for name in modules("pipeline") if not name.endswith("__main__")]
+    code = f"import importlib, sys\nfor name in {names!r}: importlib.import_module(name)\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    loaded = {name.split(".")[0] for name in done.stdout.split()}
+    assert "pipeline" in loaded
+    assert not loaded & {"tensorflow", "keras", "segmenter", "jax", "torch"}
 
 
 @pytest.mark.parametrize("module", NUMBERS_ONLY)
-def test_modules_of_numbers_know_no_files_no_progress_and_no_printing(module):
-    path = ROOT / "pipeline" / f"{module}.py"
-    assert not {"pipeline.files", "pipeline.folder", "tqdm", "logging", "os"} & imports(path)
-    assert "print(" not in path.read_text()
+def test_modules_of_numbers_reach_no_files_no_progress_and_no_printing(module):
+    assert not {"pipeline.files", "pipeline.dataset", "tqdm", "logging"} & reached(module)
+    assert "os" not in imports(module)
+    assert "print(" not in ours()[module].read_text()

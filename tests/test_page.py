@@ -121,7 +121,7 @@ def test_a_missing_template_library_is_named(monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(InputError, match=r"pages need jinja2, which is not installed; give `pip install '.\[report\]'`"):
-        page.render("pipeline", "page.html")
+        page.render("pipeline.report", "page.html")
 
 
 def test_the_page_works_in_a_browser_by_keyboard(written, browser):

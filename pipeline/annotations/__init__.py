@@ -13,7 +13,7 @@ from pipeline.annotations.seg import add_seg, check_reference, is_seg
 from pipeline.annotations.table import add_listed, add_table, read_rows, read_xlsx
 from pipeline.annotations.via import read_via_csv, read_via_json
 from pipeline.files import InputError
-from pipeline.layout import image_key
+from pipeline.indexing.layout import image_key
 from pipeline.recipe import CDD_CESM, Layout
 from pipeline.sources import find_files
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.annotations.contents import AnnotatedImage, DrawnRegion
+from pipeline.drawing.regions import MOST_PIXELS, RegionError, bitmap_attributes, decode_runs
 from pipeline.files import InputError
-from pipeline.regions import MOST_PIXELS, RegionError, bitmap_attributes, decode_runs
 
 Size = tuple[int, int]
 

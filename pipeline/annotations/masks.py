@@ -8,10 +8,11 @@ import cv2
 import numpy as np
 
 from pipeline.annotations.contents import AnnotatedImage, DrawnRegion
-from pipeline.layout import mask_key
+from pipeline.contract import SourceError
+from pipeline.drawing.regions import bitmap_attributes
+from pipeline.indexing.layout import mask_key
 from pipeline.recipe import Layout
-from pipeline.regions import bitmap_attributes
-from pipeline.sources import SourceError, find_files, read_bytes, read_header
+from pipeline.sources import find_files, read_bytes, read_header
 
 SUFFIXES = {".png"}
 

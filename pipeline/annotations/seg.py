@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.annotations.contents import Annotations, DrawnRegion, SegReference
+from pipeline.contract import SourceError
 from pipeline.dicom.parsing import guarded, refuse_bombs
-from pipeline.faults import SourceError
+from pipeline.drawing.regions import MOST_PIXELS, bitmap_attributes
 from pipeline.files import InputError
-from pipeline.regions import MOST_PIXELS, bitmap_attributes
 
 _MOST_ITEMS = 100_000  # a frame has a handful
 _SOP_CLASS = re.compile(rb"1\.2\.840\.10008\.5\.1\.4\.1\.1\.66\.4(?![0-9.])")

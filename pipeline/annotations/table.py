@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.annotations.contents import Annotations, TableRow, add_row
+from pipeline.contract import WORST_FIRST, clean_name
 from pipeline.files import InputError
-from pipeline.layout import image_key
-from pipeline.names import clean_name
-from pipeline.recipe import CLASSES, Layout
+from pipeline.indexing.layout import image_key
+from pipeline.recipe import Layout
 
 SHEET = "all"  # of the workbook's nine sheets the only one that holds the whole table
 
@@ -115,5 +115,7 @@ def read_class(text: str, layout: Layout) -> str:
 def _united(rows: list[TableRow]) -> TableRow:
     cells = {column: "$".join(dict.fromkeys(filter(None, (row.cells[column] for row in rows)))) for column in rows[0].cells}
     # Worst first; a word that is no class before all, so that the index rejects the image and tells it.
-    classes = sorted((row.cells["class"] for row in rows), key=lambda name: CLASSES.index(name) if name in CLASSES else -1)
+    classes = sorted(
+        (row.cells["class"] for row in rows), key=lambda name: WORST_FIRST.index(name) if name in WORST_FIRST else -1
+    )
     return replace(rows[0], cells=cells | {"class": classes[0]})

@@ -6,9 +6,9 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+from pipeline.contract import MOST_PIXELS, SourceError
 from pipeline.dicom.options import DicomOptions
 from pipeline.dicom.streams import read_claim
-from pipeline.faults import MOST_PIXELS, SourceError
 
 PRESENTATION = "1.2.840.10008.5.1.4.1.1.1.2"
 PROCESSING = "1.2.840.10008.5.1.4.1.1.1.2.1"

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.contract import SourceError
 from pipeline.dicom.options import DicomOptions
 from pipeline.dicom.parsing import guarded
-from pipeline.faults import SourceError
 
 
 def read_gray(dataset: Any, options: DicomOptions) -> np.ndarray:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.dataset.folder import DatasetFolder
+from pipeline.dataset.manifest import read_manifest
 from pipeline.exports import coco, hf, nnunet, tfrecord, via
 from pipeline.files import InputError, remove_tree, write_text
-from pipeline.folder import DatasetFolder
-from pipeline.manifest import read_manifest
 
 MARK = "export.json"
 _SCHEMA = 1  # of the mark and of what the formats write: another number makes an export be written again

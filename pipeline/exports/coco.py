@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.contract import SPLITS
+from pipeline.dataset.folder import DatasetFolder
 from pipeline.exports.lesions import Part, class_names, find_parts, outline, read_mask
 from pipeline.files import InputError, progress, write_text
-from pipeline.folder import DatasetFolder
-from pipeline.recipe import SPLITS
 
 SHAPES = ("rle", "polygon")
 # What the manifest says of a sample and COCO has no word for.

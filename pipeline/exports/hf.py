@@ -9,10 +9,10 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pipeline.contract import SPLITS
+from pipeline.dataset.folder import DatasetFolder
+from pipeline.dataset.manifest import COLUMNS
 from pipeline.files import InputError, progress, write_text
-from pipeline.folder import DatasetFolder
-from pipeline.manifest import COLUMNS
-from pipeline.recipe import SPLITS
 
 _FOLDERS = {"train": "train", "valid": "validation", "test": "test"}
 _FILES = ("image", "mask")  # `datasets` names the decoded pictures so

@@ -6,10 +6,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from pipeline.contract import SourceError
+from pipeline.dataset.samples import CLASS_INDEX
 from pipeline.files import InputError
 from pipeline.recipe import Recipe
-from pipeline.samples import CLASS_INDEX
-from pipeline.sources import SourceError, read_image
+from pipeline.sources import read_image
 
 CUT = 128  # grey levels from here on are lesion, as the segmenter cuts them
 _MOST_CLASSES = 15  # up to here a PNG holds class indices and not levels; in a JPEG such values are only ringing

@@ -11,9 +11,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from pipeline.dataset.folder import DatasetFolder
 from pipeline.exports.lesions import class_names, read_mask
 from pipeline.files import InputError, progress, write_bytes, write_text
-from pipeline.folder import DatasetFolder
 from pipeline.recipe import Recipe
 
 Rows = Sequence[Mapping[str, str]]

@@ -1,6 +1,6 @@
 """TFRecord: shards of `tf.train.Example`, a sample each, with the files' own bytes. Needs no TensorFlow.
 
-`segmenter.tfrecords.read_tfrecords` reads them.
+`segmenter.data.tfrecords.read_tfrecords` reads them.
 
 Source: `tensorflow/core/lib/io/record_writer.h` for the framing (length, its masked CRC-32C, data, its masked CRC-32C,
 all little-endian), `tensorflow/core/example/example.proto` and `feature.proto` for the message, and "Encoding" of
@@ -11,10 +11,10 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from pipeline.contract import SPLITS
+from pipeline.dataset.folder import DatasetFolder
 from pipeline.files import InputError, progress, replacing
-from pipeline.folder import DatasetFolder
 from pipeline.geometry import Letterbox
-from pipeline.recipe import SPLITS
 
 Checksum = Callable[[bytes], int]
 

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.contract import IMAGE_SUFFIXES, SourceError, clean_name
+from pipeline.dataset.folder import DatasetFolder, digest_of
 from pipeline.exports.lesions import Part, class_names, find_parts, outline, read_mask
 from pipeline.files import InputError, progress, read_csv, sha256, write_text
-from pipeline.folder import DatasetFolder, digest_of
-from pipeline.index_tables import REGION_COLUMNS, SourceImage, read_images
-from pipeline.names import clean_name
+from pipeline.indexing.tables import REGION_COLUMNS, SourceImage, read_images
 from pipeline.recipe import Recipe
-from pipeline.sources import SUFFIXES, SourceError, find_files, read_header, stem_of
+from pipeline.sources import find_files, read_header, stem_of
 
 Rows = Sequence[Mapping[str, str]]
 # Regions of an image as VIA has them, and how many had to be filled.
@@ -72,7 +72,7 @@ def made_from(folder: DatasetFolder, predictions: Path | None = None, images: Pa
     if not predictions or not images:
         return digest_of([sha256(path) for path in (folder.index, folder.regions)])
     masks = [[path.name, sha256(path)] for path in _find_masks(predictions)]
-    return digest_of(masks, [[path.name, path.stat().st_size] for path in find_files(images, SUFFIXES, dicom=True)])
+    return digest_of(masks, [[path.name, path.stat().st_size] for path in find_files(images, IMAGE_SUFFIXES, dicom=True)])
 
 
 def _project(recipe: Recipe, entries: Mapping[str, Mapping]) -> dict[str, Any]:
@@ -143,7 +143,7 @@ def _predicted(predictions: Path, images: Path, recipe: Recipe) -> Iterator[tupl
     """File name, size in bytes and regions of each image that has a predicted mask."""
     names = class_names(recipe)
     by_stem: dict[str, list[Path]] = defaultdict(list)
-    for path in find_files(images, SUFFIXES, dicom=True):
+    for path in find_files(images, IMAGE_SUFFIXES, dicom=True):
         by_stem[stem_of(path)].append(path)
     masks = _find_masks(predictions)
     for path in progress(masks, len(masks), "export"):

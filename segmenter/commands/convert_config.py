@@ -28,7 +28,7 @@ def _toml(text: str) -> Path:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Runs the command and gives its exit status."""
-    from segmenter.configuration.conversion import convert_to_toml
+    from segmenter.configuration.published.conversion import convert_to_toml
 
     text = convert_to_toml(arguments.config)
     if arguments.output:

@@ -9,7 +9,7 @@ from segmenter.commands.arguments import add_command
 from segmenter.commands.train import add_training_options, train_run
 
 if TYPE_CHECKING:
-    from segmenter.folders import DataSet
+    from segmenter.data.dataset import DataSet
 
 
 def add(commands) -> None:
@@ -32,9 +32,9 @@ def execute(arguments: argparse.Namespace) -> int:
     """Runs the command and gives its exit status."""
     from segmenter import runs
     from segmenter.configuration import load_configuration
-    from segmenter.cross_validation import SPLIT, describe, pool_folds
+    from segmenter.data.dataset import read_data_set
     from segmenter.evaluation import evaluate_run
-    from segmenter.folders import read_data_set
+    from segmenter.evaluation.cross_validation import SPLIT, describe, pool_folds
 
     configuration = load_configuration(arguments.config)
     seen = _by_fold(read_data_set(arguments.dataset), arguments.folds)
@@ -54,7 +54,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
 def _by_fold(data: "DataSet", wanted: int | None) -> list["DataSet"]:
     """The data set as each fold sees it; none of them lacks a split."""
-    from segmenter.folders import MANIFEST, SPLITS
+    from segmenter.data.dataset import MANIFEST, SPLITS
 
     if wanted not in (None, data.folds):
         raise InputError(

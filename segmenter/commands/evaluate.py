@@ -35,7 +35,7 @@ def _auto_or_probability(text: str) -> str | float:
 def execute(arguments: argparse.Namespace) -> int:
     """Runs the command and gives its exit status."""
     from segmenter import evaluation, runs
-    from segmenter.folders import read_data_set
+    from segmenter.data.dataset import read_data_set
 
     data = read_data_set(arguments.dataset)
     run = runs.find_trained(arguments.dataset, arguments.name)
@@ -57,7 +57,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
 def _with_threshold(arguments: argparse.Namespace, run, configuration, data):
     """The configuration with the threshold that is asked for, in place of Otsu's too; auto chooses it on valid."""
-    from segmenter.evaluation.threshold import choose_threshold
+    from segmenter.evaluation.threshold_choice import choose_threshold
 
     by_threshold = configuration.infer.model_copy(update={"algorithm": None})
     configuration = configuration.model_copy(update={"infer": by_threshold})

@@ -11,7 +11,7 @@ from segmenter.commands.arguments import RUN_HELP, add_command, folder_to_write,
 
 if TYPE_CHECKING:
     from segmenter.configuration import InferSettings
-    from segmenter.folders import DataSet
+    from segmenter.data.dataset import DataSet
 
 
 def add(commands) -> None:
@@ -85,8 +85,8 @@ def _pixels(text: str) -> int:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Runs the command and gives its exit status."""
-    from segmenter import inference
-    from segmenter.folders import read_data_set, read_dicom_options
+    from segmenter.data.dataset import read_data_set, read_dicom_options
+    from segmenter.inference import run as inference
 
     data = read_data_set(arguments.dataset) if arguments.dataset else None
     plan, output = _plan_inference(arguments)
@@ -113,7 +113,7 @@ def execute(arguments: argparse.Namespace) -> int:
 def _plan_inference(arguments: argparse.Namespace):
     """What the arguments mean: a plan, and the output folder."""
     from segmenter.configuration import InferSettings, TiledInferSettings
-    from segmenter.inference import Plan
+    from segmenter.inference.run import Plan
 
     if arguments.name:
         plan, output = _plan_of_runs(arguments)
@@ -142,7 +142,7 @@ def _changed(settings: "InferSettings", arguments: argparse.Namespace) -> "Infer
 
 def _plan_of_runs(arguments: argparse.Namespace):
     from segmenter import runs
-    from segmenter.inference import Plan
+    from segmenter.inference.run import Plan
 
     if not arguments.dataset:
         raise InputError("--name needs DATASET before it, whose run it names; or give a model file with --model")

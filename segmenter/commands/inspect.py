@@ -38,9 +38,9 @@ def execute(arguments: argparse.Namespace) -> int:
     run = runs.find_trained(arguments.dataset, arguments.name) if arguments.name else None
     configuration = load_configuration(arguments.config) if arguments.config else None
     load_tensorflow()
-    from segmenter.inspection import inspect_model
     from segmenter.models import build_model
-    from segmenter.saved_models import load_whole
+    from segmenter.models.inspection import inspect_model
+    from segmenter.models.saved_models import load_whole
 
     if configuration:
         model = build_model(configuration.model, configuration.image)

@@ -32,7 +32,7 @@ def _png(text: str) -> Path:
 def execute(arguments: argparse.Namespace) -> int:
     """Runs the command and gives its exit status."""
     from segmenter.configuration import load_configuration
-    from segmenter.folders import read_data_set
+    from segmenter.data.dataset import read_data_set
 
     configuration = load_configuration(arguments.config)
     if not configuration.model.generator:
@@ -46,7 +46,7 @@ def execute(arguments: argparse.Namespace) -> int:
     from segmenter.backend import load_tensorflow
 
     load_tensorflow()
-    from segmenter.preview import write_preview
+    from segmenter.augmentation.preview import write_preview
 
     write_preview(configuration, samples, output, arguments.count, seed)
     print(f"{output}: written")

@@ -22,7 +22,7 @@ def add(commands) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Runs the command and gives its exit status."""
-    from segmenter.folders import read_data_set
+    from segmenter.data.dataset import read_data_set
     from segmenter.report import write_report
     from segmenter.runs import open_run
 

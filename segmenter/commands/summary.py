@@ -20,9 +20,9 @@ def add(commands) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Runs the command and gives its exit status."""
-    from segmenter.folders import read_data_set
+    from segmenter.data.dataset import read_data_set
+    from segmenter.report.summary import summarise_run
     from segmenter.runs import data_of, find_trained
-    from segmenter.summary import summarise_run
 
     data = read_data_set(arguments.dataset)
     run = find_trained(arguments.dataset, arguments.name)

@@ -9,7 +9,7 @@ from segmenter.commands.arguments import RUN_HELP, add_command
 
 if TYPE_CHECKING:
     from segmenter.configuration import Configuration
-    from segmenter.folders import DataSet
+    from segmenter.data.dataset import DataSet
     from segmenter.runs import Run
 
 
@@ -59,7 +59,7 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Runs the command and gives its exit status."""
     from segmenter.configuration import load_configuration
-    from segmenter.folders import read_data_set
+    from segmenter.data.dataset import read_data_set
     from segmenter.runs import open_run
 
     configuration = load_configuration(arguments.config)
@@ -83,7 +83,7 @@ def train_run(
       resume: there must be something to go on from; [train] epochs and patience may have changed.
 
     Raises:
-      InputError: as `segmenter.runs.take_up` and `segmenter.training.train` do, or weights are not there.
+      InputError: as `segmenter.runs.take_up` and `segmenter.training.trainer.train` do, or weights are not there.
     """
     from segmenter import runs
 
@@ -98,7 +98,7 @@ def train_run(
     from segmenter.backend import load_tensorflow
 
     load_tensorflow()
-    from segmenter.training import train
+    from segmenter.training.trainer import train
 
     state = train(run, configuration, data, state, allow_download=arguments.allow_download)
     print(f"{run.folder}: trained, {_describe(state)}")
@@ -123,7 +123,7 @@ def _named_data(config: str) -> Path:
 
     if not is_published(config):
         raise InputError("DATASET is missing; give the path of a data set folder")
-    from segmenter.configuration.published import read_published
+    from segmenter.configuration.published.reader import read_published
 
     if not (folder := read_published(Path(config)).data_folder):
         raise InputError(f"{config}: [train] image_datapath names no train/images that is there; give DATASET")

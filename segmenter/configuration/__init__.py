@@ -257,7 +257,7 @@ def load_configuration(name_or_path: str) -> Configuration:
 
 
 def _load_published(path: Path) -> Configuration:
-    from segmenter.configuration.published import read_published  # which needs this module
+    from segmenter.configuration.published.reader import read_published  # which needs this module
 
     published = read_published(path)
     for words in published.warnings:

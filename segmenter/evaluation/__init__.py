@@ -14,13 +14,13 @@ import numpy as np
 
 from pipeline.files import remove_tree, write_csv, write_text
 from segmenter.configuration import Configuration
-from segmenter.decision import decide
+from segmenter.data.dataset import DataSet, Sample
 from segmenter.evaluation.extremes import mask_file, write_extremes
 from segmenter.evaluation.measuring import FROC_COLUMNS, LESION_COLUMNS, Batch, Row, Tables, measure_batches
 from segmenter.evaluation.predictions import load, predict_batches
-from segmenter.evaluation.record import describe_leak, evaluation_identity, read_summary
 from segmenter.evaluation.sizes import train_cuts
-from segmenter.folders import DataSet, Sample
+from segmenter.evaluation.state import describe_leak, evaluation_identity, read_summary
+from segmenter.inference.thresholding import decide
 from segmenter.pictures import write_png
 from segmenter.runs import Run, trained_on
 
@@ -61,7 +61,7 @@ def evaluate(
     Returns:
       The figures of `evaluation.csv` by name.
     """
-    from segmenter.evaluation.batch_figures import BatchFigures
+    from segmenter.evaluation.batch_metrics import BatchFigures
 
     remove_tree(folder)
     figures, cuts = BatchFigures(configuration), train_cuts(train, configuration)
@@ -109,7 +109,7 @@ def write_evaluation(folder: Path, tables: Tables, summary: dict[str, Any], batc
     Returns:
       The figures of `evaluation.csv` by name.
     """
-    from segmenter.evaluation.figures import read_table, summarise, write_figures
+    from segmenter.evaluation.aggregation import read_table, summarise, write_figures
     from segmenter.evaluation.headline import headline
 
     write_csv(folder / "per_image.csv", list(tables.images[0]), map(_shortened, tables.images))

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from pipeline.files import InputError, replacing, write_text
+from segmenter.evaluation.aggregation import originals, owners, read_table
 from segmenter.evaluation.bootstrap import Estimate, PatientBootstrap
-from segmenter.evaluation.figures import originals, owners, read_table
-from segmenter.evaluation.record import read_summary
+from segmenter.evaluation.state import read_summary
 from segmenter.runs import RUNS, Run
 
 COLUMNS = [

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from segmenter.configuration import Configuration
-from segmenter.folders import Sample
+from segmenter.data.dataset import Sample
+from segmenter.data.ground_truth import read_gray, read_truth
 from segmenter.pictures import draw_row, lesion_colors, write_png
-from segmenter.truth import read_gray, read_truth
 
 COUNT = 3
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from segmenter.decision import drop_small
+from segmenter.inference.thresholding import drop_small
 
 MATCH_IOU = 0.1
 CRITERIA = ("iou", "centre")

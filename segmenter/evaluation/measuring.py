@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from segmenter.configuration import Configuration
-from segmenter.decision import decide, lesion_probability
+from segmenter.data.dataset import Sample
 from segmenter.evaluation.lesions import Matching, Regions, Sweep, find_regions, match_regions, sweep_thresholds
 from segmenter.evaluation.overlap import Overlap, measure_overlap
 from segmenter.evaluation.sizes import SIZES, Cuts, size_of
 from segmenter.evaluation.surfaces import Distances, measure_distances
-from segmenter.evaluation.threshold import THRESHOLDS
-from segmenter.folders import Sample
+from segmenter.evaluation.threshold_choice import THRESHOLDS
+from segmenter.inference.thresholding import decide, lesion_probability
 
 FROC_THRESHOLDS = (0.01, 0.02, *THRESHOLDS, 0.98, 0.99)
 LESION_COLUMNS = ("sample", "lesion", "area_px", "size", "centre_x", "centre_y", "iou", "detected", "centre_detected")

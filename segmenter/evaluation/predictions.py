@@ -8,13 +8,13 @@ import numpy as np
 
 from pipeline.files import progress
 from segmenter.configuration import Configuration
-from segmenter.folders import Sample
+from segmenter.data.dataset import Sample
 
 
 def load(model_file: Path, configuration: Configuration):
     """The model of a file, looking at as many views of each image as [infer] augmentation says."""
-    from segmenter.ensembles import AugmentedPredictor
-    from segmenter.saved_models import load_predictor
+    from segmenter.inference.ensembles import AugmentedPredictor
+    from segmenter.models.saved_models import load_predictor
 
     predictor, views = load_predictor(model_file), configuration.infer.augmentation
     return predictor if views == "none" else AugmentedPredictor(predictor, views)
@@ -26,8 +26,8 @@ def predict_batches(
     """Samples, truth, (batch, size, size, 1) uint8 of classes, and probabilities of that size, float32; batch by batch."""
     import tensorflow as tf
 
-    from segmenter.input_pipeline import evaluation_batches
-    from segmenter.pairs import PairFormat, explained
+    from segmenter.data.input_pipeline import evaluation_batches
+    from segmenter.data.pairs import PairFormat, explained
 
     # The model decides about its input; the configuration about the rest.
     form = dataclasses.replace(PairFormat.of(configuration), side=predictor.side, channels=predictor.channels)

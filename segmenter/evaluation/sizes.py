@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from segmenter.configuration import Configuration
+from segmenter.data.dataset import Sample
+from segmenter.data.ground_truth import read_truth
 from segmenter.evaluation.lesions import find_regions
-from segmenter.folders import Sample
-from segmenter.truth import read_truth
 
 SIZES = ("small", "medium", "large")
 Cuts = tuple[float, float]

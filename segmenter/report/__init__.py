@@ -6,8 +6,8 @@ Reads tables and pictures; no TensorFlow, and nothing is measured here.
 from pathlib import Path
 
 from pipeline.files import write_text
-from segmenter.folders import DataSet
-from segmenter.report.material import fingerprint, read_material
+from segmenter.data.dataset import DataSet
+from segmenter.report.results import fingerprint, read_material
 from segmenter.runs import Run
 
 SCHEMA = 2  # of both files; raised, they are made anew
@@ -34,7 +34,7 @@ def write_report(data: DataSet, run: Run, split: str) -> tuple[list[Path], bool]
     if all(path.is_file() and mark in path.read_text(encoding="utf-8") for path in paths):
         return paths, False
     from segmenter.report.model_card import model_card
-    from segmenter.report.report_page import report_page
+    from segmenter.report.page import report_page
 
     write_text(paths[0], report_page(material, mark))
     write_text(paths[1], model_card(material, mark))

@@ -10,10 +10,10 @@ import numpy as np
 
 from pipeline.files import InputError
 from pipeline.page import outline_path, picture
+from segmenter.data.ground_truth import read_gray, read_truth
 from segmenter.pictures import lesion_colors
-from segmenter.report.material import Material
-from segmenter.report.words import KINDS, counted, told
-from segmenter.truth import read_gray, read_truth
+from segmenter.report.labels import KINDS, counted, told
+from segmenter.report.results import Material
 
 OF_EACH, MOST = 3, 6
 _SIDE_PX = 512  # of a picture in the page; larger ones are shrunk

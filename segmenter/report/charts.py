@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.page import SERIES, chart, new_figure, set_log_axis
-from segmenter.report.words import CRITERIA, GROUP_NAMES, KINDS, counted, interval, told
+from segmenter.report.labels import CRITERIA, GROUP_NAMES, KINDS, counted, interval, told
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from importlib import metadata
 
+from pipeline.contract import MANIFEST, SPLITS
+from segmenter.data.dataset import Sample
 from segmenter.evaluation.sizes import SIZES
-from segmenter.folders import MANIFEST, SPLITS, Sample
-from segmenter.report.material import Material
-from segmenter.report.words import (
+from segmenter.report.labels import (
     CRITERIA,
     GROUP_NAMES,
     WIDE_UNDER,
@@ -18,6 +18,7 @@ from segmenter.report.words import (
     told,
     with_interval,
 )
+from segmenter.report.results import Material
 from segmenter.runs import TRAINED_ON
 
 METRIC_COLUMNS = ("figure", "mean", "95 % interval", "median", "95 % interval", "images", "patients", "what it means")

@@ -2,8 +2,8 @@
 
 from pipeline.page import render
 from segmenter.report import contents
-from segmenter.report.material import Material
-from segmenter.report.report_page import LICENCE
+from segmenter.report.page import LICENCE
+from segmenter.report.results import Material
 
 
 def model_card(material: Material, mark: str) -> str:
@@ -15,7 +15,7 @@ def model_card(material: Material, mark: str) -> str:
     Source: M. Mitchell et al., "Model Cards for Model Reporting", FAT* 2019, for the sections.
     """
     return render(
-        "segmenter",
+        "segmenter.report",
         "model_card.md",
         mark=mark,
         material=material,

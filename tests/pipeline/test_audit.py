@@ -7,8 +7,8 @@ from inputs import Download, small_download, small_recipe
 
 from pipeline import stages
 from pipeline.audit import MEANINGS, audit, expected_codes, same_pixels
+from pipeline.dataset.folder import DatasetFolder
 from pipeline.files import InputError
-from pipeline.folder import DatasetFolder
 from pipeline.geometry import vary
 from pipeline.recipe import load_recipe
 from pipeline.workers import Inline

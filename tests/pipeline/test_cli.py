@@ -8,8 +8,8 @@ import pytest
 from inputs import small_download, small_recipe
 
 from pipeline.cli import main
+from pipeline.dataset.manifest import read_manifest
 from pipeline.files import read_csv
-from pipeline.manifest import read_manifest
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import PIL.Image
 import pytest
 from inputs import mammogram
 
-from pipeline.sources import DATASET_MARK, PHANTOM_MARK, SUFFIXES, SourceError, find_files, read_header, read_image
+from pipeline.contract import DATASET_MARK, IMAGE_SUFFIXES, SourceError
+from pipeline.sources import PHANTOM_MARK, find_files, read_header, read_image
 
 GRAY = np.arange(0, 240, 4, dtype=np.uint8).reshape(10, 6)
 STORED = GRAY.astype(np.int16) * 16  # twelve bits
@@ -88,17 +89,17 @@ def test_find_files_passes_over_phantoms_data_sets_and_hidden_things(tmp_path):
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "phantom" / PHANTOM_MARK).write_text("")
     (tmp_path / "made" / DATASET_MARK).write_text("")
-    assert [path.name for path in find_files(tmp_path, SUFFIXES)] == ["a.jpg", "b.JPG"]
-    assert [path.name for path in find_files(tmp_path / "phantom", SUFFIXES)] == ["d.jpg"]
+    assert [path.name for path in find_files(tmp_path, IMAGE_SUFFIXES)] == ["a.jpg", "b.JPG"]
+    assert [path.name for path in find_files(tmp_path / "phantom", IMAGE_SUFFIXES)] == ["d.jpg"]
 
 
 def test_find_files_knows_dicom_by_its_mark_and_passes_over_its_index(tmp_path):
     for name in ("IM000001", "1.2.840.5", "DICOMDIR", "b.dcm"):
         mammogram(tmp_path / name, STORED)
     (tmp_path / "notes").write_text("no image")
-    found = [path.name for path in find_files(tmp_path, SUFFIXES, dicom=True)]
+    found = [path.name for path in find_files(tmp_path, IMAGE_SUFFIXES, dicom=True)]
     assert found == ["1.2.840.5", "IM000001", "b.dcm"]
-    assert [path.name for path in find_files(tmp_path, SUFFIXES)] == ["b.dcm"]
+    assert [path.name for path in find_files(tmp_path, IMAGE_SUFFIXES)] == ["b.dcm"]
     assert read_header(tmp_path / "IM000001") == read_header(tmp_path / "b.dcm")
 
 

@@ -10,10 +10,10 @@ import pytest
 from inputs import Download, circle, polygon, small_download, small_recipe
 
 from pipeline import stages
+from pipeline.dataset.folder import DatasetFolder
+from pipeline.dataset.manifest import COLUMNS, read_manifest
 from pipeline.files import InputError, read_csv
-from pipeline.folder import DatasetFolder
 from pipeline.geometry import vary
-from pipeline.manifest import COLUMNS, read_manifest
 from pipeline.recipe import load_recipe
 from pipeline.workers import Inline, open_executor
 

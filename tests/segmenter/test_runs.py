@@ -5,7 +5,7 @@ import pytest
 from pipeline.files import InputError
 from segmenter.configuration import Configuration, InferSettings, TrainSettings
 from segmenter.configuration.networks import SlightlyFlexibleUNetSettings as UNetSettings
-from segmenter.folders import DataSet, Sample
+from segmenter.data.dataset import DataSet, Sample
 from segmenter.runs import (
     TRAINED_ON,
     State,

@@ -9,9 +9,9 @@ import pytest
 from inputs import picture
 
 from pipeline.annotations import read_annotations
+from pipeline.drawing.raster import rasterise
+from pipeline.drawing.regions import RegionError, encode_runs, parse_region
 from pipeline.files import InputError
-from pipeline.raster import rasterise
-from pipeline.regions import RegionError, encode_runs, parse_region
 
 MASK = picture("..... .##.. .###.")
 RUNS = {"size": [3, 5], "counts": encode_runs(MASK)}

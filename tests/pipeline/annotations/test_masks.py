@@ -6,10 +6,10 @@ import pytest
 from inputs import picture
 
 from pipeline.annotations import find_annotations, read_annotations
+from pipeline.drawing.raster import rasterise
+from pipeline.drawing.regions import parse_region
 from pipeline.files import InputError
-from pipeline.raster import rasterise
 from pipeline.recipe import Layout
-from pipeline.regions import parse_region
 
 LAYOUT = Layout(mask=r"^masks/(?P<image>P\d+_[LR]_DM_CC)(?:_\d+)?$")
 MASK = picture(".#..# .##.. .....")

@@ -11,11 +11,11 @@ import pytest
 from inputs import REGIONS, Download, circle, mammogram
 
 from pipeline.annotations import SegReference, check_reference, find_annotations, read_annotations
+from pipeline.dataset.folder import DatasetFolder
+from pipeline.drawing.raster import rasterise
+from pipeline.drawing.regions import parse_region
 from pipeline.files import InputError, read_csv
-from pipeline.folder import DatasetFolder
-from pipeline.raster import rasterise
 from pipeline.recipe import load_recipe
-from pipeline.regions import parse_region
 from pipeline.stages import index
 from pipeline.workers import Inline
 

@@ -1,0 +1,407 @@
+"""What a data set folder is: the contract between the half that makes data sets and the half that uses them.
+
+Splits, classes, names of samples, columns of the manifest, how a mask file is read, and why a source image is dropped are
+declared here, each once. Knows neither how a data set is made nor what is done with it.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+import cv2
+import numpy as np
+
+from pipeline.geometry import VARIANTS
+
+SCHEMA = 1  # of recipe, manifest and dataset.json
+MANIFEST = "manifest.csv"  # a folder that has one is complete
+DATASET_JSON = "dataset.json"  # what the data set card tells people, for programs
+DATASET_MARK = "recipe.toml"  # a folder that has one was written by a stage; its images are no sources
+
+# Splits
+
+SPLITS = ("train", "valid", "test")
+SPLIT_FOLDERS = {"val": "valid", "validation": "valid"} | {split: split for split in SPLITS}  # folder: its split
+
+# Classes
+
+CLASSES = ("normal", "benign", "malignant")  # a class's place is its index in masks; the worse a class, the higher
+WORST_FIRST = CLASSES[::-1]
+LESION_CLASSES = CLASSES[1:]
+CLASS_COLORS = ((0, 0, 0), (0, 255, 0), (255, 255, 255))  # red, green, blue of each class in colored masks
+
+# Names
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".dcm"})  # of source images
+PAIR_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})  # of the images and masks in a data set folder
+MOST_PIXELS = 89_000_000  # Pillow warns from here on; no mammogram has so many
+
+# A second exposure carries a suffix (`P99_L_DM_MLO_2`, `P281_L_DM_MLO2`) and is an image of its own.
+_IMAGE = re.compile(r"(?P<patient>P\d+)_(?P<side>[LR])_(?P<kind>DM|CM)_(?P<view>CC|MLO)(_?\d+)?")
+_BEGINNING = re.compile(r"(?P<patient>P\d+)_((?P<side>[LR])_(?P<kind>DM|CM)_(?P<view>CC|MLO))?")
+
+
+@dataclass(frozen=True)
+class ImageName:
+    """What an image's name says; every part but `image_id` is empty where the name does not say it."""
+
+    image_id: str
+    patient: str = ""
+    side: str = ""
+    kind: str = ""
+    view: str = ""
+
+
+def clean_name(name: str) -> str:
+    """The image's name without folder, suffix and stray spaces.
+
+    Example:
+      >>> clean_name("CDD-CESM/P3_L_CM_CC .jpg")
+      'P3_L_CM_CC'
+    """
+    name = re.split(r"[/\\]", name.strip())[-1]
+    if PurePath(name).suffix.lower() in IMAGE_SUFFIXES:
+        name = PurePath(name).stem
+    return name.strip()
+
+
+def parse_image(image_id: str) -> ImageName:
+    """Reads patient, side, kind and view from a source image's name, if it has exactly the form of CDD-CESM's.
+
+    Example:
+      >>> parse_image("P281_L_DM_MLO2")
+      ImageName(image_id='P281_L_DM_MLO2', patient='P281', side='L', kind='DM', view='MLO')
+    """
+    match = _IMAGE.fullmatch(image_id)
+    return ImageName(image_id, **match.groupdict()) if match else ImageName(image_id)
+
+
+def sample_name(variant: str, image_id: str) -> str:
+    """The published name of a variant of an image.
+
+    Example:
+      >>> sample_name("flipped", "P1_L_CM_MLO")
+      'flipped_P1_L_CM_MLO'
+    """
+    return image_id if variant == "original" else f"{variant}_{image_id}"
+
+
+def parse_sample(sample: str) -> tuple[str, ImageName]:
+    """Splits a sample's name into its variant and the image that it was made from.
+
+    Samples come from anybody's folders, so a name that only begins like CDD-CESM's gives what its beginning says.
+
+    Example:
+      >>> parse_sample("rotated_90_P1_L_CM_MLO_aug3")
+      ('rotated_90', ImageName(image_id='P1_L_CM_MLO_aug3', patient='P1', side='L', kind='CM', view='MLO'))
+    """
+    variant = next((name for name in VARIANTS if sample.startswith(f"{name}_")), "original")
+    image_id = sample.removeprefix(f"{variant}_")
+    match = _BEGINNING.match(image_id)
+    return variant, ImageName(image_id, **match.groupdict(default="")) if match else ImageName(image_id)
+
+
+# The manifest
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of manifest.csv.
+
+    Attributes:
+      name: its header.
+      type: of its values: str, int or float.
+      optional: whether a cell may be empty, which means unknown: an empty text, or None for a number.
+      exported: whether exports that describe images carry it.
+      group: by what name images are grouped by it in charts, cards and evaluations; empty where they are not.
+      header: where it comes from the annotation table: how that table's header begins, in small letters alone.
+    """
+
+    name: str
+    type: type = str
+    optional: bool = False
+    exported: bool = False
+    group: str = ""
+    header: str = ""
+
+    def read(self, cell: str) -> Any:
+        """The value of a cell; None for a number that is not known."""
+        return None if not cell and self.type is not str else self.type(cell)
+
+
+COLUMNS = (
+    Column("schema", int),
+    Column("sample", exported=True),
+    Column("image_id", exported=True),
+    Column("variant", exported=True),
+    Column("split", exported=True),
+    Column("fold", int, exported=True),
+    Column("patient", exported=True),
+    Column("class", exported=True, group="class", header="pathologyclassification"),
+    Column("kind", exported=True, group="kind (DM low energy, CM subtracted)"),
+    Column("side", exported=True, group="side"),
+    Column("view", exported=True, group="view"),
+    Column("density", optional=True, exported=True, group="breast density (ACR)", header="breastdensity"),
+    Column("birads", optional=True, exported=True, group="BI-RADS", header="birads"),
+    Column("findings", optional=True, exported=True, header="findings"),
+    Column("machine", optional=True, exported=True, group="machine", header="machine"),
+    Column("regions", int),
+    Column("lesion_px", int),
+    Column("source"),
+    Column("source_width", int),
+    Column("source_height", int),
+    Column("scale", float),
+    Column("pad_left", int),
+    Column("pad_top", int),
+    Column("spacing_mm", float, optional=True),
+    Column("image"),
+    Column("mask"),
+    Column("source_sha256"),
+    Column("image_sha256"),
+    Column("mask_sha256"),
+)
+COLUMN_NAMES = tuple(column.name for column in COLUMNS)
+GROUPS = {column.name: column.group for column in COLUMNS if column.group}
+# What the annotation table says of an image beside its class.
+TABLE_DETAILS = tuple(column.name for column in COLUMNS if column.header and column.name != "class")
+
+
+def read_row(row: Mapping[str, str]) -> dict[str, Any]:
+    """The values of a manifest's row by column; a column that a manifest made by hand lacks is as an empty cell.
+
+    Raises:
+      ValueError: a number is none.
+    """
+    return {column.name: column.read(row.get(column.name) or "") for column in COLUMNS}
+
+
+# Masks
+
+LESION_LEVEL = 128  # gray levels of a mask from here on are lesion
+_MOST_CLASSES = 15  # up to here a mask without loss holds class indices and not gray levels
+_JPEG, _PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
+# A PNG of 2 or 4 bits: decoders spread its values over 0 to 255.
+_SPREAD = {2: 85, 4: 17}
+
+
+class MaskError(ValueError):
+    """A mask file cannot be read as classes; the text says which values it holds and what to do."""
+
+
+@dataclass(frozen=True)
+class MaskLevels:
+    """The values of a mask file.
+
+    Attributes:
+      levels: (height, width) uint8.
+      lossy: whether the coding changes values, as JPEG does.
+    """
+
+    levels: np.ndarray
+    lossy: bool
+
+    @property
+    def values(self) -> list[int]:
+        """The values that occur, in order."""
+        return np.flatnonzero(np.bincount(self.levels.ravel(), minlength=256)).tolist()
+
+
+def cut_levels(levels: np.ndarray) -> np.ndarray:
+    """1 where a gray level is lesion, else 0; of the shape of `levels`, uint8."""
+    return (levels >= LESION_LEVEL).astype(np.uint8)
+
+
+def read_mask(
+    data: bytes, classes: int | None = 1, cut: Callable[[np.ndarray], np.ndarray] = cut_levels, *, any_levels: bool = False
+) -> np.ndarray:
+    """Reads the bytes of a mask file as classes.
+
+    Args:
+      data: of a PNG, JPEG, TIFF or another image that OpenCV reads.
+      classes: how many there are, the background among them; 1 tells lesion from the rest; None takes what the file holds.
+      cut: makes 0 and 1 of gray levels, (height, width) uint8.
+      any_levels: whether `cut` knows what to do with levels that are far from both 0 and 255.
+
+    Returns:
+      (height, width) uint8: 0 is background, 1 is lesion, or 1, 2, ... are the lesion classes.
+
+    Raises:
+      MaskError: it cannot be decoded, or holds what no mask of these classes holds.
+    """
+    return as_classes(decode_mask(data), classes, cut, any_levels=any_levels)
+
+
+def decode_mask(data: bytes) -> MaskLevels:
+    """Reads the values of a mask file: gray levels, palette indices, or 16-bit values.
+
+    Raises:
+      MaskError: it is no image, or a colored or a transparent one, or holds values that are neither indices nor levels.
+    """
+    lossy = data.startswith(_JPEG)
+    if data.startswith(_PNG) and len(data) > 25 and data[25] == 3:
+        return MaskLevels(_palette_indices(data), lossy)
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
+    if pixels is None:
+        raise MaskError(f"cannot be read as an image ({len(data)} bytes); write it again, as gray PNG of 0 and 255")
+    levels = _one_channel(pixels, lossy)
+    if levels.dtype == np.uint16:
+        levels = _narrowed(levels)
+    if levels.dtype != np.uint8:
+        raise MaskError(f"holds {levels.dtype} values; write it again, as gray PNG of 0 and 255")
+    spread = _SPREAD.get(data[24], 1) if data.startswith(_PNG) and data[25:26] == b"\0" else 1
+    if spread > 1 and len(np.setdiff1d(levels, (0, 255))) > 0:
+        levels = levels // spread
+    return MaskLevels(levels, lossy)
+
+
+def _palette_indices(data: bytes) -> np.ndarray:
+    import io
+
+    import PIL.Image
+
+    try:
+        return np.asarray(PIL.Image.open(io.BytesIO(data)))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise MaskError(f"cannot be read as an image ({error}); write it again, as gray PNG of 0 and 255") from error
+
+
+def _one_channel(pixels: np.ndarray, lossy: bool) -> np.ndarray:
+    """The channel that all color channels of an image equal; a JPEG's may differ by what its coding changes."""
+    if pixels.ndim == 2:
+        return pixels
+    if pixels.shape[2] in (2, 4) and (pixels[..., -1] != np.iinfo(pixels.dtype).max).any():
+        raise MaskError(
+            "is partly transparent, so that it is not certain what marks the lesion; write it again, as gray PNG of 0 and 255"
+        )
+    colors = pixels[..., :3] if pixels.shape[2] > 2 else pixels[..., :1]
+    apart = int((colors.max(axis=2) - colors.min(axis=2)).max(initial=0))
+    if apart > (32 if lossy else 0):
+        blue, green, red = (int(value) for value in colors.reshape(-1, 3)[colors.reshape(-1, 3).sum(axis=1).argmax()])
+        raise MaskError(
+            f"is colored, for example red {red} green {green} blue {blue}; write it again, as gray PNG of 0 and 255, or of "
+            "class indices"
+        )
+    return colors[..., 0]
+
+
+def _narrowed(levels: np.ndarray) -> np.ndarray:
+    """16-bit values as 8-bit ones: as they are up to 255, and white where 65535 is the highest of a whole range."""
+    highest = int(levels.max(initial=0))
+    if highest <= 255:
+        return levels.astype(np.uint8)
+    if highest == 65535:
+        return (levels // 257).astype(np.uint8)
+    raise MaskError(f"holds 16-bit values up to {highest}, which are neither class indices nor levels of 0 to 65535")
+
+
+def as_classes(
+    mask: MaskLevels,
+    classes: int | None = 1,
+    cut: Callable[[np.ndarray], np.ndarray] = cut_levels,
+    *,
+    any_levels: bool = False,
+) -> np.ndarray:
+    """The classes of a decoded mask; arguments, result and errors as for `read_mask`.
+
+    Example:
+      >>> as_classes(MaskLevels(np.array([[0, 255]], np.uint8), lossy=False)).tolist()
+      [[0, 1]]
+      >>> as_classes(MaskLevels(np.array([[0, 2]], np.uint8), lossy=False), classes=3).tolist()
+      [[0, 2]]
+    """
+    highest = int(mask.levels.max(initial=0))
+    indices = not mask.lossy and highest <= _MOST_CLASSES
+    if classes is None and indices:
+        return mask.levels
+    if classes is not None and classes > 1:
+        if mask.lossy or highest >= classes:
+            found = "is a JPEG" if mask.lossy else f"holds values up to {highest}"
+            raise MaskError(f"{found}; wanted a mask without loss of the class indices 0 to {classes - 1}")
+        return mask.levels
+    if indices and highest <= 1:
+        return mask.levels
+    if indices:
+        raise MaskError(f"holds class indices up to {highest}; wanted 0 and 255, or 0 and 1")
+    if highest < LESION_LEVEL and not any_levels and not (mask.lossy and highest <= _MOST_CLASSES):
+        raise MaskError(f"holds levels up to {highest} only, which are neither class indices nor lesion; wanted 0 and 255")
+    return cut(mask.levels)
+
+
+# Rejects
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why source images are dropped.
+
+    Attributes:
+      meaning: for tables and cards.
+      left_out: whether it is the recipe's own choice; all other reasons are faults, which --strict does not accept.
+      quiet: the message under a site key, where the usual one might quote an annotation file; empty to keep it.
+    """
+
+    meaning: str
+    left_out: bool = False
+    quiet: str = ""
+
+
+REASONS: dict[str, Reason] = {
+    "class-not-wanted": Reason("the recipe takes other classes", left_out=True),
+    "no-region": Reason("of a lesion class, but nobody drew its lesion: an empty mask would be a false label", left_out=True),
+    "normal-with-region": Reason("normal, but with a drawn region", left_out=True),
+    "strict-join": Reason("lost as the published set lost it: the table's name has stray spaces", left_out=True),
+    "file-missing": Reason("annotated, but there is no such file"),
+    "not-in-table": Reason("no row in the annotation table, so its class is unknown"),
+    "unknown-name": Reason("its name or path names no patient"),
+    "unknown-class": Reason(
+        "of a class that is none of the three", quiet="is of a class that is none of Malignant, Benign and Normal"
+    ),
+    "unknown-patient": Reason("DICOM that names no patient"),
+    "unknown-side": Reason("DICOM of an unknown side"),
+    "unknown-kind": Reason("DICOM that is neither known as low-energy nor as subtracted"),
+    "unknown-view": Reason("DICOM of an unknown view"),
+    "name-differs": Reason("DICOM whose file name and tags disagree"),
+    "duplicate-name": Reason("two different files of one name"),
+    "region-malformed": Reason(
+        "a region that cannot be read", quiet="a region of it cannot be read; correct it in the annotation file"
+    ),
+    "region-outside-image": Reason("a region lies more than half outside the image"),
+    "annotation-size": Reason("its regions were drawn on an image of another size"),
+    "seg-reference": Reason("a DICOM segmentation that cannot be read, or of no image here"),
+    "file-empty": Reason("a file of 0 bytes"),
+    "file-truncated": Reason("a file that ends too early"),
+    "file-unreadable": Reason("a file that the system cannot open, or whose name cannot be written"),
+    "not-an-image": Reason("no image that can be read", quiet="is no JPEG, PNG, TIFF or DICOM that can be read"),
+    "multi-frame": Reason("several frames in one file"),
+    "too-large": Reason("more pixels than a mammogram has"),
+    "not-a-mammogram": Reason("DICOM of something else"),
+    "for-processing": Reason("DICOM For Processing, whose pixels look unlike the images of the data set"),
+    "burned-in": Reason("text is burned into the pixels"),
+    "no-pixels": Reason("DICOM without pixels"),
+    "missing-tags": Reason("DICOM that lacks tags without which pixels have no meaning"),
+    "no-such-window": Reason("DICOM without the window that the recipe asks for"),
+    "unsupported-syntax": Reason("DICOM in a coding that is not for single images"),
+    "decoder-missing": Reason("DICOM in a coding whose decoder is not installed"),
+    "pixels-unreadable": Reason("its pixels cannot be decoded"),
+    "changed-since-index": Reason("changed after it was indexed"),
+}
+
+
+class SourceError(Exception):
+    """One image cannot be used.
+
+    Args:
+      reason: a key of `REASONS`, for rejects.csv.
+      message: what was found and what to do.
+    """
+
+    def __init__(self, reason: str, message: str):
+        super().__init__(message)
+        if reason not in REASONS:
+            raise KeyError(f"{reason} is not declared in pipeline.contract.REASONS")
+        self.reason = reason
+
+    def __reduce__(self):
+        return type(self), (self.reason, str(self))

@@ -1,0 +1,178 @@
+"""What has been made of a data set's images, what is still to do, and how it is finished: samples, card, manifest."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import replace
+
+from pipeline.contract import SCHEMA, sample_name
+from pipeline.dataset.card import write_card
+from pipeline.dataset.folder import DatasetFolder, digest_of, make_split_folders, sample_paths
+from pipeline.dataset.manifest import manifest_text, sample_rows
+from pipeline.dataset.samples import Made, Task
+from pipeline.files import InputError, progress, read_csv, write_text
+from pipeline.indexing.find import SourceFiles
+from pipeline.indexing.tables import REGION_COLUMNS, REJECT_COLUMNS, Reject, SourceImage, read_images, write_rejects
+from pipeline.splitting.assignment import read_assignment
+from pipeline.workers import in_order
+
+
+def read_kept(folder: DatasetFolder) -> list[SourceImage]:
+    """The source images that the index kept.
+
+    Raises:
+      InputError: there is no index yet, or it kept none.
+    """
+    folder.need(folder.index, "index")
+    images = read_images(folder.index)
+    if not images:
+        reasons = Counter(row["reason"] for row in read_csv(folder.rejects, REJECT_COLUMNS))
+        words = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(3))
+        raise InputError(f"{folder.root}: no source image was kept ({words}); {folder.rejects.name} says why for each")
+    return images
+
+
+class Making:
+    """The images of a data set, what has been made of them, and what is still to do."""
+
+    def __init__(self, folder: DatasetFolder, sources: SourceFiles):
+        self.folder = folder
+        self.sources = sources
+        self.recipe = folder.load_recipe()
+        self.images = {image.image_id: image for image in read_kept(folder)}
+        folder.need(folder.assignment, "split")
+        self.assignment = read_assignment(folder.assignment, self.recipe)
+        indexed = folder.read_state(folder.index_state)
+        self.times = indexed.get("times", {})
+        self.attributes: dict[str, list[Mapping]] = defaultdict(list)
+        for row in read_csv(folder.regions, REGION_COLUMNS):
+            self.attributes[row["image_id"]].append(json.loads(row["attributes"]))
+        self.journal = folder.read_journal()
+        self.stale = {name: made for name, made in self.journal.items() if name not in self.images}
+
+    def unfinished(self) -> list[Task]:
+        """Tasks for the images whose samples are not all there; files of samples that changed splits are moved."""
+        make_split_folders(self.folder.root, self.recipe)
+        tasks = []
+        for image in self.images.values():
+            task = self._task(image)
+            made = self.journal.get(image.image_id)
+            if made and made.key == task.reject_key:
+                continue
+            if made and made.key == task.key:
+                if self._settle(made, task):
+                    continue
+                if made.square and all(self.folder.holds(stamp.path, stamp) for stamp in made.square.values()):
+                    task = replace(task, made=made)
+            tasks.append(task)
+        return tasks
+
+    def _task(self, image: SourceImage) -> Task:
+        attributes = tuple(self.attributes[image.image_id])
+        paths = {
+            variant: sample_paths(self.assignment.split_of(image, variant), sample_name(variant, image.image_id), self.recipe)
+            for variant in self.recipe.variants.names
+        }
+        square = {"image": f"squares/images/{image.image_id}.png", "mask": f"squares/masks/{image.image_id}.png"}
+        key = digest_of(SCHEMA, image.source_sha256, image.image_class, attributes)
+        return Task(
+            image.image_id,
+            key,
+            self.folder.root,
+            self.sources.path(image.source),
+            image.source.rsplit("/", 1)[-1],
+            image.source_size,
+            self.times.get(image.source),
+            image.width,
+            image.height,
+            image.image_class,
+            attributes,
+            self.recipe,
+            paths,
+            square,
+        )
+
+    def _settle(self, made: Made, task: Task) -> bool:
+        """Whether all samples are there and sound, after moving those whose split is another now."""
+        if made.samples.keys() != task.paths.keys():
+            return False
+        settled: dict[str, dict] = {}
+        for variant, paths in task.paths.items():
+            settled[variant] = {}
+            for name, path in paths.items():
+                stamp = made.samples[variant][name]
+                # An interrupted move has some files at their new place already.
+                at = next((place for place in (path, stamp.path) if self.folder.holds(place, stamp)), None)
+                if at is None:
+                    return False
+                if at != path:
+                    self.folder.manifest.unlink(missing_ok=True)
+                    (self.folder.root / at).replace(self.folder.root / path)
+                settled[variant][name] = replace(stamp, path=path)
+        self.journal[made.image_id] = replace(made, samples=settled)
+        return True
+
+    def run(self, work: Callable[[Task], Made], tasks: Sequence[Task], executor: Executor, label: str) -> None:
+        """Does the tasks; each result is in the journal before the next one is waited for."""
+        if not tasks:
+            return
+        self.folder.manifest.unlink(missing_ok=True)  # from here on the folder is not complete
+        self.folder.drop_parts()
+        for task in tasks:  # what was made of them before is out of date, and may lie in another split
+            self._drop_samples(self.journal.get(task.image_id))
+        with self.folder.journal_lines() as write:
+            for made in progress(in_order(executor, work, tasks), len(tasks), label):
+                write(made)
+                self.journal[made.image_id] = made
+
+    def finish(self) -> bool:
+        """Writes the card and the manifest where they are not up to date; returns whether the manifest changed."""
+        for made in self.stale.values():
+            self._drop_samples(made)
+        self.journal = {name: replace(self.journal[name], square={}) for name in self.images}
+        self.folder.write_journal(self.journal.values())
+        self.folder.clear_squares()
+        rows = [
+            row
+            for image in self.images.values()
+            if not (made := self.journal[image.image_id]).reject
+            for row in sample_rows(
+                image, made, self.recipe.image.size_px, self._splits(image), self.assignment.folds[image.patient]
+            )
+        ]
+        if not rows:
+            raise InputError(f"{self.folder.root}: not one source image could be read; {self.folder.rejects.name} says why")
+        text = manifest_text(rows)
+        changed = not (self.folder.manifest.exists() and self.folder.manifest.read_text() == text)
+        if changed:
+            self.folder.manifest.unlink(missing_ok=True)
+        write_card(self.folder)  # what was dropped may have changed where the samples have not
+        write_text(self.folder.manifest, text, durable=True)
+        return changed
+
+    def _drop_samples(self, made: Made | None) -> None:
+        self.folder.drop(stamp.path for files in (made.samples if made else {}).values() for stamp in files.values())
+
+    def _splits(self, image: SourceImage) -> dict[str, str]:
+        return {variant: self.assignment.split_of(image, variant) for variant in self.recipe.variants.names}
+
+    def tell(self) -> dict:
+        """Adds the images whose pixels could not be read to rejects.csv; returns counts over all images."""
+        made = [self.journal[name] for name in self.images if name in self.journal]
+        unreadable = [
+            Reject(entry.image_id, entry.reject[0], self.images[entry.image_id].source, entry.reject[1])
+            for entry in made
+            if entry.reject
+        ]
+        indexed = [Reject(**row) for row in read_csv(self.folder.rejects, REJECT_COLUMNS) if row["image"] not in self.images]
+        write_rejects(self.folder.rejects, indexed + unreadable)
+        counts: Counter = Counter()
+        for entry in made:
+            counts.update(entry.counts)
+        return {
+            "images": len(self.images) - len(unreadable),
+            "unreadable": len(unreadable),
+            "samples": sum(len(entry.samples) for entry in made),
+            **counts,
+        }

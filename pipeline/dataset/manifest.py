@@ -1,0 +1,107 @@
+"""manifest.csv: one row a sample, written last; the contract between the pipeline and the segmenter."""
+
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
+from pathlib import Path
+
+from pipeline.contract import SCHEMA, sample_name
+from pipeline.dataset.samples import Made
+from pipeline.files import InputError, csv_text, read_csv
+from pipeline.geometry import Letterbox
+from pipeline.indexing.tables import SourceImage
+
+COLUMNS = (
+    "schema",
+    "sample",
+    "image_id",
+    "variant",
+    "split",
+    "fold",
+    "patient",
+    "class",
+    "kind",
+    "side",
+    "view",
+    "density",
+    "birads",
+    "findings",
+    "machine",
+    "regions",
+    "lesion_px",
+    "source",
+    "source_width",
+    "source_height",
+    "scale",
+    "pad_left",
+    "pad_top",
+    "spacing_mm",
+    "image",
+    "mask",
+    "source_sha256",
+    "image_sha256",
+    "mask_sha256",
+)
+
+
+def sample_rows(image: SourceImage, made: Made, target: int, splits: Mapping[str, str], fold: int) -> list[dict]:
+    """The manifest's rows of one source image.
+
+    Args:
+      image: its row of the index.
+      made: its files.
+      target: side of the squares, in pixels.
+      splits: the split by variant.
+      fold: the patient's fold.
+    """
+    box = Letterbox(image.width, image.height, target)
+    return [
+        {
+            "schema": SCHEMA,
+            "sample": sample_name(variant, image.image_id),
+            "image_id": image.image_id,
+            "variant": variant,
+            "split": splits[variant],
+            "fold": fold,
+            "patient": image.patient,
+            "class": image.image_class,
+            "kind": image.kind,
+            "side": image.side,
+            "view": image.view,
+            "density": image.density,
+            "birads": image.birads,
+            "findings": image.findings,
+            "machine": image.machine,
+            "regions": made.counts["drawn"],
+            "lesion_px": made.counts["lesion_px"],
+            "source": image.source,
+            "source_width": image.width,
+            "source_height": image.height,
+            "scale": f"{box.scale:.8f}",
+            "pad_left": box.pad_left,
+            "pad_top": box.pad_top,
+            "spacing_mm": "" if image.spacing_mm is None else image.spacing_mm,
+            "image": files["image"].path,
+            "mask": files["mask"].path,
+            "source_sha256": image.source_sha256,
+            "image_sha256": files["image"].sha256,
+            "mask_sha256": files["mask"].sha256,
+        }
+        for variant, files in made.samples.items()
+    ]
+
+
+def manifest_text(rows: Sequence[Mapping]) -> str:
+    """The manifest's bytes: rows sorted by sample, so that they do not depend on the order of the work."""
+    return csv_text(COLUMNS, sorted(rows, key=itemgetter("sample")))
+
+
+def read_manifest(path: Path) -> list[dict[str, str]]:
+    """Reads a manifest.
+
+    Raises:
+      InputError: there is none, a column is missing, or it is of another schema.
+    """
+    rows = read_csv(path, COLUMNS)
+    if other := {row["schema"] for row in rows} - {str(SCHEMA)}:
+        raise InputError(f"{path}: is of schema {', '.join(sorted(other))}; this program reads {SCHEMA}: make the set again")
+    return rows

@@ -1,0 +1,259 @@
+"""From one source image to its sample files: read, letterbox, draw, turn, encode, write. Runs in the worker processes."""
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+import PIL.Image
+
+from pipeline.contract import SourceError
+from pipeline.drawing.raster import drawable, published_mask, square_mask
+from pipeline.drawing.regions import Region, parse_region
+from pipeline.files import write_bytes
+from pipeline.geometry import Letterbox, square_image, vary
+from pipeline.recipe import Image, Mask, Recipe
+from pipeline.sources import read_bytes, read_image
+
+CLASS_INDEX = {"normal": 0, "benign": 1, "malignant": 2}
+# Blue, green, red: OpenCV's order.
+CLASS_COLORS = np.array([(0, 0, 0), (0, 255, 0), (255, 255, 255)], np.uint8)
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """A file that was written: enough to tell later, mostly without reading it, that it is still the same."""
+
+    path: str  # relative to the data set's folder
+    size: int
+    mtime_ns: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Made:
+    """What has been made of one source image; one line of the journal.
+
+    Attributes:
+      image_id: the image.
+      key: digest of all that decides its pixels; another key means that it must be made again. For a reject the
+        source's time of change is in it too, so that a mended file is tried again.
+      reject: reason and words, where its pixels could not be read.
+      counts: `drawn`, `ignored`, `clipped`, `vanished` regions and `lesion_px`.
+      square: the square image and mask between the stages masks and variants.
+      samples: by variant, the files `image`, `mask` and, with class indices, `mask_color`.
+    """
+
+    image_id: str
+    key: str
+    reject: tuple[str, str] | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    square: Mapping[str, Stamp] = field(default_factory=dict)
+    samples: Mapping[str, Mapping[str, Stamp]] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        square = {name: vars(stamp) for name, stamp in self.square.items()}
+        samples = {variant: {name: vars(stamp) for name, stamp in files.items()} for variant, files in self.samples.items()}
+        return json.dumps({**vars(self), "square": square, "samples": samples}, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, line: str) -> "Made":
+        """Reads what `to_json` wrote."""
+        fields = json.loads(line)
+        stamps = {name: Stamp(**stamp) for name, stamp in fields["square"].items()}
+        samples = {
+            variant: {name: Stamp(**stamp) for name, stamp in files.items()} for variant, files in fields["samples"].items()
+        }
+        return cls(
+            fields["image_id"],
+            fields["key"],
+            tuple(fields["reject"]) if fields["reject"] else None,
+            fields["counts"],
+            stamps,
+            samples,
+        )
+
+
+@dataclass(frozen=True)
+class Task:
+    """All that a worker needs for one source image.
+
+    Attributes:
+      folder: the data set's folder.
+      source: the source file; `source_size` and `source_mtime_ns` as the index saw it, the time None where it is not kept.
+      shown: its name for tables, which a site key makes another.
+      width, height: the source image's size in pixels.
+      attributes: the regions' VIA shape attributes.
+      paths: by variant, the sample's files relative to `folder`: `image`, `mask` and maybe `mask_color`.
+      square: paths of the square pair, relative to `folder`.
+      made: what the masks stage made, where the square pair is there already.
+    """
+
+    image_id: str
+    key: str
+    folder: Path
+    source: Path
+    shown: str
+    source_size: int
+    source_mtime_ns: int | None
+    width: int
+    height: int
+    image_class: str
+    attributes: tuple[Mapping, ...]
+    recipe: Recipe
+    paths: Mapping[str, Mapping[str, str]]
+    square: Mapping[str, str]
+    made: Made | None = None
+
+    @property
+    def reject_key(self) -> str:
+        """The key under which a failure is remembered."""
+        return f"{self.key}@{self.source_mtime_ns}"
+
+
+def make_square(task: Task) -> Made:
+    """The masks stage: writes the square pair without loss."""
+    try:
+        image, mask, counts = square_pair(task)
+    except SourceError as error:
+        return _rejected(task, error)
+    files = {"image": _png(image), "mask": _png(mask)}
+    square = {name: _write(task.folder, task.square[name], data) for name, data in files.items()}
+    return Made(task.image_id, task.key, counts=counts, square=square)
+
+
+def make_samples(task: Task) -> Made:
+    """The variants stage: turns and encodes the square pair; with no pair on disk, makes it in memory first."""
+    try:
+        if task.made:
+            image = read_image(task.folder / task.square["image"], bits=task.recipe.image.bits)
+            mask, counts = read_image(task.folder / task.square["mask"]), task.made.counts
+        else:
+            image, mask, counts = square_pair(task)
+    except SourceError as error:
+        return _rejected(task, error)
+    samples = {}
+    for variant, paths in task.paths.items():
+        turned = vary(mask, variant)
+        data = {"image": encode_image(vary(image, variant), task.recipe.image), "mask": encode_mask(turned, task.recipe.mask)}
+        if "mask_color" in paths:
+            data["mask_color"] = _png(CLASS_COLORS[turned])
+        samples[variant] = {name: _write(task.folder, paths[name], data[name]) for name in paths}
+    return Made(task.image_id, task.key, counts=counts, samples=samples)
+
+
+def _rejected(task: Task, error: SourceError) -> Made:
+    return Made(task.image_id, task.reject_key, reject=(error.reason, f"{task.shown} {error}"))
+
+
+def square_pair(task: Task) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
+    """Reads the source image and draws its regions, both at the target size.
+
+    Returns:
+      The image, (size, size) uint8, or uint16 where the recipe keeps 16 bits; the mask, (size, size) uint8, in the values
+      that its file will hold before any lossy encoding; and the counts of `Made`.
+
+    Raises:
+      SourceError: the file cannot be decoded, or is another than the index saw.
+    """
+    image = _read_source(task)
+    recipe = task.recipe
+    regions = [parse_region(attributes) for attributes in task.attributes]
+    drawn = drawable(regions, polylines=recipe.mask.polylines == "close")
+    box = Letterbox(task.width, task.height, recipe.image.size_px)
+    counts = {
+        "drawn": len(drawn),
+        "ignored": len(regions) - len(drawn),
+        "clipped": sum(_passes_border(region, box) for region in drawn),
+        "vanished": 0,
+    }
+    if recipe.mask.drawing == "published":
+        mask = np.asarray(published_square(published_mask(drawn, task.width, task.height), box.target))
+        counts["lesion_px"] = int((mask >= 128).sum())
+    else:
+        mask, counts["vanished"] = square_mask(drawn, box)
+        counts["lesion_px"] = int(mask.sum())
+        mask *= CLASS_INDEX[task.image_class] if recipe.mask.values == "classes" else 255
+    if recipe.image.resize == "published":
+        return np.asarray(published_square(PIL.Image.fromarray(image), box.target)), mask, counts
+    return square_image(image, box.target), mask, counts
+
+
+def _read_source(task: Task) -> np.ndarray:
+    try:
+        stat = task.source.stat()
+    except OSError as error:
+        raise SourceError("file-unreadable", f"is gone since it was indexed ({error.strerror}); run index again") from error
+    if stat.st_size != task.source_size or task.source_mtime_ns not in (stat.st_mtime_ns, None):
+        raise SourceError("changed-since-index", "has changed since it was indexed; run index again")
+    image = read_image(task.source, read_bytes(task.source), task.recipe.dicom, bits=task.recipe.image.bits)
+    if image.shape != (task.height, task.width):
+        raise SourceError(
+            "pixels-unreadable",
+            f"decodes to {image.shape[1]} x {image.shape[0]} pixels, but its header says "
+            f"{task.width} x {task.height}; download it again",
+        )
+    return image
+
+
+def _passes_border(region: Region, box: Letterbox) -> bool:
+    x0, y0, x1, y1 = region.extent
+    return x0 < -0.5 or y0 < -0.5 or x1 > box.width - 0.5 or y1 > box.height - 0.5
+
+
+def published_square(image: PIL.Image.Image, target: int) -> PIL.Image.Image:
+    """Letterboxes and resizes as the published script does: Pillow's bicubic, whose kernel widens when it shrinks."""
+    box = Letterbox(image.width, image.height, target)
+    square = PIL.Image.new("L", (box.side, box.side))
+    square.paste(image, (box.pad_left, box.pad_top))
+    return square.resize((target, target), PIL.Image.Resampling.BICUBIC)
+
+
+def encode_image(image: np.ndarray, settings: Image) -> bytes:
+    """Encodes a gray square, (size, size) uint8 or uint16, as the recipe's image file."""
+    if settings.color == "rgb":
+        return _pillow_jpeg(image, "RGB", settings.quality) if settings.format == "jpeg" else _png(cv2.merge([image] * 3))
+    if settings.format == "png":
+        return _png(image)
+    if settings.resize == "published":
+        return _pillow_jpeg(image, "L", settings.quality)
+    return _encoded(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, settings.quality])
+
+
+def encode_mask(mask: np.ndarray, settings: Mask) -> bytes:
+    """Encodes a mask square, (size, size) uint8, as the recipe's mask file."""
+    if settings.format == "jpeg":
+        return _pillow_jpeg(mask, "RGB" if settings.color == "rgb" else "L", 75)  # Pillow's default quality
+    if settings.values == "classes":
+        return _png(mask)
+    if settings.drawing == "published":
+        mask = np.where(mask >= 128, 255, 0).astype(np.uint8)
+    # One bit a pixel reads back as exactly 0 and 255, and decodes three times as fast as eight.
+    return _encoded(".png", mask, [cv2.IMWRITE_PNG_BILEVEL, 1, cv2.IMWRITE_PNG_COMPRESSION, 1])
+
+
+def _pillow_jpeg(image: np.ndarray, mode: str, quality: int) -> bytes:
+    out = io.BytesIO()
+    PIL.Image.fromarray(image).convert(mode).save(out, "JPEG", quality=quality)
+    return out.getvalue()
+
+
+def _png(image: np.ndarray) -> bytes:
+    return _encoded(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+
+
+def _encoded(suffix: str, image: np.ndarray, options: list[int]) -> bytes:
+    done, data = cv2.imencode(suffix, image, options)
+    if not done:
+        raise RuntimeError(f"OpenCV cannot encode a {image.shape} {image.dtype} array as {suffix}")
+    return data.tobytes()
+
+
+def _write(folder: Path, path: str, data: bytes) -> Stamp:
+    status = write_bytes(f"{folder}/{path}", data)
+    return Stamp(path, status.st_size, status.st_mtime_ns, hashlib.sha256(data).hexdigest())

@@ -1,0 +1,1 @@
+"""Regions as numbers, and how they become masks."""

@@ -1,0 +1,168 @@
+"""Reads the files of source images and holds them against their regions. Most of it runs in workers."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from pipeline.annotations import DrawnRegion, TableRow
+from pipeline.contract import ImageName, SourceError
+from pipeline.dicom.options import DicomOptions
+from pipeline.drawing.raster import coverage
+from pipeline.drawing.regions import RegionError, essential_attributes, parse_region
+from pipeline.indexing.find import SourceFiles
+from pipeline.indexing.names import SourceFile
+from pipeline.indexing.tables import Reject, SourceImage
+from pipeline.recipe import Recipe
+from pipeline.sources import DEFAULT_DICOM, Header, has_dicom_mark, read_bytes, read_header
+from pipeline.workers import in_order
+
+# A source image that is kept, its rows of regions.csv, and its file's time of change.
+Kept = tuple[SourceImage, list[dict], int]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An image that the recipe takes, with its table row and regions."""
+
+    name: ImageName
+    row: TableRow
+    drawn: Sequence[DrawnRegion]
+
+
+Job = tuple[Wanted, list[SourceFile]]
+
+
+def stat_file(path: Path, sources: SourceFiles) -> SourceFile:
+    """A file as it is found; one whose name cannot be written comes with a fault."""
+    relative, stat = path.relative_to(sources.raw).as_posix(), path.stat()
+    shown, fault = sources.name(relative), ("", "")
+    if not _is_text(shown):
+        shown = shown.encode("utf-8", "backslashreplace").decode()
+        fault = ("file-unreadable", "has a name, or lies in a folder of a name, that is no UTF-8 text; rename it")
+    return SourceFile(path, relative, shown, stat.st_size, stat.st_mtime_ns, fault=fault)
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name can be written; Python keeps bytes of a file's name that are no UTF-8 as lone surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
+
+
+def read_dicom(found: Sequence[SourceFile], recipe: Recipe, executor: Executor) -> Iterator[SourceFile]:
+    """The same files; of those in DICOM, whose tags are needed to know which image they are, with header or fault."""
+    dicom = [file for file in found if file.path.suffix.lower() == ".dcm" or has_dicom_mark(file.path)]
+    parts = [dicom[start : start + 16] for start in range(0, len(dicom), 16)]
+    work = partial(_read_all, options=recipe.dicom)
+    read = {file.relative: file for part in in_order(executor, work, parts) for file in part}
+    yield from (read.get(file.relative, file) for file in found)
+
+
+def _read_all(files: Sequence[SourceFile], options: DicomOptions) -> list[SourceFile]:
+    return [_read(file, options) for file in files]
+
+
+def recall(file: SourceFile, earlier: Mapping[tuple, SourceImage]) -> SourceFile:
+    """The file with what an earlier index found in it, if it has not changed since."""
+    image = earlier.get((file.shown, file.size, file.mtime_ns))
+    if image is None or file.header or file.fault[0]:  # what is in DICOM has been read
+        return file
+    return replace(file, sha256=image.source_sha256, header=Header(image.width, image.height, image.spacing_mm))
+
+
+def examine_all(jobs: Sequence[Job], executor: Executor) -> Iterator[Kept | Reject]:
+    """Reads the files of the jobs' images and holds them against their regions, in the order of the jobs."""
+    # Several images a task: one alone is read faster than it is handed to another process.
+    parts = [jobs[start : start + 16] for start in range(0, len(jobs), 16)]
+    for part in in_order(executor, _examine, parts):
+        yield from part
+
+
+def _examine(jobs: Sequence[Job]) -> list[Kept | Reject]:
+    """Reads the files of some images and holds them against their regions; runs in a worker."""
+    return [_check(wanted, [file if file.header or file.fault[0] else _read(file) for file in files]) for wanted, files in jobs]
+
+
+def _read(file: SourceFile, options: DicomOptions = DEFAULT_DICOM) -> SourceFile:
+    try:
+        data = read_bytes(file.path)
+        return replace(file, sha256=hashlib.sha256(data).hexdigest(), header=read_header(file.path, data, options))
+    except SourceError as error:
+        return replace(file, fault=(error.reason, str(error)))
+
+
+def _check(wanted: Wanted, files: Sequence[SourceFile]) -> Kept | Reject:
+    """Holds one image's file against its regions."""
+    image_id, file = wanted.name.image_id, files[0]
+    sound = [other for other in files if other.header]
+    if len({other.sha256 for other in sound}) > 1:
+        both = " and ".join(other.shown for other in sound[:2])
+        return Reject(image_id, "duplicate-name", both, f"{image_id} is the name of two different files; remove one of them")
+    if not sound:
+        return Reject(image_id, file.fault[0], file.shown, f"{file.short} {file.fault[1]}")
+    file = sound[0]
+    header = file.header
+    assert header is not None
+    regions, share = [], 0.0
+    for number, drawn in enumerate(wanted.drawn):
+        if words := drawn.misfit(header.width, header.height):
+            return Reject(image_id, "annotation-size", drawn.where, f"{words}; is this the image that was annotated?")
+        try:
+            row = _measure(image_id, number, drawn, header)
+        except RegionError as error:
+            return Reject(image_id, "region-malformed", drawn.where, f"{error}; correct it in the annotation file")
+        if row["inside"] < 0.5:
+            x0, y0, x1, y1 = parse_region(drawn.attributes).extent
+            return Reject(
+                image_id,
+                "region-outside-image",
+                drawn.where,
+                f"{row['shape']} from x={x0:g} y={y0:g} to x={x1:g} y={y1:g} lies more than half outside of the "
+                f"{header.width} x {header.height} image; is this the image that was annotated?",
+            )
+        share += row["area_px"] / max(header.width, header.height) ** 2
+        regions.append(row)
+    name, cells = wanted.name, wanted.row.cells
+    details = {column: cells.get(column, "") for column in ("density", "birads", "findings", "machine")}
+    image = SourceImage(
+        image_id,
+        name.patient,
+        name.side,
+        name.view,
+        name.kind,
+        cells["class"].lower(),
+        **details,
+        regions=len(regions),
+        lesion_share=round(share, 6),
+        width=header.width,
+        height=header.height,
+        spacing_mm=header.spacing_mm,
+        source=file.shown,
+        source_size=file.size,
+        source_sha256=file.sha256,
+    )
+    return image, regions, file.mtime_ns
+
+
+def _measure(image_id: str, number: int, drawn: DrawnRegion, header: Header) -> dict:
+    if drawn.fault:
+        raise RegionError(drawn.fault)
+    region = parse_region(drawn.attributes)
+    if region.shape == "point":
+        x, y = region.points[0]
+        inside = float(-0.5 <= x < header.width - 0.5 and -0.5 <= y < header.height - 0.5)
+        area = 0.0
+    else:
+        covered = coverage(region, header.width, header.height)
+        area, inside = covered.area_px, covered.share
+    return {
+        "image_id": image_id,
+        "region": number,
+        "shape": region.shape,
+        "area_px": round(area, 1),
+        "inside": round(inside, 4),
+        "attributes": json.dumps(essential_attributes(drawn.attributes), separators=(",", ":")),
+        "where": drawn.where,
+    }

@@ -1,0 +1,84 @@
+"""What a file's path says of its image, by a recipe's [layout]: CDD-CESM's names, or those of another collection."""
+
+import re
+from collections.abc import Callable
+from pathlib import PurePosixPath
+
+from pipeline.contract import IMAGE_SUFFIXES, ImageName, clean_name, parse_image
+from pipeline.files import InputError
+from pipeline.recipe import Layout
+
+
+def image_key(path: str, layout: Layout) -> str:
+    """What joins annotations to their image: the group `image` of the layout's expression, else the name without suffix.
+
+    Args:
+      path: of an image below RAW, or an image as an annotation file names it.
+      layout: of the recipe.
+    """
+    found = _search(layout.image, path)
+    return (found and found.groupdict().get("image")) or clean_name(path)
+
+
+def mask_key(path: str, layout: Layout) -> str:
+    """The key of the image that a mask file belongs to; empty where the path is no mask's."""
+    found = _search(layout.mask, path)
+    return found["image"] if found else ""
+
+
+def name_image(path: str, layout: Layout, keyed_patient: Callable[[str], str] | None = None) -> ImageName:
+    """Reads patient, side, kind and view from an image's path, as far as it has the layout's form.
+
+    Digits in the group `image` that are not the patient's end the image_id, so that two images of one view differ.
+
+    Args:
+      path: of an image below RAW, with `/`.
+      layout: of the recipe.
+      keyed_patient: gives `P<digits>` for a patient's name that is no number.
+
+    Raises:
+      InputError: the patient is no number, and there is no `keyed_patient`.
+    """
+    key = image_key(path, layout)
+    if layout.image is None:
+        return parse_image(key)
+    found = _search(layout.image, path)
+    if not found:
+        return ImageName(key)
+    said: dict[str, str] = {group: text or "" for group, text in found.groupdict().items()}
+    side = layout.sides.get(said["side"], said["side"])
+    view = layout.views.get(said["view"], said["view"])
+    kind = said["kind"] if layout.kind is None else layout.kind
+    kind = layout.kinds.get(kind, kind)
+    if side not in ("L", "R") or view not in ("CC", "MLO") or kind not in ("DM", "CM"):
+        return ImageName(key)
+    patient = _patient(said["patient"], path, keyed_patient)
+    parts = [patient, side, kind, view, *filter(None, [_own_digits(found)])]
+    return ImageName("_".join(parts), patient, side, kind, view)
+
+
+def _search(expression: str | None, path: str) -> re.Match[str] | None:
+    if expression is None:
+        return None
+    whole = PurePosixPath(path.strip().replace("\\", "/"))
+    return re.search(expression, str(whole.with_suffix("") if whole.suffix.lower() in IMAGE_SUFFIXES else whole))
+
+
+def _patient(text: str, path: str, keyed_patient: Callable[[str], str] | None) -> str:
+    if re.fullmatch(r"\d+", text):
+        return f"P{int(text)}"
+    if keyed_patient is None:
+        raise InputError(
+            f"{path}: its patient is {text!r}, which is no number; give a site key (CESM_SITE_KEY), from which and the name a "
+            "number is made"
+        )
+    return keyed_patient(text)
+
+
+def _own_digits(found: re.Match[str]) -> str:
+    """Digits of the group `image`, but for those of the group `patient` in it."""
+    if not found.groupdict().get("image"):
+        return ""
+    (start, stop), (first, last) = found.span("image"), found.span("patient")
+    kept = [at for at in range(start, stop) if not first <= at < last]
+    return "".join(found.string[at] for at in kept if found.string[at].isdigit())

@@ -1,0 +1,229 @@
+"""Joins image files, annotation table and drawn regions; keeps what a recipe can use and says why the rest is dropped."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pipeline.annotations import UNLISTED, Annotations, TableRow, check_reference, class_unlisted, rename_images
+from pipeline.contract import WORST_FIRST, ImageName, clean_name, parse_image
+from pipeline.files import InputError, progress
+from pipeline.indexing.find import SourceFiles
+from pipeline.indexing.inspect import Job, Wanted, examine_all, read_dicom, recall, stat_file
+from pipeline.indexing.layout import image_key
+from pipeline.indexing.names import Identified, SourceFile, identify, uids_of
+from pipeline.indexing.tables import LEFT_OUT, Reject, SourceImage
+from pipeline.privacy.pseudonyms import Hidden, hide_names, hide_words
+from pipeline.privacy.site_key import SiteKey
+from pipeline.recipe import Layout, Recipe
+
+_NAME_WANTED = "names no patient; wanted a name like P12_L_CM_MLO, or DICOM tags that say so"
+_PATH_WANTED = (
+    "has a path without a match of [layout] image, or with a side, view or kind that is none of L, R, CC, MLO, DM, CM; "
+    "correct the expression, or add the word to sides, views or kinds"
+)
+
+
+@dataclass
+class Index:
+    """What the index stage found.
+
+    Attributes:
+      images: what is kept, sorted by image_id.
+      regions: rows of regions.csv for them.
+      rejects: what is dropped; kept and dropped together are all images that any file names.
+      summary: counts for the printed table and the data set card.
+      times: by `source`, the file's time of change in nanoseconds; not in index.csv, which says the same for a copy.
+      way_back: under a site key, what each name in the tables stands for: paths below RAW, and names in annotation files.
+    """
+
+    images: list[SourceImage]
+    regions: list[dict]
+    rejects: list[Reject]
+    summary: dict
+    times: dict[str, int]
+    way_back: dict[str, str]
+
+
+def build_index(
+    sources: SourceFiles,
+    files: Sequence[Path],
+    annotations: Annotations,
+    recipe: Recipe,
+    known: Sequence[SourceImage],
+    times: Mapping[str, int],
+    executor: Executor,
+) -> Index:
+    """Indexes the image files of a data set.
+
+    Args:
+      sources: how the files are called.
+      files: the image files.
+      annotations: what the annotation files say.
+      recipe: which images are wanted.
+      known: images of an earlier index; a file whose size and time of change are the same is not read again.
+      times: the earlier index's times of change.
+      executor: reads the files.
+    """
+    found = list(read_dicom([stat_file(path, sources) for path in files], recipe, executor))
+    identified = identify(found, recipe.layout, sources.key)
+    by_name = identified.groups
+    annotations, rejects = _join(annotations, identified, recipe.layout)
+    hidden = hide_names(annotations, {name.image_id for name in by_name}, sources.key) if sources.key else Hidden(annotations)
+    annotations = hidden.annotations
+    rejects += [Reject(one.file.shown, one.reason, one.file.shown, one.words) for one in identified.unnamed]
+    names = {
+        **{name: parse_image(name) for name in (annotations.rows.keys() | annotations.regions.keys())},
+        **hidden.names,
+        **{name.image_id: name for name in by_name},
+    }
+    files_of = {name.image_id: same for name, same in by_name.items()}
+    earlier = {(image.source, image.source_size, times.get(image.source)): image for image in known}
+    jobs: list[Job] = []
+    for image_id in sorted(names):
+        same = files_of.get(image_id, [])
+        verdict = _choose(names[image_id], same, annotations, recipe)
+        if isinstance(verdict, Reject):
+            rejects.append(verdict)
+        else:
+            jobs.append((verdict, [recall(file, earlier) for file in same]))
+    images: list[SourceImage] = []
+    regions: list[dict] = []
+    mtimes: dict[str, int] = {}
+    for found_out in progress(examine_all(jobs, executor), len(jobs), "index"):
+        if isinstance(found_out, Reject):
+            rejects.append(found_out)
+        else:
+            image, rows, mtime_ns = found_out
+            images.append(image)
+            regions += rows
+            # PACS exports keep a study's date there, so under a key it is not kept; files are read again instead.
+            mtimes |= {} if sources.key else {image.source: mtime_ns}
+    if sources.key:
+        rejects = [_hide_reject(reject, sources.key) for reject in rejects]
+    rejects.sort(key=lambda reject: (reject.image, reject.where))
+    summary = _summarise(found, annotations, images, rejects) | _count_dicom(found)
+    if sources.key:
+        summary["annotation_files"] = [f"{len(annotations.files)} annotation files"]
+    way_back = {file.shown: file.relative for file in found} | hidden.originals if sources.key else {}
+    return Index(images, regions, rejects, summary, mtimes, way_back)
+
+
+def _ids_by_key(identified: Identified, layout: Layout) -> dict[str, set[str]]:
+    """The image_ids that a name in an annotation file may mean: by file, and where that tells nothing by what the tags say."""
+    by_file: dict[str, set[str]] = defaultdict(set)
+    by_tags: dict[str, set[str]] = defaultdict(set)
+    for name, files in identified.groups.items():
+        for file in files:
+            for key in (name.image_id, image_key(file.relative, layout), clean_name(file.relative)):
+                by_file[key].add(name.image_id)
+            if file.relative in identified.aliases:
+                by_tags[identified.aliases[file.relative]].add(name.image_id)
+    # Of a view that was taken twice the tags do not tell which one is meant.
+    return {key: ids for key, ids in by_tags.items() if len(ids) == 1} | by_file
+
+
+def _hide_reject(reject: Reject, key: SiteKey) -> Reject:
+    if reject.reason != "seg-reference":
+        return replace(reject, words=hide_words(reject.reason, reject.words))
+    name = f"segmentation {key.token('annotation', reject.image)[:20]}"
+    return Reject(name, reject.reason, name, reject.words.replace(reject.image, name))
+
+
+def _join(annotations: Annotations, identified: Identified, layout: Layout) -> tuple[Annotations, list[Reject]]:
+    """The annotations by image_id: a file of them names an image by the layout's key, by its file, or by its UID.
+
+    Returns:
+      The annotations, and what is wrong with segmentations.
+    """
+    by_name = identified.groups
+    joined = rename_images(annotations, _ids_by_key(identified, layout))
+    uids = uids_of(by_name)
+    for uid, regions in annotations.regions_by_uid.items():
+        if uid not in uids:
+            continue
+        drawn = joined.regions.get(image_id := uids[uid][0], [])
+        if drawn and regions:
+            raise InputError(f"{image_id}: has regions in {drawn[0].where} and in {regions[0].where}; remove one of them")
+        joined.regions[image_id] = drawn or regions
+    sizes = {uid: size for uid, (_, size) in uids.items()}
+    faults = [(reference.where, check_reference(reference, sizes)) for reference in annotations.references]
+    class_unlisted(joined, (name.image_id for name in by_name), layout)
+    return joined, [Reject(where, "seg-reference", where, f"{where} {words}") for where, words in faults if words]
+
+
+def _choose(name: ImageName, files: Sequence[SourceFile], annotations: Annotations, recipe: Recipe) -> Wanted | Reject:
+    """Decides by names and labels alone, before any file is read."""
+    row = annotations.rows.get(name.image_id)
+    drawn = annotations.regions.get(name.image_id, [])
+    where = row.where if row else files[0].shown if files else drawn[0].where if drawn else "the annotation file"
+    reason = words = ""
+    if not name.patient and (files or recipe.layout.image is None):
+        reason, words = "unknown-name", _NAME_WANTED if recipe.layout.image is None else _PATH_WANTED
+    elif row is None:
+        reason, words = "not-in-table", "has no row in the annotation table, so its class is unknown"
+    elif (image_class := row.cells["class"].lower()) not in WORST_FIRST:
+        reason, words = "unknown-class", f"is classified {row.cells['class']!r}; wanted Malignant, Benign or Normal"
+    elif reason := _left_out(image_class, bool(drawn), row, recipe):
+        words = LEFT_OUT[reason]
+    elif not files:
+        reason, words = "file-missing", "is annotated, but there is no such image file; is the download complete?"
+    if reason:
+        return Reject(name.image_id, reason, where, f"{name.image_id} {words}")
+    assert row is not None  # else it was rejected above
+    return Wanted(name, row, drawn)
+
+
+def _left_out(image_class: str, has_regions: bool, row: TableRow, recipe: Recipe) -> str:
+    source = recipe.source
+    if image_class not in (*source.with_regions, *source.without_regions):
+        return "class-not-wanted"
+    if image_class in source.with_regions and not has_regions:
+        return "no-region"
+    if image_class not in source.with_regions and has_regions:
+        return "normal-with-region"
+    return "strict-join" if source.join == "strict" and row.written != row.written.strip() else ""
+
+
+def _summarise(
+    found: Sequence[SourceFile], annotations: Annotations, images: Sequence[SourceImage], rejects: Sequence[Reject]
+) -> dict:
+    compared = [image for image in images if image.image_id in annotations.file_sizes]
+    reasons = Counter(reject.reason for reject in rejects)
+    return {
+        "files": len(found),
+        "rows": sum(row.where != UNLISTED for row in annotations.rows.values()),
+        "annotated": sum(1 for regions in annotations.regions.values() if regions),
+        "regions": sum(map(len, annotations.regions.values())),
+        "named": len(images) + len(rejects),
+        "kept": len(images),
+        "patients": len({image.patient for image in images}),
+        "left_out": {reason: count for reason, count in sorted(reasons.items()) if reason in LEFT_OUT},
+        "rejected": {reason: count for reason, count in sorted(reasons.items()) if reason not in LEFT_OUT},
+        "sizes_compared": len(compared),
+        "sizes_differ": sum(image.source_size != annotations.file_sizes[image.image_id] for image in compared),
+        "label_pairs_differ": _differing_views(annotations.rows),
+        "annotation_files": _first_names(annotations.files),
+    }
+
+
+def _count_dicom(found: Sequence[SourceFile]) -> dict:
+    tags = {file.shown: file.header.tags for file in found if file.header and file.header.tags}
+    silent = [name for name, told in tags.items() if told.has_text is None]
+    return {"dicom": len(tags), "text_unknown": len(silent), "text_unknown_first": silent[:1]}
+
+
+def _first_names(files: Sequence[Path]) -> list[str]:
+    """The files' names; of many, as masks are, the first ones and how many more."""
+    names = list(dict.fromkeys(path.name for path in files))
+    return names if len(names) <= 6 else [*names[:5], f"{len(names) - 5} more"]
+
+
+def _differing_views(rows: Mapping[str, TableRow]) -> list[str]:
+    """Views whose DM and CM image have different classes, by the DM image's name."""
+    return sorted(
+        name
+        for name, row in rows.items()
+        if "_DM_" in name and (other := rows.get(name.replace("_DM_", "_CM_"))) and other.cells["class"] != row.cells["class"]
+    )

@@ -1,0 +1,173 @@
+"""Looks for identifiers of DICOM sources in everything that a data set's folder holds, names of files and folders included.
+
+It knows what it looks for from the sources themselves: header text, and the names of files and folders. `Identifiers` says in
+which spellings they are found, `file_texts` what is read of which file. Not seen are text that is burned into pixels, base64,
+containers in containers, cells of arrays without a gap between them, an identifier within a longer word (`scanMRN778812L`)
+or without its leading zeros, a name in another alphabet than the header's, and parts of free text such as comments.
+"""
+
+import csv
+import io
+import os
+import re
+import warnings
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pipeline.audit import Finding, make_finding
+from pipeline.contract import DATASET_MARK, clean_name, parse_image
+from pipeline.dicom.parsing import refuse_bombs
+from pipeline.files import InputError, progress
+from pipeline.privacy.identifiers import LONG, SHORTEST, Identifiers, split_words
+from pipeline.privacy.site_key import is_public
+from pipeline.privacy.text_extraction import MOST_BYTES, read_texts
+from pipeline.sources import has_dicom_mark
+
+_REPRESENTATIONS = {"PN", "LO", "SH", "DA", "DT", "UI", "LT", "ST", "UT", "UC"}  # those that can name somebody (PS3.5 6.2)
+_STANDARD_UID = "1.2.840.10008."  # names a class, a coding or a table of the standard
+# Of these representations, what tells of a kind of device or image and of nobody.
+_TELLS_NOBODY = {
+    *("Manufacturer", "ManufacturerModelName", "SoftwareVersions", "RescaleType", "LUTExplanation", "ModalityLUTType"),
+    *("CodeValue", "CodeMeaning", "CodingSchemeDesignator", "CodingSchemeVersion", "CodingSchemeName"),
+    *("WindowCenterWidthExplanation", "DeidentificationMethod"),
+}
+_MOST_ITEMS = 100_000
+_NAME_COLUMNS = ("patient", "image_id", "source")
+
+
+def collect_identifiers(raw: Path, *, public: bool) -> Identifiers:
+    """Reads the identifiers of all DICOM files below RAW, and the names of all files and folders there.
+
+    Args:
+      raw: the folder that the data set was made from.
+      public: paths, and names of the public form (`P12`, `P12_L_CM_CC`), are kept in the output by design, so they count as none.
+
+    Raises:
+      InputError: there is no such folder, or no DICOM file in it.
+    """
+    paths = list(_walk_sources(raw))
+    files = [path for path in paths if path.is_file() and has_dicom_mark(path)]
+    if not files:
+        raise InputError(f"--privacy {raw}: holds no DICOM file; name the folder that the data set was made from")
+    identifiers = Identifiers()
+    if not public:
+        _add_names(identifiers, raw, paths)
+    for path in progress(files, len(files), "identifiers", "files"):
+        _add_header(identifiers, path, public=public)
+    for path in sorted(Path(__file__).parents[1].rglob("*")):
+        if path.suffix in (".py", ".toml", ".html", ".css", ".js"):
+            identifiers.drop_ordinary(path.read_text(encoding="utf-8"))
+    return identifiers
+
+
+def _walk_sources(raw: Path) -> Iterator[Path]:
+    """Files and folders below RAW; data sets below it, whose names are this program's, are passed over."""
+    for place, folders, names in os.walk(raw):
+        folders[:] = [name for name in folders if not name.startswith(".") and not Path(place, name, DATASET_MARK).exists()]
+        yield from (Path(place, name) for name in (*folders, *names) if not name.startswith((".", "~$")))
+
+
+def _add_names(identifiers: Identifiers, raw: Path, paths: Iterable[Path]) -> None:
+    identifiers.add("folder", raw.resolve().name)
+    for path in paths:
+        if path.is_dir():
+            identifiers.add("folder", path.name)
+        else:
+            for name in {clean_name(path.name), path.stem, path.name.split(".")[0]}:
+                identifiers.add("file name", name)
+
+
+def _add_header(identifiers: Identifiers, path: Path, *, public: bool) -> None:
+    import pydicom
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom warns of odd values, and quotes them
+        try:
+            data = path.read_bytes()
+            refuse_bombs(data, _MOST_ITEMS)
+            dataset: pydicom.Dataset = pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True)
+        except Exception:  # pydicom raises all kinds on broken files
+            dataset = pydicom.Dataset()
+        identifiers.unread_headers += not dataset
+        for element in _walk_elements(dataset):
+            kind = element.keyword or "private tag"
+            for text in _lines(element.value):
+                if not (public and (is_public(text) or parse_image(clean_name(text)).patient)):
+                    _add_value(identifiers, kind, element.VR, text)
+
+
+def _walk_elements(dataset: Any) -> Iterator[Any]:
+    """The elements that may name somebody, those of nested sequences too."""
+    for tag in dataset.keys():  # noqa: SIM118 - a Dataset gives elements, which may be broken, not tags
+        try:
+            element = dataset[tag]
+            items = list(element.value) if element.VR == "SQ" else []
+        except Exception:  # nothing that can be read has nothing that could have been written out
+            continue
+        for item in items:
+            yield from _walk_elements(item)
+        if element.VR in _REPRESENTATIONS and element.keyword not in _TELLS_NOBODY and not tag.is_private_creator:
+            yield element
+
+
+def _lines(value: Any) -> Iterator[str]:
+    from pydicom.multival import MultiValue
+
+    for one in value if isinstance(value, MultiValue) else [value]:
+        yield from str("" if one is None else one).splitlines()
+
+
+def _add_value(identifiers: Identifiers, kind: str, representation: str, text: str) -> None:
+    if representation == "PN":  # in up to three alphabets, and each part of a name alone, too
+        for name in (*text.split("="), *split_words(text)):
+            identifiers.add(kind, name)
+        return
+    if representation in ("DA", "DT") and re.match(r"\d{8}", text):
+        identifiers.add_date(kind, text[:8])
+    if not text.startswith(_STANDARD_UID):
+        identifiers.add(kind, text)
+
+
+def audit_privacy(folder: Path, identifiers: Identifiers) -> Finding:
+    """Looks for identifiers in every name and every file below a folder; the finding shows where, and never the value."""
+    paths = sorted(Path(place, name) for place, folders, names in os.walk(folder) for name in (*folders, *names))
+    examples = []
+    for path in progress(paths, len(paths), "privacy", "files"):
+        place = os.fsencode(path.relative_to(folder).as_posix()).decode(errors="replace")
+        if kinds := identifiers.kinds_in(path.name, names=True):
+            examples.append(f"{place}: its name holds {', '.join(sorted(kinds))}")
+        if path.is_dir() and not path.is_symlink():
+            continue
+        kinds, whole = _look_into(path, identifiers)
+        if kinds:
+            examples.append(f"{place}: holds {', '.join(sorted(kinds))}")
+        if not whole:
+            identifiers.unread_files.append(place)
+    return make_finding("identifier", "files", examples)
+
+
+def _look_into(path: Path, identifiers: Identifiers) -> tuple[set[str], bool]:
+    """The kinds of identifiers that a file holds, and whether all of it could be looked into."""
+    kinds: set[str] = set()
+    if not path.is_file():  # a link that leads nowhere or to a folder, or a device
+        return kinds, False
+    try:
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES)
+            whole = not file.read(1)
+        for text, binary in read_texts(data):
+            kinds |= identifiers.kinds_in(text, least=LONG if binary else SHORTEST)
+            if path.suffix.lower() == ".csv":
+                kinds |= identifiers.kinds_in(_names_of_table(text), names=True)
+    except Exception:  # broken containers raise all kinds
+        return kinds, False
+    return kinds, whole
+
+
+def _names_of_table(text: str) -> str:
+    try:
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    except csv.Error:
+        return ""
+    return "\n".join(str(row.get(column, "")) for row in rows for column in _NAME_COLUMNS)

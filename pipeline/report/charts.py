@@ -1,0 +1,212 @@
+"""Pictures of a data set: counts and strata a split, lesion sizes, contact sheets. Made to be looked at.
+
+`draw_stats` writes them as files; the data set's page takes the same figures and sheets."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import PIL.Image
+import PIL.ImageDraw
+import PIL.ImageFont
+
+from pipeline.contract import SPLITS, SourceError
+from pipeline.dataset.manifest import read_manifest
+from pipeline.files import replacing
+from pipeline.page import SERIES, new_figure, set_log_axis
+from pipeline.sources import read_image
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Rows = Sequence[Mapping[str, str]]
+
+SPLIT_COLORS = {"train": "#4477aa", "valid": "#ddaa33", "test": "#bb5566"}  # told apart by the colour-blind too
+STRATA = (
+    ("class", "class"),
+    ("kind", "kind (DM low energy, CM subtracted)"),
+    ("view", "view"),
+    ("density", "breast density (ACR)"),
+)
+# An edge in ink makes light bars legible on white and dark ones on black.
+_EDGE: dict = {"edgecolor": "black", "linewidth": 0.6}
+_OUTLINE = (255, 200, 0)
+_CELL, _GAP, _CAPTION = 220, 6, 18
+
+
+def draw_stats(folder: Path, out: Path) -> list[Path]:
+    """Draws every picture of a data set into `out`.
+
+    Args:
+      folder: a data set with a manifest.
+      out: the folder for the PNG files.
+
+    Returns:
+      The pictures, most telling first.
+    """
+    rows = read_manifest(folder / "manifest.csv")
+    sheets = [out / f"contact_sheet_{split}.png" for split in SPLITS]
+    for split, path in zip(SPLITS, sheets, strict=True):
+        with replacing(path) as beside:
+            contact_sheet(folder, rows, split).save(beside, optimize=True)
+    charts = {"counts": draw_counts(rows), "lesion_sizes": draw_lesion_sizes(rows), "strata": draw_strata(rows)}
+    for name, figure in charts.items():
+        with replacing(out / f"{name}.png") as beside:
+            # No software version and no date in the file: the same data set gives the same bytes.
+            figure.savefig(beside, dpi=120, metadata={"Software": None})
+    return sheets + [out / f"{name}.png" for name in charts]
+
+
+def draw_counts(rows: Rows) -> "Figure":
+    """Samples, source images and patients a split."""
+    figure, axes = new_figure(9, 3.2, 1, 3)
+    for ax, (title, column) in zip(
+        axes, (("samples", "sample"), ("source images", "image_id"), ("patients", "patient")), strict=True
+    ):
+        counts = [len({row[column] for row in rows if row["split"] == split}) for split in SPLITS]
+        bars = ax.bar(SPLITS, counts, color=[SPLIT_COLORS[split] for split in SPLITS], **_EDGE)
+        total = len({row[column] for row in rows})
+        ax.bar_label(bars, [f"{count}\n{count / total:.0%}" for count in counts], fontsize=9)
+        ax.set_title(f"{total} {title}", fontsize=11)
+        ax.margins(y=0.22)
+        ax.set_yticks([])
+        ax.spines["left"].set_visible(False)
+    return figure
+
+
+def draw_lesion_sizes(rows: Rows) -> "Figure":
+    """Lesion area of each source image of each split, as a share of the square, on a logarithmic axis."""
+    figure, (ax,) = new_figure(7, 3.6)
+    shares = {split: lesion_shares(rows, split=split) for split in SPLITS}
+    every = [share for values in shares.values() for share in values] or [1.0]
+    bins = np.geomspace(min(every) * 0.9, max(every) * 1.1, 25)
+    drawn = [split for split in SPLITS if shares[split]]
+    colors = [SPLIT_COLORS[split] for split in drawn]
+    ax.hist([shares[split] for split in drawn], bins, stacked=True, color=colors, label=drawn, **_EDGE)
+    set_log_axis(ax, "x", every)
+    ax.set_xlabel("lesion area, % of the square image")
+    ax.set_ylabel("source images")
+    ax.set_title(f"Lesion area a source image (median {np.median(lesion_shares(rows) or every):.2g} %)", fontsize=11)
+    ax.legend(frameon=False)
+    return figure
+
+
+def draw_lesion_boxes(rows: Rows) -> "Figure":
+    """Lesion areas as boxes, a split and a fold: quartiles, and whiskers to the last image within 1.5 of their distance."""
+    folds = sorted({row["fold"] for row in rows}, key=int)
+    figure, axes = new_figure(9, 3.6, 1, 2)
+    for ax, column, values in zip(axes, ("split", "fold"), (SPLITS, folds), strict=True):
+        colors = [SPLIT_COLORS.get(value, SERIES[0]) for value in values]
+        drawn = ax.boxplot(
+            [lesion_shares(rows, **{column: value}) for value in values],
+            tick_labels=values,
+            widths=0.6,
+            patch_artist=True,
+            medianprops={"color": "black", "linewidth": 2},
+            flierprops={"marker": ".", "markeredgecolor": SERIES[0]},
+        )
+        for box, color in zip(drawn["boxes"], colors, strict=True):
+            box.set_facecolor(color)
+        set_log_axis(ax, "y", lesion_shares(rows) or [1.0])
+        ax.set_xlabel(column)
+        ax.set_ylabel("lesion area, % of the square image")
+    axes[1].sharey(axes[0])
+    return figure
+
+
+def source_images(rows: Rows, **where: str) -> list[Mapping[str, str]]:
+    """One row for each source image among the rows whose columns have the given values.
+
+    The original where it is among them; a turned copy, which has the same lesion, where a set that was split by sample has
+    the original elsewhere.
+    """
+    chosen: dict[str, Mapping[str, str]] = {}
+    for row in sorted(rows, key=lambda row: row["variant"] != "original"):
+        if all(row[column] == value for column, value in where.items()):
+            chosen.setdefault(row["image_id"], row)
+    return list(chosen.values())
+
+
+def lesion_shares(rows: Rows, **where: str) -> list[float]:
+    """Lesion areas in percent of the square, of the source images with lesions whose columns have the given values."""
+    return [lesion_share(row) for row in source_images(rows, **where) if int(row["lesion_px"])]
+
+
+def lesion_share(row: Mapping[str, str]) -> float:
+    """Lesion area of a sample, in percent of the square."""
+    side = float(row["scale"]) * max(int(row["source_width"]), int(row["source_height"]))
+    return 100 * int(row["lesion_px"]) / round(side) ** 2
+
+
+def draw_strata(rows: Rows) -> "Figure":
+    """Shares of classes, kinds, views and densities within each split."""
+    figure, axes = new_figure(10, 6, 2, 2)
+    images = {split: source_images(rows, split=split) for split in SPLITS}
+    for ax, (column, title) in zip(axes, STRATA, strict=True):
+        values = sorted({row[column] or "unknown" for row in rows}, key=lambda value: (value == "unknown", value))
+        for number, split in enumerate(SPLITS):
+            counts = Counter(row[column] or "unknown" for row in images[split])
+            total = max(1, sum(counts.values()))
+            places = np.arange(len(values)) + (number - 1) * 0.27
+            heights = [100 * counts[value] / total for value in values]
+            bars = ax.bar(places, heights, 0.25, color=SPLIT_COLORS[split], label=split, **_EDGE)
+            ax.bar_label(bars, [str(counts[value]) for value in values], fontsize=7)
+        ax.set_xticks(np.arange(len(values)), values)
+        ax.set_title(title, fontsize=10)
+        ax.set_ylabel("% of the split")
+        ax.margins(y=0.12)
+    figure.suptitle("Source images; the number on a bar counts them", fontsize=11)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=3, frameon=False, fontsize=9)
+    return figure
+
+
+def draw_reasons(reasons: Sequence[tuple[str, int, str]]) -> "Figure":
+    """Numbers of dropped source images by reason; each is (reason, count, meaning)."""
+    figure, (ax,) = new_figure(8, 0.7 + 0.4 * len(reasons))
+    names = [reason for reason, _, _ in reasons][::-1]
+    counts = [count for _, count, _ in reasons][::-1]
+    bars = ax.barh(names, counts, 0.7, color=SERIES[0], **_EDGE)
+    ax.bar_label(bars, padding=3, fontsize=9)
+    ax.set_xlabel("source images")
+    return figure
+
+
+def contact_sheet(folder: Path, every: Rows, split: str, columns: int = 3, most: int = 15) -> PIL.Image.Image:
+    """Up to `most` source images of a split, evenly spread over lesion size, each as image, mask and outline over image."""
+    rows = source_images(every, split=split)
+    ordered = sorted(rows, key=lambda row: (int(row["lesion_px"]), row["sample"]))
+    count = min(most, len(ordered))
+    chosen = [ordered[index] for index in np.linspace(0, len(ordered) - 1, count).astype(int)]
+    cell_width, cell_height = 3 * _CELL + _GAP * 2, _CELL + _CAPTION + _GAP
+    lines = max(1, -(-len(chosen) // columns))
+    sheet = PIL.Image.new("RGB", (columns * (cell_width + _GAP) + _GAP, lines * cell_height + 2 * _CAPTION), "white")
+    pen, font = PIL.ImageDraw.Draw(sheet), PIL.ImageFont.load_default(13)
+    pen.text(
+        (_GAP, 4), f"{split}: image, mask, outline ({len(chosen)} of {len(rows)} source images, by lesion size)", "black", font
+    )
+    for number, row in enumerate(chosen):
+        left = _GAP + number % columns * (cell_width + _GAP)
+        top = 2 * _CAPTION + number // columns * cell_height
+        tiles = _tiles(folder, row)
+        told = f"{row['class']}, lesion {lesion_share(row):.2g} %" if tiles else "missing, or cannot be read"
+        pen.text((left, top - 2), f"{row['sample']}   {told}", "black", font)
+        for offset, tile in enumerate(tiles):
+            sheet.paste(PIL.Image.fromarray(tile), (left + offset * (_CELL + 2), top + _CAPTION - 2))
+    return sheet
+
+
+def _tiles(folder: Path, row: Mapping[str, str]) -> list[np.ndarray]:
+    """Image, mask and outline over image of one sample, each (_CELL, _CELL, 3) uint8 in RGB; none where a file is broken."""
+    try:
+        image, mask = read_image(folder / row["image"]), read_image(folder / row["mask"])
+    except SourceError:  # the audit names the file
+        return []
+    lesion = np.greater_equal(mask, 128 if mask.max() > 2 else 1).astype(np.uint8)
+    small = cv2.cvtColor(cv2.resize(image, (_CELL, _CELL), interpolation=cv2.INTER_AREA), cv2.COLOR_GRAY2RGB)
+    shown = cv2.resize(lesion * 255, (_CELL, _CELL), interpolation=cv2.INTER_AREA)
+    outlines, _ = cv2.findContours(np.greater_equal(shown, 128).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    outlined = cv2.drawContours(small.copy(), outlines, -1, _OUTLINE, 1)
+    return [small, cv2.cvtColor(shown, cv2.COLOR_GRAY2RGB), outlined]

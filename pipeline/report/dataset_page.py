@@ -1,0 +1,190 @@
+"""report.html of a data set: what its card says, with charts, contact sheets and the pairs that leak, in one file."""
+
+import platform
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+
+import cv2
+import numpy as np
+import PIL.Image
+
+from pipeline.contract import SPLITS
+from pipeline.dataset.card import CITATIONS, LICENCE, PHANTOM, count_reasons, read_audit, tell_regions
+from pipeline.dataset.folder import DatasetFolder, digest_of
+from pipeline.dataset.manifest import read_manifest
+from pipeline.files import dump_toml, sha256, write_text
+from pipeline.page import chart, picture, render
+from pipeline.report.charts import (
+    STRATA,
+    Rows,
+    contact_sheet,
+    draw_counts,
+    draw_lesion_boxes,
+    draw_lesion_sizes,
+    draw_reasons,
+    draw_strata,
+    lesion_shares,
+    source_images,
+)
+
+_SCHEMA = 2  # of the page: another number makes it be written again
+_PAIR_SIDE = 384
+_LEAKS = ("image-in-splits", "patient-in-splits")
+_PACKAGES = ("cesm-segmentation", "numpy", "pillow", "matplotlib")
+
+
+def report_identity(folder: DatasetFolder) -> str:
+    """SHA-256 of what the page is made from: the same, and the page need not be written again.
+
+    The audit and the card must be of the folder's manifest.
+    """
+    files = (folder.manifest, folder.recipe, folder.rejects, folder.audit, folder.card)
+    return digest_of(_SCHEMA, [sha256(path) for path in files], _versions())
+
+
+def write_report(folder: DatasetFolder) -> None:
+    """Writes `report.html` into the folder of a complete data set whose audit and card are of its manifest."""
+    rows = read_manifest(folder.manifest)
+    recipe, state, audit = folder.load_recipe(), folder.read_state(folder.index_state), read_audit(folder)
+    reasons, splits = count_reasons(folder), _count_groups(rows, "split", SPLITS)
+    folds = _count_groups(rows, "fold", sorted({row["fold"] for row in rows}, key=int))
+    text = render(
+        "pipeline.report",
+        "dataset.html",
+        recipe=recipe,
+        recipe_text=dump_toml(recipe),
+        phantom=PHANTOM.replace("**", "") if state.get("phantom") else "",
+        key_figures=_key_figures(rows, audit),
+        named=state.get("summary", {}).get("named", 0),
+        reasons=reasons,
+        regions=tell_regions(folder),
+        splits=splits,
+        folds=folds,
+        strata=_count_strata(rows),
+        sheets=[(split, _sheet(folder.root, rows, split)) for split in SPLITS],
+        leaks=[finding for finding in audit["findings"] if finding["code"] in _LEAKS],
+        findings=[_show_finding(folder.root, finding, audit["expected"]) for finding in audit["findings"]],
+        charts=_draw_charts(rows, reasons, splits, folds),
+        hashes=[(path.name, sha256(path)) for path in (folder.manifest, folder.recipe, folder.assignment)],
+        versions=_versions(),
+        licence=LICENCE,
+        citations=[" ".join(citation.split()) for citation in CITATIONS.removeprefix("- ").split("\n- ")],
+    )
+    write_text(folder.report, text)
+
+
+def _versions() -> list[tuple[str, str]]:
+    """What wrote the page: names and versions."""
+    # OpenCV is asked itself: it comes in distributions of several names.
+    known = [("python", platform.python_version()), ("opencv", cv2.__version__)]
+    return known + [(name, metadata.version(name)) for name in _PACKAGES]
+
+
+def _key_figures(rows: Rows, audit: Mapping) -> list[tuple[str, str, str]]:
+    """Value, name and small print of each."""
+    shares = lesion_shares(rows)
+    return [
+        (str(len({row["patient"] for row in rows})), "patients", ""),
+        (str(len({row["image_id"] for row in rows})), "source images", _tell_classes(source_images(rows))),
+        (str(len(rows)), "samples", f"{len({row['variant'] for row in rows})} variants of each source image"),
+        (f"{np.median(shares):.2g} %" if shares else "none", "median lesion area", "of the square image"),
+        (str(len(audit["findings"])), "findings of the audit", _tell_asked(audit)),
+    ]
+
+
+def _tell_asked(audit: Mapping) -> str:
+    unexpected = sum(finding["code"] not in audit["expected"] for finding in audit["findings"])
+    if not audit["findings"]:
+        return ""
+    return f"{unexpected} not asked for by the recipe" if unexpected else "all asked for by the recipe"
+
+
+def _tell_classes(images: Rows) -> str:
+    classes = sorted({row["class"] for row in images})
+    return ", ".join(f"{sum(row['class'] == name for row in images)} {name}" for name in classes)
+
+
+def _count_groups(rows: Rows, column: str, values: Sequence[str]) -> list[list[str]]:
+    """Lines of a table: the group, its patients, source images and samples, and the quartiles of its lesion areas."""
+    lines = []
+    for value in values:
+        inside = [row for row in rows if row[column] == value]
+        counts = [len({row[name] for row in inside}) for name in ("patient", "image_id", "sample")]
+        shares = lesion_shares(rows, **{column: value})
+        quartiles = [f"{quartile:.2g}" for quartile in np.percentile(shares, (25, 50, 75))] if shares else ["none"] * 3
+        lines.append([value, *map(str, counts), *quartiles])
+    return lines
+
+
+def _count_strata(rows: Rows) -> list[list[str]]:
+    """Lines of a table: the stratum, and how many source images of each split are in it."""
+    lines = []
+    for column, title in STRATA:
+        for value in sorted({row[column] for row in rows}, key=lambda value: (not value, value)):
+            counts = [len(source_images(rows, split=split, **{column: value})) for split in SPLITS]
+            lines.append([f"{title}: {value or 'unknown'}", *map(str, counts)])
+    return lines
+
+
+def _draw_charts(
+    rows: Rows, reasons: Sequence[tuple[str, int, str]], splits: Sequence[Sequence[str]], folds: Sequence[Sequence[str]]
+) -> dict:
+    """The charts by name, each with words for those who do not see it; none of reasons where nothing was dropped.
+
+    Args:
+      splits, folds: lines of `_count_groups`.
+    """
+    of_splits, of_folds = (", ".join(f"{line[0]} {line[5]}" for line in lines) for lines in (splits, folds))
+    charts = {
+        "counts": chart(
+            draw_counts(rows), "Bars: samples, source images and patients of each split; the numbers are tabled below"
+        ),
+        "strata": chart(
+            draw_strata(rows),
+            "Bars: shares of classes, kinds, views and densities within each split; the counts are tabled below",
+        ),
+        "sizes": chart(draw_lesion_sizes(rows), f"Histogram of lesion areas by split; medians in % of the square: {of_splits}"),
+        "boxes": chart(
+            draw_lesion_boxes(rows), f"Boxes of lesion areas; medians in % of the square: {of_splits}; folds: {of_folds}"
+        ),
+    }
+    if reasons:
+        words = ", ".join(f"{reason} {count}" for reason, count, _ in reasons)
+        charts["reasons"] = chart(draw_reasons(reasons), f"Bars: dropped source images by reason: {words}")
+    return charts
+
+
+def _sheet(root: Path, rows: Rows, split: str) -> str:
+    """The contact sheet of a split as a `data:` address; empty where no image is in it."""
+    if not source_images(rows, split=split):
+        return ""
+    sheet: PIL.Image.Image = contact_sheet(root, rows, split)
+    return picture(np.asarray(sheet)[:, :, ::-1], quality=80)
+
+
+def _show_finding(root: Path, finding: Mapping, expected: Sequence[str]) -> dict:
+    """A finding of audit.json with what it means, and its examples with the pictures of each one's pair."""
+    pairs = finding["pairs"] or [()] * len(finding["examples"])
+    return {
+        "code": finding["code"],
+        "count": finding["count"],
+        "meaning": finding["meaning"],
+        "asked": finding["code"] in expected,
+        "examples": [
+            (words, [_show_image(root, path) for path in pair]) for words, pair in zip(finding["examples"], pairs, strict=True)
+        ],
+    }
+
+
+def _show_image(root: Path, path: str) -> dict:
+    """An image of a leaking pair: its place in words, and its picture, empty where the file is missing or broken."""
+    split, _, name = path.split("/", 2)
+    file = root / path
+    data = np.frombuffer(file.read_bytes(), np.uint8) if file.is_file() else np.zeros(0, np.uint8)
+    pixels = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if data.size else None
+    if pixels is None:
+        return {"place": f"{split}: {Path(name).stem}", "picture": ""}
+    shrink = min(1.0, _PAIR_SIDE / max(pixels.shape))
+    small = cv2.resize(pixels, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+    return {"place": f"{split}: {Path(name).stem}", "picture": picture(small)}

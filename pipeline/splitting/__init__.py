@@ -1,0 +1,1 @@
+"""Who is in train, valid, test, and in which fold."""

@@ -1,0 +1,116 @@
+"""assignment.csv: who is in which split and fold; reads it, keeps what it says, and fills in the rest."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.contract import SPLITS, sample_name
+from pipeline.files import InputError, read_csv
+from pipeline.indexing.tables import SourceImage
+from pipeline.recipe import Recipe
+from pipeline.splitting.splits import SplitImage, assign_folds, split_by_patient, split_by_sample
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Splits by patient, or by sample where the recipe splits samples, and folds by patient.
+
+    Attributes:
+      path: the file it was read from or is for.
+      by: `patient` or `sample`: what `splits` names.
+      splits, folds: the columns of the file; folds may be missing in a user's own.
+    """
+
+    path: Path
+    by: str
+    splits: Mapping[str, str]
+    folds: Mapping[str, int]
+
+    def split_of(self, image: SourceImage, variant: str) -> str:
+        """The split of a variant of an image.
+
+        Raises:
+          InputError: the file does not list it.
+        """
+        key = image.patient if self.by == "patient" else sample_name(variant, image.image_id)
+        if key not in self.splits:
+            raise InputError(f"{self.path}: does not list {key}, which the index has; run the stage 'split' again (make split)")
+        return self.splits[key]
+
+    def rows(self, images: Sequence[SourceImage], recipe: Recipe) -> list[dict]:
+        """The rows of the file."""
+        if self.by == "patient":
+            return [{"patient": name, "split": split, "fold": self.folds[name]} for name, split in self.splits.items()]
+        patients = _patients_of_samples(images, recipe)
+        return [
+            {"sample": name, "patient": patients[name], "split": split, "fold": self.folds[patients[name]]}
+            for name, split in self.splits.items()
+        ]
+
+
+def read_assignment(path: Path, recipe: Recipe) -> Assignment:
+    """Reads an assignment, this program's or the user's own.
+
+    Raises:
+      InputError: a column is missing, a split or fold is none, or somebody is in two splits.
+    """
+    by = recipe.split.by
+    rows = read_csv(path, (by, "split"))
+    return Assignment(path, by, _splits(path, rows, by), _folds(path, rows, recipe.split.folds))
+
+
+def _splits(path: Path, rows: Sequence[Mapping[str, str]], column: str) -> dict[str, str]:
+    splits: dict[str, str] = {}
+    for number, row in enumerate(rows, 2):
+        if row["split"] not in SPLITS:
+            raise InputError(f"{path}: row {number} gives {row[column]} the split {row['split']!r}; wanted {', '.join(SPLITS)}")
+        known = splits.setdefault(row[column], row["split"])
+        if known != row["split"]:
+            raise InputError(f"{path}: {row[column]} is both in {known} and in {row['split']}; wanted one row each")
+    return splits
+
+
+def _folds(path: Path, rows: Sequence[Mapping[str, str]], count: int) -> dict[str, int]:
+    folds = {}
+    for number, row in enumerate(rows, 2):
+        fold = row.get("fold") or ""
+        if fold and not (fold.isdigit() and int(fold) < count):
+            raise InputError(f"{path}: row {number} has fold {fold!r}; wanted a number from 0 to {count - 1}")
+        if fold and row.get("patient"):
+            folds[row["patient"]] = int(fold)
+    return folds
+
+
+def complete(images: Sequence[SourceImage], recipe: Recipe, path: Path, kept: Assignment | None) -> Assignment:
+    """Assigns everybody; who is in `kept` stays there.
+
+    Raises:
+      SplitError: fewer patients than splits.
+    """
+    table, looked_at = recipe.split, [SplitImage(image.patient, image.image_class, image.lesion_share) for image in images]
+    folds = assign_folds(looked_at, table.folds, table.seed, kept.folds if kept else {})
+    if table.by == "patient":
+        splits = split_by_patient(looked_at, table.fractions, table.seed, kept.splits if kept else {})
+    else:
+        samples = list(_patients_of_samples(images, recipe))
+        splits = split_by_sample(samples, table.fractions, table.seed)
+        splits |= {name: kept.splits[name] for name in samples if kept and name in kept.splits}
+    return Assignment(path, table.by, splits, folds)
+
+
+def _patients_of_samples(images: Sequence[SourceImage], recipe: Recipe) -> dict[str, str]:
+    return {sample_name(variant, image.image_id): image.patient for image in images for variant in recipe.variants.names}
+
+
+def count_splits(assignment: Assignment, images: Sequence[SourceImage], recipe: Recipe) -> dict[str, dict[str, int]]:
+    """Patients, source images and samples of each split."""
+    members = [(assignment.split_of(image, variant), image) for image in images for variant in recipe.variants.names]
+    counts = {}
+    for split in SPLITS:
+        inside = [image for place, image in members if place == split]
+        counts[split] = {
+            "patients": len({image.patient for image in inside}),
+            "images": len({image.image_id for image in inside}),
+            "samples": len(inside),
+        }
+    return counts

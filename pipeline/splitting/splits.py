@@ -1,0 +1,202 @@
+"""Assigns patients, or samples, to train, valid and test, and patients to folds. Names and numbers only."""
+
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.contract import SPLITS, WORST_FIRST
+
+if TYPE_CHECKING:
+    from pipeline.recipe import Fractions
+
+
+class SplitError(ValueError):
+    """The images cannot be split as asked; the words say what was found and what was wanted."""
+
+
+@dataclass(frozen=True)
+class SplitImage:
+    """What a split looks at in one source image: whose it is, its class, and its lesion's share of the square."""
+
+    patient: str
+    image_class: str
+    lesion_share: float
+
+
+def split_by_patient(images: Sequence[SplitImage], fractions: "Fractions", seed: int, fixed: Mapping[str, str]) -> dict[str, str]:
+    """Gives each patient one split, so that the splits' shares of source images are near `fractions`.
+
+    Balanced as well are images a patient, lesion size (terciles) and the patient's worst class.
+
+    Args:
+      images: the source images.
+      fractions: wanted shares of source images; a split of share 0 stays empty, any other gets a patient at least.
+      seed: decides among equally good assignments.
+      fixed: patients who keep the split they have.
+
+    Returns:
+      The split by patient, in the order of the patients' numbers.
+
+    Raises:
+      SplitError: fewer patients than splits.
+    """
+    splits = [split for split in SPLITS if getattr(fractions, split) > 0]
+    shares = [getattr(fractions, split) for split in splits]
+    labels = {patient: splits.index(split) for patient, split in fixed.items() if split in splits}
+    kept = {patient: split for patient, split in fixed.items() if split not in splits}
+    assigned = _assign([image for image in images if image.patient not in kept], shares, seed, labels, "splits")
+    return _by_number({**{patient: splits[label] for patient, label in assigned.items()}, **kept}, images)
+
+
+def assign_folds(images: Sequence[SplitImage], folds: int, seed: int, fixed: Mapping[str, int]) -> dict[str, int]:
+    """Gives each patient one of `folds` folds of about the same size; balanced as `split_by_patient`.
+
+    With fewer patients than folds, the last folds stay empty.
+    """
+    count = min(folds, len({image.patient for image in images}))
+    fixed = {patient: fold for patient, fold in fixed.items() if fold < count}
+    return _by_number(_assign(images, [1 / count] * count, seed + 1, fixed, "folds"), images)
+
+
+def split_by_sample(samples: Sequence[str], fractions: "Fractions", seed: int) -> dict[str, str]:
+    """Splits samples as the published script does: shuffled, then int(train n), int(valid n) and the rest."""
+    shuffled = sorted(samples)
+    random.Random(seed).shuffle(shuffled)
+    train = int(fractions.train * len(shuffled))
+    valid = train + int(fractions.valid * len(shuffled))
+    places = dict.fromkeys(shuffled[:train], "train") | dict.fromkeys(shuffled[train:valid], "valid")
+    places |= dict.fromkeys(shuffled[valid:], "test")
+    return dict(sorted(places.items()))
+
+
+def _by_number(values: Mapping[str, object], images: Sequence[SplitImage]) -> dict:
+    present = {image.patient for image in images}
+    return {patient: values[patient] for patient in sorted(present, key=patient_order)}
+
+
+def patient_order(patient: str) -> tuple[int, str]:
+    """Sorts P2 before P10."""
+    digits = "".join(character for character in patient if character.isdigit())
+    return int(digits or 0), patient
+
+
+def _assign(
+    images: Sequence[SplitImage], shares: Sequence[float], seed: int, fixed: Mapping[str, int], parts: str
+) -> dict[str, int]:
+    patients = sorted({image.patient for image in images}, key=patient_order)
+    if len(patients) < len(shares):
+        raise SplitError(
+            f"{len(patients)} patients for {len(shares)} {parts}; each of them needs a patient of its own: "
+            "add images, or set the fraction of one to 0"
+        )
+    labels = np.array([fixed.get(patient, -1) for patient in patients])
+    features, weights = _features(images, patients)
+    balance = _Balance(features, weights, np.array(shares), labels, np.random.default_rng(seed))
+    return dict(zip(patients, balance.solve().tolist(), strict=True))
+
+
+def _features(images: Sequence[SplitImage], patients: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """What is to be balanced, (patients, features) with columns that sum to 1, and the features' weights."""
+    row = {patient: index for index, patient in enumerate(patients)}
+    lesions = [image.lesion_share for image in images if image.lesion_share > 0]
+    terciles = np.quantile(lesions, [1 / 3, 2 / 3]) if lesions else np.zeros(2)
+    counts = np.zeros((len(patients), 1 + 3 + 3 + len(WORST_FIRST)))
+    worst = dict.fromkeys(patients, len(WORST_FIRST) - 1)
+    for image in images:
+        index = row[image.patient]
+        counts[index, 0] += 1
+        if image.lesion_share > 0:
+            counts[index, 4 + int(np.searchsorted(terciles, image.lesion_share))] += 1
+        worst[image.patient] = min(worst[image.patient], WORST_FIRST.index(image.image_class))
+    counts[np.arange(len(patients)), 1 + np.minimum((counts[:, 0].astype(int) - 1) // 2, 2)] = 1
+    counts[np.arange(len(patients)), 7 + np.array([worst[patient] for patient in patients])] = 1
+    used = counts.sum(axis=0) > 0
+    # The number of images has a tolerance of 2 points to keep; the others are as near as that allows.
+    weights = np.array([20.0] + [1.0] * (counts.shape[1] - 1))[used]
+    return counts[:, used] / counts[:, used].sum(axis=0), weights
+
+
+class _Balance:
+    """Greedy assignment, largest patients first, then moves and swaps while they help."""
+
+    def __init__(
+        self, features: np.ndarray, weights: np.ndarray, shares: np.ndarray, labels: np.ndarray, rng: np.random.Generator
+    ):
+        self.features, self.weights, self.shares, self.labels = features, weights, shares, labels.copy()
+        self.free = np.flatnonzero(labels < 0)
+        self.rng = rng
+        self.sums = np.stack([features[labels == part].sum(axis=0) for part in range(len(shares))])
+
+    def solve(self) -> np.ndarray:
+        order = self.rng.permutation(self.free)
+        for patient in order[np.argsort(-self.features[order, 0], kind="stable")]:
+            self._put(
+                patient,
+                int(np.argmin([self._cost(part, self.features[patient]) - self._cost(part) for part in range(len(self.shares))])),
+            )
+        self._fill_empty()
+        while self._improve():
+            pass
+        return self.labels
+
+    def _cost(self, part: int, change: np.ndarray | float = 0.0) -> np.ndarray:
+        """Weighted squared distance of one part from its share; a small part's points weigh more."""
+        return ((self.sums[part] + change - self.shares[part]) ** 2 * self.weights).sum(axis=-1) / self.shares[part]
+
+    def _put(self, patient: int, part: int) -> None:
+        if self.labels[patient] >= 0:
+            self.sums[self.labels[patient]] -= self.features[patient]
+        self.labels[patient] = part
+        self.sums[part] += self.features[patient]
+
+    def _fill_empty(self) -> None:
+        """Gives a part without a patient one from a part that has several."""
+        for part in range(len(self.shares)):
+            if (self.labels == part).any():
+                continue
+            sizes = Counter(self.labels.tolist())
+            givers = [patient for patient in self.free.tolist() if sizes[self.labels[patient]] > 1]
+            if givers:
+                self._put(min(givers, key=lambda patient: self.features[patient, 0]), part)
+
+    def _improve(self) -> bool:
+        """One pass of the best move or swap a patient; True if any helped."""
+        helped = False
+        for patient in self.rng.permutation(self.free):
+            here = int(self.labels[patient])
+            options = [
+                self._best_move(patient, here),
+                *(self._best_swap(patient, here, part) for part in range(len(self.shares)) if part != here),
+            ]
+            gain, part, partner = min(options, key=lambda option: option[0])
+            if gain < -1e-12:
+                self._put(patient, part)
+                if partner is not None:
+                    self._put(partner, here)
+                helped = True
+        return helped
+
+    def _best_move(self, patient: int, here: int) -> tuple[float, int, int | None]:
+        if (self.labels == here).sum() == 1:
+            return 0.0, here, None
+        moved = self.features[patient]
+        leave = self._cost(here, -moved) - self._cost(here)
+        gains = [
+            (float(leave + self._cost(part, moved) - self._cost(part)), part, None)
+            for part in range(len(self.shares))
+            if part != here
+        ]
+        return min(gains, key=lambda gain: gain[0], default=(0.0, here, None))
+
+    def _best_swap(self, patient: int, here: int, part: int) -> tuple[float, int, int | None]:
+        partners = self.free[self.labels[self.free] == part]
+        if not len(partners):
+            return 0.0, here, None
+        change = self.features[patient] - self.features[partners]
+        gains = (self._cost(here, -change) - self._cost(here)) + (self._cost(part, change) - self._cost(part))
+        best = int(np.argmin(gains))
+        return float(gains[best]), part, int(partners[best])

@@ -1,0 +1,83 @@
+"""A picture sheet of augmented training pairs: for each the pair as it is, then several draws with what was drawn."""
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import tensorflow as tf
+
+from segmenter.augmentation import Draw, apply, draw
+from segmenter.configuration import Configuration
+from segmenter.data.dataset import Sample
+from segmenter.data.input_pipeline import read_all
+from segmenter.data.pairs import PairFormat, explained
+from segmenter.pictures import draw_overlay, lesion_colors, write_png
+from segmenter.training.trainer import choose_evenly
+
+_DRAWS = 5  # beside the pair as it is
+_PANEL_PX = 256
+_LINE_PX = 14
+_LINE_CHARACTERS = 36  # what a panel's width holds
+
+
+def write_preview(configuration: Configuration, samples: Sequence[Sample], path: Path, count: int, seed: int) -> None:
+    """Draws a row for each of some samples: the pair, then the same pair varied. Outlines are the masks'.
+
+    Args:
+      samples: of which `count` are taken, spread evenly; originals where there are any.
+      path: the PNG.
+      seed: the same seed gives the same picture.
+    """
+    chosen = choose_evenly(samples, count)
+    form = PairFormat.of(configuration)
+    with explained(chosen, form):
+        images, masks = read_all(chosen, form)
+    colors = lesion_colors(configuration.infer.mask_colors, len(configuration.class_names))
+    panels = [_draw_panel(image, mask, colors) for image, mask in zip(images.numpy(), masks.numpy(), strict=True)]
+    varied = tf.function(lambda *arguments: _vary(configuration, *arguments), autograph=False)
+    rows = []
+    for number, sample in enumerate(chosen):
+        row = [(panels[number], sample.name)]
+        for place in range(number * _DRAWS, (number + 1) * _DRAWS):
+            drawn, image, mask = varied(images[number], masks[number], tf.constant([seed, place], tf.int64))
+            row.append((_draw_panel(image.numpy(), mask.numpy(), colors), describe(drawn)))
+        rows.append(_draw_row(row))
+    write_png(path, np.vstack(rows))
+
+
+def _vary(configuration: Configuration, image: tf.Tensor, mask: tf.Tensor, seed: tf.Tensor) -> tuple[Draw, tf.Tensor, tf.Tensor]:
+    drawn = draw(configuration, seed)
+    return drawn, *apply(configuration, drawn, image, mask)
+
+
+def describe(drawn: Draw) -> str:
+    """The variations that happened, with how much where that is one number."""
+    words = []
+    for name, happens in drawn.happens.items():
+        if happens:
+            value = drawn.values.get(name)
+            words.append(name if value is None or value.shape.rank else f"{name} {float(value):.3g}")
+    return ", ".join(words) or "nothing"
+
+
+def _draw_panel(image: np.ndarray, mask: np.ndarray, colors: Sequence[tuple[int, int, int]]) -> np.ndarray:
+    """A pair, (side, side, channels) and (side, side, 1) uint8, as one square of the sheet, (side, side, 3) uint8."""
+    gray = image[..., 0] if image.shape[-1] == 1 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    size = (_PANEL_PX, _PANEL_PX)
+    gray = cv2.resize(gray, size, interpolation=cv2.INTER_AREA if len(gray) > _PANEL_PX else cv2.INTER_NEAREST)
+    mask = cv2.resize(mask[..., 0], size, interpolation=cv2.INTER_NEAREST)
+    return draw_overlay(gray, np.zeros_like(mask), mask, colors)
+
+
+def _draw_row(panels: Sequence[tuple[np.ndarray, str]]) -> np.ndarray:
+    """Panels side by side, each with its caption above."""
+    captions = [textwrap.wrap(words, _LINE_CHARACTERS) for _, words in panels]
+    above = _LINE_PX * max(map(len, captions)) + 6
+    row = cv2.copyMakeBorder(np.hstack([panel for panel, _ in panels]), above, 4, 0, 0, cv2.BORDER_CONSTANT)
+    for number, lines in enumerate(captions):
+        for line, words in enumerate(lines, 1):
+            place = (number * _PANEL_PX + 4, line * _LINE_PX)
+            cv2.putText(row, words, place, cv2.FONT_HERSHEY_SIMPLEX, 0.37, (255, 255, 255), 1, cv2.LINE_AA)
+    return row

@@ -1,0 +1,1 @@
+"""Data set folders as samples, pairs of arrays and `tf.data`."""

@@ -1,0 +1,265 @@
+"""Reads a data set folder: its splits, its pairs of image and mask, and its manifest where it has one.
+
+Knows names and files, no pixels. Published archives have no manifest; there the names tell variant and patient.
+"""
+
+import hashlib
+import re
+import sys
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pipeline.contract import DATASET_MARK, MANIFEST, PAIR_SUFFIXES, SPLITS
+from pipeline.files import InputError, read_csv, sha256
+from pipeline.geometry import VARIANTS
+from pipeline.sources import DicomOptions
+
+_COLUMNS = ("sample", "image_id", "variant", "split", "patient", "class", "image", "mask")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One pair; an empty string is unknown, and so is None.
+
+    Attributes:
+      label: the manifest's `class`.
+      fold: of the patient, for cross-validation.
+      scale: pixels of the square for each source pixel.
+      spacing_mm: side of a source pixel.
+      kind, view, side, density, birads, findings, machine: as in the manifest.
+    """
+
+    name: str
+    split: str
+    image: Path
+    mask: Path
+    image_id: str
+    variant: str
+    patient: str
+    label: str
+    fold: int | None = None
+    scale: float | None = None
+    spacing_mm: float | None = None
+    kind: str = ""
+    view: str = ""
+    side: str = ""
+    density: str = ""
+    birads: str = ""
+    findings: str = ""
+    machine: str = ""
+
+    @property
+    def is_original(self) -> bool:
+        """Whether it is neither turned nor flipped."""
+        return self.variant == "original"
+
+    @property
+    def owner(self) -> str:
+        """The patient, or where that is unknown the source image: what no two splits may share."""
+        return self.patient or self.image_id
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """The pairs of a folder; `identity` changes when what the folder holds does.
+
+    Attributes:
+      fold: the fold that is test here; None where the splits are the folder's own.
+    """
+
+    folder: Path
+    samples: tuple[Sample, ...]
+    identity: str
+    fold: int | None = None
+
+    def split(self, name: str) -> list[Sample]:
+        """The samples of a split, sorted by name.
+
+        Raises:
+          InputError: it has none.
+        """
+        if not (samples := [sample for sample in self.samples if sample.split == name]):
+            raise InputError(
+                f"{self.folder}: the split {name} is empty; found {describe_counts(self)}; give a data set "
+                f"with images in {name}, or another split"
+            )
+        return samples
+
+    def in_fold(self, fold: int) -> "DataSet":
+        """The same samples as fold k of K sees them: test is fold k, valid is fold k + 1 mod K, train the rest.
+
+        Raises:
+          InputError: there are no folds, fewer than three of them, or not this one.
+        """
+        count = self.folds
+        if not 0 <= fold < count:
+            raise InputError(f"{self.folder}: has the folds 0 to {count - 1}, and no fold {fold}; give one of these")
+        splits = {fold: "test", (fold + 1) % count: "valid"}
+        samples = tuple(replace(sample, split=splits.get(sample.fold or 0, "train")) for sample in self.samples)
+        return DataSet(self.folder, samples, f"{self.identity} fold {fold} of {count}", fold)
+
+    @property
+    def folds(self) -> int:
+        """How many folds there are.
+
+        Raises:
+          InputError: not every sample has one, or they are fewer than test, valid and train need.
+        """
+        folds = {sample.fold for sample in self.samples}
+        if None in folds:
+            raise InputError(
+                f"{self.folder}: has no fold for each sample; folds come from the column fold of {MANIFEST}, "
+                "which `make dataset` writes"
+            )
+        if len(folds) < 3:
+            raise InputError(
+                f"{self.folder}: has {len(folds)} folds; wanted 3 or more, for test, valid and train; "
+                "raise folds in the recipe's [split], or take more patients"
+            )
+        return max(fold for fold in folds if fold is not None) + 1
+
+
+def read_dicom_options(folder: Path) -> DicomOptions:
+    """How the sources of a data set in DICOM were read: the table [dicom] of its recipe, or the defaults where there is none.
+
+    Raises:
+      InputError: the recipe cannot be read.
+    """
+    path = folder / DATASET_MARK
+    if not path.is_file():
+        return DicomOptions()
+    try:
+        return DicomOptions.model_validate(tomllib.loads(path.read_text(encoding="utf-8")).get("dicom", {}))
+    except ValueError as error:
+        raise InputError(f"{path}: has no [dicom] that can be read ({error}); make the data set again") from error
+
+
+def describe_counts(data: DataSet) -> str:
+    """The samples of each split in words."""
+    counts = {split: sum(sample.split == split for sample in data.samples) for split in SPLITS}
+    return ", ".join(f"{split} {count}" for split, count in counts.items())
+
+
+def read_data_set(folder: Path) -> DataSet:
+    """Reads the pairs of a data set folder.
+
+    Raises:
+      InputError: there is no such folder, it is no data set or an unfinished one, or images and masks do not pair up.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: there is no such folder; {_other_data_sets(folder.parent)}")
+    manifest = folder / MANIFEST
+    if manifest.is_file():
+        return DataSet(folder, tuple(_from_manifest(folder, manifest)), sha256(manifest))
+    if (folder / DATASET_MARK).is_file():
+        raise InputError(
+            f"{folder}: is unfinished, it has {DATASET_MARK} but no {MANIFEST}; "
+            "give the command that makes it once more, which goes on where it stopped"
+        )
+    if missing := [split for split in ("train", "valid") if not (folder / split / "images").is_dir()]:
+        raise InputError(
+            f"{folder}: is no data set, it has no {' and no '.join(f'{split}/images' for split in missing)}; "
+            f"{_other_data_sets(folder)}"
+        )
+    samples = tuple(sample for split in SPLITS for sample in _from_names(folder, split))
+    _warn_of_jpeg_masks(samples)
+    return DataSet(folder, samples, _listing(samples))
+
+
+def _other_data_sets(folder: Path) -> str:
+    found = sorted(path.parent.parent.name for path in folder.glob("*/train/images")) if folder.is_dir() else []
+    if not found:
+        return "make one first, for example with `make dataset`"
+    return f"the data sets in {folder} are {', '.join(found)}; give the path of one"
+
+
+def _from_manifest(folder: Path, manifest: Path) -> list[Sample]:
+    samples = [_from_row(folder, row) for row in read_csv(manifest, _COLUMNS)]
+    there = {path for split in SPLITS for kind in ("images", "masks") for path in (folder / split / kind).glob("*")}
+    missing = [path for sample in samples for path in (sample.image, sample.mask) if path not in there]
+    if missing:
+        raise InputError(
+            f"{manifest}: names {len(missing)} files that are not there, the first is "
+            f"{missing[0].relative_to(folder)}; make the data set again"
+        )
+    return sorted(samples, key=lambda sample: sample.name)
+
+
+def _from_row(folder: Path, row: Mapping[str, str]) -> Sample:
+    # A manifest that somebody made by hand may lack what only figures by stratum and in millimetres need.
+    told = {key: row.get(key, "") for key in ("kind", "view", "side", "density", "birads", "findings", "machine")}
+    fold, scale, spacing_mm = (row.get(key, "") for key in ("fold", "scale", "spacing_mm"))
+    return Sample(
+        row["sample"],
+        row["split"],
+        folder / row["image"],
+        folder / row["mask"],
+        row["image_id"],
+        row["variant"],
+        row["patient"],
+        row["class"],
+        fold=int(fold) if fold else None,
+        scale=float(scale) if scale else None,
+        spacing_mm=float(spacing_mm) if spacing_mm else None,
+        **told,
+    )
+
+
+def _from_names(folder: Path, split: str) -> list[Sample]:
+    """Pairs by stem. Images without masks, or masks without images, are an error that names them."""
+    images, masks = _by_stem(folder / split / "images"), _by_stem(folder / split / "masks")
+    for here, there, have, lack in ((images, masks, "images", "masks"), (masks, images, "masks", "images")):
+        if alone := sorted(here.keys() - there.keys()):
+            first = here[alone[0]].relative_to(folder)
+            raise InputError(
+                f"{folder}: {len(alone)} {have} of {split} have no {lack[:-1]}, the first is {first}; wanted "
+                f"{split}/{lack}/{alone[0]} with one of {', '.join(sorted(PAIR_SUFFIXES))}"
+            )
+    return [_named(name, split, images[name], masks[name]) for name in sorted(images)]
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
+    stems: dict[str, Path] = {}
+    for path in sorted(folder.glob("*")):
+        if path.suffix.lower() not in PAIR_SUFFIXES or path.name.startswith("."):
+            continue
+        if path.stem in stems:
+            raise InputError(
+                f"{folder}: {stems[path.stem].name} and {path.name} share a name; pairs are found by it, so rename or remove one"
+            )
+        stems[path.stem] = path
+    return stems
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """The variant and the source image's name that a sample's name tells, as in `flipped_P1_L_CM_MLO`."""
+    for variant in VARIANTS:
+        if name.startswith(f"{variant}_"):
+            return variant, name.removeprefix(f"{variant}_")
+    return "original", name
+
+
+def _named(name: str, split: str, image: Path, mask: Path) -> Sample:
+    variant, image_id = split_name(name)
+    told = re.match(r"(?P<patient>P\d+)_(?:(?P<side>[LR])_(?P<kind>DM|CM)_(?P<view>CC|MLO))?", image_id)
+    parts: dict[str, Any] = told.groupdict(default="") if told else {"patient": ""}
+    return Sample(name, split, image, mask, image_id, variant, label="", **parts)
+
+
+def _warn_of_jpeg_masks(samples: Sequence[Sample]) -> None:
+    count = sum(sample.mask.suffix.lower() != ".png" for sample in samples)
+    if count:
+        print(f"warning: {count} masks are JPEG, which blurs their edges; they are cut at 128", file=sys.stderr)
+
+
+def _listing(samples: Sequence[Sample]) -> str:
+    """Names, sizes and times of all files as a hash, where no manifest tells what the folder holds."""
+    digest = hashlib.sha256()
+    for sample in samples:
+        for path in (sample.image, sample.mask):
+            found = path.stat()
+            digest.update(f"{sample.split}/{path.name} {found.st_size} {found.st_mtime_ns}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,156 @@
+"""Reads one pair of image and mask: the image at the model's size, the mask as classes, and words for what is wrong.
+
+Pixels stay uint8 up to the model, which does the scaling: a pair costs a quarter of what floats would.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import tensorflow as tf
+
+from pipeline.files import InputError
+from segmenter.configuration import Configuration, MaskSettings
+from segmenter.data.dataset import Sample
+from segmenter.data.ground_truth import cut_mask, read_gray
+
+
+@dataclass(frozen=True)
+class PairFormat:
+    """What pairs become: the model's side and channels, its classes, and how grey levels of a mask are cut."""
+
+    side: int
+    channels: int
+    classes: int = 1
+    mask: MaskSettings = field(default_factory=MaskSettings)
+
+    @classmethod
+    def of(cls, configuration: Configuration) -> "PairFormat":
+        """The format that a configuration's model takes."""
+        model = configuration.model
+        return cls(model.image_width, model.image_channels, model.num_classes, configuration.mask)
+
+
+def read_pair(image_file: tf.Tensor, mask_file: tf.Tensor, form: PairFormat) -> tuple[tf.Tensor, tf.Tensor]:
+    """Reads one pair at the model's size.
+
+    Returns:
+      The image, (side, side, channels) uint8 raw, and the mask, (side, side, 1) uint8 of classes: lesion where at least
+      half of the pixel's area is, and of the class that has most of it.
+    """
+    image, mask = read_pair_whole(image_file, mask_file, form)
+    return shrink_image(image, form.side), _shrink_mask(mask, form)
+
+
+def read_pair_whole(image_file: tf.Tensor, mask_file: tf.Tensor, form: PairFormat) -> tuple[tf.Tensor, tf.Tensor]:
+    """As `read_pair`, at the size of the files. Files that are no sound pair raise `InvalidArgumentError`."""
+    is_png = tf.strings.regex_full_match(mask_file, r"(?i).*\.png")
+    return decode_pair(tf.io.read_file(image_file), tf.io.read_file(mask_file), is_png, form)
+
+
+def decode_pair(image_data: tf.Tensor, mask_data: tf.Tensor, is_png: tf.Tensor, form: PairFormat) -> tuple[tf.Tensor, tf.Tensor]:
+    """As `read_pair_whole`, from the files' bytes and whether the mask's are a PNG."""
+    image, mask = _decode(image_data, form.channels), _decode(mask_data, 1)
+    highest = tf.reduce_max(mask)
+    # Up to 15 a PNG holds class indices and not levels; in a JPEG such values are only ringing.
+    levels = ~((highest > 0) & (highest < 16) & is_png)
+    fits = levels if form.classes == 1 else is_png & (highest < form.classes)
+    sound = [
+        tf.debugging.assert_equal(tf.shape(image)[:2], tf.shape(mask)[:2]),
+        tf.debugging.assert_equal(tf.shape(image)[0], tf.shape(image)[1]),
+        tf.debugging.Assert(fits, ["mask values"]),
+    ]
+    with tf.control_dependencies([check for check in sound if check is not None]):
+        return image, mask if form.classes > 1 else _cut(mask, form.mask)
+
+
+def _cut(mask: tf.Tensor, settings: MaskSettings) -> tf.Tensor:
+    """Grey levels as 0 and 1. OpenCV does what TensorFlow has no operation for; it is asked only where it is needed."""
+    if not settings.blur and not settings.algorithm:
+        return tf.cast(mask >= settings.threshold, tf.uint8)
+    cut = tf.numpy_function(lambda levels: cut_mask(levels[..., 0], settings)[..., None], [mask], tf.uint8, stateful=False)
+    return tf.ensure_shape(cut, mask.shape)
+
+
+def shrink_image(image: tf.Tensor, side: int) -> tf.Tensor:
+    """Area average of a square image, (size, size, channels) uint8, rounded; as `pipeline.geometry` does it."""
+    return tf.cast(tf.round(_area_average(tf.cast(image, tf.float32), side)), tf.uint8)
+
+
+def _shrink_mask(mask: tf.Tensor, form: PairFormat) -> tf.Tensor:
+    if form.classes == 1:
+        return tf.cast(_area_average(tf.cast(mask, tf.float32), form.side) >= 0.5, tf.uint8)
+    parts = _area_average(tf.one_hot(mask[..., 0], form.classes), form.side)
+    lesion = tf.argmax(parts[..., 1:], -1, output_type=tf.int32)[..., None] + 1
+    return tf.cast(tf.where(parts[..., :1] <= 0.5, lesion, 0), tf.uint8)
+
+
+def _area_average(square: tf.Tensor, side: int) -> tf.Tensor:
+    tf.debugging.assert_greater_equal(tf.shape(square)[0], side)
+    averages = tf.cond(
+        tf.shape(square)[0] == side,
+        lambda: square,  # three times as fast as an average of one pixel
+        lambda: tf.image.resize(square, (side, side), method="area"),
+    )
+    return tf.ensure_shape(averages, (side, side, square.shape[-1]))
+
+
+def _decode(data: tf.Tensor, channels: int) -> tf.Tensor:
+    # The op goes by the bytes, so it reads PNG as well. INTEGER_ACCURATE gives the same pixels as OpenCV.
+    return tf.io.decode_jpeg(data, channels=channels, dct_method="INTEGER_ACCURATE")
+
+
+@contextlib.contextmanager
+def explained(samples: Sequence[Sample], form: PairFormat) -> Iterator[None]:
+    """Turns TensorFlow's error over a file into an `InputError` that names the file and what is wrong with it."""
+    try:
+        yield
+    except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError):
+        sizes = {check_pair(sample, form): sample.image for sample in samples}
+        if len(sizes) > 1:
+            found = ", ".join(f"{path.name} {size} px" for size, path in sorted(sizes.items()))
+            raise InputError(
+                f"{samples[0].image.parent}: holds images of several sizes ({found}); "
+                "figures need one size, so make the data set again"
+            ) from None
+        raise
+
+
+def check_pair(sample: Sample, form: PairFormat) -> int:
+    """Says what is wrong with a pair, or gives its side.
+
+    Raises:
+      InputError: one of the files cannot be read, is no square, or is smaller than the model's side; their sizes
+        differ; or the mask's values are not what the number of classes asks for.
+    """
+    image, mask = read_gray(sample.image), read_gray(sample.mask)
+    height, width = image.shape
+    if mask.shape != image.shape:
+        raise InputError(
+            f"{sample.mask}: is {mask.shape[1]} x {mask.shape[0]} and its image {width} x {height}; make the data set again"
+        )
+    if width != height:
+        raise InputError(f"{sample.image}: is {width} x {height}; wanted a square, as `cesm-pipeline` writes")
+    if width < form.side:
+        raise InputError(
+            f"{sample.image}: is {width} px wide and the model wants {form.side}; "
+            "lower image_width and image_height in [model], or make the data set at a larger size"
+        )
+    _check_values(sample.mask, int(mask.max()), form.classes)
+    return width
+
+
+def _check_values(file: Path, highest: int, classes: int) -> None:
+    is_png = file.suffix.lower() == ".png"
+    if classes == 1 and is_png and 0 < highest < 16:
+        raise InputError(
+            f"{file}: holds class indices up to {highest}, and [model] num_classes = 1 tells lesion from the rest only; "
+            "set num_classes = 3 for recipe full, or give a data set with masks of 0 and 255, such as recipe v2"
+        )
+    if classes > 1 and (not is_png or highest >= classes):
+        found = f"holds values up to {highest}" if is_png else "is no PNG"
+        raise InputError(
+            f"{file}: {found}, and [model] num_classes = {classes} wants PNG masks of the class indices 0 to {classes - 1}; "
+            "give a data set of recipe full, or set num_classes = 1"
+        )

@@ -1,0 +1,31 @@
+"""Figures over batches, as Keras and the published project give them."""
+
+import numpy as np
+
+from segmenter.configuration import Configuration
+
+
+class BatchFigures:
+    """Loss and metrics averaged as `Model.evaluate` does: the loss by images, each metric by batches."""
+
+    def __init__(self, configuration: Configuration):
+        from segmenter.training.losses import make_loss
+        from segmenter.training.metrics import metric_functions
+
+        metrics = metric_functions(configuration.model.metrics, configuration.class_names)
+        self._functions = {"loss": make_loss(configuration.model)} | metrics
+        self._batches: list[tuple[int, dict[str, float]]] = []
+
+    def add(self, truth: np.ndarray, probabilities: np.ndarray) -> None:
+        """Takes one batch."""
+        self._batches.append(
+            (len(truth), {name: float(function(truth, probabilities)) for name, function in self._functions.items()})
+        )
+
+    def values(self) -> dict[str, float]:
+        """The averages over the batches so far."""
+        sizes = [size for size, _ in self._batches]
+        return {
+            name: float(np.average([values[name] for _, values in self._batches], weights=sizes if name == "loss" else None))
+            for name in self._functions
+        }

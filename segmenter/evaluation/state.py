@@ -1,0 +1,52 @@
+"""What an evaluation depends on, and what it left in its folder."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.files import sha256
+from segmenter.configuration import Configuration
+from segmenter.data.dataset import DataSet
+
+SCHEMA = 2  # of the tables; an evaluation of another schema is made anew
+
+
+def evaluation_identity(model_file: Path, data: DataSet, configuration: Configuration, split: str) -> dict[str, object]:
+    """What an evaluation depends on; the same again means that there is nothing to do."""
+    model, infer = configuration.model, configuration.infer
+    return {
+        "schema": SCHEMA,
+        "model_sha256": sha256(model_file),
+        "data_identity": data.identity,
+        "split": split,
+        "loss": model.model_dump(mode="json", include={"loss", "tversky_alpha", "tversky_beta", "focal_alpha", "focal_gamma"}),
+        "metrics": list(model.metrics),
+        "class_names": list(configuration.class_names),
+        "mask": configuration.mask.model_dump(mode="json"),
+        "eval": configuration.eval.model_dump(mode="json"),
+        "infer": infer.model_dump(mode="json", exclude={"batch_size", "mask_colorize"}),
+    }
+
+
+def read_summary(folder: Path) -> dict:
+    """What an evaluation left in its folder; empty where there is none."""
+    return read_json(folder / "summary.json")
+
+
+def describe_leak(summary: Mapping[str, Any], split: str) -> str:
+    """A warning where a model was tested on patients that it was trained on, or where nobody knows; else empty."""
+    seen, patients = summary.get("patients_in_train"), summary.get("patients")
+    if split == "train" or seen == 0:
+        return ""
+    if seen is None:
+        return "whom the model was trained on is not known, so neither is whether these figures are flattered"
+    return f"{seen} of {patients} patients of {split} were trained on: these figures are flattered, and say little of new ones"
+
+
+def read_json(path: Path) -> dict:
+    """A JSON file's object; empty where the file is not there or broken."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}

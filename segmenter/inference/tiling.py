@@ -1,0 +1,103 @@
+"""Predicts one image at its own size: in one look at the model's size, or by overlapping tiles at source resolution.
+
+Gaussian weights of an eighth of the tile: F. Isensee et al., "nnU-Net", Nature Methods 18, 2021.
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from pipeline.geometry import square_image, unsquare
+from segmenter.configuration import TiledInferSettings
+from segmenter.inference.ensembles import AnyPredictor
+
+# Bounds memory: a 512 px network needs some 100 MB a tile.
+_TILES_AT_ONCE = 4
+
+
+def predict_whole(grays: Sequence[np.ndarray], predictor: AnyPredictor) -> list[np.ndarray]:
+    """Letterboxes images to the model's side and brings what it predicts back to their sizes.
+
+    Args:
+      grays: (height, width) uint8 each, of any sizes.
+
+    Returns:
+      (height, width, classes) float32 each.
+    """
+    squares = _predict_squares([square_image(gray, predictor.side) for gray in grays], predictor)
+    return [_unsquare(square, *gray.shape) for square, gray in zip(squares, grays, strict=True)]
+
+
+def predict_tiled(gray: np.ndarray, predictor: AnyPredictor, settings: TiledInferSettings) -> np.ndarray:
+    """Predicts overlapping tiles and averages them, the middle of a tile with more weight than its rim.
+
+    No seams, as far as that can be had: a quarter of the overlap at each side of a tile, where the tile's own zero padding
+    is felt, does not count, except along the image's border. A network without pooling, whose receptive field has a
+    radius of at most a quarter of `overlapping` (a sixteenth of the tile by default), therefore gives what it would give
+    on the whole image, if tiles are of the model's side. What sees farther changes smoothly from tile to tile.
+
+    In memory are the result and a few tiles. An image smaller than a tile is padded with black on the right and below.
+
+    Args:
+      gray: (height, width) uint8.
+      settings: tiles of another side than the model's are resized to it, and their probabilities back.
+
+    Returns:
+      (height, width, classes) float32, at source resolution.
+    """
+    tile, overlap = settings.sizes(predictor.side)
+    height, width = gray.shape
+    below, right = max(0, tile - height), max(0, tile - width)
+    padded = cv2.copyMakeBorder(gray, 0, below, 0, right, cv2.BORDER_CONSTANT, value=0)
+    result = np.zeros((*padded.shape, predictor.classes), np.float32)
+    rows, columns = (weigh_tiles(length, tile, overlap) for length in padded.shape)
+    places = [(row, column) for row in rows for column in columns]
+    for first in range(0, len(places), _TILES_AT_ONCE):
+        batch = places[first : first + _TILES_AT_ONCE]
+        tiles = [padded[top : top + tile, left : left + tile] for (top, _), (left, _) in batch]
+        if tile != predictor.side:
+            tiles = [square_image(part, predictor.side) for part in tiles]
+        for ((top, down), (left, across)), square in zip(batch, _predict_squares(tiles, predictor), strict=True):
+            part = square if tile == predictor.side else _unsquare(square, tile, tile)
+            result[top : top + tile, left : left + tile] += part * (down[:, None] * across)[..., None]
+    result = result[:height, :width]
+    if settings.whole_image_weight:
+        whole = predict_whole([gray], predictor)[0]
+        whole *= settings.whole_image_weight
+        result *= 1 - settings.whole_image_weight
+        result += whole
+    return result
+
+
+def weigh_tiles(length: int, tile: int, overlap: int) -> list[tuple[int, np.ndarray]]:
+    """Where tiles begin along one axis, and how much each of their pixels counts.
+
+    Weights of all tiles add up to 1 at each pixel, so that sums of products over both axes are averages already. The last
+    tile is moved back to end with the image.
+
+    Args:
+      length: of the axis, in pixels; at least `tile`.
+      tile, overlap: side of a tile, and what neighbours share at least.
+
+    Returns:
+      First pixel and weights, (tile,) float32, of each tile.
+    """
+    starts = [*range(0, length - tile, tile - overlap), length - tile]
+    margin = overlap // 4
+    bell = np.exp(-0.5 * ((np.arange(tile) - (tile - 1) / 2) / (tile / 8)) ** 2)
+    weights = np.tile(bell, (len(starts), 1))
+    weights[1:, :margin] = 0
+    weights[:-1, tile - margin :] = 0
+    total = np.zeros(length)
+    for start, row in zip(starts, weights, strict=True):
+        total[start : start + tile] += row
+    return [(start, (row / total[start : start + tile]).astype(np.float32)) for start, row in zip(starts, weights, strict=True)]
+
+
+def _predict_squares(squares: Sequence[np.ndarray], predictor: AnyPredictor) -> np.ndarray:
+    return predictor.predict(np.repeat(np.stack(squares)[..., None], predictor.channels, axis=-1))
+
+
+def _unsquare(square: np.ndarray, height: int, width: int) -> np.ndarray:
+    return unsquare(square, width, height).reshape(height, width, -1)  # OpenCV drops a lone channel

@@ -1,0 +1,238 @@
+"""What a report is made from: everything that training, evaluation and the data set left about one run and split."""
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.contract import MANIFEST
+from pipeline.files import InputError, read_csv, sha256
+from segmenter.configuration import Configuration
+from segmenter.data.dataset import DataSet, Sample
+from segmenter.evaluation.state import read_json, read_summary
+from segmenter.runs import Run, data_of, open_run, read_configuration
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Material:
+    """A run's evaluation on a split, and what is known beside it.
+
+    Attributes:
+      data: as the run saw it; for a cross-validation with the folder's own splits.
+      run: where the report goes.
+      summary: the evaluation's summary.json.
+      models: the runs whose models made the predictions, each with the model's SHA-256; several in a cross-validation.
+    """
+
+    data: DataSet
+    run: Run
+    split: str
+    configuration: Configuration
+    summary: Mapping
+    models: Mapping[str, str]
+
+    @property
+    def evaluation(self) -> Path:
+        """The folder of the evaluation."""
+        return self.run.evaluation(self.split)
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether it is a cross-validation."""
+        return self.run.folds.is_file()
+
+    @cached_property
+    def images(self) -> "pd.DataFrame":
+        """The rows of per_image.csv that figures are taken over."""
+        from segmenter.evaluation.aggregation import originals
+
+        return originals(self._table("per_image.csv"))
+
+    @cached_property
+    def lesions(self) -> "pd.DataFrame":
+        """The rows of per_lesion.csv of these images."""
+        lesions = self._table("per_lesion.csv")
+        return lesions[lesions["sample"].isin(self.images["sample"])]
+
+    @cached_property
+    def figures(self) -> "pd.DataFrame":
+        """figures.csv."""
+        return self._table("figures.csv")
+
+    @cached_property
+    def curve(self) -> "pd.DataFrame":
+        """froc_curve.csv."""
+        return self._table("froc_curve.csv")
+
+    def figure(self, group: str, metric: str, value: str = "") -> Mapping | None:
+        """One row of figures.csv, or None."""
+        table = self.figures
+        found = table[(table["group"] == group) & (table["value"] == value) & (table["metric"] == metric)]
+        return None if found.empty else found.iloc[0].to_dict()
+
+    @property
+    def patients(self) -> int:
+        """Patients of the split; an image of an unknown patient is one of its own."""
+        from segmenter.evaluation.aggregation import owners
+
+        return owners(self.images).nunique()
+
+    @property
+    def class_names(self) -> list[str]:
+        """The lesion classes 1, 2, ..."""
+        return list(self.summary["class_names"])
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether there are several lesion classes; all figures but Dice of each are then of lesion of any class."""
+        return len(self.class_names) > 1
+
+    @property
+    def folds(self) -> list[dict[str, str]]:
+        """The rows of folds.csv; none where it is no cross-validation."""
+        return read_csv(self.run.folds) if self.is_pooled else []
+
+    @cached_property
+    def history(self) -> list[dict[str, float]]:
+        """A row an epoch, from train_losses.csv and train_metrics.csv; none for a cross-validation or a foreign model."""
+        rows: dict[int, dict[str, float]] = {}
+        for path in self.history_files:
+            for row in read_csv(path, ("epoch",)):
+                values = {name: float(value) for name, value in row.items() if value}
+                rows.setdefault(int(row["epoch"]), {}).update(values)
+        return [rows[epoch] for epoch in sorted(rows)]
+
+    @property
+    def history_files(self) -> list[Path]:
+        """The tables of training that are there."""
+        paths = [self.run.folder / name for name in ("train_losses.csv", "train_metrics.csv")]
+        return [path for path in paths if path.is_file()]
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch whose model was evaluated."""
+        return read_json(self.run.state).get("best_epoch")
+
+    @property
+    def versions(self) -> dict[str, object]:
+        """Versions that training recorded; of a cross-validation those of its first fold."""
+        runs = [open_run(self.data.folder, name) for name in self.models]
+        return read_json(runs[0].versions)
+
+    @cached_property
+    def card(self) -> dict[str, str]:
+        """The parts of the data set's card by heading, the first under the empty one; nothing where there is no card."""
+        path = self.data.folder / "README.md"
+        return split_card(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+    @property
+    def is_phantom(self) -> bool:
+        """Whether the images are synthetic."""
+        told = read_json(self.data.folder / ".work" / "index.json").get("phantom")
+        return bool(told) or "**This is a phantom**" in self.card.get("", "")
+
+    @property
+    def recipe(self) -> dict:
+        """The data set's resolved recipe; nothing where there is none."""
+        path = self.data.folder / "recipe.toml"
+        return tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+    @property
+    def audit(self) -> dict:
+        """The data set's audit, if it is of this manifest."""
+        manifest = self.data.folder / MANIFEST
+        report = read_json(self.data.folder / "audit.json")
+        fits = manifest.is_file() and report.get("manifest_sha256") == sha256(manifest)
+        return report if fits else {}
+
+    def sample(self, name: str) -> Sample:
+        """The data set's sample of a name."""
+        return self._samples[name]
+
+    @cached_property
+    def _samples(self) -> dict[str, Sample]:
+        return {sample.name: sample for sample in self.data.samples}
+
+    def mask_file(self, row: Mapping) -> Path:
+        """The predicted class map of a row of `images`."""
+        run = open_run(self.data.folder, row["run"]) if self.is_pooled else self.run
+        return run.evaluation(self.split) / "masks" / f"{row['sample']}.png"
+
+    def _table(self, name: str) -> "pd.DataFrame":
+        from segmenter.evaluation.aggregation import read_table
+
+        return read_table(self.evaluation / name)
+
+
+def read_material(data: DataSet, run: Run, split: str) -> Material:
+    """Finds the evaluation of a run on a split; tables are read when they are asked for.
+
+    Raises:
+      InputError: it was not evaluated, or on another model or other data than are there now.
+    """
+    summary = read_summary(run.evaluation(split))
+    if run.folds.is_file() and split != "test":
+        raise InputError(f"{run.folder}: is a cross-validation, which knows the split test only; leave --split {split} out")
+    remedy = _remedy(data.folder, run, split)
+    if not summary:
+        raise InputError(f"{run.evaluation(split)}: holds no evaluation (no summary.json); make it with `{remedy}`")
+    identity = summary.get("identity", {})
+    if "class_names" not in summary:
+        raise InputError(f"{run.evaluation(split)}: is of an older program and lacks tables; make it again with `{remedy}`")
+    parts = dict(zip(identity["runs"], identity["folds"], strict=True)) if "folds" in identity else {run.name: identity}
+    for name, part in parts.items():
+        _check_part(data, open_run(data.folder, name), part, remedy)
+    models = {name: part["model_sha256"] for name, part in parts.items()}
+    seen = data if run.folds.is_file() else data_of(run, data)
+    return Material(seen, run, split, read_configuration(run), summary, models)
+
+
+def _check_part(data: DataSet, run: Run, identity: Mapping, remedy: str) -> None:
+    if not run.best_model.is_file():
+        raise InputError(f"{run.best_model}: is not there, and its evaluation is; make both again with `{remedy}`")
+    if sha256(run.best_model) != identity["model_sha256"]:
+        raise InputError(f"{run.best_model}: is another model than was evaluated; evaluate it with `{remedy}`")
+    if data_of(run, data).identity != identity["data_identity"]:
+        raise InputError(f"{data.folder}: holds other data than {run.name} was evaluated on; evaluate it again with `{remedy}`")
+
+
+def _remedy(folder: Path, run: Run, split: str) -> str:
+    if run.name.endswith("-cv"):
+        return f"cesm-segmenter cv {folder} --name {run.name.removesuffix('-cv')}"
+    return f"cesm-segmenter evaluate {folder} --name {run.name} --split {split}"
+
+
+def split_card(text: str) -> dict[str, str]:
+    """The parts of a Markdown text by their headings of second order; what comes before is under the empty one."""
+    parts: dict[str, list[str]] = {"": []}
+    for line in text.splitlines():
+        if line.startswith("## "):
+            parts[line.removeprefix("## ").strip()] = lines = []
+        else:
+            lines = parts[list(parts)[-1]]
+            lines.append(line)
+    return {heading: "\n".join(lines).strip() for heading, lines in parts.items()}
+
+
+def fingerprint(material: Material, schema: int) -> str:
+    """What a report depends on, in one word; the same again means that there is nothing to do."""
+    folder = material.data.folder
+    run = material.run
+    paths = [
+        material.evaluation / "summary.json",
+        material.evaluation / "figures.csv",
+        run.folds,
+        run.config,
+        run.versions,
+        run.state,
+    ]
+    paths += [*material.history_files, *(folder / name for name in ("README.md", "audit.json"))]
+    hashes = {path.name: sha256(path) for path in paths if path.is_file()}
+    return hashlib.sha256(json.dumps({"schema": schema, **hashes}).encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""How a network is trained: losses, metrics, callbacks, and the trainer."""

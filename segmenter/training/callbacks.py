@@ -1,0 +1,281 @@
+"""What happens around an epoch: the best model, the state to go on from, curves, pictures, a line in the log."""
+
+import contextlib
+import importlib.util
+import math
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from types import FrameType
+
+import keras
+import numpy as np
+
+from pipeline.files import InputError, write_csv
+from segmenter.configuration import Configuration, TrainSettings
+from segmenter.inference.thresholding import decide
+from segmenter.inference.tiling import predict_tiled
+from segmenter.models.saved_models import Predictor, save_for_prediction, save_whole
+from segmenter.pictures import draw_row, lesion_colors, write_curves, write_png
+from segmenter.runs import Run, State, write_state
+from segmenter.training.metrics import METRICS
+
+
+class Interruption:
+    """Within its block the first Ctrl-C only raises a flag; the second one stops at once."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __enter__(self) -> "Interruption":
+        self._before = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        print("stopping after this step; Ctrl-C again stops at once", file=sys.stderr, flush=True)
+
+
+class StopAfterStep(keras.callbacks.Callback):
+    """Leaves `fit` after a step once an interruption is asked for, so that no file is left half written.
+
+    Keras' own `stop_training` would still validate, and count the broken epoch as a whole one.
+    """
+
+    def __init__(self, interruption: Interruption):
+        super().__init__()
+        self.interruption = interruption
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        if self.interruption.asked:
+            raise KeyboardInterrupt
+
+    def on_test_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        if self.interruption.asked:
+            raise KeyboardInterrupt
+
+
+class RefuseNan(keras.callbacks.Callback):
+    """Stops before an epoch with a loss that is no number is recorded as the one to go on from."""
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        for name in ("loss", "val_loss"):
+            if not math.isfinite((logs or {})[name]):
+                raise InputError(
+                    f"epoch {epoch + 1}: {name} is {(logs or {})[name]}; lower [model] learning_rate or set "
+                    "clipvalue, and start anew with --restart"
+                )
+
+
+class ReseedDropout(keras.callbacks.Callback):
+    """Makes dropout depend on seed and epoch alone: its counters are not in the checkpoint, and a resume needs them."""
+
+    def __init__(self, seed: int):
+        super().__init__()
+        self.seed = seed
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        layers = [layer for layer in self.model.layers if isinstance(layer, keras.layers.Dropout)]
+        for place, layer in enumerate(layers):
+            layer.seed_generator.state.assign([self.seed, (epoch * len(layers) + place) << 16])
+
+
+@contextlib.contextmanager
+def averaged(model: keras.Model) -> Iterator[None]:
+    """Within its block the model has the moving averages of its weights, where its optimizer keeps them."""
+    if not model.optimizer.use_ema:
+        yield
+        return
+    kept = [keras.ops.convert_to_numpy(variable) for variable in model.trainable_variables]
+    model.optimizer.finalize_variable_values(model.trainable_variables)
+    try:
+        yield
+    finally:
+        for variable, value in zip(model.trainable_variables, kept, strict=True):
+            variable.assign(value)
+
+
+class JudgeAverages(keras.callbacks.Callback):
+    """Validates the averaged weights, since they are what is kept as the best model."""
+
+    def on_test_begin(self, logs: dict | None = None) -> None:
+        self.block = averaged(self.model)
+        self.block.__enter__()
+
+    def on_test_end(self, logs: dict | None = None) -> None:
+        self.block.__exit__(None, None, None)
+
+
+class Schedule(keras.callbacks.Callback):
+    """Sets the learning rate before each step: a linear rise over the first epochs, then half a cosine if asked for.
+
+    It depends on epoch and step alone, so a run that was broken off has the rates that it would have had. Without
+    the cosine the rate is left alone after the rise, for `ReduceLROnPlateau` to cut.
+    """
+
+    def __init__(self, settings: TrainSettings, learning_rate: float, steps: int):
+        super().__init__()
+        self.settings, self.learning_rate, self.steps = settings, learning_rate, steps
+
+    def rate(self, step: int) -> float | None:
+        """The rate of a step, counted from the first epoch's first one; None is to leave it as it is."""
+        rise, end = self.settings.warmup_epochs * self.steps, self.settings.epochs * self.steps
+        if step < rise:
+            return self.learning_rate * (step + 1) / rise
+        if self.settings.cosine_decay:
+            return self.learning_rate * (1 + math.cos(math.pi * (step - rise) / (end - rise))) / 2
+        return None
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self.first = epoch * self.steps
+        self.on_train_batch_begin(0)
+
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
+        if (rate := self.rate(self.first + batch)) is not None:
+            self.model.optimizer.learning_rate = rate
+
+
+class Record(keras.callbacks.Callback):
+    """Keeps the best model, then the checkpoint and the state, then curves and tables, after each epoch.
+
+    It also puts early stopping and learning-rate reduction back to where they were: Keras empties both when `fit`
+    begins, so that after a resume a worse epoch would count as the best.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        state: State | None,
+        early_stopping: keras.callbacks.EarlyStopping,
+        reducer: keras.callbacks.ReduceLROnPlateau,
+    ):
+        super().__init__()
+        self.run, self.state = run, state
+        self.early_stopping, self.reducer = early_stopping, reducer
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        if self.state:
+            for callback, values in ((self.early_stopping, self.state.early_stopping), (self.reducer, self.state.reducer)):
+                for name, value in values.items():
+                    setattr(callback, name, value)
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self.began = time.monotonic()
+        self.learning_rate = float(self.model.optimizer.learning_rate)
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        row = {"epoch": epoch + 1} | {name: float(value) for name, value in (logs or {}).items()}
+        row |= {"learning_rate": self.learning_rate, "seconds": round(time.monotonic() - self.began, 1)}
+        best_epoch, best = (self.state.best_epoch, self.state.best_val_loss) if self.state else (0, math.inf)
+        if row["val_loss"] < best:
+            best_epoch, best = epoch + 1, row["val_loss"]
+            with averaged(self.model):
+                save_for_prediction(self.model, self.run.best_model)
+        checkpoint = self.run.checkpoint(epoch + 1)
+        save_whole(self.model, checkpoint)
+        self.state = State(
+            epoch + 1,
+            checkpoint.name,
+            best_epoch,
+            best,
+            {"wait": self.early_stopping.wait, "best": float(self.early_stopping.best)},
+            {"wait": self.reducer.wait, "best": float(self.reducer.best), "cooldown_counter": self.reducer.cooldown_counter}
+            if self.reducer.best is not None
+            else {},
+            [*(self.state.history if self.state else []), row],
+        )
+        write_state(self.run, self.state)
+        write_history(self.run, self.state)
+        print(_epoch_line(row, best_epoch == epoch + 1), flush=True)
+
+
+def write_history(run: Run, state: State) -> None:
+    """Writes `train_losses` and `train_metrics`, each as CSV and as PNG curves."""
+    losses, metrics = ["loss"], [name for name in figure_names(state.history[0]) if name != "loss"]
+    for stem, names in (("train_losses", losses), ("train_metrics", metrics)):
+        columns = ["epoch", *(column for name in names for column in (name, f"val_{name}"))]
+        rows = [{column: row[column] for column in columns} for row in state.history]
+        write_csv(run.folder / f"{stem}.csv", columns, rows)
+        write_curves(run.folder / f"{stem}.png", state.history, names, state.best_epoch)
+
+
+def figure_names(row: Mapping[str, float]) -> list[str]:
+    """The figures of an epoch that validation has too, the loss first."""
+    names = [name.removeprefix("val_") for name in row if name.startswith("val_")]
+    return sorted(names, key=lambda name: (name != "loss", list(METRICS).index(name) if name in METRICS else 0))
+
+
+def _epoch_line(row: Mapping[str, float], is_best: bool) -> str:
+    """Loss and first metric, in training and validation; the tables hold the rest."""
+    figures = [f"{column} {row[column]:.4f}" for name in figure_names(row)[:2] for column in (name, f"val_{name}")]
+    return f"epoch {row['epoch']}: {row['seconds']:.0f} s, {', '.join(figures)}, learning rate {row['learning_rate']:.2g}" + (
+        ", best so far" if is_best else ""
+    )
+
+
+class EpochPictures(keras.callbacks.Callback):
+    """Writes what the model predicts on a few fixed images after each epoch.
+
+    Args:
+      names: of the images.
+      images: (height, width, channels) uint8 each, at the model's side.
+      masks: (height, width, 1) uint8 each, 0 is background and 1, 2, ... are the lesion classes.
+    """
+
+    folder_name = "epoch_change_infer"
+
+    def __init__(
+        self,
+        run: Run,
+        configuration: Configuration,
+        names: Sequence[str],
+        images: Sequence[np.ndarray],
+        masks: Sequence[np.ndarray],
+    ):
+        super().__init__()
+        self.configuration, self.folder = configuration, run.folder / self.folder_name
+        # A smallest lesion is meant for the images' own pixels; at the model's side it would hide most of them.
+        self.settings = configuration.infer.model_copy(update={"smallest_lesion_px": 0})
+        self.colors = lesion_colors(configuration.infer.mask_colors, len(configuration.class_names))
+        self.names, self.images, self.masks = names, images, masks
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        with averaged(self.model):
+            maps = [decide(self.predict(image), self.settings) for image in self.images]
+        for name, image, mask, predicted in zip(self.names, self.images, self.masks, maps, strict=True):
+            gray = image[..., 0]
+            # Small models' pictures are enlarged in whole steps, so that the caption fits and pixels stay visible.
+            times = max(1, 256 // len(gray))
+            gray, predicted, truth = (
+                np.kron(panel, np.ones((times, times), np.uint8)) for panel in (gray, predicted, mask[..., 0])
+            )
+            row = draw_row(gray, predicted, truth, f"{name}, epoch {epoch + 1}", self.colors)
+            write_png(self.folder / f"Epoch_{epoch + 1}_{name}.png", row)
+
+    def predict(self, image: np.ndarray) -> np.ndarray:
+        """Probabilities of one image, (height, width, classes) float32, by the model as it is now."""
+        return self.model.predict_on_batch(image[None])[0]
+
+
+class TiledEpochPictures(EpochPictures):
+    """The same by tiles, as [tiledinfer] says, on images of any size."""
+
+    folder_name = "epoch_change_tiledinfer"
+
+    def predict(self, image: np.ndarray) -> np.ndarray:
+        """As above, at the image's size."""
+        settings = self.configuration.model
+        predictor = Predictor(self.model, settings.image_width, settings.image_channels, settings.num_classes)
+        return predict_tiled(image[..., 0], predictor, self.configuration.tiledinfer)
+
+
+def tensorboard(run: Run) -> list[keras.callbacks.Callback]:
+    """Keras' TensorBoard callback where TensorBoard is installed."""
+    if importlib.util.find_spec("tensorboard") is None:
+        return []
+    return [keras.callbacks.TensorBoard(str(run.folder / "tensorboard"), write_graph=False)]

@@ -1,0 +1,181 @@
+"""Trains one run: model, data, callbacks, and `fit`. The state to go on from comes from `segmenter.runs`."""
+
+import platform
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+
+import cv2
+import keras
+import numpy as np
+import tensorflow as tf
+
+from pipeline.files import InputError, sha256
+from segmenter.augmentation import make_augmentation
+from segmenter.configuration import Configuration, ModelSettings
+from segmenter.configuration.networks import BackboneSettings
+from segmenter.data.dataset import DataSet, Sample, describe_counts
+from segmenter.data.input_pipeline import fits_cache, read_all, training_batches, validation_batches
+from segmenter.data.pairs import PairFormat, check_pair, explained
+from segmenter.models import build_model
+from segmenter.models.backbones import weights_file
+from segmenter.models.saved_models import load_whole
+from segmenter.runs import TRAINED_ON, Run, State, record_start
+from segmenter.training import callbacks
+from segmenter.training.losses import make_loss
+from segmenter.training.metrics import keras_metrics
+
+
+def train(run: Run, configuration: Configuration, data: DataSet, state: State | None, *, allow_download: bool = False) -> State:
+    """Trains until the epochs are done or patience runs out.
+
+    Args:
+      run: where everything is written.
+      configuration, data: what is trained, and on what.
+      state: where an earlier training stopped, or None to begin.
+      allow_download: let Keras fetch weights of a backbone.
+
+    Raises:
+      InputError: a file of the data set is unsound, memory is too small, or the loss is no longer a number.
+      KeyboardInterrupt: Ctrl-C; the last whole epoch is kept.
+    """
+    train_samples, valid_samples = data.split("train"), data.split("valid")
+    record_start(run, configuration, _versions(configuration, data))
+    keras.utils.clear_session()  # what an earlier fold left in this process
+    keras.utils.set_random_seed(configuration.train.seed)
+    if configuration.train.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    if state:
+        callbacks.write_history(run, state)  # a break may have left it an epoch behind
+    model = load_whole(run.folder / state.checkpoint) if state else compile_model(configuration, allow_download=allow_download)
+    print(f"{run.name}: {model.count_params():,} parameters; {describe_counts(data)}", flush=True)
+    with explained(train_samples + valid_samples, PairFormat.of(configuration)):
+        try:
+            return _fit(run, configuration, model, train_samples, valid_samples, state)
+        except tf.errors.ResourceExhaustedError as error:
+            raise InputError(
+                f"{run.config}: a step with [train] batch_size {configuration.train.batch_size} does not fit "
+                "into memory; lower it, or image_width and image_height"
+            ) from error
+
+
+def compile_model(configuration: Configuration, *, allow_download: bool = False) -> keras.Model:
+    """The model of a configuration with its loss, its metrics and a fresh optimizer."""
+    settings = configuration.model
+    model = build_model(settings, configuration.image, allow_download=allow_download)
+    metrics = keras_metrics(settings.metrics, configuration.class_names)
+    model.compile(_optimizer(settings), make_loss(settings), metrics=metrics, jit_compile=settings.jit_compile)
+    return model
+
+
+def _optimizer(settings: ModelSettings) -> keras.optimizers.Optimizer:
+    options: dict[str, object] = {"clipvalue": settings.clipvalue, "clipnorm": settings.clipnorm}
+    if settings.ema_momentum:
+        options |= {"use_ema": True, "ema_momentum": settings.ema_momentum}
+    if settings.weight_decay:
+        options["weight_decay"] = settings.weight_decay
+    return getattr(keras.optimizers, settings.optimizer)(settings.learning_rate, **options)
+
+
+def _fit(
+    run: Run,
+    configuration: Configuration,
+    model: keras.Model,
+    train_samples: Sequence[Sample],
+    valid_samples: Sequence[Sample],
+    state: State | None,
+) -> State:
+    settings, form = configuration.train, PairFormat.of(configuration)
+    cache = fits_cache(len(train_samples) + len(valid_samples), form.side, form.channels)
+    print("pairs are held in memory" if cache else "pairs are too many for memory and read anew in each epoch", flush=True)
+    first_epoch = state.epoch if state else 0
+    steps = settings.steps_per_epoch or -(-len(train_samples) // settings.batch_size)
+    batches = training_batches(
+        train_samples,
+        form,
+        settings.batch_size,
+        cache=cache,
+        seed=settings.seed,
+        shuffle=configuration.dataset.shuffle,
+        first_step=first_epoch * steps,
+        augment=make_augmentation(configuration) if configuration.model.generator else None,
+    )
+    checks = validation_batches(valid_samples, form, settings.batch_size, cache=cache)
+    record = _record(run, configuration, state)
+    with callbacks.Interruption() as interruption:
+        model.fit(
+            batches,
+            validation_data=checks.take(settings.validation_steps) if settings.validation_steps else checks,
+            shuffle=False,
+            epochs=settings.epochs,
+            initial_epoch=first_epoch,
+            steps_per_epoch=steps,
+            verbose=1 if sys.stdout.isatty() else 0,
+            callbacks=[
+                callbacks.StopAfterStep(interruption),
+                callbacks.RefuseNan(),
+                callbacks.ReseedDropout(settings.seed),
+                callbacks.Schedule(settings, configuration.model.learning_rate, steps),
+                callbacks.JudgeAverages(),
+                record.early_stopping,
+                *([record.reducer] if settings.learning_rate_reducer else []),
+                *_epoch_pictures(run, configuration, valid_samples),
+                *callbacks.tensorboard(run),
+                record,
+            ],
+        )
+    assert record.state is not None  # at least one epoch was to do
+    return record.state
+
+
+def _record(run: Run, configuration: Configuration, state: State | None) -> callbacks.Record:
+    settings = configuration.train
+    return callbacks.Record(
+        run,
+        state,
+        keras.callbacks.EarlyStopping("val_loss", patience=settings.patience),
+        keras.callbacks.ReduceLROnPlateau("val_loss", settings.reducer_factor, settings.reducer_patience),
+    )
+
+
+def _epoch_pictures(run: Run, configuration: Configuration, valid_samples: Sequence[Sample]) -> list:
+    settings, form = configuration.train, PairFormat.of(configuration)
+    chosen = choose_evenly(valid_samples, settings.num_infer_images)
+    names = [sample.name for sample in chosen]
+    pictures = []
+    if settings.epoch_change_infer:
+        images, masks = read_all(chosen, form)
+        pictures.append(callbacks.EpochPictures(run, configuration, names, images.numpy(), masks.numpy()))
+    if settings.epoch_change_tiledinfer:
+        images, masks = read_all(chosen, replace(form, side=check_pair(chosen[0], form)))
+        pictures.append(callbacks.TiledEpochPictures(run, configuration, names, images.numpy(), masks.numpy()))
+    return pictures
+
+
+def choose_evenly(samples: Sequence[Sample], count: int) -> list[Sample]:
+    """So many originals, spread over the list and so over the patients; variants where there is no original."""
+    candidates = [sample for sample in samples if sample.is_original] or list(samples)
+    places = np.linspace(0, len(candidates) - 1, min(count, len(candidates))).round().astype(int)
+    return [candidates[place] for place in places]
+
+
+def _versions(configuration: Configuration, data: DataSet) -> dict[str, object]:
+    return {
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+        "opencv": cv2.__version__,
+        "seed": configuration.train.seed,
+        "samples": describe_counts(data),
+        "data_identity": data.identity,
+        "fold": data.fold,
+        TRAINED_ON: sorted({sample.owner for sample in data.split("train")}),
+    } | _weights(configuration.model)
+
+
+def _weights(settings: ModelSettings) -> dict[str, str]:
+    """The hash of the weights that a backbone begins with."""
+    if not isinstance(settings, BackboneSettings) or settings.weights == "none":
+        return {}
+    return {"weights_sha256": sha256(file)} if (file := weights_file(settings)).is_file() else {}

@@ -1,0 +1,75 @@
+"""The manifest's form, which the segmenter and other programs depend on."""
+
+import pytest
+
+from pipeline.dataset.manifest import COLUMNS, manifest_text, read_manifest, sample_rows
+from pipeline.dataset.samples import Made, Stamp
+from pipeline.files import InputError
+from pipeline.indexing.tables import SourceImage
+
+IMAGE = SourceImage(
+    "P2_R_DM_CC",
+    "P2",
+    "R",
+    "CC",
+    "DM",
+    "malignant",
+    "C",
+    "4$3",
+    "Mass, round",
+    "1",
+    2,
+    0.1,
+    1315,
+    2355,
+    0.07,
+    "Low energy/P2_R_DM_CC.jpg",
+    9,
+    "a" * 64,
+)
+MADE = Made(
+    "P2_R_DM_CC",
+    "key",
+    counts={"drawn": 2, "lesion_px": 77},
+    samples={
+        "original": {
+            "image": Stamp("train/images/P2_R_DM_CC.jpg", 1, 0, "b" * 64),
+            "mask": Stamp("train/masks/P2_R_DM_CC.png", 1, 0, "c" * 64),
+        },
+        "flipped": {
+            "image": Stamp("train/images/flipped_P2_R_DM_CC.jpg", 1, 0, "d" * 64),
+            "mask": Stamp("train/masks/flipped_P2_R_DM_CC.png", 1, 0, "e" * 64),
+        },
+    },
+)
+
+
+def test_the_columns_are_those_of_the_contract():
+    assert ", ".join(COLUMNS) == (
+        "schema, sample, image_id, variant, split, fold, patient, class, kind, side, view, density, birads, findings, machine, "
+        "regions, lesion_px, source, source_width, source_height, scale, pad_left, pad_top, spacing_mm, image, mask, "
+        "source_sha256, image_sha256, mask_sha256"
+    )
+
+
+def test_rows_come_back_as_written_sorted_by_sample(tmp_path):
+    rows = sample_rows(IMAGE, MADE, 512, {"original": "train", "flipped": "train"}, 3)
+    (tmp_path / "manifest.csv").write_text(manifest_text(rows))
+    read = read_manifest(tmp_path / "manifest.csv")
+    assert [row["sample"] for row in read] == ["P2_R_DM_CC", "flipped_P2_R_DM_CC"]
+    assert {key: read[0][key] for key in ("findings", "scale", "pad_left", "pad_top", "spacing_mm", "fold", "regions")} == {
+        "findings": "Mass, round",
+        "scale": "0.21740977",
+        "pad_left": "520",
+        "pad_top": "0",
+        "spacing_mm": "0.07",
+        "fold": "3",
+        "regions": "2",
+    }
+
+
+def test_a_manifest_of_another_schema_is_refused(tmp_path):
+    rows = sample_rows(IMAGE, MADE, 512, {"original": "train", "flipped": "train"}, 3)
+    (tmp_path / "manifest.csv").write_text(manifest_text([row | {"schema": 9} for row in rows]))
+    with pytest.raises(InputError, match="is of schema 9; this program reads 1: make the set again"):
+        read_manifest(tmp_path / "manifest.csv")

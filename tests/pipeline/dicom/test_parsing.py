@@ -1,0 +1,139 @@
+"""Every bad file is refused before its pixels are asked for, in words that quote nothing of its header."""
+
+import dicom_inputs
+import pydicom
+import pytest
+from inputs import mammogram
+
+from pipeline.contract import SourceError
+from pipeline.dicom.options import DicomOptions
+from pipeline.dicom.parsing import is_deflated
+from pipeline.sources import read_header, read_image
+
+NAME = "Surname^Secret"
+# The index alone can say so, since a file's name may tell what its tags do not.
+OF_INDEX = {"unknown-kind"}
+
+
+@pytest.mark.parametrize("name", [name for name, (reason, _) in dicom_inputs.BAD.items() if reason not in OF_INDEX])
+def test_a_bad_file_is_refused_with_its_reason(tmp_path, name):
+    reason, write = dicom_inputs.BAD[name]
+    path = write(tmp_path / "a.dcm")
+    for read in (read_header, read_image):
+        with pytest.raises(SourceError) as error:
+            read(path)
+        assert error.value.reason == reason
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("tags", "words"),
+    [
+        ({"PresentationIntentType": "FOR PROCESSING"}, "give its For Presentation companion, or set for_processing = true"),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.2", "Modality": "CT"}, "is DICOM of modality CT; wanted MG"),
+        ({"NumberOfFrames": 3}, "holds 3 frames; save the wanted one as a file of its own"),
+        ({"PixelData": None}, "has no pixel data; is it a report or a presentation state?"),
+        ({"Rows": None, "BitsStored": None}, "does not tell Rows, BitsStored; export it again"),
+        ({"Rows": 60000, "Columns": 60000}, "claims 60000 x 60000 pixels; a mammogram has under 89 million"),
+        ({"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}, "has 3 samples a pixel, RGB; wanted 1, MONOCHROME1 or"),
+        ({"PixelData": b"\0\0" * 10}, "holds 20 bytes of pixels, wanted 3840; export it again"),
+        ({"PixelData": b"\0\0" * 2000}, "holds 4000 bytes of pixels, wanted 3840; export it again"),
+        ({"BurnedInAnnotation": "YES"}, 'set burned_in = "keep" in the recipe\'s [dicom] if it may stay'),
+        ({"BitsStored": 12, "HighBit": 15}, "stores 12 bits below bit 15; wanted the highest to be 11"),
+        ({"BitsStored": 4}, "stores 4 bits in 16; wanted 8 to 16 bits in 8 or 16"),
+    ],
+)
+def test_the_words_say_what_was_found_and_what_to_do(tmp_path, tags, words):
+    with pytest.raises(SourceError) as error:
+        read_header(mammogram(tmp_path / "a.dcm", dicom_inputs.STORED, **tags))
+    assert words in str(error.value)
+
+
+def test_what_a_recipe_allows_is_read(tmp_path):
+    raw = mammogram(tmp_path / "a.dcm", dicom_inputs.STORED, PresentationIntentType="FOR PROCESSING")
+    assert read_image(raw, dicom=DicomOptions(for_processing=True)).shape == (48, 40)
+    written = mammogram(tmp_path / "b.dcm", dicom_inputs.STORED, BurnedInAnnotation="YES")
+    assert read_header(written, dicom=DicomOptions(burned_in="keep")).tags.has_text is True
+
+
+@pytest.mark.parametrize("write", [dicom_inputs.BAD["deflated"][1], dicom_inputs.BAD["deflated, as it says late"][1]])
+def test_a_deflated_file_is_refused_before_it_is_inflated(tmp_path, monkeypatch, write):
+    path = write(tmp_path / "a.dcm")
+    monkeypatch.setattr("zlib.decompress", None)
+    assert is_deflated(path.read_bytes())
+    with pytest.raises(SourceError, match="is deflated as a whole; save it uncompressed") as error:
+        read_header(path)
+    assert error.value.reason == "unsupported-syntax"
+
+
+@pytest.mark.parametrize("cut", [0, 131, 150, 400, None])
+def test_what_is_not_deflated_is_told_from_any_start_of_a_file(tmp_path, cut):
+    assert not is_deflated(mammogram(tmp_path / "a.dcm", dicom_inputs.STORED).read_bytes()[:cut])
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("JPEG 2000 of 64 components", "claims 40 x 48 pixels, but its coded data 40 x 48 of 64 samples"),
+        ("offsets of two frames", "has offsets to more than the one coded frame; export it again"),
+        ("compressed pixels that are none", "has coded data that does not begin with its size; export it again"),
+        ("fragments that are none", "has coded data that is not in fragments as it should be (ValueError)"),
+        ("thousands of items", "holds 20000 sequence items and fragments; wanted 10000 at most"),
+        ("sides below zero", "is -40 x -48 pixels"),
+    ],
+)
+def test_the_words_of_a_damaged_file(tmp_path, name, words):
+    with pytest.raises(SourceError) as error:
+        read_header(dicom_inputs.BAD[name][1](tmp_path / "a.dcm"))
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("tags", "words"),
+    [
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7", "Modality": "SECRET"}, "is DICOM of modality unknown; wanted MG"),
+        ({"PhotometricInterpretation": "SECRET"}, "has 1 samples a pixel, unknown; wanted 1, MONOCHROME1"),
+        ({"PhotometricInterpretation": "MONOCHROME9"}, "has 1 samples a pixel, unknown; wanted 1, MONOCHROME1"),
+        ({"syntax": "2.25.5551234"}, "is coded as a private syntax, which is no coding of single images"),
+        ({"syntax": pydicom.uid.MPEG2MPML}, "is coded as MPEG2 Main Profile / Main Level, which is no coding of single images"),
+    ],
+)
+def test_only_words_of_the_standard_are_quoted(tmp_path, tags, words):
+    syntax = tags.pop("syntax", None)
+    path = (
+        dicom_inputs.wrapped(syntax)(tmp_path / "a.dcm") if syntax else mammogram(tmp_path / "a.dcm", dicom_inputs.STORED, **tags)
+    )
+    with pytest.raises(SourceError) as error:
+        read_header(path)
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("spacing", "wanted"),
+    [(["0.07", "0.07"], 0.07), (["nan", "nan"], None), (["inf", "inf"], None), (["0", "0"], None), (["-0.1", "-0.1"], None)],
+)
+def test_a_spacing_that_cannot_be_is_unknown(tmp_path, spacing, wanted):
+    assert read_header(mammogram(tmp_path / "a.dcm", dicom_inputs.STORED, PixelSpacing=spacing)).spacing_mm == wanted
+
+
+def test_a_missing_decoder_names_what_to_install(tmp_path, monkeypatch):
+    path = dicom_inputs.compressed(pydicom.uid.JPEGLosslessSV1)(tmp_path / "a.dcm")
+    monkeypatch.setattr("pydicom.pixels.decoders.gdcm.HAVE_GDCM", False)
+    decoder = type(pydicom.pixels.get_decoder(pydicom.uid.JPEGLosslessSV1))
+    monkeypatch.setattr(decoder, "is_available", property(lambda self: False))
+    monkeypatch.setattr(decoder, "missing_dependencies", property(lambda self: ["gdcm - requires gdcm>=3.0.10"]))
+    with pytest.raises(SourceError, match=r"no decoder is installed; give `pip install '.\[dicom\]'`.*gdcm") as error:
+        read_header(path)
+    assert error.value.reason == "decoder-missing"
+
+
+@pytest.mark.parametrize("tags", [{"Rows": -5}, {"WindowWidth": NAME}, {"RescaleSlope": NAME}, {"BitsStored": NAME}])
+def test_odd_values_are_a_reject_and_their_text_stays_in_the_file(tmp_path, tags):
+    path = tmp_path / "a.dcm"
+    try:
+        mammogram(path, dicom_inputs.STORED, PatientName=NAME, WindowCenter="2000", **tags)
+    except Exception:
+        pytest.skip("pydicom does not write such a file")
+    with pytest.raises(SourceError) as error:
+        read_image(path)
+    assert "Secret" not in str(error.value)

@@ -1,0 +1,77 @@
+"""The pictures: there, readable, and showing the samples that they name."""
+
+import cv2
+import numpy as np
+import pytest
+from inputs import small_download, small_recipe
+
+from pipeline import stages
+from pipeline.dataset.folder import DatasetFolder
+from pipeline.dataset.manifest import read_manifest
+from pipeline.recipe import load_recipe
+from pipeline.report.charts import draw_stats, source_images
+from pipeline.workers import Inline
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = DatasetFolder(tmp_path / "set")
+    stages.index(
+        folder, load_recipe(small_recipe(tmp_path / "small.toml")), small_download(tmp_path / "raw").root, None, Inline()
+    )
+    stages.split(folder)
+    stages.variants(folder, Inline(), fused=True)
+    return folder
+
+
+def test_pictures_are_drawn_and_the_same_twice(folder, tmp_path):
+    first = draw_stats(folder.root, tmp_path / "a")
+    second = draw_stats(folder.root, tmp_path / "b")
+    assert [path.name for path in first] == [
+        "contact_sheet_train.png",
+        "contact_sheet_valid.png",
+        "contact_sheet_test.png",
+        "counts.png",
+        "lesion_sizes.png",
+        "strata.png",
+    ]
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+    assert all(cv2.imread(str(path)).std() > 5 for path in first), "none is blank"
+
+
+@pytest.mark.parametrize(
+    ("where", "chosen"),
+    [
+        pytest.param({}, ["A", "B"], id="the original of each image"),
+        pytest.param({"split": "train"}, ["A", "flipped_B"], id="a copy where the original is elsewhere"),
+        pytest.param({"split": "test"}, ["B", "turned_A"], id="one copy of several"),
+        pytest.param({"split": "valid"}, [], id="none"),
+    ],
+)
+def test_each_source_image_of_a_split_is_there_once(where, chosen):
+    rows = [
+        {"sample": name, "image_id": name[-1], "variant": name[:-2] or "original", "split": split}
+        for name, split in [("turned_A", "test"), ("flipped_A", "test"), ("A", "train"), ("B", "test"), ("flipped_B", "train")]
+    ]
+    assert [row["sample"] for row in source_images(rows, **where)] == chosen
+
+
+def test_a_contact_sheet_shows_the_outline_in_colour(folder, tmp_path):
+    sheet = cv2.imread(str(draw_stats(folder.root, tmp_path / "a")[0])).astype(int)
+    colored = np.ptp(sheet, axis=2) > 100
+    assert 200 < colored.sum() < 0.2 * colored.size
+
+
+def test_a_split_without_samples_still_has_its_pictures(folder, tmp_path):
+    text = folder.manifest.read_text()
+    folder.manifest.write_text(text.replace(",test,", ",train,"))
+    assert all(path.exists() for path in draw_stats(folder.root, tmp_path / "a"))
+
+
+def test_a_file_that_is_gone_leaves_its_place_empty(folder, tmp_path):
+    whole, rows = draw_stats(folder.root, tmp_path / "a")[0], read_manifest(folder.manifest)
+    gone = next(one for one in rows if one["split"] == "train" and one["variant"] == "original")
+    (folder.root / gone["mask"]).unlink()
+    lacking = draw_stats(folder.root, tmp_path / "b")[0]
+    white = [(cv2.imread(str(path)) == 255).all(axis=2).sum() for path in (whole, lacking)]
+    assert white[1] > white[0] + 2 * 100 * 100, "image, mask and outline are left out"

@@ -1,0 +1,217 @@
+"""The page of a data set: what it says, that it is the same twice, and that it shows pictures of what leaks."""
+
+import base64
+import re
+
+import cv2
+import numpy as np
+import pytest
+from inputs import small_download, small_recipe
+
+from pipeline.cli import main
+from pipeline.contract import SPLITS
+from pipeline.dataset.folder import DatasetFolder
+from pipeline.dataset.manifest import read_manifest
+from pipeline.recipe import RECIPES
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Makes a small data set stage by stage, without audit and stats."""
+
+    def run(recipe=None, name="set", change=lambda download: None):
+        download = small_download(tmp_path / f"raw-{name}")
+        change(download)
+        raw, root = download.write().root, tmp_path / name
+        recipe = recipe or small_recipe(tmp_path / "small.toml")
+        assert main(["index", "--raw", str(raw), "--out", str(root), "--recipe", str(recipe), "--workers", "1"]) == 0
+        assert main(["split", str(root)]) == 0
+        assert main(["masks", str(root), "--workers", "1"]) == 0
+        assert main(["variants", str(root), "--workers", "1"]) == 0
+        return DatasetFolder(root)
+
+    return run
+
+
+@pytest.fixture
+def leaking(make, tmp_path):
+    """A data set by the published rules, which split by sample, at 32 px and of three variants."""
+    text = (RECIPES / "v2-published.toml").read_text()
+    text, sizes = re.subn(r"size_px\s*=\s*512", "size_px = 32", text)
+    assert sizes == 1
+    (tmp_path / "leaking.toml").write_text(text)
+    return make(tmp_path / "leaking.toml")
+
+
+def report(folder):
+    assert main(["report", str(folder.root)]) == 0
+    return folder.report.read_text()
+
+
+def between(text, start, end):
+    """The part of a page from one heading to another, without tags."""
+    return re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", text.split(f'<h2 id="{start}">')[1].split(f'<h2 id="{end}">')[0]))
+
+
+def pictures(text):
+    """Caption and pixels of each picture that opens large."""
+    found = re.findall(r'<img src="data:image/jpeg;base64,([^"]+)".*?<figcaption>([^<]*)</figcaption>', text, re.DOTALL)
+    return [(words, cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_GRAYSCALE)) for data, words in found]
+
+
+def test_the_page_says_what_came_in_what_was_dropped_and_what_is_there(make):
+    folder = make(change=lambda download: (download.add("P9_L_DM_CC", file=False), download.add("P8_L_DM_CC", label="Benign")))
+    text = report(folder)
+    assert "<title>a small set for tests</title>" in text
+    assert "Not a medical device" in text
+    assert "This is a phantom" not in text
+    sources = between(text, "sources", "splits")
+    assert "Of 14 source images that the files and annotations name, 12 are here." in sources
+    assert "file-missing 1 fault of the data" in sources
+    assert "class-not-wanted 1 the recipe takes other classes" in sources
+    assert re.search(r"train 3 6 18 .*valid .*test .*0 2 4 12 ", between(text, "splits", "lesions"))
+    assert "No findings" in between(text, "audit", "recipe")
+    assert folder.digest() in between(text, "recipe", "licence")
+    assert "10.7937/29kw-ae92" in text
+    assert [words for words, _ in pictures(text)] == ["train", "valid", "test"]
+
+
+def test_no_path_of_the_machine_is_in_the_page(make, tmp_path):
+    assert str(tmp_path) not in report(make())
+
+
+def test_a_phantom_is_marked(make):
+    folder = make()
+    folder.write_state(folder.index_state, folder.read_state(folder.index_state) | {"phantom": True})
+    assert "This is a phantom: synthetic images made by a program." in report(folder)
+
+
+def test_a_set_that_dropped_nothing_has_no_reasons(make):
+    text = report(make())
+    assert "Of 12 source images that the files and annotations name, 12 are here." in between(text, "sources", "splits")
+    assert "by reason" not in text
+
+
+def test_again_it_is_up_to_date_and_made_anew_the_same_bytes(make, capsys):
+    folder = make()
+    first = report(folder)
+    capsys.readouterr()
+    before = folder.report.stat().st_mtime_ns
+    report(folder)
+    size = len(first.encode()) / 1e6
+    assert capsys.readouterr().out == f"report: up to date; {folder.report}, {size:.1f} MB\n"
+    assert folder.report.stat().st_mtime_ns == before
+    folder.report.unlink()
+    assert report(folder) == first
+    assert report(make(name="again")) == first
+
+
+def test_a_change_beside_the_manifest_is_in_the_page(make):
+    folder = make()
+    report(folder)
+    folder.rejects.write_text(folder.rejects.read_text() + "P7_L_DM_CC,file-missing,here,is gone\n")
+    assert "file-missing 1 fault of the data" in between(report(folder), "sources", "splits")
+
+
+def test_what_leaks_is_shown_in_pairs_of_the_named_files(leaking):
+    text = report(leaking)
+    audit = leaking.read_state(leaking.audit)
+    pairs = [pair for finding in audit["findings"] for pair in finding["pairs"]]
+    assert {finding["code"] for finding in audit["findings"] if finding["pairs"]} == {
+        "image-in-splits",
+        "patient-in-splits",
+        "duplicate-pixels",
+    }
+    shown = pictures(text)[3:]
+    assert len(shown) == 2 * len(pairs)
+    for (words, pixels), path in zip(shown, [path for pair in pairs for path in pair], strict=True):
+        split, _, name = path.split("/")
+        assert words == f"{split}: {name.removesuffix('.jpg')}"
+        file = cv2.imread(str(leaking.root / path), cv2.IMREAD_GRAYSCALE)
+        assert np.abs(pixels.astype(int) - file).mean() < 6, "the file's own picture, but for JPEG"
+    assert all(first.split("/")[0] != second.split("/")[0] for first, second in pairs), "of two splits"
+    words = between(text, "audit", "recipe")
+    assert "source images whose variants are in several splits. The recipe asks for it" in words
+    assert audit["findings"][0]["examples"][0] in words
+
+
+def test_a_set_that_leaks_says_so_first(leaking):
+    text = report(leaking)
+    top = text[: text.index('<h2 id="differs"')]
+    found = leaking.read_state(leaking.audit)["findings"]
+    assert f"<strong>{len(found)}</strong><small>all asked for by the recipe</small>" in top
+    count = next(finding["count"] for finding in found if finding["code"] == "patient-in-splits")
+    assert "This data set leaks" in top
+    assert f"{count} patients whose images are in several splits." in top
+    shown = re.findall(r"Shown: 5 of (\d+)\.", between(text, "audit", "recipe"))
+    assert shown == [str(finding["count"]) for finding in found if finding["count"] > 5]
+
+
+def test_a_split_by_sample_is_shown_by_what_each_split_holds_not_by_its_originals(leaking):
+    text = report(leaking)
+    rows = read_manifest(leaking.manifest)
+    counts = [len({row["image_id"] for row in rows if row["split"] == split}) for split in SPLITS]
+    assert sum(counts) > len({row["image_id"] for row in rows})
+    assert "class: malignant {} {} {} ".format(*counts) in between(text, "splits", "lesions")
+    assert [words for words, _ in pictures(text)][:3] == list(SPLITS)
+
+
+def test_an_empty_split_is_said_in_words(make):
+    folder = make()
+    folder.manifest.write_text(folder.manifest.read_text().replace(",test,", ",train,"))
+    sheets = between(report(folder), "sheets", "audit")
+    assert "No image is in test." in sheets
+    assert "No image is in train." not in sheets
+
+
+def test_charts_tell_their_medians(make):
+    text = report(make())
+    words = re.search(r'aria-label="Histogram of lesion areas by split; medians in % of the square: ([^"]+)"', text)[1]
+    medians = re.findall(r'<th scope="row">(\w+)</th>(?:<td>[^<]*</td>){4}<td>([^<]*)</td>', text)
+    assert words == ", ".join(f"{split} {median}" for split, median in medians if split in SPLITS)
+    assert "\N{MULTIPLICATION SIGN}" not in text, "no powers of ten on an axis"
+
+
+def test_a_leaking_file_that_is_gone_is_said(leaking):
+    report(leaking)
+    path = leaking.read_state(leaking.audit)["findings"][0]["pairs"][0][0]
+    (leaking.root / path).unlink()
+    leaking.report.unlink()
+    split, _, name = path.split("/")
+    assert f"{split}: {name.removesuffix('.jpg')}: the file is missing or cannot be read." in between(
+        report(leaking), "audit", "recipe"
+    )
+
+
+def test_an_audit_without_pairs_is_run_again(leaking):
+    report(leaking)
+    old = leaking.read_state(leaking.audit)
+    del old["schema"]
+    for finding in old["findings"]:
+        del finding["pairs"]
+    leaking.write_state(leaking.audit, old)
+    report(leaking)
+    assert leaking.read_state(leaking.audit)["findings"][0]["pairs"]
+
+
+def test_a_folder_without_samples_names_the_stage(tmp_path, capsys):
+    assert main(["report", str(tmp_path / "nowhere")]) == 2
+    assert "nowhere: has no manifest.csv; run the stage 'variants' first (make variants)" in capsys.readouterr().err
+
+
+def test_the_page_works_in_a_browser(leaking, browser):
+    report(leaking)
+    browser.open(leaking.report)
+    assert browser.evaluate("[...document.images].filter(i => i.src).every(i => i.complete && i.naturalWidth > 0)")
+    assert browser.evaluate("document.querySelectorAll('.pair .enlarge img').length") >= 6
+    browser.evaluate("document.querySelector('.pair .enlarge').focus()")
+    browser.press("Enter")
+    assert browser.evaluate("document.getElementById('large').open")
+    assert browser.evaluate("document.querySelector('#large img').src === document.querySelector('.pair img').src")
+    browser.press("Escape")
+    assert not browser.evaluate("document.getElementById('large').open")
+    for width in (390, 320):
+        browser.emulate(width=width)
+        browser.open(leaking.report)
+        assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"scrolls sideways at {width} px"
+    assert browser.errors == []

@@ -1,0 +1,131 @@
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pipeline.files import InputError
+from pipeline.geometry import square_image
+from segmenter.configuration import MaskSettings
+from segmenter.data.dataset import read_data_set
+from segmenter.data.input_pipeline import validation_batches
+from segmenter.data.pairs import PairFormat, cut_mask, explained, read_pair, shrink_image
+
+SIDE = 32
+
+
+def test_masks_are_cut_at_128_and_then_at_half_of_the_area(tmp_path, write_pair):
+    mask = np.array([[255, 0, 127, 127], [255, 0, 127, 127], [255, 128, 0, 0], [0, 0, 0, 255]], np.uint8)
+    write_pair(tmp_path, "train", "a", np.zeros((4, 4), np.uint8), mask)
+    files = [tf.constant(str(tmp_path / "train" / kind / "a.png")) for kind in ("images", "masks")]
+    _, small = read_pair(*files, PairFormat(2, 1))
+    np.testing.assert_array_equal(small[..., 0], [[1, 0], [1, 0]])
+
+
+def test_shrinking_is_that_of_inference():
+    image = np.random.default_rng(1).integers(0, 256, (96, 96), np.uint8)
+    for side in (96, 48, 36):
+        ours, theirs = shrink_image(tf.constant(image[..., None]), side)[..., 0].numpy(), square_image(image, side)
+        assert np.abs(ours.astype(int) - theirs).max() <= 1
+
+
+def test_jpeg_pixels_are_those_of_opencv(tmp_path, write_pair):
+    image = np.random.default_rng(2).integers(0, 256, (SIDE, SIDE), np.uint8)
+    write_pair(tmp_path, "train", "a", image, np.zeros_like(image))
+    cv2.imwrite(str(tmp_path / "a.jpg"), image)
+    files = tf.constant(str(tmp_path / "a.jpg")), tf.constant(str(tmp_path / "train/masks/a.png"))
+    read, _ = read_pair(*files, PairFormat(SIDE, 1))
+    np.testing.assert_array_equal(read[..., 0], cv2.imread(str(tmp_path / "a.jpg"), cv2.IMREAD_GRAYSCALE))
+
+
+@pytest.mark.parametrize(
+    ("settings", "cut"),
+    [
+        pytest.param({}, "....##", id="at 128"),
+        pytest.param({"threshold": 31}, "...###", id="threshold"),
+        pytest.param({"algorithm": "otsu"}, "..####", id="Otsu: between the two groups"),
+        pytest.param({"algorithm": "triangle"}, "..####", id="triangle"),
+    ],
+)
+def test_grey_levels_are_cut_as_the_mask_section_says(settings, cut, tmp_path, write_pair):
+    row = np.array([0, 0, 30, 31, 128, 200] if "algorithm" not in settings else [0, 0, 90, 95, 100, 105], np.uint8)
+    mask = np.tile(row, (6, 1))
+    expected = np.tile([character == "#" for character in cut], (6, 1)).astype(np.uint8)
+    np.testing.assert_array_equal(cut_mask(mask, MaskSettings(**settings)), expected)
+    write_pair(tmp_path, "train", "a", np.zeros((6, 6), np.uint8), mask)
+    files = [tf.constant(str(tmp_path / "train" / kind / "a.png")) for kind in ("images", "masks")]
+    _, read = read_pair(*files, PairFormat(6, 1, mask=MaskSettings(**settings)))
+    np.testing.assert_array_equal(read[..., 0], expected)
+
+
+def test_blur_takes_specks_out_of_a_mask():
+    mask = np.zeros((9, 9), np.uint8)
+    mask[1, 1] = 255
+    mask[4:, 4:] = 255
+    cut = cut_mask(mask, MaskSettings(blur=True, blur_size=3))
+    assert (cut[1, 1], cut[6, 6]) == (0, 1)
+
+
+@pytest.mark.parametrize("algorithm", ["otsu", "triangle"])
+def test_an_empty_mask_stays_empty_and_a_full_one_full(algorithm):
+    for level in (0, 255):
+        cut = cut_mask(np.full((4, 4), level, np.uint8), MaskSettings(algorithm=algorithm))
+        assert (cut == (level > 0)).all()
+
+
+def test_class_indices_shrink_to_the_class_with_most_of_a_pixel(tmp_path, write_pair):
+    mask = np.array([[1, 1, 0, 0], [2, 0, 0, 2], [2, 2, 1, 2], [1, 2, 1, 0]], np.uint8)
+    write_pair(tmp_path, "train", "a", np.zeros((4, 4), np.uint8), mask)
+    files = [tf.constant(str(tmp_path / "train" / kind / "a.png")) for kind in ("images", "masks")]
+    _, small = read_pair(*files, PairFormat(2, 1, classes=3))
+    np.testing.assert_array_equal(small[..., 0], [[1, 0], [2, 1]])
+    _, whole = read_pair(*files, PairFormat(4, 1, classes=3))
+    np.testing.assert_array_equal(whole[..., 0], mask)
+
+
+@pytest.mark.parametrize(
+    ("image", "mask", "words"),
+    [
+        pytest.param(np.zeros((16, 16)), np.zeros((8, 8)), "bad.png: is 8 x 8 and its image 16 x 16", id="sizes differ"),
+        pytest.param(np.zeros((8, 16)), np.zeros((8, 16)), "bad.png: is 16 x 8; wanted a square", id="no square"),
+        pytest.param(np.zeros((4, 4)), np.zeros((4, 4)), "bad.png: is 4 px wide and the model wants 8; lower", id="small"),
+        pytest.param(
+            np.zeros((16, 16)), np.eye(16) * 2, r"bad.png: holds class indices up to 2, .*num_classes = 1", id="indices"
+        ),
+    ],
+)
+@pytest.mark.parametrize("cache", [False, True])
+def test_a_bad_pair_is_named(tmp_path, write_data_set, write_pair, image, mask, words, cache):
+    folder = write_data_set(tmp_path / "set")
+    write_pair(folder, "train", "bad", image.astype(np.uint8), mask.astype(np.uint8))
+    samples = read_data_set(folder).split("train")
+    with pytest.raises(InputError, match=words), explained(samples, PairFormat(8, 1)):
+        list(validation_batches(samples, PairFormat(8, 1), 2, cache=cache))
+
+
+def test_a_cut_file_is_named(tmp_path, write_data_set):
+    folder = write_data_set(tmp_path / "set")
+    (folder / "train/images/P1_L_CM_CC.png").write_bytes(b"\x89PNG")
+    samples = read_data_set(folder).split("train")
+    with (
+        pytest.raises(InputError, match=r"P1_L_CM_CC.png: cannot be read as an image \(4 bytes\)"),
+        explained(samples, PairFormat(8, 1)),
+    ):
+        list(validation_batches(samples, PairFormat(8, 1), 2, cache=False))
+
+
+@pytest.mark.parametrize(
+    ("mask", "suffix", "words"),
+    [
+        pytest.param(
+            np.eye(16) * 255, ".png", r"bad.png: holds values up to 255, .* indices 0 to 2; .* recipe full", id="levels"
+        ),
+        pytest.param(np.eye(16) * 3, ".png", "bad.png: holds values up to 3, .*num_classes = 3 wants", id="class too many"),
+        pytest.param(np.eye(16), ".jpg", "bad.jpg: is no PNG, .*num_classes = 3 wants PNG masks", id="JPEG"),
+    ],
+)
+def test_masks_that_hold_no_class_indices_are_named(tmp_path, write_data_set, write_pair, mask, suffix, words):
+    folder = write_data_set(tmp_path / "set", train=0)
+    write_pair(folder, "train", "bad", np.zeros((16, 16), np.uint8), mask.astype(np.uint8), suffix)
+    samples, form = read_data_set(folder).split("train"), PairFormat(8, 1, classes=3)
+    with pytest.raises(InputError, match=words), explained(samples, form):
+        list(validation_batches(samples, form, 2, cache=False))

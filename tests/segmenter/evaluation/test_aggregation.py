@@ -1,0 +1,187 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.files import InputError
+from segmenter.evaluation.aggregation import CURVE_COLUMNS, FIGURE_COLUMNS, read_table, summarise, write_figures
+
+UNDEFINED = ("iou", "specificity", "hd95_source_px", "asd_source_px", "hd95_mm", "asd_mm", "asd_px")
+
+
+def image(sample, patient, dice=np.nan, **told):
+    """A row of per_image.csv; without Dice it has no lesion."""
+    row = {"sample": sample, "image_id": sample, "patient": patient, "variant": "original", "class": "malignant"}
+    row |= {"dice": dice, "sensitivity": dice, "precision": dice, "nsd": dice, "hd95_px": np.nan, **dict.fromkeys(UNDEFINED)}
+    row |= {"predicted_px": 8, "empty_truth": int(np.isnan(dice)), "lesions": int(not np.isnan(dice)), "detected": 0}
+    row |= {"false_positives": 0, "centre_detected": 0, "centre_false_positives": 0, "size": ""}
+    row |= dict.fromkeys(("view", "side", "density", "birads", "findings", "machine"), "")
+    return row | {"kind": "CM"} | told
+
+
+IMAGES = [
+    image("a", "P1", 0.8, lesions=2, detected=1, false_positives=1, size="large", birads="3$5", findings="Enhancing mass$Edema"),
+    image("b", "P1", 0.4, detected=1, kind="DM", size="medium", birads="4", findings="High density mass", hd95_px=6.0),
+    image("c", "P2", 0.0, size="small", birads="5", hd95_px=2.0),
+    image("d", "P3", predicted_px=30, false_positives=2, **{"class": "normal"}),
+    image("e", "", predicted_px=0, **{"class": "normal"}),
+]
+TURNED = image("flipped_a", "P1", 1.0, variant="flipped", lesions=2, detected=2, false_positives=9, size="large")
+LESIONS = [("a", "small", 0), ("a", "large", 1), ("b", "medium", 1), ("c", "small", 0), ("flipped_a", "small", 1)]
+POINTS = [  # sample, threshold, detected of each size, false positives
+    *[("a", 0.2, 1, 0, 1, 3), ("b", 0.2, 0, 1, 0, 1), ("c", 0.2, 1, 0, 0, 0), ("d", 0.2, 0, 0, 0, 5), ("e", 0.2, 0, 0, 0, 1)],
+    *[("a", 0.5, 0, 0, 1, 1), ("b", 0.5, 0, 1, 0, 0), ("c", 0.5, 0, 0, 0, 0), ("d", 0.5, 0, 0, 0, 2), ("e", 0.5, 0, 0, 0, 0)],
+    ("flipped_a", 0.2, 1, 0, 1, 9),
+    ("flipped_a", 0.5, 1, 0, 1, 9),
+]
+
+
+def tables(images=IMAGES):
+    names = {row["sample"] for row in images}
+    lesions = pd.DataFrame(LESIONS, columns=["sample", "size", "detected"]).assign(centre_detected=1)
+    columns = ["sample", "threshold", "detected_small", "detected_medium", "detected_large", "false_positives"]
+    points = pd.DataFrame(POINTS, columns=columns).assign(criterion="iou")
+    return pd.DataFrame(images), lesions[lesions["sample"].isin(names)], points[points["sample"].isin(names)]
+
+
+@pytest.fixture(scope="module")
+def figures():
+    return summarise(*tables([*IMAGES, TURNED])).figures
+
+
+def found(figures, group, value, metric):
+    """The one row of a figure, without its names."""
+    row = figures[(figures["group"] == group) & (figures["value"] == value) & (figures["metric"] == metric)]
+    return row[FIGURE_COLUMNS[3:]].to_numpy(float).tolist()
+
+
+def figure(images, patients, *values):
+    """A row as `found` gives it; what is left out is not defined."""
+    return [pytest.approx([images, patients, *values] + [np.nan] * (6 - len(values)), nan_ok=True)]
+
+
+@pytest.mark.parametrize(
+    ("metric", "row"),
+    [
+        # Of two patients a quarter of the draws has P2 alone and a quarter P1 alone: the interval goes from one to the other.
+        ("dice", figure(3, 2, 0.4, 0.0, 0.6, 0.4, 0.0, 0.6)),
+        ("hd95_px", figure(2, 2, 4.0, 2.0, 6.0, 4.0, 2.0, 6.0)),
+        ("detection_rate", figure(3, 2, 2 / 4, 0.0, 2 / 3)),
+        ("centre_detection_rate", figure(3, 2, 0.0, 0.0, 0.0)),
+        ("centre_false_positives_per_image", figure(5, 4, 0.0, 0.0, 0.0)),
+    ],
+)
+def test_figures_of_all(figures, metric, row):
+    assert found(figures, "all", "", metric) == row
+
+
+def test_false_positives_are_over_images_without_lesion_too(figures):
+    ((images, patients, mean, low, high, *median),) = found(figures, "all", "", "false_positives_per_image")
+    assert (images, patients, mean) == (5, 4, pytest.approx(3 / 5))
+    assert 0 <= low < mean < high <= 2
+    assert np.isnan(median).all()
+
+
+def test_a_figure_that_no_image_has_is_no_row(figures):
+    assert not set(figures["metric"]) & set(UNDEFINED)
+
+
+@pytest.mark.parametrize(
+    ("size", "row"),
+    [("small", figure(2, 2, 0.0, 0.0, 0.0)), ("medium", figure(1, 1, 1.0)), ("large", figure(1, 1, 1.0))],
+)
+def test_detection_by_the_size_of_each_lesion(figures, size, row):
+    assert found(figures, "lesion size", size, "detection_rate") == row
+
+
+@pytest.mark.parametrize(
+    ("metric", "row"),
+    [
+        ("share_without_false_positive", figure(2, 2, 0.5, 0.0, 1.0)),
+        ("false_positive_px", figure(2, 2, 15.0, 0.0, 30.0, 15.0, 0.0, 30.0)),
+        ("false_positives", figure(2, 2, 1.0, 0.0, 2.0, 1.0, 0.0, 2.0)),
+        ("dice", []),
+    ],
+)
+def test_images_without_lesion_are_a_group_of_their_own(figures, metric, row):
+    assert found(figures, "without lesion", "", metric) == row
+
+
+@pytest.mark.parametrize(
+    ("group", "value", "metric", "row"),
+    [
+        ("kind", "CM", "dice", figure(2, 2, 0.4, 0.0, 0.8, 0.4, 0.0, 0.8)),
+        ("kind", "DM", "dice", figure(1, 1, 0.4, np.nan, np.nan, 0.4)),
+        ("kind", "DM", "detection_rate", figure(1, 1, 1.0)),
+        ("kind", "DM", "false_positives_per_image", figure(1, 1, 0.0)),
+        ("birads", "5", "nsd", figure(2, 2, 0.4, 0.0, 0.8, 0.4, 0.0, 0.8)),
+        ("birads", "4", "sensitivity", figure(1, 1, 0.4, np.nan, np.nan, 0.4)),
+        ("finding", "mass", "dice", figure(2, 1, 0.6, np.nan, np.nan, 0.6)),
+        ("finding", "edema", "dice", figure(1, 1, 0.8, np.nan, np.nan, 0.8)),
+        ("finding", "unknown", "false_positives_per_image", figure(3, 3, 2 / 3, 0.0, 2.0)),
+        ("class", "normal", "false_positives_per_image", figure(2, 2, 1.0, 0.0, 2.0)),
+        ("class", "normal", "dice", []),
+        ("size", "large", "detection_rate", figure(1, 1, 0.5)),
+        ("machine", "unknown", "dice", figure(3, 2, 0.4, 0.0, 0.6, 0.4, 0.0, 0.6)),
+    ],
+)
+def test_figures_of_groups(figures, group, value, metric, row):
+    assert found(figures, group, value, metric) == row
+
+
+def test_values_of_a_group_stand_in_order(figures):
+    values = figures.groupby("group", sort=False)["value"].unique().map(list)
+    assert values["size"] == ["small", "medium", "large"]
+    assert values["birads"] == ["4", "5", "unknown"]
+
+
+def test_classes_have_their_own_dice():
+    images, lesions, froc = tables()
+    images["dice_benign"] = [0.5, np.nan, 0.1, np.nan, np.nan]
+    figures = summarise(images, lesions, froc).figures
+    assert found(figures, "all", "", "dice_benign") == figure(2, 2, 0.3, 0.1, 0.5, 0.3, 0.1, 0.5)
+
+
+def test_without_originals_all_samples_count():
+    figures = summarise(*tables([TURNED])).figures
+    assert found(figures, "all", "", "false_positives_per_image") == figure(1, 1, 9.0)
+
+
+def test_without_any_lesion_there_is_only_what_was_found_too_much():
+    found_all = summarise(*tables(IMAGES[3:]))
+    assert set(found_all.figures["metric"]) == {
+        *("false_positives_per_image", "centre_false_positives_per_image"),
+        *("share_without_false_positive", "false_positive_px", "false_positives"),
+    }
+    assert found_all.froc_curve.empty
+
+
+def test_the_curve_has_a_row_a_threshold_and_size():
+    curve = summarise(*tables([*IMAGES, TURNED])).froc_curve
+    rows = {(row["threshold"], row["size"]): row for _, row in curve.iterrows()}
+    assert list(curve.columns) == CURVE_COLUMNS
+    assert len(curve) == len(rows) == 2 * 4
+    assert rows[0.2, "all"][CURVE_COLUMNS[3:]].tolist() == pytest.approx([4, 1.0, 1.0, 1.0, 10 / 5])
+    assert rows[0.5, "all"][CURVE_COLUMNS[3:]].tolist() == pytest.approx([4, 0.5, 0.0, 2 / 3, 3 / 5])
+    assert rows[0.5, "small"][CURVE_COLUMNS[3:]].tolist() == pytest.approx([2, 0.0, 0.0, 0.0, 3 / 5])
+    assert rows[0.5, "large"][CURVE_COLUMNS[3:]].tolist() == pytest.approx([1, 1.0, np.nan, np.nan, 3 / 5], nan_ok=True)
+
+
+def test_tables_are_read_as_they_were_written(tmp_path):
+    images, lesions, froc = tables([IMAGES[0] | {"machine": "1", "birads": "4", "density": "NA"}, *IMAGES[1:]])
+    for name, table in {"images": images, "lesions": lesions, "froc": froc}.items():
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+    read = [read_table(tmp_path / f"{name}.csv") for name in ("images", "lesions", "froc")]
+    assert read[0].loc[0, ["machine", "birads", "density"]].tolist() == ["1", "4", "NA"]
+    assert read[0].loc[4, "patient"] == ""
+    assert np.isnan(read[0].loc[4, "dice"])
+    result = summarise(*read)
+    pd.testing.assert_frame_equal(result.figures, summarise(images, lesions, froc).figures)
+    write_figures(tmp_path, result)
+    for name, table in {"figures": result.figures, "froc_curve": result.froc_curve}.items():
+        pd.testing.assert_frame_equal(read_table(tmp_path / f"{name}.csv"), table, rtol=1e-5, check_dtype=False)
+
+
+def test_what_is_no_table_is_told(tmp_path):
+    (tmp_path / "figures.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match=r"figures\.csv: cannot be read as a table .*evaluate again with `cesm-segmenter eval"):
+        read_table(tmp_path / "figures.csv")

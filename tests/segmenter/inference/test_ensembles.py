@@ -1,0 +1,90 @@
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from pipeline.files import InputError
+from segmenter.inference.ensembles import AugmentedPredictor, Ensemble
+
+
+@dataclass
+class Toy:
+    """Grey levels times a factor of each pixel's place are the probabilities."""
+
+    factors: np.ndarray
+    side: int = 2
+    channels: int = 1
+    classes: int = 1
+    name: str = "toy"
+    network: str = "ToyNet"
+    seen: list = field(default_factory=list)
+
+    def predict(self, images):
+        self.seen.append(images)
+        return np.repeat(images[..., :1] * self.factors[None, ..., None], self.classes, axis=-1).astype(np.float32)
+
+
+EVEN = np.full((2, 2), 1 / 8, np.float32)
+UNEVEN = np.array([[1, 0], [0, 0]], np.float32)  # only the upper left corner shows
+IMAGE = np.array([[1, 2], [3, 6]], np.uint8)[None, ..., None]
+
+
+def test_an_ensemble_is_the_mean():
+    one, two = Toy(EVEN), Toy(UNEVEN)
+    mean = Ensemble([one, two, two])
+    np.testing.assert_allclose(mean.predict(IMAGE)[0, ..., 0], [[(1 / 8 + 2) / 3, 2 / 24], [3 / 24, 6 / 24]])
+    assert (mean.side, mean.channels, mean.classes, mean.name) == (2, 1, 1, "toy + toy + toy")
+    assert mean.predict(IMAGE).dtype == np.float32
+
+
+def test_networks_are_named_once_and_by_no_file():
+    predictors = [Toy(EVEN, name="a.keras"), Toy(EVEN, name="b.keras"), Toy(EVEN, name="c.keras", network="OtherNet")]
+    assert AugmentedPredictor(Ensemble(predictors), "flips").network == "ToyNet + OtherNet"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"side": 4}, "b.keras: is for 4 px, 1 channel and 1 class, and a.keras for 2 px, 1 channel and 1 class; an ensemble"),
+        ({"channels": 3}, "b.keras: is for 2 px, 3 channels and 1 class, and a.keras"),
+        ({"classes": 3}, "b.keras: is for 2 px, 1 channel and 3 classes, and a.keras"),
+    ],
+)
+def test_models_that_do_not_fit_together_are_named(changes, told):
+    with pytest.raises(InputError, match=told):
+        Ensemble([Toy(EVEN, name="a.keras"), Toy(EVEN, name="b.keras", **changes)])
+
+
+@pytest.mark.parametrize("views", ["flips", "turns"])
+def test_views_change_nothing_where_the_place_does_not_matter(views):
+    rng = np.random.default_rng(1)
+    images = rng.integers(0, 8, (2, 6, 6, 3)).astype(np.uint8)
+    toy = Toy(np.full((6, 6), 1 / 8, np.float32), side=6, channels=3, classes=2)
+    augmented = AugmentedPredictor(toy, views)
+    np.testing.assert_allclose(augmented.predict(images), toy.predict(images), rtol=1e-6)
+    assert (augmented.side, augmented.channels, augmented.classes, augmented.name) == (6, 3, 2, "toy")
+
+
+@pytest.mark.parametrize(
+    ("views", "count", "mean"),
+    # Each pixel comes to the corner that shows in one of four flips, and in two of eight turns and flips.
+    [("flips", 4, [[0.25, 0.5], [0.75, 1.5]]), ("turns", 8, [[0.25, 0.5], [0.75, 1.5]])],
+)
+def test_views_are_averaged_where_the_place_matters(views, count, mean):
+    toy = Toy(UNEVEN)
+    np.testing.assert_allclose(AugmentedPredictor(toy, views).predict(IMAGE)[0, ..., 0], mean)
+    assert len({images.tobytes() for images in toy.seen}) == len(toy.seen) == count
+
+
+def test_flips_and_turns_are_what_they_say():
+    toy = Toy(np.array([[1, 0.5], [0, 0]], np.float32))
+    # A pixel of the upper row stays there in two of four flips, once at each factor.
+    np.testing.assert_allclose(AugmentedPredictor(toy, "flips").predict(IMAGE)[0, ..., 0], IMAGE[0, ..., 0] * 1.5 / 4)
+    upright = {images[0, ..., 0].tobytes() for images in toy.seen}
+    square = IMAGE[0, ..., 0]
+    assert upright == {view.tobytes() for view in (square, square[::-1], square[:, ::-1], square[::-1, ::-1])}
+
+
+def test_an_ensemble_can_be_augmented():
+    mean = AugmentedPredictor(Ensemble([Toy(UNEVEN), Toy(EVEN)]), "flips")
+    np.testing.assert_allclose(mean.predict(IMAGE)[0, ..., 0], IMAGE[0, ..., 0] * (0.25 + 0.125) / 2)

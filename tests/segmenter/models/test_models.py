@@ -1,0 +1,186 @@
+import re
+
+import keras
+import numpy as np
+import pytest
+
+from pipeline.files import InputError
+from segmenter.configuration import load_configuration
+from segmenter.configuration.networks import MODEL_SETTINGS
+from segmenter.configuration.networks import SlightlyFlexibleUNetSettings as UNetSettings
+from segmenter.models import MODELS, build_model
+from segmenter.models.saved_models import load_predictor, load_whole, save_for_prediction, save_whole
+from segmenter.training.trainer import compile_model
+
+# What a network needs beyond its tiny set-up to learn two images of 64 px by heart.
+OVERFIT: dict[str, dict[str, object]] = {
+    "SlightlyFlexibleUNet": {"base_filters": 8, "num_layers": 3},
+    "AttentionUNet": {"base_filters": 8, "num_layers": 3},
+    "MultiResUNet": {"base_filters": 8, "num_layers": 3},
+    "SwinUNet": {
+        "base_filters": 16,
+        "num_heads": [2, 4],
+        "patch_size": 2,
+        "window_size": 4,
+        "drop_path": 0.0,
+        "learning_rate": 0.002,
+    },
+    "EfficientUNet": {"base_filters": 8},
+    "DeepLabV3Plus": {"base_filters": 16, "skip_filters": 8},
+    "TransUNet": {"base_filters": 8, "hidden_size": 32, "mlp_size": 64, "decoder_filters": [32, 32, 16, 16, 8]},
+    "UNet3Plus": {"base_filters": 8, "num_layers": 3},
+    "U2Net": {"base_filters": 4},
+    "SharpUNet": {"base_filters": 8, "num_layers": 3},
+}
+
+
+def networks(*slow: str) -> list:
+    """The names as parameters of a test; those given run in `make test-slow` only."""
+    return [pytest.param(name, marks=pytest.mark.slow) if name in slow else name for name in sorted(MODELS)]
+
+
+@pytest.mark.parametrize(
+    ("channels", "parameters"),
+    [
+        pytest.param(3, 124_996_849, marks=pytest.mark.slow),
+        (1, 124_994_257),
+    ],
+)
+def test_the_published_network_has_the_published_size(channels, parameters):
+    settings = load_configuration("published").model.model_copy(update={"image_channels": channels})
+    assert build_model(settings).count_params() == parameters
+
+
+def test_levels_shrink_kernel_and_dilation_and_the_decoder_mirrors_them():
+    model = build_model(
+        UNetSettings(
+            image_width=64, image_height=64, base_filters=2, base_kernels=(7, 5), num_layers=4, dilation=(3, 2), dropout_rate=0.1
+        )
+    )
+    for half, levels in (("encoder", 4), ("decoder", 3)):
+        layers = [model.get_layer(f"{half}{level}_conv{step}") for level in range(levels) for step in (1, 2)]
+        assert [layer.filters for layer in layers] == [2, 2, 4, 4, 8, 8, 16, 16][: 2 * levels]
+        assert [layer.kernel_size for layer in layers[::2]] == [(7, 5), (5, 3), (3, 3), (3, 3)][:levels]
+        assert [layer.dilation_rate for layer in layers[::2]] == [(3, 2), (2, 1), (1, 1), (1, 1)][:levels]
+        rates = {layer.name: layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)}
+        assert [rates.get(f"{half}{level}_dropout", 0) for level in range(levels)] == pytest.approx([0, 0.1, 0.2, 0.3][:levels])
+
+
+def test_normalization_follows_each_convolution_of_a_level():
+    model = build_model(UNetSettings(image_width=16, image_height=16, base_filters=2, num_layers=2, normalization=True))
+    assert sum(isinstance(layer, keras.layers.BatchNormalization) for layer in model.layers) == 2 * (2 + 1)
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+def test_scaling_is_inside_only_where_it_is_asked_for(normalize):
+    model = build_model(UNetSettings(image_width=16, image_height=16, base_filters=2, num_layers=1, input_normalize=normalize))
+    seen = keras.Model(model.input, model.get_layer("encoder0_conv1").input)
+    assert float(seen(np.full((1, 16, 16, 1), 255, np.uint8))[0, 0, 0, 0]) == (1.0 if normalize else 255.0)
+
+
+# U2Net has some 500 layers, so saving it twice and loading it twice takes half a minute.
+@pytest.mark.parametrize("name", networks("DeepLabV3Plus", "EfficientUNet", "U2Net"))
+@pytest.mark.parametrize("mixed", [False, True])
+def test_a_saved_model_predicts_the_same_under_safe_mode(name, mixed, tmp_path, configure):
+    configuration = configure(model__model=name, model__mixed_precision=mixed, model__dropout_rate=0.2)
+    model, side = compile_model(configuration), configuration.model.image_width
+    images = np.random.default_rng(1).integers(0, 256, (2, side, side, 1), np.uint8)
+    save_for_prediction(model, tmp_path / "small.keras")
+    save_whole(model, tmp_path / "whole.keras")
+    predictor = load_predictor(tmp_path / "small.keras")
+    expected = model.predict_on_batch(images)
+    assert expected.dtype == np.float32
+    assert (predictor.side, predictor.channels) == (side, 1)
+    np.testing.assert_allclose(predictor.predict(images), expected, atol=1e-6)
+    whole = load_whole(tmp_path / "whole.keras")
+    np.testing.assert_allclose(whole.predict_on_batch(images), expected, atol=1e-6)
+    assert not whole.jit_compile
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_bfloat16_is_between_input_and_head(configure):
+    model = compile_model(configure(model__mixed_precision=True))
+    assert model.get_layer("encoder0_conv1").compute_dtype == "bfloat16"
+    assert model.get_layer("lesion").compute_dtype == "float32"
+
+
+def text(path):
+    path.write_text("no model")
+
+
+def broken_zip(path):
+    import zipfile
+
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", "{}")
+
+
+def classifier(path):
+    keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(1)]).save(path)
+
+
+@pytest.mark.parametrize(
+    ("write", "words"),
+    [
+        pytest.param(lambda path: None, "there is no such file; give a .keras file", id="absent"),
+        pytest.param(text, r"is no Keras model, it starts with b'no model'; give a .keras file", id="text"),
+        pytest.param(broken_zip, r"cannot be loaded as a Keras model \(.*\); give a .keras file", id="another zip"),
+        pytest.param(classifier, r"takes \(None, 8, 8, 1\) and gives \(None, 1\); wanted \(None, side, side", id="another model"),
+    ],
+)
+def test_files_that_are_no_model_are_told(write, words, tmp_path):
+    path = tmp_path / "best_model.keras"
+    write(path)
+    with pytest.raises(InputError, match=words) as told:
+        load_predictor(path)
+    assert str(path) in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_every_network_has_settings_a_tiny_set_up_and_a_paper(tiny):
+    assert list(MODELS) == list(MODEL_SETTINGS) == list(tiny)
+    assert all(re.search(r"[12]\d{3}", settings.paper) for settings in MODEL_SETTINGS.values())
+
+
+@pytest.mark.parametrize(("channels", "classes"), [(1, 1), (3, 3)])
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_every_network_takes_a_step_and_learns_in_it(name, channels, classes, configure):
+    configuration = configure(model__model=name, model__image_channels=channels, model__num_classes=classes)
+    model, side = compile_model(configuration), configuration.model.image_width
+    model.run_eagerly = True  # for one step of hundreds of layers, making a graph would take far longer
+    images = np.random.default_rng(1).integers(0, 256, (2, side, side, channels)).astype(np.uint8)
+    masks = images[..., :1] // (128 if classes == 1 else 86)
+    before = [np.array(variable) for variable in model.trainable_variables]
+    first = model.train_on_batch(images, masks, return_dict=True)
+    assert np.isfinite(first["loss"])
+    changed = [not np.array_equal(old, new) for old, new in zip(before, model.trainable_variables, strict=True)]
+    assert np.mean(changed) > 0.9
+    predicted = model.predict_on_batch(images)
+    assert predicted.shape == (2, side, side, classes)
+    assert predicted.dtype == np.float32
+    assert predicted.min() >= 0
+    assert predicted.max() <= 1
+    if classes > 1:
+        np.testing.assert_allclose(predicted.sum(-1), 1, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_every_network_has_the_listed_number_of_parameters(name):
+    assert build_model(MODEL_SETTINGS[name]()).count_params() == MODELS[name].parameters
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_every_network_learns_two_phantom_images_by_heart(name, configure, phantom_pairs):
+    """Dice above 0.95 on the two images it was trained on: gradients reach where they are needed."""
+    images, masks = phantom_pairs
+    changes = {"model": name, "image_width": 64, "image_height": 64, "learning_rate": 0.003} | OVERFIT.get(name, {})
+    model = compile_model(configure(**{f"model__{key}": value for key, value in changes.items()}))
+    for _ in range(20):
+        model.fit(images, masks, batch_size=2, epochs=30, verbose=0)
+        predicted = model.predict_on_batch(images) >= 0.5
+        dice = 2 * (predicted & (masks > 0)).sum() / (predicted.sum() + masks.sum())
+        if dice > 0.95:
+            return
+    pytest.fail(f"Dice {dice:.3f} after 600 steps")

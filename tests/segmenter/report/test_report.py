@@ -1,0 +1,439 @@
+"""Reports of runs whose predictions are made here, so that each case is known beforehand; no network is trained."""
+
+import csv
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from pipeline.files import InputError, read_csv, sha256, write_text
+from segmenter.cli import main
+from segmenter.configuration import Configuration
+from segmenter.data.dataset import read_data_set
+from segmenter.data.ground_truth import read_truth
+from segmenter.evaluation import write_evaluation
+from segmenter.evaluation.cross_validation import pool_folds
+from segmenter.evaluation.measuring import measure_batches
+from segmenter.pictures import write_png
+from segmenter.report import cases, contents
+from segmenter.report.results import read_material, split_card
+from segmenter.runs import State, open_run, record_start, write_state
+
+MISSED, CLEAN, ALARM = "P4_R_DM_MLO", "P5_L_CM_CC", "P5_R_DM_MLO"
+CARD = """\
+# A tiny set
+
+{phantom}Not a medical device, and not for clinical use.
+
+## Licence and citations
+
+Free <for all>, but cite:
+
+- Somebody A.: Of squares.
+  https://doi.org/10.1/square
+"""
+SECTIONS = ["key", "data", "training", "figures", "froc", "groups", "sizes", "cases", "making"]
+
+
+@pytest.fixture
+def folder(tmp_path, write_pair, draw_pair):
+    """Fourteen images of seven patients: ten in test, of which P5's two have no lesion; with a manifest and a card."""
+    rows = []
+    for number in range(14):
+        patient, split = f"P{number // 2 + 1}", "test" if number < 10 else "train" if number < 12 else "valid"
+        side, kind, view = ("L", "CM", "CC") if number % 2 == 0 else ("R", "DM", "MLO")
+        name, (image, mask) = f"{patient}_{side}_{kind}_{view}", draw_pair(number)
+        if patient == "P5":
+            mask[:] = 0
+        write_pair(tmp_path / "set", split, name, image, mask)
+        label = "malignant" if mask.any() else "normal"
+        row = {"sample": name, "image_id": name, "variant": "original", "split": split, "fold": number // 2 % 3}
+        row |= {"patient": patient, "class": label, "kind": kind, "view": view, "side": side}
+        rows.append(row | {"image": f"{split}/images/{name}.png", "mask": f"{split}/masks/{name}.png"})
+    with (tmp_path / "set" / "manifest.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    write_text(tmp_path / "set" / "README.md", CARD.format(phantom=""))
+    return tmp_path / "set"
+
+
+def predict(sample, truth):
+    """The truth moved right, by as many pixels as the image's patient has for a number; MISSED and ALARM are what they say."""
+    predicted = np.roll(truth, int(sample.patient[1:]) - 1, axis=1)
+    if sample.name == MISSED:
+        predicted[:] = 0
+    if sample.name == ALARM:
+        predicted[20:24, 20:26] = 1
+    return predicted
+
+
+def evaluate(run, data, configuration, shared=0, predict=predict):
+    """What `segmenter.evaluation.evaluate` leaves, of a made-up model."""
+    write_text(run.best_model, f"model of {run.name}")
+    record_start(run, configuration, {"python": "3.11", "data_identity": data.identity, "fold": data.fold})
+    classes, samples, evaluation = configuration.model.num_classes, data.split("test"), run.evaluation("test")
+    truths = [read_truth(sample.mask, configuration) for sample in samples]
+    found = [predict(sample, truth) for sample, truth in zip(samples, truths, strict=True)]
+    for sample, mask in zip(samples, found, strict=True):
+        write_png(evaluation / "masks" / f"{sample.name}.png", mask if classes > 1 else mask * 255)
+    likely = np.stack([mask == index for mask in found for index in range(classes)] if classes > 1 else found)
+    likely = np.moveaxis(likely.reshape(len(samples), -1, *truths[0].shape), 1, -1) * np.float32(0.8) + np.float32(0.1)
+    tables = measure_batches(
+        [(samples, np.stack(truths), likely)], configuration, (100, 140), {sample.name for sample in samples}
+    )
+    summary = {
+        "identity": {"model_sha256": sha256(run.best_model), "data_identity": data.identity, "split": "test"},
+        "trained_on_too": None if shared is None else [f"P{number + 1}" for number in range(shared)],
+        "size_cuts_px": [100, 140],
+        "tolerance_px": 2.0,
+        "class_names": list(configuration.class_names),
+        "threshold": 0.5 if classes == 1 else None,
+    }
+    write_evaluation(evaluation, tables, summary, {"loss": 0.5})
+
+
+@pytest.fixture
+def run(folder):
+    """A run that was trained for three epochs, the second the best, and evaluated on test."""
+    run = open_run(folder, "tiny")
+    evaluate(run, read_data_set(folder), Configuration())
+    write_text(run.folder / "train_losses.csv", "epoch,loss,val_loss\n1,0.9,0.8\n2,0.5,0.6\n3,0.4,0.7\n")
+    write_text(run.folder / "train_metrics.csv", "epoch,dice_coef,val_dice_coef\n1,0.1,0.2\n2,0.5,0.4\n3,0.6,0.3\n")
+    write_text(run.folder / "last_epoch_0003.keras", "")
+    write_state(run, State(3, "last_epoch_0003.keras", 2, 0.6, {"wait": 1}, {}))
+    return run
+
+
+def report(run, *more):
+    """Gives the command; the page and the model card as texts."""
+    assert main(["report", str(run.folder.parents[1]), "--name", run.name, *more]) == 0
+    return (run.folder / "report.html").read_text(), (run.folder / "model_card.md").read_text()
+
+
+def material_of(run):
+    return read_material(read_data_set(run.folder.parents[1]), run, "test")
+
+
+def test_the_page_has_its_sections_and_the_figures_of_the_tables(run):
+    page, _ = report(run)
+    assert re.findall(r'<h2 id="(\w+)"', page) == SECTIONS
+    assert "<h1>Run tiny on set, split test</h1>" in page
+    assert "Not a medical device; for research only." in page
+    dices = [float(row["dice"]) for row in read_csv(run.evaluation("test") / "per_image.csv") if row["dice"]]
+    assert len(dices) == 8
+    assert f"<dt>mean Dice</dt><dd><strong>{np.mean(dices):.2f}</strong>" in page
+    assert "<dt>images without lesion that stay clean</dt><dd><strong>50%</strong>" in page
+    assert "8 with lesions, 2 without" in page
+    assert sha256(run.best_model) in page
+    assert sha256(run.folder.parents[1] / "manifest.csv") in page
+    assert "Training over 3 epochs: in epoch 2, the best, loss 0.500 and on valid 0.600" in page
+    assert "Free &lt;for all&gt;, but cite:" in page
+    assert '<a href="https://doi.org/10.1/square"' in page
+
+
+@pytest.mark.parametrize(
+    ("phantom", "shared", "words"),
+    [
+        pytest.param("", 0, [], id="few patients alone"),
+        pytest.param("**This is a phantom**: made up.\n\n", 0, ["This is a phantom: synthetic images"], id="phantom"),
+        pytest.param("", 2, ["2 of the 5 patients of test are in train too"], id="leak"),
+        pytest.param("", None, ["Whether patients of test are in train too is not known."], id="leak unknown"),
+    ],
+)
+def test_what_a_reader_must_know_first_stands_at_the_top(folder, run, phantom, shared, words):
+    write_text(folder / "README.md", CARD.format(phantom=phantom))
+    evaluate(run, read_data_set(folder), Configuration(), shared)
+    page, card = report(run)
+    top = page[: page.index("<main")]
+    for word in [*words, "Only 5 patients (10 images) in test: intervals are wide"]:
+        assert word in top
+        assert word in card
+    assert top.count('class="warning"') == 1 + len(words)
+
+
+def test_cases_are_the_best_the_middling_and_the_worst_by_dice(run):
+    found = cases.by_dice(material_of(run))
+    names = {group: [case.caption.split(";")[0] for case in part] for group, part in found.items()}
+    assert names == {
+        "Best": ["P1_R_DM_MLO", "P1_L_CM_CC", "P2_R_DM_MLO"],
+        "Median": ["P3_R_DM_MLO", "P2_L_CM_CC"],
+        "Worst": [MISSED, "P4_L_CM_CC", "P3_L_CM_CC"],
+    }
+    best, worst = found["Best"][1], found["Worst"][0]
+    assert best.words == "Mammogram P1_L_CM_CC, subtracted, CC: 1 annotated lesion, 1 predicted, Dice 1.00"
+    assert best.caption == "P1_L_CM_CC; malignant, subtracted, CC; Dice 1.00; HD95 0.0 px; 1 lesion of 144 px, largest large"
+    square = "M0.5 0.5L0.5 11.5L11.5 11.5L11.5 0.5Z"
+    assert best.outlines == [("truth", square, ""), ("prediction", square, "")]
+    assert [kind for kind, *_ in worst.outlines] == ["truth"]
+    assert "0 predicted, Dice 0.00" in worst.words
+
+
+def test_missed_lesions_and_false_alarms_are_shown(run):
+    material = material_of(run)
+    assert [case.caption for case in cases.missed(material)] == [
+        f"{MISSED}; missed: a large lesion of 144 px, IoU 0.00; 1 lesion in the image"
+    ]
+    (alarm,) = cases.false_alarms(material)
+    assert alarm.caption == f"{ALARM}; normal, low energy, MLO; no lesion, found 24 px in 1 part"
+    assert alarm.words == f"Mammogram {ALARM}, low energy, MLO: 0 annotated lesions, 1 predicted"
+    page, _ = report(run)
+    assert page.count('<figure class="case">') == 8 + 1 + 1
+
+
+def test_a_large_image_is_shrunk_with_its_outlines(run, folder, write_pair):
+    image = np.zeros((1024, 1024), np.uint8)
+    image[200:400, 200:400] = 255
+    for name in [sample.name for sample in read_data_set(folder).split("test")]:
+        write_pair(folder, "test", name, image, image)
+    evaluate(run, read_data_set(folder), Configuration())
+    best = cases.by_dice(material_of(run))["Best"][0]
+    assert best.side == 512
+    assert best.outlines[0] == ("truth", "M100.5 100.5L100.5 199.5L199.5 199.5L199.5 100.5Z", "")
+
+
+def test_several_classes_are_drawn_in_their_colours(folder, run, write_pair):
+    configuration = Configuration.model_validate({"model": {"num_classes": 3, "final_activation": "softmax"}})
+    image, mask = np.full((32, 32), 40, np.uint8), np.zeros((32, 32), np.uint8)
+    mask[2:8, 2:8], mask[20:28, 20:28] = 1, 2
+    for sample in read_data_set(folder).split("test"):
+        write_pair(folder, "test", sample.name, image, mask)
+    evaluate(run, read_data_set(folder), configuration, predict=lambda sample, truth: np.where(truth == 2, 2, 0).astype(np.uint8))
+    material = material_of(run)
+    best = cases.by_dice(material)["Best"][0]
+    assert [(kind, color) for kind, _, color in best.outlines] == [
+        *[("truth", "#00ff00"), ("truth", "#ffffff")],
+        ("prediction", "#ffffff"),
+    ]
+    rows = {row[0]: row[1] for row in contents.metric_rows(material)}
+    assert (rows["Dice, benign"], rows["Dice, malignant"]) == ("0.000", "1.000")
+    page, card = report(run)
+    assert 'style="color: #00ff00"></span> benign' in page
+    for text in (page, card):
+        assert "A pixel is of its most probable class. Figures are of lesion of any class, detection and FROC too" in text
+        assert "Dice, benign and Dice, malignant alone tell the classes apart." in text
+    figures = {name: value for value, name, _ in contents.key_figures(material)}
+    assert figures["mean Dice, any class"] == "0.78"
+    assert (figures["mean Dice, benign"], figures["mean Dice, malignant"]) == ("0.00", "1.00")
+    assert "Dice 0.78 of any class (benign 0.00, malignant 1.00); HD95" in best.caption
+    assert "Best by Dice, any class" in page
+    assert "Truth is green" not in page
+
+
+def test_counts_stand_beside_the_figures_that_they_are_of(run):
+    material = material_of(run)
+    figures = {name: more for _, name, more in contents.key_figures(material)}
+    found = int(material.lesions["detected"].sum())
+    assert figures["lesions found"].startswith(f"{found} of 8 lesions; ")
+    rows = {row[0]: row[1:5] for row in contents.strata_rows(material)}
+    assert rows["kind CM"] == (5, 5, 4, 4)
+    assert rows["class normal"] == (2, 1, 0, 0)
+    page, _ = report(run)
+    assert "share of the 8 lesions that a predicted part overlaps" in page
+    assert "kind CM (4; 4)" in page
+    assert re.search(r"found are \d+% of the large lesions\.", page)
+
+
+def test_the_data_set_s_card_and_audit_are_told_with_their_meanings(folder, run):
+    dropped = (
+        "## What was dropped, and why\n\n| reason | images | |\n| --- | ---: | --- |\n| `no-region` | 2 | nobody drew it |\n"
+    )
+    write_text(folder / "README.md", CARD.format(phantom="") + dropped)
+    finding = {"code": "patient-in-splits", "count": 3, "meaning": "patients in several splits"}
+    write_text(folder / "audit.json", json.dumps({"manifest_sha256": sha256(folder / "manifest.csv"), "findings": [finding]}))
+    page, card = report(run)
+    assert contents.dropped_rows(material_of(run)) == [("no-region", 2, "nobody drew it")]
+    assert "nobody drew it" in page
+    for text in (page, card):
+        assert "The audit of the data set found 3 patients in several splits (patient-in-splits)." in text
+        assert "8 malignant, 2 normal" in text
+        assert "fold" not in [row[0] for row in contents.version_rows(material_of(run))]
+        assert "reported with cesm-segmentation" in text
+
+
+def test_images_without_lesions_alone_have_no_curve_and_no_dice(folder, run, write_pair, draw_pair):
+    for sample in read_data_set(folder).split("test"):
+        write_pair(folder, "test", sample.name, draw_pair(0)[0], np.zeros((32, 32), np.uint8))
+    evaluate(run, read_data_set(folder), Configuration())
+    page, card = report(run)
+    assert "No lesion is in this split." in page
+    assert "<dt>mean Dice</dt>" not in page
+    assert "Clean images" in card
+
+
+def test_lesions_alone_say_that_nothing_is_known_of_healthy_breasts(folder, run, write_pair, draw_pair):
+    for name in (CLEAN, ALARM):
+        write_pair(folder, "test", name, *draw_pair(3))
+    evaluate(run, read_data_set(folder), Configuration(), predict=lambda sample, truth: truth)
+    page, card = report(run)
+    assert "No such images are in this split." in page
+    assert "None: every lesion of this split was found." in page
+    assert "nothing is known of false alarms on healthy breasts" in card
+
+
+@pytest.fixture
+def pooled(folder):
+    """A cross-validation of three folds."""
+    data, configuration = read_data_set(folder), Configuration()
+    runs = [open_run(folder, f"tiny-fold{fold}") for fold in range(3)]
+    for fold, run in enumerate(runs):
+        evaluate(run, data.in_fold(fold), configuration)
+        write_text(run.folder / "last_epoch_0002.keras", "")
+        write_state(run, State(2, "last_epoch_0002.keras", 1, 0.5, {"wait": 1}, {}))
+    pooled = open_run(folder, "tiny-cv")
+    pool_folds(runs, pooled)
+    record_start(pooled, configuration, {})
+    pooled.versions.unlink()
+    return pooled
+
+
+def test_a_cross_validation_shows_its_folds_and_takes_masks_from_their_runs(folder, pooled, capsys):
+    page, card = report(pooled)
+    assert "3 folds of a cross-validation pooled" in page
+    assert "Mean Dice by fold: fold 0" in page
+    assert '<th scope="row">standard deviation</th>' in page
+    assert all(sha256(open_run(folder, f"tiny-fold{fold}").best_model) in page for fold in range(3))
+    assert "each held out once" in card
+    assert len(cases.by_dice(material_of(pooled))["Best"][0].outlines) == 2
+    assert main(["report", str(folder), "--name", "tiny-cv", "--split", "valid"]) == 2
+    assert "is a cross-validation, which knows the split test only" in capsys.readouterr().err
+
+
+def test_a_report_that_is_up_to_date_is_left_alone_and_made_again_it_is_the_same(folder, run, capsys):
+    first = report(run)
+    assert re.search(r"report\.html: written, \d+\.\d MB; model_card\.md beside it\n", capsys.readouterr().out)
+    before = (run.folder / "report.html").stat().st_mtime_ns
+    report(run)
+    assert "was up to date" in capsys.readouterr().out
+    assert (run.folder / "report.html").stat().st_mtime_ns == before
+    for name in ("report.html", "model_card.md"):
+        (run.folder / name).unlink()
+    assert report(run) == first
+    write_text(folder / "README.md", CARD.format(phantom="**This is a phantom**: made up.\n\n"))
+    assert "This is a phantom" in report(run)[0]
+
+
+def forget(run):
+    (run.evaluation("test") / "summary.json").unlink()
+
+
+def age(run):
+    path = run.evaluation("test") / "summary.json"
+    old = json.loads(path.read_text())
+    write_text(path, json.dumps({name: old[name] for name in ("identity", "figures")}))
+
+
+def train_again(run):
+    write_text(run.best_model, "a better one")
+
+
+def lose_model(run):
+    run.best_model.unlink()
+
+
+def change_data(run):
+    path = run.folder.parents[1] / "manifest.csv"
+    write_text(path, path.read_text().replace("DM,MLO", "DM,CC", 1))
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (
+            forget,
+            r"holds no evaluation \(no summary.json\); make it with `cesm-segmenter evaluate .*set --name tiny --split test`",
+        ),
+        (age, "is of an older program and lacks tables; make it again with `cesm-segmenter evaluate"),
+        (train_again, "best_model.keras: is another model than was evaluated; evaluate it with `cesm-segmenter evaluate"),
+        (lose_model, "best_model.keras: is not there, and its evaluation is"),
+        (change_data, "set: holds other data than tiny was evaluated on; evaluate it again with `cesm-segmenter evaluate"),
+    ],
+)
+def test_an_evaluation_that_does_not_fit_is_named_with_its_remedy(run, damage, words):
+    damage(run)
+    with pytest.raises(InputError, match=words):
+        material_of(run)
+
+
+def test_a_missing_cross_validation_is_named_with_its_command(folder):
+    with pytest.raises(InputError, match=r"make it with `cesm-segmenter cv .*set --name tiny`"):
+        read_material(read_data_set(folder), open_run(folder, "tiny-cv"), "test")
+
+
+def test_a_mask_of_another_size_is_refused(run):
+    write_png(run.evaluation("test") / "masks" / f"{MISSED}.png", np.zeros((8, 8), np.uint8))
+    with pytest.raises(InputError, match=f"{MISSED}.png: is 8 x 8, its truth 32 x 32; evaluate the run again"):
+        cases.by_dice(material_of(run))
+
+
+def test_the_model_card_has_the_sections_of_model_cards_and_the_run_s_figures(run):
+    _, card = report(run)
+    assert [line[3:] for line in card.splitlines() if line.startswith("## ")] == [
+        "Model details",
+        "Intended use",
+        "Factors",
+        "Metrics",
+        "Evaluation data",
+        "Training data",
+        "Quantitative analyses",
+        "Limits",
+        "Ethical considerations, caveats",
+        "Licence and citations of the data",
+    ]
+    for words in ("Not a medical device", "Out of scope: any clinical use", "the best of 3 was epoch 2", "Free <for all>"):
+        assert words in card
+    tables = [block.splitlines() for block in card.split("\n\n") if block.startswith("|")]
+    assert len(tables) == 5
+    assert all(len({line.count("|") for line in table}) == 1 for table in tables)
+
+
+def test_a_folder_without_manifest_and_card_has_a_report(folder):
+    for name in ("manifest.csv", "README.md"):
+        (folder / name).unlink()
+    run = open_run(folder, "bare")
+    evaluate(run, read_data_set(folder), Configuration())
+    page, _ = report(run)
+    assert "A folder without a recipe: how it was made is not known here." in page
+    assert "The data set has no card here, so no licence is known" in page
+    assert "The run's folder has no tables of training." in page
+
+
+def test_a_card_is_split_at_its_headings():
+    assert split_card("# Title\n\nFirst.\n## One\n\nText\n- item\n## Two\n") == {
+        "": "# Title\n\nFirst.",
+        "One": "Text\n- item",
+        "Two": "",
+    }
+    assert contents.paragraphs("One\ntwo.\n\n- a\n  b\n- c\n") == ["One two.", "- a b", "- c"]
+
+
+def test_a_report_needs_no_tensorflow(run):
+    program = "import sys; from segmenter.cli import main; main(sys.argv[1:]); assert 'tensorflow' not in sys.modules"
+    words = [sys.executable, "-c", program, "report", str(run.folder.parents[1]), "--name", run.name]
+    assert subprocess.run(words, check=True, capture_output=True, text=True).stdout.endswith("beside it\n")
+
+
+def test_the_page_works_in_a_browser(run, browser):
+    report(run)
+    browser.open(run.folder / "report.html")
+    assert browser.evaluate("[...document.images].filter(i => i.src).every(i => i.complete && i.naturalWidth > 0)")
+    assert browser.evaluate("document.querySelectorAll('.case img').length") == 10
+    shown = "getComputedStyle(document.querySelector('.outline.truth')).visibility"
+    assert browser.evaluate(shown) == "visible"
+    browser.evaluate("document.querySelector('[data-outline=truth]').focus()")
+    browser.press("Space")
+    assert browser.evaluate(shown) == "hidden"
+    browser.evaluate("scrollTo({top: 1e6, behavior: 'instant'})")
+    bottom, top = (
+        browser.evaluate(f"document.querySelector('{of}').getBoundingClientRect().{edge}")
+        for of, edge in ((".tools", "bottom"), ("#making", "top"))
+    )
+    assert bottom <= top, "the switches end with the cases"
+    for width in (320, 390, 1280):
+        browser.emulate(width=width, dark=width == 390)
+        browser.open(run.folder / "report.html")
+        assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"scrolls sideways at {width} px"
+    assert browser.errors == []

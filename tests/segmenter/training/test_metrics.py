@@ -1,0 +1,158 @@
+import math
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from segmenter.configuration.model import LOSS_NAMES
+from segmenter.configuration.networks import SlightlyFlexibleUNetSettings
+from segmenter.training.losses import LOSSES, make_loss
+from segmenter.training.metrics import METRICS, keras_metrics, metric_functions
+
+
+def pixels(*values: float) -> np.ndarray:
+    return np.array(values, np.float32).reshape(1, 1, -1, 1)
+
+
+# Truth and probabilities of four pixels; sums by hand: y p = 1.5, y = 2, p = 2.
+TRUTH, PROBABLE = pixels(1, 1, 0, 0), pixels(0.9, 0.6, 0.4, 0.1)
+EMPTY, NOTHING, FULL = pixels(0, 0, 0, 0), pixels(0, 0, 0, 0), pixels(1, 1, 1, 1)
+BCE = -(math.log(0.9) + math.log(0.6)) / 2  # the two pairs of pixels mirror each other
+
+
+@pytest.mark.parametrize(
+    ("metric", "truth", "predicted", "value"),
+    [
+        pytest.param("dice_coef", TRUTH, PROBABLE, (2 * 1.5 + 1) / (2 + 2 + 1), id="dice"),
+        pytest.param("dice_coef", EMPTY, NOTHING, 1.0, id="dice of nothing found where nothing is"),
+        pytest.param("dice_coef", EMPTY, FULL, 1 / 5, id="dice of all found where nothing is"),
+        pytest.param("dice_coef", FULL, NOTHING, 1 / 5, id="dice of nothing found"),
+        pytest.param("iou_coef", TRUTH, PROBABLE, 1.5 / 2.5, id="iou"),
+        pytest.param("iou_coef", EMPTY, NOTHING, 1.0, id="iou of nothing found where nothing is"),
+        pytest.param("iou_coef", EMPTY, FULL, 0.0, id="iou of all found where nothing is"),
+        pytest.param("sensitivity", pixels(1, 1, 1, 0), pixels(0.9, 0.6, 0.4, 0.8), 2 / 3, id="sensitivity"),
+        pytest.param("sensitivity", EMPTY, FULL, 1.0, id="sensitivity where nothing is"),
+        pytest.param("specificity", pixels(1, 0, 0, 0), pixels(0.1, 0.1, 0.2, 0.8), 2 / 3, id="specificity"),
+        pytest.param("specificity", FULL, NOTHING, 1.0, id="specificity where all is lesion"),
+        pytest.param("binary_accuracy", pixels(1, 0, 0, 0), pixels(0.9, 0.1, 0.2, 0.8), 3 / 4, id="accuracy"),
+    ],
+)
+def test_metric(metric, truth, predicted, value):
+    assert float(METRICS[metric](truth, predicted)) == pytest.approx(value, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("loss", "value"),
+    [
+        ("dice_loss", 1 - 4 / 5),
+        ("iou_loss", 1 - 0.6),
+        ("bce_dice_loss", (BCE + 1 - 4 / 5) / 2),
+        ("bce_iou_loss", (BCE + 1 - 0.6) / 2),
+    ],
+)
+def test_loss(loss, value):
+    assert float(LOSSES[loss](TRUTH, PROBABLE)) == pytest.approx(value, abs=1e-6)
+
+
+def test_figures_are_over_the_whole_batch():
+    large, small = pixels(1, 1, 1, 1), pixels(0, 0, 0, 1)
+    found, missed = pixels(1, 1, 1, 1), NOTHING
+    together = float(METRICS["dice_coef"](np.concatenate([large, small]), np.concatenate([found, missed])))
+    assert together == pytest.approx((2 * 4 + 1) / (5 + 4 + 1))
+
+
+def make(**losses):
+    return make_loss(SlightlyFlexibleUNetSettings(loss=losses))
+
+
+@pytest.mark.parametrize(
+    ("loss", "value"),
+    [
+        # TP 1.5, FP 0.5, FN 0.5 and the weights 0.3 and 0.7
+        pytest.param("tversky_loss", 1 - (1.5 + 1) / (1.5 + 0.3 * 0.5 + 0.7 * 0.5 + 1), id="Tversky"),
+        pytest.param("focal_tversky_loss", (1 - 2.5 / 3.0) ** 0.75, id="focal Tversky"),
+        # of each pair one pixel is lesion (weight 0.25) and one is not (0.75)
+        pytest.param("focal_loss", -(0.1**2 * math.log(0.9) + 0.4**2 * math.log(0.6)) / 4, id="focal"),
+    ],
+)
+def test_loss_with_parameters(loss, value):
+    assert float(make(**{loss: 1.0})(TRUTH, PROBABLE)) == pytest.approx(value, rel=1e-4)
+
+
+def test_losses_are_added_by_weight_and_come_back_from_a_file():
+    loss = make(bce_loss=0.5, iou_loss=2.0)
+    assert float(loss(TRUTH, PROBABLE)) == pytest.approx(0.5 * BCE + 2.0 * 0.4, rel=1e-5)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
+    assert float(again(TRUTH, PROBABLE)) == float(loss(TRUTH, PROBABLE))
+
+
+def test_the_hybrid_loss_is_the_mean_of_cross_entropy_structure_and_overlap():
+    rng = np.random.default_rng(1)
+    y, p = rng.integers(0, 2, (2, 16, 16, 1)).astype(np.float32), rng.random((2, 16, 16, 1), np.float32)
+    ssim = float(tf.reduce_mean(tf.image.ssim(tf.constant(y), tf.constant(p), 1.0)))
+    expected = (float(LOSSES["bce_loss"](y, p)) + (1 - ssim) + float(LOSSES["iou_loss"](y, p))) / 3
+    assert float(LOSSES["basnet_hybrid_loss"](y, p)) == pytest.approx(expected, abs=1e-5)
+    assert float(LOSSES["ssim_loss"](y, y)) == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+@pytest.mark.parametrize("loss", LOSS_NAMES)
+@pytest.mark.parametrize("level", [0.0, 1.0, 0.3], ids=["nothing", "all", "some"])
+def test_losses_and_their_gradients_are_finite_on_empty_masks(loss, level, classes):
+    p = np.full((1, 12, 12, classes), level, np.float32)
+    if classes > 1:
+        p[..., 0] = 1 - level
+        p[..., 2] = 0
+    with tf.GradientTape() as tape:
+        variable = tf.Variable(p)
+        value = make(**{loss: 1.0})(np.zeros((1, 12, 12, 1), np.uint8), variable)
+    assert math.isfinite(float(value))
+    assert np.isfinite(tape.gradient(value, variable).numpy()).all()
+
+
+# Four pixels of the classes 0, 1, 2, 1; the most probable ones are 0, 1, 1, 0.
+CLASSES = np.array([0, 1, 2, 1], np.uint8).reshape(1, 1, 4, 1)
+SURE = np.array([[1, 0, 0], [0, 0.9, 0.1], [0.2, 0.5, 0.3], [0.7, 0.2, 0.1]], np.float32).reshape(1, 1, 4, 3)
+
+
+@pytest.mark.parametrize(
+    ("metric", "by_class"),
+    [
+        # class 1: y p = 1.1, y = 2, p = 1.6; class 2: y p = 0.3, y = 1, p = 0.5
+        pytest.param("dice_coef", [(2 * 1.1 + 1) / (2 + 1.6 + 1), (2 * 0.3 + 1) / (1 + 0.5 + 1)], id="dice"),
+        pytest.param("iou_coef", [1.1 / 2.5, 0.3 / 1.2], id="iou"),
+        pytest.param("sensitivity", [1 / 2, 0.0], id="sensitivity"),
+        pytest.param("specificity", [1 / 2, 1.0], id="specificity"),
+        pytest.param("binary_accuracy", [2 / 4, 3 / 4], id="accuracy"),
+    ],
+)
+def test_metric_of_several_classes(metric, by_class):
+    functions = metric_functions([metric], ["benign", "malignant"])
+    assert list(functions) == [metric, f"{metric}_benign", f"{metric}_malignant"]
+    values = [float(function(CLASSES, SURE)) for function in functions.values()]
+    assert values == pytest.approx([sum(by_class) / 2, *by_class], abs=1e-6)
+
+
+def test_cross_entropy_of_several_classes_runs_over_all_of_them():
+    expected = -(math.log(1) + math.log(0.9) + math.log(0.3) + math.log(0.2)) / 4
+    assert float(LOSSES["bce_loss"](CLASSES, SURE)) == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_metric_of_a_class_comes_back_from_a_file_and_averages_over_batches():
+    metric = keras_metrics(["dice_coef"], ["benign", "malignant"])[2]
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(metric))
+    assert again.name == "dice_coef_malignant"
+    again.update_state(CLASSES, SURE)
+    again.update_state(CLASSES, tf.one_hot(CLASSES[..., 0], 3))
+    assert float(again.result()) == pytest.approx((1.6 / 2.5 + 1) / 2, abs=1e-6)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+@pytest.mark.parametrize("level", [0.0, 1e-9, 1.0])
+def test_the_focal_loss_has_a_finite_slope_for_every_gamma(gamma, level):
+    loss = make_loss(SlightlyFlexibleUNetSettings(loss="focal_loss", focal_gamma=gamma))
+    with tf.GradientTape() as tape:
+        p = tf.Variable(np.full((1, 2, 2, 1), level, np.float32))
+        value = loss(np.array([0, 1, 0, 1], np.uint8).reshape(1, 2, 2, 1), p)
+    assert np.isfinite(tape.gradient(value, p).numpy()).all()

@@ -1,0 +1,312 @@
+import dataclasses
+import functools
+import os
+import signal
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pipeline.files import InputError, read_csv
+from segmenter.configuration import TrainSettings
+from segmenter.data.dataset import Sample, read_data_set
+from segmenter.data.input_pipeline import validation_batches
+from segmenter.data.pairs import PairFormat
+from segmenter.models.saved_models import load_whole
+from segmenter.runs import open_run, read_configuration, read_state, take_up, write_state
+from segmenter.training import callbacks
+from segmenter.training.trainer import choose_evenly, train
+
+
+@pytest.fixture
+def begin(data_folder):
+    """Trains, or goes on, as the command does."""
+    data = read_data_set(data_folder)
+
+    def run(configuration, name="run", resume=False):
+        place = open_run(data_folder, name)
+        return place, train(place, configuration, data, take_up(place, configuration, data, resume=resume, restart=False))
+
+    return run
+
+
+@pytest.fixture
+def small(configure, monkeypatch):
+    """Makes configurations of a single level, without pictures, which cost more than the training here."""
+    monkeypatch.setattr(callbacks, "write_curves", lambda *_: None)
+    return functools.partial(configure, model__num_layers=1, train__epoch_change_infer=False)
+
+
+def test_a_run_leaves_what_it_promises(begin, configure, capsys):
+    run, state = begin(configure(model__metrics=("dice_coef", "sensitivity")))
+    names = {str(path.relative_to(run.folder)) for path in run.folder.rglob("*") if path.is_file()}
+    assert names == {
+        "config.toml",
+        "versions.json",
+        "state.json",
+        "best_model.keras",
+        "last_epoch_0002.keras",
+        "train_losses.csv",
+        "train_losses.png",
+        "train_metrics.csv",
+        "train_metrics.png",
+        "epoch_change_infer/Epoch_1_P7_L_CM_CC.png",
+        "epoch_change_infer/Epoch_1_P9_L_CM_CC.png",
+        "epoch_change_infer/Epoch_2_P7_L_CM_CC.png",
+        "epoch_change_infer/Epoch_2_P9_L_CM_CC.png",
+    }
+    losses, metrics = read_csv(run.folder / "train_losses.csv"), read_csv(run.folder / "train_metrics.csv")
+    assert list(losses[0]) == ["epoch", "loss", "val_loss"]
+    assert list(metrics[0]) == ["epoch", "dice_coef", "val_dice_coef", "sensitivity", "val_sensitivity"]
+    assert [row["epoch"] for row in losses] == ["1", "2"]
+    assert float(losses[-1]["val_loss"]) == state.history[-1]["val_loss"]
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["run", "pairs are held in memory", "epoch 1", "epoch 2"]
+    assert "val_loss" in lines[2]
+    assert read_configuration(run) == configure(model__metrics=("dice_coef", "sensitivity"))
+
+
+def test_the_history_tells_what_the_model_scores(begin, small, data_folder):
+    run, state = begin(small(train__epochs=3))
+    assert state.best_val_loss == min(row["val_loss"] for row in state.history)
+    assert state.history[state.best_epoch - 1]["val_loss"] == state.best_val_loss
+    model = load_whole(run.folder / state.checkpoint)
+    valid = read_data_set(data_folder).split("valid")
+    figures = model.evaluate(validation_batches(valid, PairFormat(16, 1), 2, cache=False), return_dict=True, verbose=0)
+    assert state.history[-1]["val_dice_coef"] == pytest.approx(figures["dice_coef"], abs=1e-5)
+    assert state.history[-1]["val_loss"] == pytest.approx(figures["loss"], abs=1e-5)
+
+
+def test_a_resumed_run_goes_on_as_if_there_had_been_no_break(begin, configure, monkeypatch):
+    monkeypatch.setattr(callbacks, "write_curves", lambda *_: None)
+    settings = {"model__dropout_rate": 0.2, "train__reducer_patience": 1, "train__epoch_change_infer": False}
+    _, through = begin(configure(train__epochs=4, **settings), "through")
+    begin(configure(train__epochs=2, **settings), "broken")
+    run, resumed = begin(configure(train__epochs=4, **settings), "broken", resume=True)
+    keys = [key for key in through.history[0] if key != "seconds"]
+    for one, other in zip(through.history, resumed.history, strict=True):
+        np.testing.assert_allclose([one[key] for key in keys], [other[key] for key in keys], rtol=1e-4)
+    assert resumed.early_stopping == pytest.approx(through.early_stopping, rel=1e-4)
+    assert resumed.reducer == pytest.approx(through.reducer, rel=1e-4)
+    assert [row["epoch"] for row in read_csv(run.folder / "train_losses.csv")] == ["1", "2", "3", "4"]
+    assert [path.name for path in run.folder.glob("last_*")] == ["last_epoch_0004.keras"]
+
+
+def test_nothing_after_a_resume_is_better_than_a_better_epoch_before(begin, small):
+    run, state = begin(small(train__epochs=1))
+    # As if the first epoch had been so good that none can be better, and the learning rate were about to be cut.
+    write_state(
+        run,
+        dataclasses.replace(
+            state,
+            best_val_loss=0.0,
+            early_stopping={"wait": 1, "best": 0.0},
+            reducer={"wait": 3, "best": 0.0, "cooldown_counter": 0},
+        ),
+    )
+    before = run.best_model.read_bytes()
+    begin(small(train__epochs=2, train__patience=3), resume=True)
+    _, resumed = begin(small(train__epochs=9, train__patience=3), resume=True)
+    assert run.best_model.read_bytes() == before
+    assert (resumed.best_epoch, resumed.best_val_loss, resumed.epoch) == (1, 0.0, 3)
+    assert resumed.early_stopping == {"wait": 3, "best": 0.0}
+    assert resumed.is_finished(small(train__patience=3).train)
+    assert [row["learning_rate"] for row in resumed.history] == pytest.approx([0.01, 0.01, 0.005])
+
+
+class PressCtrlC(keras.callbacks.Callback):
+    """Sends the signal in the middle of an epoch."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.now = epoch == self.epoch
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self.now and batch == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_ctrl_c_keeps_the_last_whole_epoch_and_the_next_run_goes_on(begin, small, monkeypatch, capsys):
+    _, through = begin(small(train__epochs=2), "through")
+    before = signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks, "tensorboard", lambda run: [PressCtrlC(epoch=1)])
+        with pytest.raises(KeyboardInterrupt):
+            begin(small(train__epochs=2), "broken")
+    assert signal.getsignal(signal.SIGINT) is before
+    assert "stopping after this step; Ctrl-C again stops at once" in capsys.readouterr().err
+    run, state = begin(small(train__epochs=2), "broken")
+    assert read_state(run) == state
+    np.testing.assert_allclose([row["loss"] for row in state.history], [row["loss"] for row in through.history], rtol=1e-4)
+
+
+def test_a_loss_that_is_no_number_is_told_and_not_recorded(begin, small, data_folder):
+    with pytest.raises(InputError, match=r"epoch 1: loss is nan; lower \[model\] learning_rate or set clipvalue"):
+        begin(small(model__learning_rate=1e30, model__optimizer="SGD", model__input_normalize=False))
+    assert not open_run(data_folder, "run").state.exists()
+
+
+def test_few_fixed_images_are_spread_over_the_originals(tmp_path):
+    def sample(name, variant="original"):
+        return Sample(name, "valid", tmp_path, tmp_path, name, variant, "", "")
+
+    samples = [sample("flipped_a", "flipped"), *(sample(name) for name in "abcde")]
+    assert [chosen.name for chosen in choose_evenly(samples, 3)] == ["a", "c", "e"]
+    assert [chosen.name for chosen in choose_evenly(samples[:1], 3)] == ["flipped_a"]
+
+
+def test_tensorboard_is_used_only_where_it_is_installed(monkeypatch, tmp_path):
+    monkeypatch.setattr(callbacks.importlib.util, "find_spec", lambda name: None)
+    assert callbacks.tensorboard(open_run(tmp_path, "run")) == []
+    monkeypatch.setattr(callbacks.importlib.util, "find_spec", lambda name: object())
+    found = callbacks.tensorboard(open_run(tmp_path, "run"))
+    assert [callback.log_dir for callback in found] == [str(tmp_path / "runs/run/tensorboard")]
+
+
+@pytest.mark.parametrize(
+    ("settings", "rates"),
+    [
+        pytest.param({"warmup_epochs": 1}, [0.25, 0.5, 0.75, 1.0, None, None], id="rise, then left alone"),
+        pytest.param(
+            {"cosine_decay": True, "learning_rate_reducer": False},
+            [(1 + np.cos(np.pi * step / 12)) / 2 for step in range(6)],
+            id="half a cosine",
+        ),
+        pytest.param(
+            {"cosine_decay": True, "learning_rate_reducer": False, "warmup_epochs": 1},
+            [0.25, 0.5, 0.75, 1.0, 1.0, (1 + np.cos(np.pi / 8)) / 2],
+            id="both",
+        ),
+        pytest.param({}, [None] * 6, id="neither"),
+    ],
+)
+def test_the_learning_rate_follows_its_schedule(settings, rates):
+    schedule = callbacks.Schedule(TrainSettings(epochs=3, **settings), learning_rate=1.0, steps=4)
+    assert [schedule.rate(step) for step in range(6)] == [rate if rate is None else pytest.approx(rate) for rate in rates]
+
+
+def test_a_resumed_cosine_is_where_it_would_have_been(begin, small, monkeypatch):
+    settings = {"train__cosine_decay": True, "train__learning_rate_reducer": False, "train__epochs": 3}
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks, "tensorboard", lambda run: [PressCtrlC(epoch=1)])
+        with pytest.raises(KeyboardInterrupt):
+            begin(small(**settings), "broken")
+    _, through = begin(small(**settings), "broken")
+    assert [row["learning_rate"] for row in through.history] == pytest.approx(
+        [0.01 * (1 + np.cos(np.pi * epoch / 3)) / 2 for epoch in range(3)]
+    )
+    with pytest.raises(InputError, match=r"has \[train\] epochs = 3, now asked for is 4; give another --name"):
+        begin(small(**settings | {"train__epochs": 4}), "broken", resume=True)
+
+
+def test_steps_cut_an_epoch_short_and_the_next_one_goes_on_in_the_samples(begin, small, monkeypatch):
+    seen = []
+
+    class Look(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append(batch)
+
+        def on_test_batch_end(self, batch, logs=None):
+            seen.append("valid")
+
+    monkeypatch.setattr(callbacks, "tensorboard", lambda run: [Look()])
+    begin(small(train__steps_per_epoch=2, train__validation_steps=1))
+    assert seen == [0, 1, "valid"] * 2
+
+
+def test_averaged_weights_are_judged_and_kept_and_training_goes_on_from_the_others(begin, small, data_folder):
+    run, state = begin(small(model__ema_momentum=0.9, train__epochs=1))
+    whole, best = load_whole(run.folder / state.checkpoint), load_whole(run.best_model, compile=False)
+    assert not np.array_equal(whole.trainable_variables[0], best.trainable_variables[0])
+    valid = read_data_set(data_folder).split("valid")
+    best.compile(loss=whole.loss)
+    figure = best.evaluate(validation_batches(valid, PairFormat(16, 1), 2, cache=False), verbose=0)
+    assert state.best_val_loss == pytest.approx(figure, abs=1e-5)
+    with callbacks.averaged(whole):
+        np.testing.assert_allclose(whole.trainable_variables[0], best.trainable_variables[0], atol=1e-7)
+    assert not np.array_equal(whole.trainable_variables[0], best.trainable_variables[0])
+
+
+def test_training_pairs_are_varied_and_validation_pairs_are_not(begin, small, monkeypatch):
+    seen = {"train": 0, "valid": 0}
+
+    def fill(configuration):
+        return lambda image, mask, seed: (image, tf.ones_like(mask))
+
+    class Look(keras.callbacks.Callback):
+        """With every pixel of the mask lesion and a model that says so, sensitivity is 1."""
+
+        def on_epoch_end(self, epoch, logs=None):
+            seen["train"], seen["valid"] = logs["specificity"], logs["val_specificity"]
+
+    monkeypatch.setattr("segmenter.training.trainer.make_augmentation", fill)
+    monkeypatch.setattr(callbacks, "tensorboard", lambda run: [Look()])
+    settings = {"model__generator": True, "augmentor__hflip": True, "model__metrics": ("specificity",), "train__epochs": 1}
+    begin(small(**settings), "varied")
+    assert seen["train"] == 1  # nothing but lesion: nothing that could be found wrongly
+    assert seen["valid"] < 1
+    begin(small(**settings | {"model__generator": False}), "plain")
+    assert seen["train"] < 1
+
+
+def test_a_resumed_run_varies_pairs_as_it_would_have(begin, small):
+    settings = {"model__generator": True, "augmentor__hflip": True, "augmentor__rotation": True, "dataset__shuffle": True}
+    _, through = begin(small(train__epochs=2, **settings), "through")
+    begin(small(train__epochs=1, **settings), "broken")
+    _, resumed = begin(small(train__epochs=2, **settings), "broken", resume=True)
+    assert resumed.history[1]["loss"] == pytest.approx(through.history[1]["loss"], rel=1e-5)
+
+
+def test_several_classes_train_and_are_told_apart(tmp_path, write_data_set, write_pair, small, draw_pair):
+    folder = write_data_set(tmp_path / "classes", train=0, valid=0, test=0)
+    for number in range(1, 9):
+        image, mask = draw_pair(number)
+        kind = 1 + number % 2
+        write_pair(folder, "valid" if number > 6 else "train", f"P{number}_L_CM_CC", image // kind, (mask > 0) * np.uint8(kind))
+    data = read_data_set(folder)
+    configuration = small(
+        model__num_classes=3,
+        model__base_filters=8,
+        model__learning_rate=0.05,
+        model__image_height=32,
+        model__image_width=32,
+        train__epochs=40,
+        train__patience=40,
+    )
+    run = open_run(folder, "classes")
+    state = train(run, configuration, data, take_up(run, configuration, data, resume=False, restart=False))
+    assert {"val_dice_coef", "val_dice_coef_benign", "val_dice_coef_malignant"} <= set(state.history[0])
+    assert max(row["val_dice_coef_benign"] for row in state.history) > 0.7
+    assert max(row["val_dice_coef_malignant"] for row in state.history) > 0.7
+
+
+DETERMINISTIC = """
+import sys
+from pathlib import Path
+from segmenter.configuration import Configuration
+from segmenter.configuration.networks import SlightlyFlexibleUNetSettings
+from segmenter.data.dataset import read_data_set
+from segmenter.runs import open_run
+from segmenter.training.trainer import train
+folder = Path(sys.argv[1])
+configuration = Configuration(
+    model=SlightlyFlexibleUNetSettings(image_width=32, image_height=32, base_filters=4, num_layers=3, dropout_rate=0.1),
+    train={"epochs": 2, "batch_size": 2, "deterministic": True, "epoch_change_infer": False},
+)
+train(open_run(folder, sys.argv[2]), configuration, read_data_set(folder), None)
+"""
+
+
+@pytest.mark.slow
+def test_a_deterministic_run_has_the_same_weights_twice(data_folder):
+    for name in ("one", "other"):
+        subprocess.run([sys.executable, "-c", DETERMINISTIC, str(data_folder), name], check=True, capture_output=True)
+    one, other = (load_whole(open_run(data_folder, name).best_model, compile=False) for name in ("one", "other"))
+    for ours, theirs in zip(one.weights, other.weights, strict=True):
+        np.testing.assert_array_equal(np.array(ours), np.array(theirs))
