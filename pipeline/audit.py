@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -12,10 +12,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline.contract import SPLITS, parse_sample
+from pipeline.contract import SPLITS, MaskError, SourceError, decode_mask, find_split_folders, parse_sample
 from pipeline.dataset.manifest import read_manifest
 from pipeline.files import InputError, progress
 from pipeline.recipe import Recipe
+from pipeline.sources import read_image
 from pipeline.workers import all_cores, in_order
 
 EXAMPLES = 5
@@ -70,10 +71,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class _Sample:
-    """One stem of one split, and what is known of it before its files are read."""
+    """One stem of one split, and what is known of it before its files are read; `folder` is the split's own."""
 
     name: str
     split: str
+    folder: str
     image: Path | None
     mask: Path | None
     image_id: str
@@ -83,12 +85,12 @@ class _Sample:
 
     @property
     def place(self) -> str:
-        return f"{self.split}/{self.name}"
+        return f"{self.folder}/{self.name}"
 
     @property
     def file(self) -> str:
         """The image's path relative to the data set's folder; without a suffix where there is no such file."""
-        return f"{self.split}/images/{self.image.name if self.image else self.name}"
+        return f"{self.folder}/images/{self.image.name if self.image else self.name}"
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ class _Look:
     image_size: tuple[int, int] | None = None
     mask_size: tuple[int, int] | None = None
     mask_values: tuple[int, ...] = ()
+    mask_fault: str = ""
     broken: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
 
@@ -138,9 +141,9 @@ def expected_codes(recipe: Recipe) -> list[str]:
 def _list_samples(folder: Path) -> Iterator[_Sample]:
     manifest = folder / "manifest.csv"
     rows = {(row["split"], row["sample"]): row for row in read_manifest(manifest)} if manifest.exists() else {}
-    for split in SPLITS:
-        images, masks = _stems(folder / split / "images"), _stems(folder / split / "masks")
-        named = {sample for place, sample in rows if place == split}
+    for place, split in _split_folders(folder, {split for split, _ in rows}):
+        images, masks = _stems(place / "images"), _stems(place / "masks")
+        named = {sample for other, sample in rows if other == split}
         for name in sorted(images.keys() | masks.keys() | named):
             row = rows.get((split, name))
             if row:
@@ -148,7 +151,14 @@ def _list_samples(folder: Path) -> Iterator[_Sample]:
             else:
                 parsed = parse_sample(name)[1]
                 identity = (parsed.image_id, parsed.patient, "", ("", ""))
-            yield _Sample(name, split, images.get(name), masks.get(name), *identity)
+            yield _Sample(name, split, place.name, images.get(name), masks.get(name), *identity)
+
+
+def _split_folders(folder: Path, named: Set[str]) -> list[tuple[Path, str]]:
+    """The folders of the splits; a split that the manifest names is among them though its folder is gone."""
+    found = find_split_folders(folder)
+    gone = named - {split for _, split in found}
+    return found + [(folder / split, split) for split in SPLITS if split in gone]
 
 
 def _stems(folder: Path) -> dict[str, Path]:
@@ -169,18 +179,29 @@ def _look(sample: _Sample) -> _Look:
         if path is None:
             continue
         data = path.read_bytes()
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if data else None
         if digest and hashlib.sha256(data).hexdigest() != digest:
             changed.append(name)
-        if pixels is None:
+        try:
+            found |= _look_at_image(path, data) if name == "image" else _look_at_mask(data)
+        except SourceError:
             broken.append(name)
-            continue
-        found[f"{name}_size"] = pixels.shape[::-1]
-        if name == "image":
-            found["thumb"] = cv2.resize(pixels, (_THUMB, _THUMB), interpolation=cv2.INTER_AREA)
-        else:
-            found["mask_values"] = tuple(np.flatnonzero(np.bincount(pixels.ravel(), minlength=256)).tolist())
     return _Look(**found, broken=tuple(broken), changed=tuple(changed))
+
+
+def _look_at_image(path: Path, data: bytes) -> dict:
+    pixels = read_image(path, data) if data else None
+    if pixels is None:
+        raise SourceError("file-empty", "has 0 bytes")
+    thumb = cv2.resize(pixels, (_THUMB, _THUMB), interpolation=cv2.INTER_AREA)
+    return {"image_size": pixels.shape[::-1], "thumb": thumb}
+
+
+def _look_at_mask(data: bytes) -> dict:
+    try:
+        mask = decode_mask(data)
+    except MaskError as error:
+        return {"mask_fault": str(error)}
+    return {"mask_size": mask.levels.shape[::-1], "mask_values": tuple(mask.values)}
 
 
 def _leaks(samples: Sequence[_Sample]) -> Iterator[Finding]:
@@ -308,19 +329,21 @@ def _size(size: tuple[int, int] | None) -> str:
 
 
 def _masks(samples: Sequence[_Sample], looks: Sequence[_Look]) -> Iterator[Finding]:
-    seen = [(sample, look) for sample, look in zip(samples, looks, strict=True) if look.mask_size]
+    both = list(zip(samples, looks, strict=True))
+    seen = [(sample, look) for sample, look in both if look.mask_size]
     # Class indices are fine where all masks hold them; 0, 1 and 2 among masks of 0 and 255 are a fault.
     indices = all(set(look.mask_values) <= {0, 1, 2} for _, look in seen)
     sound = {0, 1, 2} if indices else {0, 255}
     yield make_finding(
         "mask-values",
         "files",
-        (
+        [
             f"{sample.place}: {len(look.mask_values)} values, {', '.join(map(str, look.mask_values[:6]))}"
             f"{' ...' if len(look.mask_values) > 6 else ''}; wanted 0 and 255"
             for sample, look in seen
             if set(look.mask_values) - sound
-        ),
+        ]
+        + [f"{sample.place}: {look.mask_fault}" for sample, look in both if look.mask_fault],
     )
     yield make_finding(
         "mask-empty",

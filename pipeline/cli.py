@@ -9,10 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.contract import REASONS, find_reason
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.exports import FORMATS, OPTIONS, coco, export
 from pipeline.files import DONE, FINDINGS, InputError, read_csv, run_program, write_text
-from pipeline.indexing.tables import LEFT_OUT, REJECT_COLUMNS
+from pipeline.indexing.tables import REJECT_COLUMNS
 from pipeline.privacy.site_key import VARIABLE, load_site_key
 from pipeline.recipe import Recipe, load_recipe, recipe_names
 from pipeline.workers import all_cores, open_executor
@@ -211,7 +212,7 @@ def _tell_index(folder: DatasetFolder, outcome) -> None:
         (found["named"], "source images named by files, table or regions"),
         (found["kept"], f"kept, of {found['patients']} patients"),
     ]
-    rows += [(count, f"left out: {reason}, {LEFT_OUT[reason]}") for reason, count in left_out.items()]
+    rows += [(count, f"left out: {reason}, {REASONS[reason].meaning}") for reason, count in left_out.items()]
     rows += [(count, f"rejected: {reason}") for reason, count in rejected.items()]
     print("\n".join(f"{count:>8}  {words}" for count, words in rows))
     print(
@@ -236,7 +237,7 @@ def _tell_index(folder: DatasetFolder, outcome) -> None:
 
 
 def _strict(folder: DatasetFolder, strict: bool) -> int:
-    rejected = [row for row in read_csv(folder.rejects, REJECT_COLUMNS) if row["reason"] not in LEFT_OUT]
+    rejected = [row for row in read_csv(folder.rejects, REJECT_COLUMNS) if not find_reason(row["reason"]).left_out]
     if strict and rejected:
         first = rejected[0]
         raise InputError(

@@ -7,7 +7,7 @@ declared here, each once. Knows neither how a data set is made nor what is done 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 import cv2
@@ -24,6 +24,13 @@ DATASET_MARK = "recipe.toml"  # a folder that has one was written by a stage; it
 
 SPLITS = ("train", "valid", "test")
 SPLIT_FOLDERS = {"val": "valid", "validation": "valid"} | {split: split for split in SPLITS}  # folder: its split
+
+
+def find_split_folders(root: Path) -> list[tuple[Path, str]]:
+    """The folders of a data set that hold a split, each with its split; `val` and `validation` are `valid`."""
+    folders = [(root / name, split) for name, split in SPLIT_FOLDERS.items() if (root / name).is_dir()]
+    return sorted(folders, key=lambda found: (SPLITS.index(found[1]), found[0]))
+
 
 # Classes
 
@@ -164,17 +171,29 @@ COLUMNS = (
 )
 COLUMN_NAMES = tuple(column.name for column in COLUMNS)
 GROUPS = {column.name: column.group for column in COLUMNS if column.group}
-# What the annotation table says of an image beside its class.
-TABLE_DETAILS = tuple(column.name for column in COLUMNS if column.header and column.name != "class")
+# What the annotation table says of an image in addition to its class.
+DETAILS = tuple(column.name for column in COLUMNS if column.header and column.name != "class")
 
 
 def read_row(row: Mapping[str, str]) -> dict[str, Any]:
-    """The values of a manifest's row by column; a column that a manifest made by hand lacks is as an empty cell.
+    """The values of a manifest's row by column; a column that a manifest made by hand lacks reads as an empty cell.
 
     Raises:
-      ValueError: a number is none.
+      ValueError: a cell is not of its column's type.
+
+    Example:
+      >>> row = read_row({"sample": "P1_L_DM_CC", "fold": "2", "scale": "0.25"})
+      >>> row["fold"], row["scale"], row["spacing_mm"], row["findings"]
+      (2, 0.25, None, '')
     """
-    return {column.name: column.read(row.get(column.name) or "") for column in COLUMNS}
+    values = {}
+    for column in COLUMNS:
+        cell = row.get(column.name) or ""
+        try:
+            values[column.name] = column.read(cell)
+        except ValueError as error:
+            raise ValueError(f"{column.name} is {cell!r}; wanted {column.type.__name__}") from error
+    return values
 
 
 # Masks
@@ -387,6 +406,11 @@ REASONS: dict[str, Reason] = {
     "pixels-unreadable": Reason("its pixels cannot be decoded"),
     "changed-since-index": Reason("changed after it was indexed"),
 }
+
+
+def find_reason(code: str) -> Reason:
+    """The declared reason of a code; a table of another version may hold one that is not declared here."""
+    return REASONS.get(code, Reason("not a reason of this version"))
 
 
 class SourceError(Exception):

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import pydantic
 
+from pipeline.contract import DETAILS
 from pipeline.dicom.options import DicomOptions
 from pipeline.files import InputError, load_toml
 from pipeline.geometry import VARIANTS
@@ -31,13 +32,16 @@ class Source(_Table):
 class LayoutTable(_Table):
     """A table of images that is not CDD-CESM's."""
 
-    columns: dict[Literal["image", "class", "density", "birads", "findings", "machine"], str] = {}  # our word: its header
+    columns: dict[str, str] = {}  # our name: its header
     delimiter: Annotated[str, pydantic.Field(min_length=1, max_length=1)] = ","
     classes: dict[str, ClassName] = {}  # what the class column, or a region's label, says for each class
 
     @pydantic.field_validator("columns")
     @classmethod
     def _enough(cls, columns: dict[str, str]) -> dict[str, str]:
+        known = ("image", "class", *DETAILS)
+        if unknown := [name for name in columns if name not in known]:
+            raise ValueError(f"names the column {unknown[0]!r}; wanted any of {', '.join(known)}")
         if columns and not {"image", "class"} <= set(columns):
             raise ValueError("wanted both image and class, so that the table says which image is of which class")
         return columns

@@ -108,7 +108,7 @@ def index(
     found = build_index(sources, files, annotations, recipe, known, state.get("times", {}), executor)
     write_csv(folder.regions, REGION_COLUMNS, found.regions)
     write_rejects(folder.rejects, found.rejects)
-    write_csv(folder.index, COLUMNS, (vars(image) for image in found.images))
+    write_csv(folder.index, COLUMNS, (image.to_row() for image in found.images))
     state = {
         "seen": seen,
         "raw": sources.origin,

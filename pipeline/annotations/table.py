@@ -6,22 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.annotations.contents import Annotations, TableRow, add_row
-from pipeline.contract import WORST_FIRST, clean_name
+from pipeline.contract import COLUMNS, WORST_FIRST, clean_name
 from pipeline.files import InputError
 from pipeline.indexing.layout import image_key
 from pipeline.recipe import Layout
 
 SHEET = "all"  # of the workbook's nine sheets the only one that holds the whole table
 
-# Our word for a column, and how its header begins once case, spaces and signs are taken out.
-_COLUMNS = {
-    "image": "imagename",
-    "class": "pathologyclassification",
-    "density": "breastdensity",
-    "birads": "birads",
-    "findings": "findings",
-    "machine": "machine",
-}
+# Our name for a column, and how its header begins in small letters alone.
+_HEADERS = {"image": "imagename"} | {column.name: column.header for column in COLUMNS if column.header}
 _REQUIRED = ("image", "class")
 
 
@@ -54,7 +47,7 @@ def add_table(found: Annotations, path: Path, header: list[str], rows: list[list
     places = {}
     for index, name in enumerate(header):
         plain = re.sub(r"[^a-z]", "", name.lower())
-        places.update({ours: index for ours, start in _COLUMNS.items() if plain.startswith(start) and ours not in places})
+        places.update({ours: index for ours, start in _HEADERS.items() if plain.startswith(start) and ours not in places})
     if len(places) < 2 or not set(_REQUIRED) & set(places):
         return False
     if missing := [column for column in _REQUIRED if column not in places]:

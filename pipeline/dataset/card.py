@@ -4,10 +4,10 @@ import json
 from collections import Counter, defaultdict
 
 from pipeline.audit import SCHEMA
-from pipeline.contract import SPLITS, sample_name
+from pipeline.contract import SPLITS, find_reason, sample_name
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.files import dump_toml, read_csv, write_text
-from pipeline.indexing.tables import LEFT_OUT, REJECT_COLUMNS, read_images
+from pipeline.indexing.tables import REJECT_COLUMNS, read_images
 
 CITATIONS = """\
 - Khaled R., Helal M., Alfarghaly O., Mokhtar O., Elkorany A., El Kassas H., Fahmy A.: Categorized Digital Database for Low
@@ -104,7 +104,7 @@ def _dropped(folder: DatasetFolder, summary: dict) -> str:
 def count_reasons(folder: DatasetFolder) -> list[tuple[str, int, str]]:
     """Why source images were dropped: reason, number of images and meaning; the most frequent first."""
     reasons = Counter(row["reason"] for row in read_csv(folder.rejects, REJECT_COLUMNS))
-    return [(reason, count, LEFT_OUT.get(reason, "fault of the data")) for reason, count in reasons.most_common()]
+    return [(reason, count, find_reason(reason).meaning) for reason, count in reasons.most_common()]
 
 
 def tell_regions(folder: DatasetFolder) -> str:

@@ -1,46 +1,15 @@
-"""manifest.csv: one row a sample, written last; the contract between the pipeline and the segmenter."""
+"""manifest.csv: one row per sample, written last. `pipeline.contract` declares its columns."""
 
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
-from pipeline.contract import SCHEMA, sample_name
+from pipeline.contract import COLUMN_NAMES, SCHEMA, read_row, sample_name
 from pipeline.dataset.samples import Made
 from pipeline.files import InputError, csv_text, read_csv
 from pipeline.geometry import Letterbox
 from pipeline.indexing.tables import SourceImage
-
-COLUMNS = (
-    "schema",
-    "sample",
-    "image_id",
-    "variant",
-    "split",
-    "fold",
-    "patient",
-    "class",
-    "kind",
-    "side",
-    "view",
-    "density",
-    "birads",
-    "findings",
-    "machine",
-    "regions",
-    "lesion_px",
-    "source",
-    "source_width",
-    "source_height",
-    "scale",
-    "pad_left",
-    "pad_top",
-    "spacing_mm",
-    "image",
-    "mask",
-    "source_sha256",
-    "image_sha256",
-    "mask_sha256",
-)
 
 
 def sample_rows(image: SourceImage, made: Made, target: int, splits: Mapping[str, str], fold: int) -> list[dict]:
@@ -67,10 +36,7 @@ def sample_rows(image: SourceImage, made: Made, target: int, splits: Mapping[str
             "kind": image.kind,
             "side": image.side,
             "view": image.view,
-            "density": image.density,
-            "birads": image.birads,
-            "findings": image.findings,
-            "machine": image.machine,
+            **image.details,
             "regions": made.counts["drawn"],
             "lesion_px": made.counts["lesion_px"],
             "source": image.source,
@@ -92,16 +58,22 @@ def sample_rows(image: SourceImage, made: Made, target: int, splits: Mapping[str
 
 def manifest_text(rows: Sequence[Mapping]) -> str:
     """The manifest's bytes: rows sorted by sample, so that they do not depend on the order of the work."""
-    return csv_text(COLUMNS, sorted(rows, key=itemgetter("sample")))
+    return csv_text(COLUMN_NAMES, sorted(rows, key=itemgetter("sample")))
 
 
-def read_manifest(path: Path) -> list[dict[str, str]]:
-    """Reads a manifest.
+def read_manifest(path: Path) -> list[dict[str, Any]]:
+    """Reads a manifest; the values are of the types that `contract.COLUMNS` declares.
 
     Raises:
-      InputError: there is none, a column is missing, or it is of another schema.
+      InputError: there is none, a column is missing, a cell is not of its column's type, or it is of another schema.
     """
-    rows = read_csv(path, COLUMNS)
+    rows = read_csv(path, COLUMN_NAMES)
     if other := {row["schema"] for row in rows} - {str(SCHEMA)}:
         raise InputError(f"{path}: is of schema {', '.join(sorted(other))}; this program reads {SCHEMA}: make the set again")
-    return rows
+    values = []
+    for number, row in enumerate(rows, 2):
+        try:
+            values.append(read_row(row))
+        except ValueError as error:
+            raise InputError(f"{path}: row {number}: {error}; make the set again") from error
+    return values

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import PIL.Image
 
-from pipeline.contract import SourceError
+from pipeline.contract import CLASS_COLORS, CLASSES, SourceError
 from pipeline.drawing.raster import drawable, published_mask, square_mask
 from pipeline.drawing.regions import Region, parse_region
 from pipeline.files import write_bytes
@@ -19,9 +19,7 @@ from pipeline.geometry import Letterbox, square_image, vary
 from pipeline.recipe import Image, Mask, Recipe
 from pipeline.sources import read_bytes, read_image
 
-CLASS_INDEX = {"normal": 0, "benign": 1, "malignant": 2}
-# Blue, green, red: OpenCV's order.
-CLASS_COLORS = np.array([(0, 0, 0), (0, 255, 0), (255, 255, 255)], np.uint8)
+_CLASS_COLORS_BGR = np.array([color[::-1] for color in CLASS_COLORS], np.uint8)
 
 
 @dataclass(frozen=True)
@@ -142,7 +140,7 @@ def make_samples(task: Task) -> Made:
         turned = vary(mask, variant)
         data = {"image": encode_image(vary(image, variant), task.recipe.image), "mask": encode_mask(turned, task.recipe.mask)}
         if "mask_color" in paths:
-            data["mask_color"] = _png(CLASS_COLORS[turned])
+            data["mask_color"] = _png(_CLASS_COLORS_BGR[turned])
         samples[variant] = {name: _write(task.folder, paths[name], data[name]) for name in paths}
     return Made(task.image_id, task.key, counts=counts, samples=samples)
 
@@ -178,7 +176,7 @@ def square_pair(task: Task) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
     else:
         mask, counts["vanished"] = square_mask(drawn, box)
         counts["lesion_px"] = int(mask.sum())
-        mask *= CLASS_INDEX[task.image_class] if recipe.mask.values == "classes" else 255
+        mask *= CLASSES.index(task.image_class) if recipe.mask.values == "classes" else 255
     if recipe.image.resize == "published":
         return np.asarray(published_square(PIL.Image.fromarray(image), box.target)), mask, counts
     return square_image(image, box.target), mask, counts

@@ -12,32 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.contract import SPLITS
+from pipeline.contract import COLUMNS, SPLITS
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.exports.lesions import Part, class_names, find_parts, outline, read_mask
 from pipeline.files import InputError, progress, write_text
 
 SHAPES = ("rle", "polygon")
-# What the manifest says of a sample and COCO has no word for.
-_TOLD = (
-    "sample",
-    "image_id",
-    "variant",
-    "split",
-    "fold",
-    "patient",
-    "class",
-    "kind",
-    "side",
-    "view",
-    "density",
-    "birads",
-    "findings",
-    "machine",
-)
 
 
-def write(folder: DatasetFolder, rows: Sequence[Mapping[str, str]], out: Path, *, shape: str = "rle") -> list[str]:
+def write(folder: DatasetFolder, rows: Sequence[Mapping[str, Any]], out: Path, *, shape: str = "rle") -> list[str]:
     """Writes a file a split; `file_name` is relative to the data set's folder, and no image is copied.
 
     Args:
@@ -82,10 +65,10 @@ def write(folder: DatasetFolder, rows: Sequence[Mapping[str, str]], out: Path, *
     return told
 
 
-def _image(image_id: int, row: Mapping[str, str], mask: np.ndarray) -> dict[str, Any]:
+def _image(image_id: int, row: Mapping[str, Any], mask: np.ndarray) -> dict[str, Any]:
     height, width = mask.shape
-    told = {key: row[key] for key in _TOLD} | {"fold": int(row["fold"])}
-    return {"id": image_id, "file_name": row["image"], "width": width, "height": height, **told}
+    described = {column.name: row[column.name] for column in COLUMNS if column.exported}  # COCO has no words for them
+    return {"id": image_id, "file_name": row["image"], "width": width, "height": height, **described}
 
 
 def _annotation(part: Part, area: int, segmentation: object) -> dict[str, Any]:

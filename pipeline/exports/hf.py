@@ -8,18 +8,17 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from pipeline.contract import SPLITS
+from pipeline.contract import COLUMNS, SPLITS
 from pipeline.dataset.folder import DatasetFolder
-from pipeline.dataset.manifest import COLUMNS
 from pipeline.files import InputError, progress, write_text
 
 _FOLDERS = {"train": "train", "valid": "validation", "test": "test"}
 _FILES = ("image", "mask")  # `datasets` names the decoded pictures so
-_WHOLE = ("schema", "fold", "regions", "lesion_px", "source_width", "source_height", "pad_left", "pad_top")
 
 
-def write(folder: DatasetFolder, rows: Sequence[Mapping[str, str]], out: Path) -> list[str]:
+def write(folder: DatasetFolder, rows: Sequence[Mapping[str, Any]], out: Path) -> list[str]:
     """Links each sample's files, or copies them where the disk cannot link, and writes the manifest beside them.
 
     A split without samples has no folder: `datasets` cannot read an empty one. JSON lines keep each column's type;
@@ -51,10 +50,14 @@ def write(folder: DatasetFolder, rows: Sequence[Mapping[str, str]], out: Path) -
     return [", ".join(told)]
 
 
-def _columns(row: Mapping[str, str]) -> dict[str, str | int | float]:
-    """The manifest's columns of a sample; each has the same type in every row."""
-    told: dict[str, str | int | float] = {key: row[key] for key in COLUMNS if key not in _FILES}
-    return told | {key: int(row[key]) for key in _WHOLE} | {"scale": float(row["scale"])}
+def _columns(row: Mapping[str, Any]) -> dict[str, str | int | float]:
+    """The manifest's columns of a sample; each has the same type in every row, so a number that may be unknown is text."""
+    columns = [column for column in COLUMNS if column.name not in _FILES]
+    return {column.name: _text(row[column.name]) if column.optional else row[column.name] for column in columns}
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
 
 
 def _link(source: Path, target: Path) -> None:

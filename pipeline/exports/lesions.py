@@ -6,28 +6,23 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline.contract import SourceError
-from pipeline.dataset.samples import CLASS_INDEX
+from pipeline import contract
 from pipeline.files import InputError
 from pipeline.recipe import Recipe
-from pipeline.sources import read_image
-
-CUT = 128  # grey levels from here on are lesion, as the segmenter cuts them
-_MOST_CLASSES = 15  # up to here a PNG holds class indices and not levels; in a JPEG such values are only ringing
 
 
 def class_names(recipe: Recipe) -> tuple[str, ...]:
     """Names of the classes 1, 2, ... in the masks of a recipe: all lesions are one where the masks are binary."""
     if recipe.mask.values == "binary":
         return ("lesion",)
-    return tuple(name for name, index in sorted(CLASS_INDEX.items(), key=lambda item: item[1]) if index)
+    return contract.LESION_CLASSES
 
 
 def read_mask(path: Path, names: tuple[str, ...]) -> np.ndarray:
     """Reads a mask of a data set or of a prediction.
 
     Args:
-      path: PNG of class indices, or PNG or JPEG of grey levels, which are cut at 128.
+      path: as `contract.read_mask` reads it.
       names: of the classes that it may hold.
 
     Returns:
@@ -37,16 +32,13 @@ def read_mask(path: Path, names: tuple[str, ...]) -> np.ndarray:
       InputError: it cannot be read, or holds another class.
     """
     try:
-        levels = read_image(path)
-    except SourceError as error:
+        mask = contract.read_mask(path.read_bytes(), None)
+    except (OSError, contract.MaskError) as error:
         raise InputError(f"{path}: {error}") from error
-    highest = int(levels.max())
-    if path.suffix.lower() != ".png" or not 0 < highest <= _MOST_CLASSES:
-        return (levels >= CUT).astype(np.uint8)
-    if highest > len(names):
+    if (highest := int(mask.max(initial=0))) > len(names):
         known = ", ".join(f"{index} {name}" for index, name in enumerate(names, 1))
         raise InputError(f"{path}: holds the class {highest}; the data set's recipe knows {known}")
-    return levels
+    return mask
 
 
 @dataclass(frozen=True)

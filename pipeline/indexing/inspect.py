@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from pipeline.annotations import DrawnRegion, TableRow
-from pipeline.contract import ImageName, SourceError
+from pipeline.contract import DETAILS, ImageName, SourceError
 from pipeline.dicom.options import DicomOptions
 from pipeline.drawing.raster import coverage
 from pipeline.drawing.regions import RegionError, essential_attributes, parse_region
@@ -125,7 +125,7 @@ def _check(wanted: Wanted, files: Sequence[SourceFile]) -> Kept | Reject:
         share += row["area_px"] / max(header.width, header.height) ** 2
         regions.append(row)
     name, cells = wanted.name, wanted.row.cells
-    details = {column: cells.get(column, "") for column in ("density", "birads", "findings", "machine")}
+    details = {column: cells.get(column, "") for column in DETAILS}
     image = SourceImage(
         image_id,
         name.patient,
@@ -133,7 +133,7 @@ def _check(wanted: Wanted, files: Sequence[SourceFile]) -> Kept | Reject:
         name.view,
         name.kind,
         cells["class"].lower(),
-        **details,
+        details,
         regions=len(regions),
         lesion_share=round(share, 6),
         width=header.width,

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.annotations import UNLISTED, Annotations, TableRow, check_reference, class_unlisted, rename_images
-from pipeline.contract import WORST_FIRST, ImageName, clean_name, parse_image
+from pipeline.contract import REASONS, WORST_FIRST, ImageName, clean_name, parse_image
 from pipeline.files import InputError, progress
 from pipeline.indexing.find import SourceFiles
 from pipeline.indexing.inspect import Job, Wanted, examine_all, read_dicom, recall, stat_file
 from pipeline.indexing.layout import image_key
 from pipeline.indexing.names import Identified, SourceFile, identify, uids_of
-from pipeline.indexing.tables import LEFT_OUT, Reject, SourceImage
+from pipeline.indexing.tables import Reject, SourceImage
 from pipeline.privacy.pseudonyms import Hidden, hide_names, hide_words
 from pipeline.privacy.site_key import SiteKey
 from pipeline.recipe import Layout, Recipe
@@ -166,7 +166,7 @@ def _choose(name: ImageName, files: Sequence[SourceFile], annotations: Annotatio
     elif (image_class := row.cells["class"].lower()) not in WORST_FIRST:
         reason, words = "unknown-class", f"is classified {row.cells['class']!r}; wanted Malignant, Benign or Normal"
     elif reason := _left_out(image_class, bool(drawn), row, recipe):
-        words = LEFT_OUT[reason]
+        words = REASONS[reason].meaning
     elif not files:
         reason, words = "file-missing", "is annotated, but there is no such image file; is the download complete?"
     if reason:
@@ -199,8 +199,8 @@ def _summarise(
         "named": len(images) + len(rejects),
         "kept": len(images),
         "patients": len({image.patient for image in images}),
-        "left_out": {reason: count for reason, count in sorted(reasons.items()) if reason in LEFT_OUT},
-        "rejected": {reason: count for reason, count in sorted(reasons.items()) if reason not in LEFT_OUT},
+        "left_out": {reason: count for reason, count in sorted(reasons.items()) if REASONS[reason].left_out},
+        "rejected": {reason: count for reason, count in sorted(reasons.items()) if not REASONS[reason].left_out},
         "sizes_compared": len(compared),
         "sizes_differ": sum(image.source_size != annotations.file_sizes[image.image_id] for image in compared),
         "label_pairs_differ": _differing_views(annotations.rows),

@@ -4,15 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from pipeline.contract import DETAILS
 from pipeline.files import InputError, read_csv, write_csv
-
-# Reasons that are the recipe's own choice; all the others are faults of the data, which --strict does not accept.
-LEFT_OUT = {
-    "class-not-wanted": "the recipe takes other classes",
-    "no-region": "of a lesion class, but nobody drew its lesion: an empty mask would be a false label",
-    "normal-with-region": "normal, but with a drawn region",
-    "strict-join": "lost as the published set lost it: the table's name has stray spaces",
-}
 
 
 @dataclass(frozen=True)
@@ -27,10 +20,11 @@ class Reject:
 
 @dataclass(frozen=True)
 class SourceImage:
-    """A source image that is kept; the fields are the columns of index.csv.
+    """A source image that is kept: one row of index.csv.
 
     `lesion_share` is the regions' area over the letterboxed square's, `spacing_mm` that of the source; `source` is
-    relative to RAW. An empty string or None is unknown.
+    relative to RAW; `details` holds what the annotation table says, by the columns of `contract.DETAILS`. An empty string or
+    None is unknown.
     """
 
     image_id: str
@@ -39,10 +33,7 @@ class SourceImage:
     view: str
     kind: str
     image_class: str
-    density: str
-    birads: str
-    findings: str
-    machine: str
+    details: Mapping[str, str]
     regions: int
     lesion_share: float
     width: int
@@ -63,10 +54,16 @@ class SourceImage:
             "source_size": int,
             "spacing_mm": lambda text: float(text) if text else None,
         }
-        return cls(**{field.name: convert.get(field.name, str)(row[field.name]) for field in fields(cls)})  # type: ignore[arg-type]
+        plain = {name: convert.get(name, str)(row[name]) for name in _FIELDS if name != "details"}
+        return cls(**plain, details={name: row[name] for name in DETAILS})  # type: ignore[arg-type]
+
+    def to_row(self) -> dict[str, object]:
+        """The row of index.csv."""
+        return {name: getattr(self, name) for name in _FIELDS if name != "details"} | dict(self.details)
 
 
-COLUMNS = tuple(field.name for field in fields(SourceImage))
+_FIELDS = tuple(field.name for field in fields(SourceImage))
+COLUMNS = tuple(column for name in _FIELDS for column in (DETAILS if name == "details" else (name,)))
 REGION_COLUMNS = ("image_id", "region", "shape", "attributes", "area_px", "inside", "where")
 MAP_COLUMNS = ("name", "original")
 REJECT_COLUMNS = tuple(field.name for field in fields(Reject))

@@ -1,11 +1,11 @@
 """Takes the names that annotation files have for images out of all that is written under a site key."""
 
 import re
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field, replace
 
 from pipeline.annotations import UNLISTED, Annotations, DrawnRegion, TableRow
-from pipeline.contract import ImageName, parse_image
+from pipeline.contract import REASONS, ImageName, parse_image
 from pipeline.privacy.site_key import SiteKey
 
 
@@ -59,11 +59,4 @@ def _hide_regions(drawn: Sequence[DrawnRegion]) -> list[DrawnRegion]:
 
 def hide_words(reason: str, words: str) -> str:
     """The words of a reject; fixed ones where they might quote what an annotation file says."""
-    return QUIET.get(reason, words)
-
-
-QUIET: Mapping[str, str] = {
-    "region-malformed": "a region of it cannot be read; correct it in the annotation file",
-    "not-an-image": "is no JPEG, PNG, TIFF or DICOM that can be read",
-    "unknown-class": "is of a class that is none of Malignant, Benign and Normal",
-}
+    return REASONS[reason].quiet or words

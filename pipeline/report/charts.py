@@ -5,7 +5,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -13,7 +13,7 @@ import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageFont
 
-from pipeline.contract import SPLITS, SourceError
+from pipeline.contract import GROUPS, SPLITS, MaskError, SourceError, cut_levels, read_mask
 from pipeline.dataset.manifest import read_manifest
 from pipeline.files import replacing
 from pipeline.page import SERIES, new_figure, set_log_axis
@@ -22,15 +22,9 @@ from pipeline.sources import read_image
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Rows = Sequence[Mapping[str, str]]
+Rows = Sequence[Mapping[str, Any]]
 
 SPLIT_COLORS = {"train": "#4477aa", "valid": "#ddaa33", "test": "#bb5566"}  # told apart by the colour-blind too
-STRATA = (
-    ("class", "class"),
-    ("kind", "kind (DM low energy, CM subtracted)"),
-    ("view", "view"),
-    ("density", "breast density (ACR)"),
-)
 # An edge in ink makes light bars legible on white and dark ones on black.
 _EDGE: dict = {"edgecolor": "black", "linewidth": 0.6}
 _OUTLINE = (255, 200, 0)
@@ -96,7 +90,7 @@ def draw_lesion_sizes(rows: Rows) -> "Figure":
 
 def draw_lesion_boxes(rows: Rows) -> "Figure":
     """Lesion areas as boxes, a split and a fold: quartiles, and whiskers to the last image within 1.5 of their distance."""
-    folds = sorted({row["fold"] for row in rows}, key=int)
+    folds = sorted({row["fold"] for row in rows})
     figure, axes = new_figure(9, 3.6, 1, 2)
     for ax, column, values in zip(axes, ("split", "fold"), (SPLITS, folds), strict=True):
         colors = [SPLIT_COLORS.get(value, SERIES[0]) for value in values]
@@ -117,35 +111,38 @@ def draw_lesion_boxes(rows: Rows) -> "Figure":
     return figure
 
 
-def source_images(rows: Rows, **where: str) -> list[Mapping[str, str]]:
+def source_images(rows: Rows, **where: Any) -> list[Mapping[str, Any]]:
     """One row for each source image among the rows whose columns have the given values.
 
     The original where it is among them; a turned copy, which has the same lesion, where a set that was split by sample has
     the original elsewhere.
     """
-    chosen: dict[str, Mapping[str, str]] = {}
+    chosen: dict[str, Mapping[str, Any]] = {}
     for row in sorted(rows, key=lambda row: row["variant"] != "original"):
         if all(row[column] == value for column, value in where.items()):
             chosen.setdefault(row["image_id"], row)
     return list(chosen.values())
 
 
-def lesion_shares(rows: Rows, **where: str) -> list[float]:
+def lesion_shares(rows: Rows, **where: Any) -> list[float]:
     """Lesion areas in percent of the square, of the source images with lesions whose columns have the given values."""
-    return [lesion_share(row) for row in source_images(rows, **where) if int(row["lesion_px"])]
+    return [lesion_share(row) for row in source_images(rows, **where) if row["lesion_px"]]
 
 
-def lesion_share(row: Mapping[str, str]) -> float:
+def lesion_share(row: Mapping[str, Any]) -> float:
     """Lesion area of a sample, in percent of the square."""
-    side = float(row["scale"]) * max(int(row["source_width"]), int(row["source_height"]))
-    return 100 * int(row["lesion_px"]) / round(side) ** 2
+    side = row["scale"] * max(row["source_width"], row["source_height"])
+    return 100 * row["lesion_px"] / round(side) ** 2
 
 
 def draw_strata(rows: Rows) -> "Figure":
-    """Shares of classes, kinds, views and densities within each split."""
-    figure, axes = new_figure(10, 6, 2, 2)
+    """Shares of classes, kinds, views and the other groups of the manifest within each split."""
+    rows_of_panels = -(-len(GROUPS) // 2)
+    figure, axes = new_figure(10, 3 * rows_of_panels, rows_of_panels, 2)
+    for ax in axes[len(GROUPS) :]:
+        ax.remove()
     images = {split: source_images(rows, split=split) for split in SPLITS}
-    for ax, (column, title) in zip(axes, STRATA, strict=True):
+    for ax, (column, title) in zip(axes, GROUPS.items(), strict=False):
         values = sorted({row[column] or "unknown" for row in rows}, key=lambda value: (value == "unknown", value))
         for number, split in enumerate(SPLITS):
             counts = Counter(row[column] or "unknown" for row in images[split])
@@ -177,7 +174,7 @@ def draw_reasons(reasons: Sequence[tuple[str, int, str]]) -> "Figure":
 def contact_sheet(folder: Path, every: Rows, split: str, columns: int = 3, most: int = 15) -> PIL.Image.Image:
     """Up to `most` source images of a split, evenly spread over lesion size, each as image, mask and outline over image."""
     rows = source_images(every, split=split)
-    ordered = sorted(rows, key=lambda row: (int(row["lesion_px"]), row["sample"]))
+    ordered = sorted(rows, key=lambda row: (row["lesion_px"], row["sample"]))
     count = min(most, len(ordered))
     chosen = [ordered[index] for index in np.linspace(0, len(ordered) - 1, count).astype(int)]
     cell_width, cell_height = 3 * _CELL + _GAP * 2, _CELL + _CAPTION + _GAP
@@ -198,15 +195,14 @@ def contact_sheet(folder: Path, every: Rows, split: str, columns: int = 3, most:
     return sheet
 
 
-def _tiles(folder: Path, row: Mapping[str, str]) -> list[np.ndarray]:
+def _tiles(folder: Path, row: Mapping[str, Any]) -> list[np.ndarray]:
     """Image, mask and outline over image of one sample, each (_CELL, _CELL, 3) uint8 in RGB; none where a file is broken."""
     try:
-        image, mask = read_image(folder / row["image"]), read_image(folder / row["mask"])
-    except SourceError:  # the audit names the file
+        image, mask = read_image(folder / row["image"]), read_mask((folder / row["mask"]).read_bytes(), None)
+    except (OSError, MaskError, SourceError):  # the audit names the file
         return []
-    lesion = np.greater_equal(mask, 128 if mask.max() > 2 else 1).astype(np.uint8)
     small = cv2.cvtColor(cv2.resize(image, (_CELL, _CELL), interpolation=cv2.INTER_AREA), cv2.COLOR_GRAY2RGB)
-    shown = cv2.resize(lesion * 255, (_CELL, _CELL), interpolation=cv2.INTER_AREA)
-    outlines, _ = cv2.findContours(np.greater_equal(shown, 128).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    shown = cv2.resize(np.sign(mask) * 255, (_CELL, _CELL), interpolation=cv2.INTER_AREA)
+    outlines, _ = cv2.findContours(cut_levels(shown), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     outlined = cv2.drawContours(small.copy(), outlines, -1, _OUTLINE, 1)
     return [small, cv2.cvtColor(shown, cv2.COLOR_GRAY2RGB), outlined]

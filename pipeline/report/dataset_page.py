@@ -4,19 +4,19 @@ import platform
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import PIL.Image
 
-from pipeline.contract import SPLITS
+from pipeline.contract import GROUPS, SPLITS, SourceError
 from pipeline.dataset.card import CITATIONS, LICENCE, PHANTOM, count_reasons, read_audit, tell_regions
 from pipeline.dataset.folder import DatasetFolder, digest_of
 from pipeline.dataset.manifest import read_manifest
 from pipeline.files import dump_toml, sha256, write_text
 from pipeline.page import chart, picture, render
 from pipeline.report.charts import (
-    STRATA,
     Rows,
     contact_sheet,
     draw_counts,
@@ -27,6 +27,7 @@ from pipeline.report.charts import (
     lesion_shares,
     source_images,
 )
+from pipeline.sources import read_image
 
 _SCHEMA = 2  # of the page: another number makes it be written again
 _PAIR_SIDE = 384
@@ -48,7 +49,7 @@ def write_report(folder: DatasetFolder) -> None:
     rows = read_manifest(folder.manifest)
     recipe, state, audit = folder.load_recipe(), folder.read_state(folder.index_state), read_audit(folder)
     reasons, splits = count_reasons(folder), _count_groups(rows, "split", SPLITS)
-    folds = _count_groups(rows, "fold", sorted({row["fold"] for row in rows}, key=int))
+    folds = _count_groups(rows, "fold", sorted({row["fold"] for row in rows}))
     text = render(
         "pipeline.report",
         "dataset.html",
@@ -105,7 +106,7 @@ def _tell_classes(images: Rows) -> str:
     return ", ".join(f"{sum(row['class'] == name for row in images)} {name}" for name in classes)
 
 
-def _count_groups(rows: Rows, column: str, values: Sequence[str]) -> list[list[str]]:
+def _count_groups(rows: Rows, column: str, values: Sequence[Any]) -> list[list[str]]:
     """Lines of a table: the group, its patients, source images and samples, and the quartiles of its lesion areas."""
     lines = []
     for value in values:
@@ -113,14 +114,14 @@ def _count_groups(rows: Rows, column: str, values: Sequence[str]) -> list[list[s
         counts = [len({row[name] for row in inside}) for name in ("patient", "image_id", "sample")]
         shares = lesion_shares(rows, **{column: value})
         quartiles = [f"{quartile:.2g}" for quartile in np.percentile(shares, (25, 50, 75))] if shares else ["none"] * 3
-        lines.append([value, *map(str, counts), *quartiles])
+        lines.append([str(value), *map(str, counts), *quartiles])
     return lines
 
 
 def _count_strata(rows: Rows) -> list[list[str]]:
     """Lines of a table: the stratum, and how many source images of each split are in it."""
     lines = []
-    for column, title in STRATA:
+    for column, title in GROUPS.items():
         for value in sorted({row[column] for row in rows}, key=lambda value: (not value, value)):
             counts = [len(source_images(rows, split=split, **{column: value})) for split in SPLITS]
             lines.append([f"{title}: {value or 'unknown'}", *map(str, counts)])
@@ -142,7 +143,7 @@ def _draw_charts(
         ),
         "strata": chart(
             draw_strata(rows),
-            "Bars: shares of classes, kinds, views and densities within each split; the counts are tabled below",
+            "Bars: shares of the groups within each split; the counts are tabled below",
         ),
         "sizes": chart(draw_lesion_sizes(rows), f"Histogram of lesion areas by split; medians in % of the square: {of_splits}"),
         "boxes": chart(
@@ -180,10 +181,9 @@ def _show_finding(root: Path, finding: Mapping, expected: Sequence[str]) -> dict
 def _show_image(root: Path, path: str) -> dict:
     """An image of a leaking pair: its place in words, and its picture, empty where the file is missing or broken."""
     split, _, name = path.split("/", 2)
-    file = root / path
-    data = np.frombuffer(file.read_bytes(), np.uint8) if file.is_file() else np.zeros(0, np.uint8)
-    pixels = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if data.size else None
-    if pixels is None:
+    try:
+        pixels = read_image(root / path)
+    except SourceError:
         return {"place": f"{split}: {Path(name).stem}", "picture": ""}
     shrink = min(1.0, _PAIR_SIDE / max(pixels.shape))
     small = cv2.resize(pixels, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)

@@ -170,3 +170,20 @@ def test_what_the_recipes_ask_for():
         "duplicate-pixels",
         "mask-values",
     ]
+
+
+@pytest.mark.parametrize("folder", ["val", "validation"])
+def test_a_folder_of_another_name_for_valid_is_looked_at(tmp_path, folder):
+    for split in ("train", folder):
+        put(tmp_path, split, "P1_L_DM_CC", pixels("P1_L_DM_CC"), MASK)
+    (finding, *_) = audit(tmp_path)
+    assert (finding.code, finding.examples) == ("image-in-splits", ("P1_L_DM_CC: 1 in train, 1 in valid",))
+    assert finding.pairs == (("train/images/P1_L_DM_CC.jpg", f"{folder}/images/P1_L_DM_CC.jpg"),)
+
+
+def test_a_colored_mask_is_named_with_its_color(tmp_path):
+    put(tmp_path, "train", "P1_L_DM_CC", pixels("P1_L_DM_CC"), cv2.merge([MASK * 0, MASK * 0, MASK]))
+    put(tmp_path, "test", "P2_L_DM_CC", pixels("P2_L_DM_CC"), MASK)
+    (finding,) = audit(tmp_path)
+    assert finding.code == "mask-values"
+    assert finding.examples[0].startswith("train/P1_L_DM_CC: is colored, for example red 255 green 0 blue 0; write it again")

@@ -1,8 +1,29 @@
-"""Names of images and samples, the odd ones of CDD-CESM among them."""
+"""The contract: names, the odd ones of CDD-CESM among them, splits, columns, masks of every coding, and reasons."""
 
+import io
+import pickle
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import PIL.Image
 import pytest
 
-from pipeline.contract import ImageName, clean_name, parse_image, parse_sample, sample_name
+from pipeline.contract import (
+    DETAILS,
+    GROUPS,
+    REASONS,
+    ImageName,
+    MaskError,
+    SourceError,
+    clean_name,
+    find_split_folders,
+    parse_image,
+    parse_sample,
+    read_mask,
+    sample_name,
+)
 from pipeline.geometry import VARIANTS
 
 
@@ -38,3 +59,123 @@ def test_a_sample_name_tells_variant_and_image(variant):
     sample = sample_name(variant, "P281_L_CM_MLO2")
     assert sample == ("P281_L_CM_MLO2" if variant == "original" else f"{variant}_P281_L_CM_MLO2")
     assert parse_sample(sample) == (variant, parse_image("P281_L_CM_MLO2"))
+
+
+@pytest.mark.parametrize(
+    ("sample", "variant", "image"),
+    [
+        ("flipped_P1_L_CM_MLO", "flipped", ImageName("P1_L_CM_MLO", "P1", "L", "CM", "MLO")),
+        ("P1_L_DM_CC_aug3", "original", ImageName("P1_L_DM_CC_aug3", "P1", "L", "DM", "CC")),
+        ("P12_other", "original", ImageName("P12_other", "P12")),
+        ("case7", "original", ImageName("case7")),
+    ],
+)
+def test_a_sample_of_anybodys_folder_gives_what_its_beginning_says(sample, variant, image):
+    assert parse_sample(sample) == (variant, image)
+
+
+def test_folders_are_read_as_the_splits_that_they_are_called_after(tmp_path):
+    for name in ("test", "val", "train", "other"):
+        (tmp_path / name / "images").mkdir(parents=True)
+    assert find_split_folders(tmp_path) == [
+        (tmp_path / "train", "train"),
+        (tmp_path / "val", "valid"),
+        (tmp_path / "test", "test"),
+    ]
+
+
+def test_what_groups_and_exports_carry_is_declared_with_the_columns():
+    assert list(GROUPS) == ["class", "kind", "side", "view", "density", "birads", "machine"]
+    assert DETAILS == ("density", "birads", "findings", "machine")
+
+
+def test_each_reason_that_is_raised_is_declared_and_explained_in_the_docs():
+    text = (Path(__file__).parents[2] / "docs" / "pipeline.md").read_text()
+    assert [reason for reason in REASONS if f"`{reason}`" not in text] == []
+    with pytest.raises(KeyError, match="no-such-reason is not declared"):
+        SourceError("no-such-reason", "is odd")
+
+
+def test_a_source_error_comes_back_from_another_process_as_it_was():
+    error = pickle.loads(pickle.dumps(SourceError("file-empty", "has 0 bytes")))
+    assert (error.reason, str(error)) == ("file-empty", "has 0 bytes")
+
+
+LESION = np.kron(np.array([[0, 1], [0, 1]], np.uint8), np.ones((8, 8), np.uint8))  # its right half
+
+
+def encode(pixels, suffix=".png", *options):
+    return cv2.imencode(suffix, pixels, options)[1].tobytes()
+
+
+def pillow(pixels, mode, **options):
+    out = io.BytesIO()
+    image = PIL.Image.fromarray(pixels)
+    if mode == "P":
+        image = PIL.Image.new("P", image.size)
+        image.putdata(pixels.ravel().tolist())
+        image.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0])
+    image.save(out, "PNG", **options)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(encode(LESION * 255), id="0 and 255"),
+        pytest.param(encode(LESION * 255, ".png", cv2.IMWRITE_PNG_BILEVEL, 1), id="1 bit"),
+        pytest.param(encode(LESION), id="0 and 1"),
+        pytest.param(pillow(LESION, "P"), id="palette indices"),
+        pytest.param(encode(cv2.merge([LESION * 255] * 3)), id="gray in three channels"),
+        pytest.param(encode(cv2.merge([LESION * 255] * 3 + [np.full_like(LESION, 255)])), id="opaque"),
+        pytest.param(encode(LESION.astype(np.uint16)), id="16 bits, 0 and 1"),
+        pytest.param(encode(LESION.astype(np.uint16) * 255), id="16 bits, 0 and 255"),
+        pytest.param(encode(LESION.astype(np.uint16) * 65535), id="16 bits, 0 and 65535"),
+        pytest.param(encode(LESION * 255, ".jpg"), id="JPEG"),
+        pytest.param(encode(cv2.merge([LESION * 255] * 3), ".jpg"), id="color JPEG of gray"),
+        pytest.param(encode(LESION * 255, ".tiff"), id="TIFF"),
+    ],
+)
+def test_a_binary_mask_is_read_whatever_its_coding(data):
+    np.testing.assert_array_equal(read_mask(data), LESION)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        pytest.param(encode(cv2.merge([LESION * 0, LESION * 0, LESION * 255])), "is colored, for example red 255", id="red"),
+        pytest.param(encode(cv2.merge([LESION * 0, LESION * 0, LESION * 0, LESION * 255])), "is partly transparent", id="alpha"),
+        pytest.param(encode(LESION * 76), "holds levels up to 76 only", id="a gray that is no lesion"),
+        pytest.param(encode(LESION * 2), "holds class indices up to 2; wanted 0 and 255, or 0 and 1", id="indices"),
+        pytest.param(encode(LESION.astype(np.uint16) * 4095), "holds 16-bit values up to 4095", id="12 bits"),
+        pytest.param(b"", "cannot be read as an image (0 bytes)", id="empty"),
+        pytest.param(b"P1_L_DM_CC", "cannot be read as an image (10 bytes)", id="text"),
+        pytest.param(pillow(LESION, "P")[:60], "cannot be read as an image", id="cut palette"),
+    ],
+)
+def test_a_mask_that_is_none_is_refused_with_its_values(data, message):
+    with pytest.raises(MaskError, match=re.escape(message)):
+        read_mask(data)
+
+
+def test_class_indices_are_read_where_classes_are_asked_for():
+    indices = LESION + LESION[::-1].cumsum(0, dtype=np.uint8) // 9
+    np.testing.assert_array_equal(read_mask(encode(indices), 3), indices)
+    np.testing.assert_array_equal(read_mask(pillow(indices, "P"), 3), indices)
+    np.testing.assert_array_equal(read_mask(encode(indices), None), indices)
+    with pytest.raises(MaskError, match="holds values up to 255; wanted a mask without loss of the class indices 0 to 2"):
+        read_mask(encode(LESION * 255), 3)
+    with pytest.raises(MaskError, match="is a JPEG; wanted a mask without loss of the class indices 0 to 2"):
+        read_mask(encode(LESION, ".jpg"), 3)
+
+
+def test_an_empty_mask_is_empty_in_every_coding():
+    for suffix in (".png", ".jpg", ".tiff"):
+        assert not read_mask(encode(LESION * 0, suffix)).any()
+
+
+def test_levels_far_from_both_are_for_those_who_cut_themselves():
+    def cut(levels):
+        return (levels >= 50).astype(np.uint8)
+
+    np.testing.assert_array_equal(read_mask(encode(LESION * 76), cut=cut, any_levels=True), LESION)

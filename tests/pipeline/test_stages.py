@@ -10,8 +10,9 @@ import pytest
 from inputs import Download, circle, polygon, small_download, small_recipe
 
 from pipeline import stages
+from pipeline.contract import COLUMN_NAMES
 from pipeline.dataset.folder import DatasetFolder
-from pipeline.dataset.manifest import COLUMNS, read_manifest
+from pipeline.dataset.manifest import read_manifest
 from pipeline.files import InputError, read_csv
 from pipeline.geometry import vary
 from pipeline.recipe import load_recipe
@@ -73,7 +74,7 @@ def test_a_data_set_has_pairs_and_a_row_for_each(project):
     rows = project.rows()
     assert len(rows) == 12 * 3
     assert list(rows) == sorted(rows)
-    assert list(next(iter(rows.values()))) == list(COLUMNS)
+    assert list(next(iter(rows.values()))) == list(COLUMN_NAMES)
     row = rows["rotated_90_P3_L_CM_CC"]
     assert {
         key: row[key]
@@ -108,14 +109,14 @@ def test_a_data_set_has_pairs_and_a_row_for_each(project):
         "density": "",
         "birads": "5$2",
         "findings": "Mass",
-        "regions": "1",
+        "regions": 1,
         "source": "Subtracted images/P3_L_CM_CC.jpg",
-        "source_width": "40",
-        "source_height": "60",
-        "scale": "0.53333333",
-        "pad_left": "10",
-        "pad_top": "0",
-        "spacing_mm": "",
+        "source_width": 40,
+        "source_height": 60,
+        "scale": 0.53333333,
+        "pad_left": 10,
+        "pad_top": 0,
+        "spacing_mm": None,
     }
     for row in rows.values():
         assert row["image"] == f"{row['split']}/images/{row['sample']}.jpg"
@@ -369,7 +370,7 @@ def test_class_indices_have_coloured_copies(tmp_path):
     benign = next(row for row in project.rows().values() if row["class"] == "benign")
     colored = project.read(benign["mask"].replace("/masks/", "/masks_color/"))
     assert {tuple(color) for color in colored.reshape(-1, 3)} == {(0, 0, 0), (0, 255, 0)}
-    assert project.rows()["P4_L_DM_CC"]["lesion_px"] == "0"
+    assert project.rows()["P4_L_DM_CC"]["lesion_px"] == 0
 
 
 def test_the_published_recipe_splits_samples_and_writes_colour_jpeg(tmp_path):
@@ -391,7 +392,7 @@ def test_the_published_recipe_splits_samples_and_writes_colour_jpeg(tmp_path):
         [(10 + pad) * scale, (27 + pad) * scale, 20 * scale, 37 * scale],
         atol=scale,
     )
-    assert rows["P7_L_DM_CC"]["regions"] == "1"
+    assert rows["P7_L_DM_CC"]["regions"] == 1
     assert [row["sample"] for row in read_csv(project.folder.assignment)] == sorted(rows)
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from pipeline.dataset.manifest import COLUMNS, manifest_text, read_manifest, sample_rows
+from pipeline.contract import COLUMN_NAMES
+from pipeline.dataset.manifest import manifest_text, read_manifest, sample_rows
 from pipeline.dataset.samples import Made, Stamp
 from pipeline.files import InputError
 from pipeline.indexing.tables import SourceImage
@@ -14,10 +15,7 @@ IMAGE = SourceImage(
     "CC",
     "DM",
     "malignant",
-    "C",
-    "4$3",
-    "Mass, round",
-    "1",
+    {"density": "C", "birads": "4$3", "findings": "Mass, round", "machine": "1"},
     2,
     0.1,
     1315,
@@ -45,7 +43,7 @@ MADE = Made(
 
 
 def test_the_columns_are_those_of_the_contract():
-    assert ", ".join(COLUMNS) == (
+    assert ", ".join(COLUMN_NAMES) == (
         "schema, sample, image_id, variant, split, fold, patient, class, kind, side, view, density, birads, findings, machine, "
         "regions, lesion_px, source, source_width, source_height, scale, pad_left, pad_top, spacing_mm, image, mask, "
         "source_sha256, image_sha256, mask_sha256"
@@ -59,12 +57,12 @@ def test_rows_come_back_as_written_sorted_by_sample(tmp_path):
     assert [row["sample"] for row in read] == ["P2_R_DM_CC", "flipped_P2_R_DM_CC"]
     assert {key: read[0][key] for key in ("findings", "scale", "pad_left", "pad_top", "spacing_mm", "fold", "regions")} == {
         "findings": "Mass, round",
-        "scale": "0.21740977",
-        "pad_left": "520",
-        "pad_top": "0",
-        "spacing_mm": "0.07",
-        "fold": "3",
-        "regions": "2",
+        "scale": 0.21740977,
+        "pad_left": 520,
+        "pad_top": 0,
+        "spacing_mm": 0.07,
+        "fold": 3,
+        "regions": 2,
     }
 
 
@@ -72,4 +70,11 @@ def test_a_manifest_of_another_schema_is_refused(tmp_path):
     rows = sample_rows(IMAGE, MADE, 512, {"original": "train", "flipped": "train"}, 3)
     (tmp_path / "manifest.csv").write_text(manifest_text([row | {"schema": 9} for row in rows]))
     with pytest.raises(InputError, match="is of schema 9; this program reads 1: make the set again"):
+        read_manifest(tmp_path / "manifest.csv")
+
+
+def test_a_cell_of_another_type_is_an_error_that_names_its_row_and_column(tmp_path):
+    rows = sample_rows(IMAGE, MADE, 512, {"original": "train", "flipped": "train"}, 3)
+    (tmp_path / "manifest.csv").write_text(manifest_text([row | {"fold": "three"} for row in rows]))
+    with pytest.raises(InputError, match="row 2: fold is 'three'; wanted int; make the set again"):
         read_manifest(tmp_path / "manifest.csv")

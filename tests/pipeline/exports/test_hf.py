@@ -6,7 +6,8 @@ import os
 import pytest
 from small_sets import SETS, make_set
 
-from pipeline.dataset.manifest import COLUMNS, read_manifest
+from pipeline.contract import COLUMN_NAMES
+from pipeline.dataset.manifest import read_manifest
 from pipeline.exports import export
 
 FOLDERS = {"train": "train", "valid": "validation", "test": "test"}
@@ -25,7 +26,7 @@ def test_each_sample_has_a_line_and_its_two_files(tmp_path, kind):
         found = lines(done, split)
         assert [line["sample"] for line in found] == [row["sample"] for row in rows]
         for line, row in zip(found, rows, strict=True):
-            assert set(line) == {"file_name", "mask_file_name", *COLUMNS} - {"image", "mask"}
+            assert set(line) == {"file_name", "mask_file_name", *COLUMN_NAMES} - {"image", "mask"}
             for column, name in (("file_name", "image"), ("mask_file_name", "mask")):
                 file = done.output / place / line[column]
                 assert file.samefile(folder.root / row[name]), "a hard link: no image is stored twice"

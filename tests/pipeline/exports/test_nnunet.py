@@ -128,7 +128,7 @@ def test_patients_on_both_sides_of_the_test_are_told(tmp_path):
 def test_a_fold_of_test_patients_only_is_passed_over_and_told(tmp_path):
     exported = Exported(make_set(tmp_path, changes=[("folds = 3", "folds = 6")]))
     folds = {exported.originals[case]["fold"] for case in exported.cases("Tr")}
-    missing = ", ".join(str(fold) for fold in range(6) if str(fold) not in folds)
+    missing = ", ".join(str(fold) for fold in range(6) if fold not in folds)
     assert missing
     assert len(exported.splits) == len(folds)
     assert f"our folds without a training case, which nnU-Net's numbers pass over: {missing}" in exported.told

@@ -185,7 +185,7 @@ def test_a_set_in_inbreasts_layout(tmp_path, make):
         "class": "malignant",
         "density": "2",
         "birads": "5",
-        "regions": "1",
+        "regions": 1,
     }
     assert read_csv(tmp_path / "set" / "rejects.csv") == []
 
@@ -197,7 +197,7 @@ def test_a_set_in_cbis_ddsms_layout(tmp_path, make):
     np.testing.assert_array_equal(masks["P1_L_DM_CC"], 2 * letterboxed(shape(1), shape(2)))
     np.testing.assert_array_equal(masks["P2_R_DM_CC"], letterboxed(shape(1)))
     first = rows["P1_L_DM_CC"]
-    assert [first[key] for key in ("class", "birads", "findings", "regions")] == ["malignant", "4$5", "OVAL$ROUND", "2"]
+    assert [first[key] for key in ("class", "birads", "findings", "regions")] == ["malignant", "4$5", "OVAL$ROUND", 2]
     assert rows["P2_R_DM_CC"]["class"] == "benign"
     assert read_csv(tmp_path / "set" / "rejects.csv") == []
 
@@ -299,7 +299,10 @@ def test_a_path_without_a_match_is_told_what_was_wanted(tmp_path, make):
         ([("(?P<side>[LR])", "(?P<side>[LR)")], "[layout] image: is no regular expression: "),
         ([('kind  = "DM"\n', "")], 'image has no group kind; add it, or say kind = "DM" or "CM" for all images'),
         ([('class = "Bi-Rads", ', "")], "[layout.table] columns: wanted both image and class"),
-        ([("density = ", "dense = ")], "[layout.table.columns.dense] [key]: Input should be 'image', 'class', 'density'"),
+        (
+            [("density = ", "dense = ")],
+            "[layout.table] columns: names the column 'dense'; wanted any of image, class, density",
+        ),
         ([('delimiter = ";"', 'delimiter = ";;"')], "[layout.table] delimiter: String should have at most 1 character"),
         ([('ML = "MLO"', 'ML = "ML"')], "[layout.views] ML: Input should be 'CC' or 'MLO'"),
     ],

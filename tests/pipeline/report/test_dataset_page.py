@@ -67,7 +67,7 @@ def test_the_page_says_what_came_in_what_was_dropped_and_what_is_there(make):
     assert "This is a phantom" not in text
     sources = between(text, "sources", "splits")
     assert "Of 14 source images that the files and annotations name, 12 are here." in sources
-    assert "file-missing 1 fault of the data" in sources
+    assert "file-missing 1 annotated, but there is no such file" in sources
     assert "class-not-wanted 1 the recipe takes other classes" in sources
     assert re.search(r"train 3 6 18 .*valid .*test .*0 2 4 12 ", between(text, "splits", "lesions"))
     assert "No findings" in between(text, "audit", "recipe")
@@ -110,7 +110,7 @@ def test_a_change_beside_the_manifest_is_in_the_page(make):
     folder = make()
     report(folder)
     folder.rejects.write_text(folder.rejects.read_text() + "P7_L_DM_CC,file-missing,here,is gone\n")
-    assert "file-missing 1 fault of the data" in between(report(folder), "sources", "splits")
+    assert "file-missing 1 annotated, but there is no such file" in between(report(folder), "sources", "splits")
 
 
 def test_what_leaks_is_shown_in_pairs_of_the_named_files(leaking):
