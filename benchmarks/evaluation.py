@@ -63,7 +63,7 @@ def sample(number: int) -> Sample:
     """Sample number so and so; eight are one patient's."""
     patient, name, nowhere = f"P{number // 8}", f"P{number // 8}_{number % 8}", Path()
     told = {"kind": ("DM", "CM")[number % 2], "view": ("CC", "MLO")[number // 2 % 2], "birads": str(3 + number % 3)}
-    return dataclasses.replace(Sample(name, "test", nowhere, nowhere, name, "original", patient, "malignant"), **told)
+    return dataclasses.replace(Sample(name, "test", nowhere, nowhere, name, "original", patient, "malignant"), details=told)
 
 
 def pair(number: int) -> tuple[np.ndarray, np.ndarray]:

@@ -30,10 +30,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import pandas as pd
 from matplotlib.figure import Figure
 
+from pipeline.contract import parse_sample
 from pipeline.files import InputError, read_csv, run_program, write_csv
 from segmenter.configuration import Configuration
 from segmenter.configuration.networks import SlightlyFlexibleUNetSettings
-from segmenter.data.dataset import DataSet, Sample, read_data_set, split_name
+from segmenter.data.dataset import DataSet, Sample, read_data_set
 from segmenter.evaluation.bootstrap import Estimate, PatientBootstrap
 
 TABLE = Path(__file__).parent / "leak.csv"
@@ -191,7 +192,7 @@ def by_epoch() -> pd.DataFrame:
 
 def image_of(sample: str) -> str:
     """The image that a sample is a variant of."""
-    return split_name(sample)[1]
+    return parse_sample(sample)[1].image_id
 
 
 def words(estimate: Estimate) -> str:

@@ -171,7 +171,8 @@ COLUMNS = (
 )
 COLUMN_NAMES = tuple(column.name for column in COLUMNS)
 GROUPS = {column.name: column.group for column in COLUMNS if column.group}
-# What the annotation table says of an image in addition to its class.
+# What describes an image in addition to its class, from whatever source, and what of that the annotation table says.
+DESCRIPTIONS = tuple(column.name for column in COLUMNS if (column.group or column.header) and column.name != "class")
 DETAILS = tuple(column.name for column in COLUMNS if column.header and column.name != "class")
 
 
@@ -207,6 +208,10 @@ _SPREAD = {2: 85, 4: 17}
 
 class MaskError(ValueError):
     """A mask file cannot be read as classes; the text says which values it holds and what to do."""
+
+
+class ClassesError(MaskError):
+    """A mask file is sound, but not one of so many classes."""
 
 
 @dataclass(frozen=True)
@@ -337,12 +342,12 @@ def as_classes(
     if classes is not None and classes > 1:
         if mask.lossy or highest >= classes:
             found = "is a JPEG" if mask.lossy else f"holds values up to {highest}"
-            raise MaskError(f"{found}; wanted a mask without loss of the class indices 0 to {classes - 1}")
+            raise ClassesError(f"{found}; wanted a mask without loss of the class indices 0 to {classes - 1}")
         return mask.levels
     if indices and highest <= 1:
         return mask.levels
     if indices:
-        raise MaskError(f"holds class indices up to {highest}; wanted 0 and 255, or 0 and 1")
+        raise ClassesError(f"holds class indices up to {highest}; wanted 0 and 255, or 0 and 1")
     if highest < LESION_LEVEL and not any_levels and not (mask.lossy and highest <= _MOST_CLASSES):
         raise MaskError(f"holds levels up to {highest} only, which are neither class indices nor lesion; wanted 0 and 255")
     return cut(mask.levels)

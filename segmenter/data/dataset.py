@@ -4,17 +4,23 @@ Knows names and files, no pixels. Published archives have no manifest; there the
 """
 
 import hashlib
-import re
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-from pipeline.contract import DATASET_MARK, MANIFEST, PAIR_SUFFIXES, SPLITS
+from pipeline.contract import (
+    DATASET_MARK,
+    DESCRIPTIONS,
+    MANIFEST,
+    PAIR_SUFFIXES,
+    SPLITS,
+    find_split_folders,
+    parse_sample,
+    read_row,
+)
 from pipeline.files import InputError, read_csv, sha256
-from pipeline.geometry import VARIANTS
 from pipeline.sources import DicomOptions
 
 _COLUMNS = ("sample", "image_id", "variant", "split", "patient", "class", "image", "mask")
@@ -29,7 +35,7 @@ class Sample:
       fold: of the patient, for cross-validation.
       scale: pixels of the square for each source pixel.
       spacing_mm: side of a source pixel.
-      kind, view, side, density, birads, findings, machine: as in the manifest.
+      details: what describes the image, by the columns of `contract.DESCRIPTIONS`.
     """
 
     name: str
@@ -43,13 +49,7 @@ class Sample:
     fold: int | None = None
     scale: float | None = None
     spacing_mm: float | None = None
-    kind: str = ""
-    view: str = ""
-    side: str = ""
-    density: str = ""
-    birads: str = ""
-    findings: str = ""
-    machine: str = ""
+    details: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def is_original(self) -> bool:
@@ -159,12 +159,13 @@ def read_data_set(folder: Path) -> DataSet:
             f"{folder}: is unfinished, it has {DATASET_MARK} but no {MANIFEST}; "
             "give the command that makes it once more, which goes on where it stopped"
         )
-    if missing := [split for split in ("train", "valid") if not (folder / split / "images").is_dir()]:
+    found = {split for place, split in find_split_folders(folder) if (place / "images").is_dir()}
+    if missing := [split for split in ("train", "valid") if split not in found]:
         raise InputError(
             f"{folder}: is no data set, it has no {' and no '.join(f'{split}/images' for split in missing)}; "
             f"{_other_data_sets(folder)}"
         )
-    samples = tuple(sample for split in SPLITS for sample in _from_names(folder, split))
+    samples = tuple(sample for place, split in find_split_folders(folder) for sample in _from_names(place, split))
     _warn_of_jpeg_masks(samples)
     return DataSet(folder, samples, _listing(samples))
 
@@ -177,7 +178,7 @@ def _other_data_sets(folder: Path) -> str:
 
 
 def _from_manifest(folder: Path, manifest: Path) -> list[Sample]:
-    samples = [_from_row(folder, row) for row in read_csv(manifest, _COLUMNS)]
+    samples = [_from_row(folder, number, row) for number, row in enumerate(read_csv(manifest, _COLUMNS), 2)]
     there = {path for split in SPLITS for kind in ("images", "masks") for path in (folder / split / kind).glob("*")}
     missing = [path for sample in samples for path in (sample.image, sample.mask) if path not in there]
     if missing:
@@ -188,35 +189,37 @@ def _from_manifest(folder: Path, manifest: Path) -> list[Sample]:
     return sorted(samples, key=lambda sample: sample.name)
 
 
-def _from_row(folder: Path, row: Mapping[str, str]) -> Sample:
-    # A manifest that somebody made by hand may lack what only figures by stratum and in millimetres need.
-    told = {key: row.get(key, "") for key in ("kind", "view", "side", "density", "birads", "findings", "machine")}
-    fold, scale, spacing_mm = (row.get(key, "") for key in ("fold", "scale", "spacing_mm"))
+def _from_row(folder: Path, number: int, row: Mapping[str, str]) -> Sample:
+    # A manifest that somebody made by hand may lack what only metrics by group and in millimetres need.
+    try:
+        values = read_row(row)
+    except ValueError as error:
+        raise InputError(f"{folder / MANIFEST}: row {number}: {error}; correct it, or make the data set again") from error
     return Sample(
-        row["sample"],
-        row["split"],
-        folder / row["image"],
-        folder / row["mask"],
-        row["image_id"],
-        row["variant"],
-        row["patient"],
-        row["class"],
-        fold=int(fold) if fold else None,
-        scale=float(scale) if scale else None,
-        spacing_mm=float(spacing_mm) if spacing_mm else None,
-        **told,
+        values["sample"],
+        values["split"],
+        folder / values["image"],
+        folder / values["mask"],
+        values["image_id"],
+        values["variant"],
+        values["patient"],
+        values["class"],
+        fold=values["fold"],
+        scale=values["scale"],
+        spacing_mm=values["spacing_mm"],
+        details={name: values[name] for name in DESCRIPTIONS},
     )
 
 
 def _from_names(folder: Path, split: str) -> list[Sample]:
-    """Pairs by stem. Images without masks, or masks without images, are an error that names them."""
-    images, masks = _by_stem(folder / split / "images"), _by_stem(folder / split / "masks")
+    """Pairs of a split's folder by stem. Images without masks, or masks without images, are an error that names them."""
+    images, masks = _by_stem(folder / "images"), _by_stem(folder / "masks")
     for here, there, have, lack in ((images, masks, "images", "masks"), (masks, images, "masks", "images")):
         if alone := sorted(here.keys() - there.keys()):
-            first = here[alone[0]].relative_to(folder)
+            first = here[alone[0]].relative_to(folder.parent)
             raise InputError(
-                f"{folder}: {len(alone)} {have} of {split} have no {lack[:-1]}, the first is {first}; wanted "
-                f"{split}/{lack}/{alone[0]} with one of {', '.join(sorted(PAIR_SUFFIXES))}"
+                f"{folder.parent}: {len(alone)} {have} of {folder.name} have no {lack[:-1]}, the first is {first}; wanted "
+                f"{folder.name}/{lack}/{alone[0]} with one of {', '.join(sorted(PAIR_SUFFIXES))}"
             )
     return [_named(name, split, images[name], masks[name]) for name in sorted(images)]
 
@@ -234,19 +237,10 @@ def _by_stem(folder: Path) -> dict[str, Path]:
     return stems
 
 
-def split_name(name: str) -> tuple[str, str]:
-    """The variant and the source image's name that a sample's name tells, as in `flipped_P1_L_CM_MLO`."""
-    for variant in VARIANTS:
-        if name.startswith(f"{variant}_"):
-            return variant, name.removeprefix(f"{variant}_")
-    return "original", name
-
-
 def _named(name: str, split: str, image: Path, mask: Path) -> Sample:
-    variant, image_id = split_name(name)
-    told = re.match(r"(?P<patient>P\d+)_(?:(?P<side>[LR])_(?P<kind>DM|CM)_(?P<view>CC|MLO))?", image_id)
-    parts: dict[str, Any] = told.groupdict(default="") if told else {"patient": ""}
-    return Sample(name, split, image, mask, image_id, variant, label="", **parts)
+    variant, source = parse_sample(name)
+    details = dict.fromkeys(DESCRIPTIONS, "") | {part: getattr(source, part) for part in ("side", "kind", "view")}
+    return Sample(name, split, image, mask, source.image_id, variant, source.patient, label="", details=details)
 
 
 def _warn_of_jpeg_masks(samples: Sequence[Sample]) -> None:

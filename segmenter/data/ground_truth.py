@@ -1,33 +1,62 @@
-"""The truth of a sample as OpenCV reads it; needs no TensorFlow."""
+"""Reads the files of a sample without TensorFlow: the image as gray, the ground truth mask as classes."""
 
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from pipeline import contract
+from pipeline.contract import LESION_LEVEL, ClassesError, MaskError, SourceError
 from pipeline.files import InputError
+from pipeline.sources import read_bytes, read_image
 from segmenter.configuration import Configuration, MaskSettings
 
 
-def read_truth(mask: Path, configuration: Configuration) -> np.ndarray:
-    """The class map of a mask file, (height, width) uint8, 0 is background; the same that training sees.
+def read_ground_truth(path: Path, configuration: Configuration) -> np.ndarray:
+    """The class map of a mask file, as training sees it.
+
+    Returns:
+      (height, width) uint8: 0 is background.
 
     Raises:
-      InputError: the file cannot be read as an image.
+      InputError: the file is missing, or is no mask of the configuration's classes.
     """
-    levels = read_gray(mask)
-    return levels if configuration.model.num_classes > 1 else cut_mask(levels, configuration.mask)
+    return read_mask_file(path, configuration.model.num_classes, configuration.mask)
+
+
+def read_mask_file(path: Path, classes: int, settings: MaskSettings) -> np.ndarray:
+    """As `read_ground_truth`, for a number of classes and the settings of [mask]."""
+    try:
+        return read_classes(path.read_bytes(), classes, settings)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); make the data set again") from error
+    except ClassesError as error:
+        hint = "set num_classes = 3 for recipe full" if classes == 1 else "set num_classes = 1 for masks of 0 and 255"
+        raise InputError(f"{path}: {error}, because [model] num_classes = {classes}; {hint}, or give another data set") from error
+    except MaskError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def read_classes(data: bytes, classes: int, settings: MaskSettings) -> np.ndarray:
+    """The class map of a mask file's bytes, (height, width) uint8.
+
+    Raises:
+      MaskError: it is no mask of these classes.
+    """
+    own_cut = settings.blur or settings.algorithm or settings.threshold != LESION_LEVEL
+    return contract.read_mask(data, classes, partial(cut_mask, settings=settings), any_levels=bool(own_cut))
 
 
 def cut_mask(levels: np.ndarray, settings: MaskSettings) -> np.ndarray:
-    """Cuts a mask's grey levels.
+    """Cuts a mask's gray levels.
 
     Args:
       levels: (height, width) uint8.
-      settings: blur and threshold, or the algorithm that finds one for each mask.
+      settings: blur and threshold, or the algorithm that finds a threshold for each mask.
 
     Returns:
-      (height, width) uint8, 1 from the threshold on. A mask of a single level has none to find: it is cut at the
+      (height, width) uint8: 1 from the threshold on. A mask of a single level has none to find: it is cut at the
       threshold that is set.
     """
     if settings.blur:
@@ -39,9 +68,12 @@ def cut_mask(levels: np.ndarray, settings: MaskSettings) -> np.ndarray:
 
 
 def read_gray(path: Path) -> np.ndarray:
-    """One file of a data set as (height, width) uint8."""
-    data = path.read_bytes() if path.is_file() else b""
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if data else None
-    if pixels is None:
-        raise InputError(f"{path}: cannot be read as an image ({len(data)} bytes); make the data set again")
-    return pixels
+    """An image of a data set, (height, width) uint8.
+
+    Raises:
+      InputError: it is missing or cannot be decoded.
+    """
+    try:
+        return read_image(path, read_bytes(path))
+    except SourceError as error:
+        raise InputError(f"{path}: {error}") from error

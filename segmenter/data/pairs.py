@@ -6,14 +6,14 @@ Pixels stay uint8 up to the model, which does the scaling: a pair costs a quarte
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from pipeline.files import InputError
 from segmenter.configuration import Configuration, MaskSettings
 from segmenter.data.dataset import Sample
-from segmenter.data.ground_truth import cut_mask, read_gray
+from segmenter.data.ground_truth import read_classes, read_gray, read_mask_file
 
 
 @dataclass(frozen=True)
@@ -45,32 +45,27 @@ def read_pair(image_file: tf.Tensor, mask_file: tf.Tensor, form: PairFormat) -> 
 
 def read_pair_whole(image_file: tf.Tensor, mask_file: tf.Tensor, form: PairFormat) -> tuple[tf.Tensor, tf.Tensor]:
     """As `read_pair`, at the size of the files. Files that are no sound pair raise `InvalidArgumentError`."""
-    is_png = tf.strings.regex_full_match(mask_file, r"(?i).*\.png")
-    return decode_pair(tf.io.read_file(image_file), tf.io.read_file(mask_file), is_png, form)
+    return decode_pair(tf.io.read_file(image_file), tf.io.read_file(mask_file), form)
 
 
-def decode_pair(image_data: tf.Tensor, mask_data: tf.Tensor, is_png: tf.Tensor, form: PairFormat) -> tuple[tf.Tensor, tf.Tensor]:
-    """As `read_pair_whole`, from the files' bytes and whether the mask's are a PNG."""
-    image, mask = _decode(image_data, form.channels), _decode(mask_data, 1)
-    highest = tf.reduce_max(mask)
-    # Up to 15 a PNG holds class indices and not levels; in a JPEG such values are only ringing.
-    levels = ~((highest > 0) & (highest < 16) & is_png)
-    fits = levels if form.classes == 1 else is_png & (highest < form.classes)
-    sound = [
-        tf.debugging.assert_equal(tf.shape(image)[:2], tf.shape(mask)[:2]),
-        tf.debugging.assert_equal(tf.shape(image)[0], tf.shape(image)[1]),
-        tf.debugging.Assert(fits, ["mask values"]),
-    ]
-    with tf.control_dependencies([check for check in sound if check is not None]):
-        return image, mask if form.classes > 1 else _cut(mask, form.mask)
+def decode_pair(image_data: tf.Tensor, mask_data: tf.Tensor, form: PairFormat) -> tuple[tf.Tensor, tf.Tensor]:
+    """As `read_pair_whole`, from the files' bytes."""
+    image, mask = _decode(image_data, form.channels), _decode_mask(mask_data, form)
+    same_size = tf.debugging.assert_equal(tf.shape(image)[:2], tf.shape(mask)[:2])
+    square = tf.debugging.assert_equal(tf.shape(image)[0], tf.shape(image)[1])
+    with tf.control_dependencies([check for check in (same_size, square) if check is not None]):
+        return tf.identity(image), tf.identity(mask)
 
 
-def _cut(mask: tf.Tensor, settings: MaskSettings) -> tf.Tensor:
-    """Grey levels as 0 and 1. OpenCV does what TensorFlow has no operation for; it is asked only where it is needed."""
-    if not settings.blur and not settings.algorithm:
-        return tf.cast(mask >= settings.threshold, tf.uint8)
-    cut = tf.numpy_function(lambda levels: cut_mask(levels[..., 0], settings)[..., None], [mask], tf.uint8, stateful=False)
-    return tf.ensure_shape(cut, mask.shape)
+def _decode_mask(data: tf.Tensor, form: PairFormat) -> tf.Tensor:
+    """The class map of a mask, (height, width, 1) uint8, by the one reader of masks, which OpenCV does the work for."""
+
+    # Outside of a graph TensorFlow hands over an array that holds the bytes.
+    @tf.autograph.experimental.do_not_convert
+    def decode(data: bytes | np.ndarray) -> np.ndarray:
+        return read_classes(bytes(np.asarray(data).item()), form.classes, form.mask)[..., None]
+
+    return tf.ensure_shape(tf.numpy_function(decode, [data], tf.uint8, stateful=False), (None, None, 1))
 
 
 def shrink_image(image: tf.Tensor, side: int) -> tf.Tensor:
@@ -124,7 +119,7 @@ def check_pair(sample: Sample, form: PairFormat) -> int:
       InputError: one of the files cannot be read, is no square, or is smaller than the model's side; their sizes
         differ; or the mask's values are not what the number of classes asks for.
     """
-    image, mask = read_gray(sample.image), read_gray(sample.mask)
+    image, mask = read_gray(sample.image), read_mask_file(sample.mask, form.classes, form.mask)
     height, width = image.shape
     if mask.shape != image.shape:
         raise InputError(
@@ -137,20 +132,4 @@ def check_pair(sample: Sample, form: PairFormat) -> int:
             f"{sample.image}: is {width} px wide and the model wants {form.side}; "
             "lower image_width and image_height in [model], or make the data set at a larger size"
         )
-    _check_values(sample.mask, int(mask.max()), form.classes)
     return width
-
-
-def _check_values(file: Path, highest: int, classes: int) -> None:
-    is_png = file.suffix.lower() == ".png"
-    if classes == 1 and is_png and 0 < highest < 16:
-        raise InputError(
-            f"{file}: holds class indices up to {highest}, and [model] num_classes = 1 tells lesion from the rest only; "
-            "set num_classes = 3 for recipe full, or give a data set with masks of 0 and 255, such as recipe v2"
-        )
-    if classes > 1 and (not is_png or highest >= classes):
-        found = f"holds values up to {highest}" if is_png else "is no PNG"
-        raise InputError(
-            f"{file}: {found}, and [model] num_classes = {classes} wants PNG masks of the class indices 0 to {classes - 1}; "
-            "give a data set of recipe full, or set num_classes = 1"
-        )

@@ -37,6 +37,6 @@ def read_tfrecords(paths: Sequence[Path], channels: int = 1, classes: int = 1) -
 
     def decode(record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         found = tf.io.parse_single_example(record, _FEATURES)
-        return decode_pair(found["image"], found["mask"], tf.equal(found["mask_format"], "png"), form)
+        return decode_pair(found["image"], found["mask"], form)
 
     return tf.data.TFRecordDataset([str(path) for path in paths]).map(decode, tf.data.AUTOTUNE)

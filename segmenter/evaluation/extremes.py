@@ -7,7 +7,7 @@ import numpy as np
 
 from segmenter.configuration import Configuration
 from segmenter.data.dataset import Sample
-from segmenter.data.ground_truth import read_gray, read_truth
+from segmenter.data.ground_truth import read_gray, read_ground_truth
 from segmenter.pictures import draw_row, lesion_colors, write_png
 
 COUNT = 3
@@ -28,7 +28,7 @@ def write_extremes(scored: Sequence[tuple[float, Sample]], configuration: Config
 
 def _draw_row(dice: float, sample: Sample, configuration: Configuration, folder: Path) -> np.ndarray:
     colors = lesion_colors(configuration.infer.mask_colors, len(configuration.class_names))
-    predicted, truth = read_gray(mask_file(folder, sample)), read_truth(sample.mask, configuration)
+    predicted, truth = read_gray(mask_file(folder, sample)), read_ground_truth(sample.mask, configuration)
     return draw_row(read_gray(sample.image), predicted, truth, f"{sample.name}, Dice {dice:.2f}", colors)
 
 

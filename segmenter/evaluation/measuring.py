@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.contract import DESCRIPTIONS
 from segmenter.configuration import Configuration
 from segmenter.data.dataset import Sample
 from segmenter.evaluation.lesions import Matching, Regions, Sweep, find_regions, match_regions, sweep_thresholds
@@ -122,7 +123,7 @@ def image_row(measured: Measured, cuts: Cuts | None) -> Row:
         "nsd": distances.nsd,
     }
     row |= _source_lengths(sample, distances) | _lesion_counts(measured)
-    row |= {name: getattr(sample, name) for name in ("kind", "view", "side", "density", "birads", "findings", "machine")}
+    row |= {name: sample.details.get(name, "") for name in DESCRIPTIONS}
     row["size"] = size_of(measured.truth.areas.max(), cuts) if len(measured.truth) else ""
     for name, part in measured.by_class.items():
         row |= {f"dice_{name}": part.dice, f"truth_px_{name}": part.truth_px, f"predicted_px_{name}": part.predicted_px}

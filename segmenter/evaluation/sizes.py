@@ -6,7 +6,7 @@ import numpy as np
 
 from segmenter.configuration import Configuration
 from segmenter.data.dataset import Sample
-from segmenter.data.ground_truth import read_truth
+from segmenter.data.ground_truth import read_ground_truth
 from segmenter.evaluation.lesions import find_regions
 
 SIZES = ("small", "medium", "large")
@@ -19,7 +19,7 @@ def train_cuts(samples: Sequence[Sample], configuration: Configuration) -> Cuts 
     Variants would only repeat their original's areas, so originals count where there are any.
     """
     masks = [sample.mask for sample in samples if sample.is_original] or [sample.mask for sample in samples]
-    return tercile_cuts(area for mask in masks for area in find_regions(read_truth(mask, configuration)).areas)
+    return tercile_cuts(area for mask in masks for area in find_regions(read_ground_truth(mask, configuration)).areas)
 
 
 def tercile_cuts(areas: Iterable[int]) -> Cuts | None:

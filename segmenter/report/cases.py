@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.files import InputError
 from pipeline.page import outline_path, picture
-from segmenter.data.ground_truth import read_gray, read_truth
+from segmenter.data.ground_truth import read_gray, read_ground_truth
 from segmenter.pictures import lesion_colors
 from segmenter.report.labels import KINDS, counted, told
 from segmenter.report.results import Material
@@ -102,7 +102,7 @@ def _words(row: Mapping) -> str:
 
 def _draw(material: Material, row: Mapping, caption: str) -> Case:
     sample = material.sample(row["sample"])
-    image, truth = read_gray(sample.image), read_truth(sample.mask, material.configuration)
+    image, truth = read_gray(sample.image), read_ground_truth(sample.mask, material.configuration)
     predicted = _read_prediction(material.mask_file(row), truth.shape)
     side = min(_SIDE_PX, len(image))
     if side < len(image):

@@ -68,6 +68,8 @@ def test_a_sample_name_tells_variant_and_image(variant):
         ("P1_L_DM_CC_aug3", "original", ImageName("P1_L_DM_CC_aug3", "P1", "L", "DM", "CC")),
         ("P12_other", "original", ImageName("P12_other", "P12")),
         ("case7", "original", ImageName("case7")),
+        ("rotated_180_P1_L_CM_CC", "rotated_180", ImageName("P1_L_CM_CC", "P1", "L", "CM", "CC")),
+        ("rotated_P1", "original", ImageName("rotated_P1")),
     ],
 )
 def test_a_sample_of_anybodys_folder_gives_what_its_beginning_says(sample, variant, image):

@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.files import InputError
 from pipeline.sources import DicomOptions
-from segmenter.data.dataset import DataSet, describe_counts, read_data_set, read_dicom_options, split_name
+from segmenter.data.dataset import DataSet, describe_counts, read_data_set, read_dicom_options
 
 
 def test_pairs_are_found_by_stem(data_folder):
@@ -13,19 +13,6 @@ def test_pairs_are_found_by_stem(data_folder):
     assert all(sample.image.stem == sample.mask.stem == sample.name for sample in data.samples)
     first = data.split("train")[0]
     assert (first.name, first.variant, first.image_id, first.patient) == ("P1_L_CM_CC", "original", "P1_L_CM_CC", "P1")
-
-
-@pytest.mark.parametrize(
-    ("name", "variant", "image_id"),
-    [
-        ("P1_L_CM_CC", "original", "P1_L_CM_CC"),
-        ("flipped_P1_L_CM_CC", "flipped", "P1_L_CM_CC"),
-        ("rotated_180_P1_L_CM_CC", "rotated_180", "P1_L_CM_CC"),
-        ("rotated_P1", "original", "rotated_P1"),
-    ],
-)
-def test_names_tell_variants(name, variant, image_id):
-    assert split_name(name) == (variant, image_id)
 
 
 def write_manifest(folder, rows):
@@ -134,12 +121,12 @@ def test_other_files_are_passed_over(data_folder):
 
 def test_names_tell_view_and_kind_where_there_is_no_manifest(data_folder):
     sample = read_data_set(data_folder).split("train")[0]
-    assert (sample.side, sample.kind, sample.view, sample.density, sample.fold) == ("L", "CM", "CC", "", None)
+    assert ([sample.details[name] for name in ("side", "kind", "view", "density")], sample.fold) == (["L", "CM", "CC", ""], None)
 
 
 def test_the_manifest_tells_strata_and_geometry(folded):
     sample = folded.samples[0]
-    assert (sample.kind, sample.birads, sample.findings) == ("DM", "5$2", "Mass, irregular")
+    assert [sample.details[name] for name in ("kind", "birads", "findings")] == ["DM", "5$2", "Mass, irregular"]
     assert (sample.fold, sample.scale, sample.spacing_mm) == (0, 0.25, None)
 
 

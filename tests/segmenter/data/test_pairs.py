@@ -7,8 +7,9 @@ from pipeline.files import InputError
 from pipeline.geometry import square_image
 from segmenter.configuration import MaskSettings
 from segmenter.data.dataset import read_data_set
+from segmenter.data.ground_truth import cut_mask
 from segmenter.data.input_pipeline import validation_batches
-from segmenter.data.pairs import PairFormat, cut_mask, explained, read_pair, shrink_image
+from segmenter.data.pairs import PairFormat, explained, read_pair, shrink_image
 
 SIDE = 32
 
@@ -89,7 +90,10 @@ def test_class_indices_shrink_to_the_class_with_most_of_a_pixel(tmp_path, write_
         pytest.param(np.zeros((8, 16)), np.zeros((8, 16)), "bad.png: is 16 x 8; wanted a square", id="no square"),
         pytest.param(np.zeros((4, 4)), np.zeros((4, 4)), "bad.png: is 4 px wide and the model wants 8; lower", id="small"),
         pytest.param(
-            np.zeros((16, 16)), np.eye(16) * 2, r"bad.png: holds class indices up to 2, .*num_classes = 1", id="indices"
+            np.zeros((16, 16)),
+            np.eye(16) * 2,
+            r"bad.png: holds class indices up to 2; .*num_classes = 1; set num_classes = 3 for recipe full",
+            id="indices",
         ),
     ],
 )
@@ -107,7 +111,7 @@ def test_a_cut_file_is_named(tmp_path, write_data_set):
     (folder / "train/images/P1_L_CM_CC.png").write_bytes(b"\x89PNG")
     samples = read_data_set(folder).split("train")
     with (
-        pytest.raises(InputError, match=r"P1_L_CM_CC.png: cannot be read as an image \(4 bytes\)"),
+        pytest.raises(InputError, match=r"P1_L_CM_CC.png: is a PNG of 4 bytes without its end mark"),
         explained(samples, PairFormat(8, 1)),
     ):
         list(validation_batches(samples, PairFormat(8, 1), 2, cache=False))
@@ -117,10 +121,17 @@ def test_a_cut_file_is_named(tmp_path, write_data_set):
     ("mask", "suffix", "words"),
     [
         pytest.param(
-            np.eye(16) * 255, ".png", r"bad.png: holds values up to 255, .* indices 0 to 2; .* recipe full", id="levels"
+            np.eye(16) * 255, ".png", r"bad.png: holds values up to 255, .*num_classes = 3; set num_classes = 1", id="levels"
         ),
-        pytest.param(np.eye(16) * 3, ".png", "bad.png: holds values up to 3, .*num_classes = 3 wants", id="class too many"),
-        pytest.param(np.eye(16), ".jpg", "bad.jpg: is no PNG, .*num_classes = 3 wants PNG masks", id="JPEG"),
+        pytest.param(
+            np.eye(16) * 3, ".png", "bad.png: holds values up to 3, .*num_classes = 3; set num_classes = 1", id="class too many"
+        ),
+        pytest.param(
+            np.eye(16),
+            ".jpg",
+            "bad.jpg: is a JPEG; wanted a mask without loss .*num_classes = 3",
+            id="JPEG",
+        ),
     ],
 )
 def test_masks_that_hold_no_class_indices_are_named(tmp_path, write_data_set, write_pair, mask, suffix, words):

@@ -144,7 +144,7 @@ def test_training_samples_tell_sizes_and_what_a_run_was_trained_on_its_leak(judg
     """Lesions of 8, 24 and 48 px in training: terciles at 40 / 3 and 32."""
     for number, columns in enumerate((1, 3, 6), 1):
         write_pair(judged.folder, "train", f"P{number}_R_CM_CC", stripes(0), stripes(columns))
-    trained = [sample for sample in read_data_set(judged.folder).split("train") if sample.side == "R"]
+    trained = [sample for sample in read_data_set(judged.folder).split("train") if sample.details["side"] == "R"]
     out = tmp_path / "out"
     seen = [sample.owner for sample in trained]
     evaluate(gray_as_probability(8), judged.split("test"), CONFIGURATION, out, {}, train=trained, trained_on=[*seen[1:], "P9"])

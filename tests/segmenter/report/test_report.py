@@ -13,7 +13,7 @@ from pipeline.files import InputError, read_csv, sha256, write_text
 from segmenter.cli import main
 from segmenter.configuration import Configuration
 from segmenter.data.dataset import read_data_set
-from segmenter.data.ground_truth import read_truth
+from segmenter.data.ground_truth import read_ground_truth
 from segmenter.evaluation import write_evaluation
 from segmenter.evaluation.cross_validation import pool_folds
 from segmenter.evaluation.measuring import measure_batches
@@ -76,7 +76,7 @@ def evaluate(run, data, configuration, shared=0, predict=predict):
     write_text(run.best_model, f"model of {run.name}")
     record_start(run, configuration, {"python": "3.11", "data_identity": data.identity, "fold": data.fold})
     classes, samples, evaluation = configuration.model.num_classes, data.split("test"), run.evaluation("test")
-    truths = [read_truth(sample.mask, configuration) for sample in samples]
+    truths = [read_ground_truth(sample.mask, configuration) for sample in samples]
     found = [predict(sample, truth) for sample, truth in zip(samples, truths, strict=True)]
     for sample, mask in zip(samples, found, strict=True):
         write_png(evaluation / "masks" / f"{sample.name}.png", mask if classes > 1 else mask * 255)
