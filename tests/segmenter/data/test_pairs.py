@@ -121,10 +121,10 @@ def test_a_cut_file_is_named(tmp_path, write_data_set):
     ("mask", "suffix", "words"),
     [
         pytest.param(
-            np.eye(16) * 255, ".png", r"bad.png: holds values up to 255, .*num_classes = 3; set num_classes = 1", id="levels"
+            np.eye(16) * 255, ".png", r"bad.png: holds values up to 255; .*num_classes = 3; set num_classes = 1", id="levels"
         ),
         pytest.param(
-            np.eye(16) * 3, ".png", "bad.png: holds values up to 3, .*num_classes = 3; set num_classes = 1", id="class too many"
+            np.eye(16) * 3, ".png", "bad.png: holds values up to 3; .*num_classes = 3; set num_classes = 1", id="class too many"
         ),
         pytest.param(
             np.eye(16),
