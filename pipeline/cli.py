@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pipeline.contract import REASONS, find_reason
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.exports import FORMATS, OPTIONS, coco, export
-from pipeline.files import DONE, FINDINGS, InputError, read_csv, run_program, write_text
+from pipeline.files import DONE, FINDINGS, InputError, read_csv, run_program
 from pipeline.indexing.tables import REJECT_COLUMNS
 from pipeline.privacy.site_key import VARIABLE, load_site_key
 from pipeline.recipe import Recipe, load_recipe, recipe_names
@@ -311,7 +311,9 @@ def _dataset(arguments) -> int:
 
 def _audit_dataset(folder: DatasetFolder) -> int:
     """Audits a data set of ours; what its recipe asks for is a warning and no failure."""
-    report = _current_audit(folder)
+    from pipeline import stages
+
+    report = stages.audit(folder).summary
     for finding in report["findings"]:
         asked = finding["code"] in report["expected"]
         print(
@@ -321,18 +323,6 @@ def _audit_dataset(folder: DatasetFolder) -> int:
     if not report["findings"]:
         print("audit: no findings")
     return FINDINGS if any(finding["code"] not in report["expected"] for finding in report["findings"]) else DONE
-
-
-def _current_audit(folder: DatasetFolder) -> dict:
-    """What audit.json says of this manifest; audits and writes it where it does not, and brings the card up to date."""
-    from pipeline.audit import audit, expected_codes
-    from pipeline.dataset.card import audit_json, read_audit, write_card
-
-    if not read_audit(folder):
-        findings, expected = audit(folder.root), expected_codes(folder.load_recipe())
-        write_text(folder.audit, audit_json(folder, [finding.to_json() for finding in findings], expected))
-    write_card(folder)
-    return read_audit(folder)
 
 
 def _audit(arguments) -> int:
@@ -371,32 +361,22 @@ def _stats(arguments) -> int:
 
 
 def _draw_stats(folder: DatasetFolder) -> None:
-    folder.need(folder.manifest, "variants")
-    drawn_for = folder.work / "stats.json"
-    state = folder.read_state(drawn_for)
-    pictures = [Path(path) for path in state.get("pictures", [])]
-    if state.get("manifest_sha256") == folder.digest() and all((folder.root / path).exists() for path in pictures):
-        print(f"stats: up to date; {len(pictures)} pictures in {folder.stats}")
-        return
-    from pipeline.report.charts import draw_stats
+    from pipeline import stages
 
-    pictures = [path.relative_to(folder.root) for path in draw_stats(folder.root, folder.stats)]
-    folder.write_state(drawn_for, {"manifest_sha256": folder.digest(), "pictures": [path.as_posix() for path in pictures]})
-    print(f"stats: {len(pictures)} pictures in {folder.stats}: {', '.join(path.name for path in pictures)}")
+    outcome = stages.stats(folder)
+    names = [Path(path).name for path in outcome.summary["pictures"]]
+    if outcome.changed:
+        print(f"stats: {len(names)} pictures in {folder.stats}: {', '.join(names)}")
+    else:
+        print(f"stats: up to date; {len(names)} pictures in {folder.stats}")
 
 
 def _report(arguments) -> int:
-    folder = DatasetFolder(arguments.folder)
-    folder.need(folder.manifest, "variants")
-    _current_audit(folder)
-    from pipeline.report.dataset_page import report_identity, write_report
+    from pipeline import stages
 
-    state = {"made_from": report_identity(folder)}
-    current = folder.read_state(folder.report_state) == state and folder.report.exists()
-    if not current:
-        write_report(folder)
-        folder.write_state(folder.report_state, state)
-    print(f"report: {'up to date; ' if current else ''}{folder.report}, {folder.report.stat().st_size / 1e6:.1f} MB")
+    folder = DatasetFolder(arguments.folder)
+    outcome = stages.report(folder)
+    print(f"report: {'' if outcome.changed else 'up to date; '}{folder.report}, {outcome.summary['bytes'] / 1e6:.1f} MB")
     return DONE
 
 

@@ -36,6 +36,7 @@ class DatasetFolder:
         self.work = root / ".work"
         self.index_state = self.work / "index.json"
         self.split_state = self.work / "split.json"
+        self.stats_state = self.work / "stats.json"
         self.report_state = self.work / "report.json"
         self.journal = self.work / "made.jsonl"
 
