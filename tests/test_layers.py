@@ -105,3 +105,11 @@ def test_every_table_of_settings_is_strict_by_one_base():
         if isinstance(node, ast.ClassDef) and any(ast.unparse(base).endswith("BaseModel") for base in node.bases)
     }
     assert bases == {"pipeline.files.settings"}
+
+
+def test_only_commands_and_programs_of_the_pipeline_print():
+    printing = {name for name, path in modules("pipeline").items() if "print(" in path.read_text()}
+    assert {name for name in printing if not name.startswith("pipeline.commands.")} == {
+        "pipeline.files.program",
+        "pipeline.files.progress",
+    }

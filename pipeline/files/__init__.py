@@ -3,7 +3,7 @@
 Knows no image, no recipe and no model.
 """
 
-from pipeline.files.program import BAD_INPUT, DONE, FINDINGS, INTERNAL, INTERRUPTED, InputError, run_program
+from pipeline.files.program import BAD_INPUT, DONE, FINDINGS, INTERNAL, INTERRUPTED, InputError, add_command, run_program
 from pipeline.files.progress import progress
 from pipeline.files.settings import Settings, dump_toml, load_toml
 from pipeline.files.tables import csv_text, read_csv, write_csv
@@ -17,6 +17,7 @@ __all__ = [
     "INTERRUPTED",
     "InputError",
     "Settings",
+    "add_command",
     "csv_text",
     "dump_toml",
     "load_toml",

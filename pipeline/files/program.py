@@ -1,5 +1,6 @@
-"""What both programs share: exit statuses, and the error that users see."""
+"""What both programs share: exit statuses, the error that users see, and how a command is added."""
 
+import argparse
 import os
 import sys
 import traceback
@@ -33,3 +34,20 @@ def run_program(program: Callable[[], int | None]) -> int:
         traceback.print_exc()
         print("internal error: this is a fault of the program, not of your data; please report the lines above", file=sys.stderr)
         return INTERNAL
+
+
+def add_command(
+    commands, name: str, execute: Callable[[argparse.Namespace], int], help: str, description: str = ""
+) -> argparse.ArgumentParser:
+    """Adds a subcommand to a program.
+
+    Args:
+      commands: what `add_subparsers` returned.
+      name: of the command.
+      execute: runs it and gives the exit status.
+      help: one line for the list of commands, in small letters.
+      description: what else `NAME --help` says.
+    """
+    parser = commands.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}. {description}".strip())
+    parser.set_defaults(command=execute)
+    return parser
