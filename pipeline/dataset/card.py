@@ -66,7 +66,7 @@ def write_card(folder: DatasetFolder) -> None:
 def _counts(folder: DatasetFolder) -> str:
     recipe = folder.load_recipe()
     images = {image.image_id: image for image in read_images(folder.index)}
-    made = {name: entry for name, entry in folder.read_journal().items() if name in images and not entry.reject}
+    made = {name: entry for name, entry in folder.journal.read().items() if name in images and not entry.reject}
     by_sample = recipe.split.by == "sample"
     splits = {row[recipe.split.by]: row["split"] for row in read_csv(folder.assignment, (recipe.split.by, "split"))}
     members: dict[str, list[tuple[str, str]]] = defaultdict(list)
@@ -110,7 +110,7 @@ def count_reasons(folder: DatasetFolder) -> list[tuple[str, int, str]]:
 def tell_regions(folder: DatasetFolder) -> str:
     """What became of the drawn regions, in words."""
     counts: Counter = Counter()
-    for entry in folder.read_journal().values():
+    for entry in folder.journal.read().values():
         counts.update(entry.counts)
     return (
         f"{counts['drawn']} regions were drawn. {counts['clipped']} of them pass the image's border and were clipped there; "

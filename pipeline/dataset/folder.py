@@ -1,13 +1,12 @@
-"""A data set's folder: where its files are, what state it is in, and the journal of what has been made."""
+"""A data set's folder: where its files are, and what state it is in."""
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pipeline.contract import DATASET_MARK, SPLITS
-from pipeline.dataset.samples import Made, Stamp
+from pipeline.dataset.journal import Journal, Stamp
 from pipeline.files import InputError, dump_toml, load_toml, remove_tree, sha256, write_text
 from pipeline.recipe import Recipe
 
@@ -38,7 +37,7 @@ class DatasetFolder:
         self.split_state = self.work / "split.json"
         self.stats_state = self.work / "stats.json"
         self.report_state = self.work / "report.json"
-        self.journal = self.work / "made.jsonl"
+        self.journal = Journal(self.work / "made.jsonl")
 
     def claim(self, recipe: Recipe, raw: str, *, keyed: bool = False) -> None:
         """Makes the folder this recipe's and these sources', and writes the resolved recipe.
@@ -94,39 +93,6 @@ class DatasetFolder:
     def write_state(self, path: Path, state: Mapping) -> None:
         """Writes a state file."""
         write_text(path, json.dumps(state, indent=1) + "\n")
-
-    def read_journal(self) -> dict[str, Made]:
-        """What has been made, by image; a later line replaces an earlier one, and a cut last line is no loss."""
-        made = {}
-        try:
-            lines = self.journal.read_text().splitlines()
-        except OSError:
-            lines = []
-        for line in lines:
-            try:
-                entry = Made.from_json(line)
-            except (ValueError, KeyError, TypeError):
-                continue
-            made[entry.image_id] = entry
-        return made
-
-    def write_journal(self, made: Iterable[Made]) -> None:
-        """Rewrites the journal with one line an image."""
-        write_text(self.journal, "".join(entry.to_json() + "\n" for entry in made))
-
-    @contextmanager
-    def journal_lines(self) -> Iterator[Callable[[Made], None]]:
-        """Opens the journal and gives a function that adds a line; it is in the file before the next image is begun."""
-        self.work.mkdir(parents=True, exist_ok=True)
-        with self.journal.open("a+b") as file:
-            if file.tell() and not self.journal.read_bytes().endswith(b"\n"):
-                file.write(b"\n")  # an interrupted run left half a line
-
-            def add(entry: Made) -> None:
-                file.write(entry.to_json().encode() + b"\n")
-                file.flush()
-
-            yield add
 
     def holds(self, path: str, stamp: Stamp) -> bool:
         """Whether the file at `path` is the stamped one; it is hashed only where its time of change is another."""

@@ -3,7 +3,7 @@
 from concurrent.futures import Executor
 from pathlib import Path
 
-from pipeline.dataset.builder import Making
+from pipeline.dataset.builder import Builder
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.dataset.samples import make_samples, make_square
 from pipeline.files import InputError
@@ -20,12 +20,12 @@ def masks(folder: DatasetFolder, executor: Executor, *, raw: Path | None = None,
       executor: does the work.
       raw, key: only of a folder that was indexed with a site key, which keeps neither.
     """
-    work = Making(folder, open_sources(folder, raw, key))
-    todo = [task for task in work.unfinished() if not task.made]
+    builder = Builder(folder, open_sources(folder, raw, key))
+    todo = [task for task in builder.unfinished() if not task.entry]
     for name in ("images", "masks") if todo else ():
         (folder.squares / name).mkdir(parents=True, exist_ok=True)
-    work.run(make_square, todo, executor, "masks")
-    return Outcome(bool(todo), work.tell())
+    builder.run(make_square, todo, executor, "masks")
+    return Outcome(bool(todo), builder.record_rejects())
 
 
 def variants(
@@ -39,13 +39,13 @@ def variants(
       fused: make square pairs that the masks stage did not write in memory, instead of asking for that stage.
       raw, key: as for `masks`.
     """
-    work = Making(folder, open_sources(folder, raw, key))
-    todo = work.unfinished()
-    if not fused and (missing := [task.image_id for task in todo if not task.made]):
+    builder = Builder(folder, open_sources(folder, raw, key))
+    todo = builder.unfinished()
+    if not fused and (missing := [task.image_id for task in todo if not task.entry]):
         raise InputError(
             f"{folder.root}: the square pairs of {len(missing)} images, {missing[0]} first, are missing; run the "
             "stage 'masks' first (make masks)"
         )
-    work.run(make_samples, todo, executor, "variants")
-    counts = work.tell()
-    return Outcome(work.finish(), counts)
+    builder.run(make_samples, todo, executor, "variants")
+    counts = builder.record_rejects()
+    return Outcome(builder.finish(), counts)

@@ -260,8 +260,8 @@ def test_an_interrupted_run_goes_on(project, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         stages.variants(project.folder, Inline(), fused=True)
     assert not project.folder.manifest.exists()
-    assert len(project.folder.read_journal()) == 5
-    with project.folder.journal.open("a") as file:
+    assert len(project.folder.journal.read()) == 5
+    with project.folder.journal.path.open("a") as file:
         file.write('{"image_id": "P1')  # power was cut within a line
     half = project.folder.root / "train" / "images" / ".P1_L_DM_CC.jpg.123.part"
     half.write_bytes(b"half")
