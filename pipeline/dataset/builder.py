@@ -14,7 +14,7 @@ from pipeline.dataset.manifest import manifest_text, sample_rows
 from pipeline.dataset.samples import Task
 from pipeline.files import InputError, progress, read_csv, write_text
 from pipeline.indexing.find import SourceFiles
-from pipeline.indexing.tables import REGION_COLUMNS, REJECT_COLUMNS, Reject, SourceImage, read_images, write_rejects
+from pipeline.indexing.tables import REGION_COLUMNS, Reject, SourceImage, read_images, read_rejects, write_rejects
 from pipeline.splitting.assignment import read_assignment
 from pipeline.workers import in_order
 
@@ -28,9 +28,9 @@ def read_kept(folder: DatasetFolder) -> list[SourceImage]:
     folder.need(folder.index, "index")
     images = read_images(folder.index)
     if not images:
-        reasons = Counter(row["reason"] for row in read_csv(folder.rejects, REJECT_COLUMNS))
-        words = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(3))
-        raise InputError(f"{folder.root}: no source image was kept ({words}); {folder.rejects.name} says why for each")
+        reasons = Counter(reject.reason for reject in read_rejects(folder.rejects))
+        counts = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(3))
+        raise InputError(f"{folder.root}: no source image was kept ({counts}); {folder.rejects.name} says why for each")
     return images
 
 
@@ -103,13 +103,13 @@ class Builder:
             settled[variant] = {}
             for name, path in paths.items():
                 stamp = entry.samples[variant][name]
-                # An interrupted move has some files at their new place already.
-                at = next((place for place in (path, stamp.path) if self.folder.holds(place, stamp)), None)
-                if at is None:
+                # An interrupted move has some files where they belong already.
+                found = next((known for known in (path, stamp.path) if self.folder.holds(known, stamp)), None)
+                if found is None:
                     return False
-                if at != path:
+                if found != path:
                     self.folder.manifest.unlink(missing_ok=True)
-                    (self.folder.root / at).replace(self.folder.root / path)
+                    (self.folder.root / found).replace(self.folder.root / path)
                 settled[variant][name] = replace(stamp, path=path)
         self.entries[entry.image_id] = replace(entry, samples=settled)
         return True
@@ -166,7 +166,7 @@ class Builder:
             for entry in entries
             if entry.reject
         ]
-        indexed = [Reject(**row) for row in read_csv(self.folder.rejects, REJECT_COLUMNS) if row["image"] not in self.images]
+        indexed = [reject for reject in read_rejects(self.folder.rejects) if reject.image not in self.images]
         write_rejects(self.folder.rejects, indexed + unreadable)
         counts: Counter = Counter()
         for entry in entries:

@@ -62,8 +62,10 @@ class DatasetFolder:
             indexed = state.get("raw")
             if indexed and indexed != raw:
                 keyed_one = "was made with a site key, and RAW or the key is another one now, or none is given"
-                told = keyed_one if state.get("keyed") else f"was made from {indexed}, not {'with a site key' if keyed else raw}"
-                raise InputError(f"{self.root}: {told}; choose another folder (DATASET=... or OUT=...) or delete this one")
+                reason = (
+                    keyed_one if state.get("keyed") else f"was made from {indexed}, not {'with a site key' if keyed else raw}"
+                )
+                raise InputError(f"{self.root}: {reason}; choose another folder (DATASET=... or OUT=...) or delete this one")
             if found.split == recipe.split:
                 return
         elif self.root.exists() and any(path.name not in ("runs", "stats") for path in self.root.iterdir()):
@@ -141,13 +143,13 @@ def make_split_folders(root: Path, recipe: Recipe) -> None:
             (root / path).parent.mkdir(parents=True, exist_ok=True)
 
 
-def _difference(found: Mapping, wanted: Mapping, place: str = "") -> str:
-    """The first setting in which two recipes differ, in words."""
+def _difference(found: Mapping, wanted: Mapping, section: str = "") -> str:
+    """The first setting in which two recipes differ."""
     for key in wanted:
         if found.get(key) != wanted[key] and key != "name":
             if isinstance(wanted[key], Mapping):
-                return _difference(found[key], wanted[key], f"{place}{key}.")
-            return f"{place}{key} is {found.get(key)!r} there and {wanted[key]!r} here"
+                return _difference(found[key], wanted[key], f"{section}{key}.")
+            return f"{section}{key} is {found.get(key)!r} there and {wanted[key]!r} here"
     return "their names differ"
 
 

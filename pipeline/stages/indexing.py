@@ -40,7 +40,7 @@ def index(
     folder: DatasetFolder,
     recipe: Recipe,
     raw: Path,
-    place: Path | None,
+    annotations_path: Path | None,
     executor: Executor,
     key: SiteKey | None = None,
     map_file: Path | None = None,
@@ -51,7 +51,7 @@ def index(
       folder: where the data set goes.
       recipe: what is wanted.
       raw: the folder with the images.
-      place: the folder with the annotation files, or one such file; None means `raw`.
+      annotations_path: the folder with the annotation files, or one such file; None means `raw`.
       executor: reads the files.
       key: of the site; with it all sources go by keyed names.
       map_file: where the way back from keyed names is written, outside the data set's folder.
@@ -59,7 +59,7 @@ def index(
     if map_file:
         _check_map(map_file, folder, key)
     files = find_sources(raw)
-    annotation_files = find_annotations(place or raw, recipe.layout)
+    annotation_files = find_annotations(annotations_path or raw, recipe.layout)
     # Masks and DICOM segmentations look like images by their suffix.
     taken = set(map(os.path.abspath, annotation_files))
     files = [path for path in files if os.path.abspath(path) not in taken]
@@ -78,10 +78,10 @@ def index(
         and all(path.exists() for path in (folder.index, folder.regions, folder.rejects))
     ):
         return Outcome(False, state["summary"])
-    annotations = read_annotations(annotation_files, place or raw, recipe.layout)
+    annotations = read_annotations(annotation_files, annotations_path or raw, recipe.layout)
     if missing := _missing(annotations, recipe.layout):
         raise InputError(
-            f"{place or raw}: holds no {missing}; ANNOTATIONS names the folder with the annotation files, which "
+            f"{annotations_path or raw}: holds no {missing}; ANNOTATIONS names the folder with the annotation files, which "
             "are separate downloads"
         )
     known = read_images(folder.index) if folder.index.exists() else []
@@ -111,7 +111,7 @@ def _check_map(file: Path, folder: DatasetFolder, key: SiteKey | None) -> None:
 
 
 def _missing(annotations: Annotations, layout: Layout) -> str:
-    """What an index needs and the annotation files do not hold, in words."""
+    """What an index needs and the annotation files do not hold; empty where they hold all."""
     if not annotations.rows and layout.unlisted_class is None:
         columns = {"image": "Image_name", "class": "Pathology Classification"} | layout.table.columns
         return f"annotation table (CSV or xlsx with {columns['image']} and {columns['class']})"

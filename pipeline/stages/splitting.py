@@ -13,7 +13,7 @@ from pipeline.stages.outcome import Outcome
 def split(folder: DatasetFolder, given: Path | None = None) -> Outcome:
     """Assigns every patient (every sample, where the recipe says so) and writes assignment.csv.
 
-    With an unchanged [split] table, patients who are listed already keep their place. Samples are drawn anew among all,
+    With an unchanged [split] table, patients who are listed already keep their split. Samples are drawn again among all,
     as the published script does, unless the assignment is the user's own.
 
     Args:
