@@ -98,11 +98,11 @@ def _cell_edges(length: int, start: int, box: Letterbox) -> tuple[np.ndarray, in
     return np.clip(np.arange(first, last + 1) / box.scale - start, 0, length), first
 
 
-def _at(table: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Rows of a table at fractional places, interpolated linearly."""
-    below = np.minimum(places.astype(np.intp), len(table) - 2)
+def _at(table: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Rows of a table at fractional positions, interpolated linearly."""
+    below = np.minimum(positions.astype(np.intp), len(table) - 2)
     lower = table[below]
-    return lower + (table[below + 1] - lower) * (places - below)[:, None]
+    return lower + (table[below + 1] - lower) * (positions - below)[:, None]
 
 
 def square_image(image: np.ndarray, target: int) -> np.ndarray:

@@ -77,11 +77,11 @@ def set_log_axis(ax: Any, which: str, values: Sequence[float]) -> None:
     ax.minorticks_off()
 
 
-def chart(figure: Any, words: str) -> "Markup":
+def chart(figure: Any, description: str) -> "Markup":
     """A figure as SVG to stand in a page; what is black in it takes the colour of the page's text.
 
     Args:
-      words: what it shows, for those who do not see it.
+      description: what it shows, for those who do not see it.
     """
     import matplotlib
     from markupsafe import Markup, escape
@@ -104,7 +104,7 @@ def chart(figure: Any, words: str) -> "Markup":
     svg = re.sub(r'(url\(#|href="#)', rf"\1{prefix}", svg)
     view = svg.split('viewBox="', 1)[1].split('"', 1)[0]
     width = f"--width: {view.split()[2]}pt"  # its own, in which a letter of 10 pt is one
-    opening = f'<svg class="chart" role="img" aria-label="{escape(words)}" viewBox="{view}" style="{width}">'
+    opening = f'<svg class="chart" role="img" aria-label="{escape(description)}" viewBox="{view}" style="{width}">'
     return Markup(opening + svg[svg.index(">") + 1 :])
 
 

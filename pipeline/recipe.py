@@ -8,7 +8,7 @@ import pydantic
 
 from pipeline.contract import DETAILS
 from pipeline.dicom.options import DicomOptions
-from pipeline.files import InputError, load_toml
+from pipeline.files import InputError, Settings, load_toml
 from pipeline.geometry import VARIANTS
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -17,11 +17,7 @@ ClassName = Literal["malignant", "benign", "normal"]
 Share = Annotated[float, pydantic.Field(ge=0, le=1)]
 
 
-class _Table(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-
-
-class Source(_Table):
+class Source(Settings):
     """Which images the data set is made from."""
 
     with_regions: tuple[ClassName, ...]  # classes whose images count only with a drawn region
@@ -29,12 +25,13 @@ class Source(_Table):
     join: Literal["cleaned", "strict"] = "cleaned"  # strict: names as the table spells them, stray spaces included
 
 
-class LayoutTable(_Table):
+class LayoutTable(Settings):
     """A table of images that is not CDD-CESM's."""
 
-    columns: dict[str, str] = {}  # our name: its header
+    columns: dict[str, str] = pydantic.Field(default_factory=dict)  # our name: its header
     delimiter: Annotated[str, pydantic.Field(min_length=1, max_length=1)] = ","
-    classes: dict[str, ClassName] = {}  # what the class column, or a region's label, says for each class
+    # What the class column, or a region's label, says for each class.
+    classes: dict[str, ClassName] = pydantic.Field(default_factory=dict)
 
     @pydantic.field_validator("columns")
     @classmethod
@@ -47,7 +44,7 @@ class LayoutTable(_Table):
         return columns
 
 
-class Layout(_Table):
+class Layout(Settings):
     """Where a collection says what its images are; left out, all is as in CDD-CESM.
 
     The expressions are searched in a file's path below its folder, with `/` and without suffix.
@@ -55,9 +52,9 @@ class Layout(_Table):
 
     image: str | None = None  # with the groups patient, side, view and maybe image (what annotations name) and kind
     mask: str | None = None  # of PNG masks, with the group image
-    sides: dict[str, Literal["L", "R"]] = {}
-    views: dict[str, Literal["CC", "MLO"]] = {}
-    kinds: dict[str, Literal["DM", "CM"]] = {}
+    sides: dict[str, Literal["L", "R"]] = pydantic.Field(default_factory=dict)
+    views: dict[str, Literal["CC", "MLO"]] = pydantic.Field(default_factory=dict)
+    kinds: dict[str, Literal["DM", "CM"]] = pydantic.Field(default_factory=dict)
     kind: Literal["DM", "CM"] | None = None  # of every image
     unlisted_class: ClassName | None = None  # of images without a row in a table, where no region's label says more
     table: LayoutTable = LayoutTable()
@@ -84,7 +81,7 @@ class Layout(_Table):
 CDD_CESM = Layout()
 
 
-class Image(_Table):
+class Image(Settings):
     """How an image becomes a square file."""
 
     size_px: Annotated[int, pydantic.Field(ge=16, le=4096)] = 512
@@ -95,7 +92,7 @@ class Image(_Table):
     color: Literal["gray", "rgb"] = "gray"
 
 
-class Mask(_Table):
+class Mask(Settings):
     """How regions become a mask file; its size is the image's."""
 
     drawing: Literal["sound", "published"] = "sound"  # published: ellipses displaced and too small, grey edges
@@ -105,7 +102,7 @@ class Mask(_Table):
     color: Literal["gray", "rgb"] = "gray"  # rgb for JPEG only, as in the published V2
 
 
-class Variants(_Table):
+class Variants(Settings):
     """Which turned and flipped copies are made of each pair."""
 
     names: tuple[str, ...] = ("original",)
@@ -119,7 +116,7 @@ class Variants(_Table):
         return names
 
 
-class Fractions(_Table):
+class Fractions(Settings):
     """Shares of source images (of samples, where the split is by sample)."""
 
     train: Share
@@ -134,7 +131,7 @@ class Fractions(_Table):
         return self
 
 
-class Split(_Table):
+class Split(Settings):
     """Who goes where."""
 
     by: Literal["patient", "sample"] = "patient"
@@ -143,7 +140,7 @@ class Split(_Table):
     folds: Annotated[int, pydantic.Field(ge=2, le=100)] = 5
 
 
-class Recipe(_Table):
+class Recipe(Settings):
     """All of a recipe; the tables are in the order of the work."""
 
     schema_version: Literal[1] = 1

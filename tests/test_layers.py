@@ -95,3 +95,21 @@ def test_modules_of_numbers_reach_no_files_no_progress_and_no_printing(module):
     assert not {"pipeline.files", "pipeline.dataset", "tqdm", "logging"} & reached(module)
     assert "os" not in imports(module)
     assert "print(" not in ours()[module].read_text()
+
+
+def test_every_table_of_settings_is_strict_by_one_base():
+    bases = {
+        module
+        for module, path in ours().items()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef) and any(ast.unparse(base).endswith("BaseModel") for base in node.bases)
+    }
+    assert bases == {"pipeline.files.settings"}
+
+
+def test_only_commands_and_programs_of_the_pipeline_print():
+    printing = {name for name, path in modules("pipeline").items() if "print(" in path.read_text()}
+    assert {name for name in printing if not name.startswith("pipeline.commands.")} == {
+        "pipeline.files.program",
+        "pipeline.files.progress",
+    }

@@ -57,5 +57,5 @@ def class_unlisted(annotations: Annotations, image_ids: Iterable[str], layout: L
 
 
 def _worst_label(regions: Iterable[DrawnRegion], layout: Layout) -> str:
-    said = {read_class(region.label, layout) for region in regions}
-    return next((name for name in ("malignant", "benign") if name in said), "")
+    labels = {read_class(region.label, layout) for region in regions}
+    return next((name for name in ("malignant", "benign") if name in labels), "")

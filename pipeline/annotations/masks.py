@@ -17,14 +17,14 @@ from pipeline.sources import find_files, read_bytes, read_header
 SUFFIXES = {".png"}
 
 
-def find_masks(place: Path, layout: Layout) -> list[Path]:
+def find_masks(root: Path, layout: Layout) -> list[Path]:
     """The mask files below a folder, by the layout's expression; none where it has no such expression."""
     if layout.mask is None:
         return []
-    return [path for path in find_files(place, SUFFIXES) if mask_key(_below(path, place), layout)]
+    return [path for path in find_files(root, SUFFIXES) if mask_key(_below(path, root), layout)]
 
 
-def read_masks(paths: Iterable[Path], place: Path, layout: Layout) -> Iterator[AnnotatedImage]:
+def read_masks(paths: Iterable[Path], root: Path, layout: Layout) -> Iterator[AnnotatedImage]:
     """Images by their key, with the bitmaps of their masks.
 
     A file is one region, whatever number of parts it has: it is one finding as somebody drew it, and a cluster of
@@ -32,18 +32,18 @@ def read_masks(paths: Iterable[Path], place: Path, layout: Layout) -> Iterator[A
 
     Args:
       paths: the masks.
-      place: the folder that they are below, or the one mask itself.
+      root: the folder that they are below, or the one mask itself.
       layout: of the recipe.
     """
     images: dict[str, list[DrawnRegion]] = defaultdict(list)
     for path in paths:
-        where = _below(path, place)
+        where = _below(path, root)
         images[mask_key(where, layout)] += _read_mask(path, where)
     yield from ((key, None, regions) for key, regions in images.items())
 
 
-def _below(path: Path, place: Path) -> str:
-    return path.relative_to(place.parent if place == path else place).as_posix()
+def _below(path: Path, root: Path) -> str:
+    return path.relative_to(root.parent if root == path else root).as_posix()
 
 
 def _read_mask(path: Path, where: str) -> list[DrawnRegion]:

@@ -9,11 +9,12 @@ from dataclasses import replace
 from pipeline.contract import SCHEMA, sample_name
 from pipeline.dataset.card import write_card
 from pipeline.dataset.folder import DatasetFolder, digest_of, make_split_folders, sample_paths
+from pipeline.dataset.journal import JournalEntry
 from pipeline.dataset.manifest import manifest_text, sample_rows
-from pipeline.dataset.samples import Made, Task
+from pipeline.dataset.samples import Task
 from pipeline.files import InputError, progress, read_csv, write_text
 from pipeline.indexing.find import SourceFiles
-from pipeline.indexing.tables import REGION_COLUMNS, REJECT_COLUMNS, Reject, SourceImage, read_images, write_rejects
+from pipeline.indexing.tables import REGION_COLUMNS, Reject, SourceImage, read_images, read_rejects, write_rejects
 from pipeline.splitting.assignment import read_assignment
 from pipeline.workers import in_order
 
@@ -27,14 +28,14 @@ def read_kept(folder: DatasetFolder) -> list[SourceImage]:
     folder.need(folder.index, "index")
     images = read_images(folder.index)
     if not images:
-        reasons = Counter(row["reason"] for row in read_csv(folder.rejects, REJECT_COLUMNS))
-        words = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(3))
-        raise InputError(f"{folder.root}: no source image was kept ({words}); {folder.rejects.name} says why for each")
+        reasons = Counter(reject.reason for reject in read_rejects(folder.rejects))
+        counts = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(3))
+        raise InputError(f"{folder.root}: no source image was kept ({counts}); {folder.rejects.name} says why for each")
     return images
 
 
-class Making:
-    """The images of a data set, what has been made of them, and what is still to do."""
+class Builder:
+    """Makes the samples of a data set: knows its images, what has been made of them, and what is still to do."""
 
     def __init__(self, folder: DatasetFolder, sources: SourceFiles):
         self.folder = folder
@@ -48,8 +49,8 @@ class Making:
         self.attributes: dict[str, list[Mapping]] = defaultdict(list)
         for row in read_csv(folder.regions, REGION_COLUMNS):
             self.attributes[row["image_id"]].append(json.loads(row["attributes"]))
-        self.journal = folder.read_journal()
-        self.stale = {name: made for name, made in self.journal.items() if name not in self.images}
+        self.entries = folder.journal.read()
+        self.stale = [entry for name, entry in self.entries.items() if name not in self.images]
 
     def unfinished(self) -> list[Task]:
         """Tasks for the images whose samples are not all there; files of samples that changed splits are moved."""
@@ -57,14 +58,14 @@ class Making:
         tasks = []
         for image in self.images.values():
             task = self._task(image)
-            made = self.journal.get(image.image_id)
-            if made and made.key == task.reject_key:
+            entry = self.entries.get(image.image_id)
+            if entry and entry.key == task.reject_key:
                 continue
-            if made and made.key == task.key:
-                if self._settle(made, task):
+            if entry and entry.key == task.key:
+                if self._settle(entry, task):
                     continue
-                if made.square and all(self.folder.holds(stamp.path, stamp) for stamp in made.square.values()):
-                    task = replace(task, made=made)
+                if entry.square and all(self.folder.holds(stamp.path, stamp) for stamp in entry.square.values()):
+                    task = replace(task, entry=entry)
             tasks.append(task)
         return tasks
 
@@ -93,52 +94,52 @@ class Making:
             square,
         )
 
-    def _settle(self, made: Made, task: Task) -> bool:
+    def _settle(self, entry: JournalEntry, task: Task) -> bool:
         """Whether all samples are there and sound, after moving those whose split is another now."""
-        if made.samples.keys() != task.paths.keys():
+        if entry.samples.keys() != task.paths.keys():
             return False
         settled: dict[str, dict] = {}
         for variant, paths in task.paths.items():
             settled[variant] = {}
             for name, path in paths.items():
-                stamp = made.samples[variant][name]
-                # An interrupted move has some files at their new place already.
-                at = next((place for place in (path, stamp.path) if self.folder.holds(place, stamp)), None)
-                if at is None:
+                stamp = entry.samples[variant][name]
+                # An interrupted move has some files where they belong already.
+                found = next((known for known in (path, stamp.path) if self.folder.holds(known, stamp)), None)
+                if found is None:
                     return False
-                if at != path:
+                if found != path:
                     self.folder.manifest.unlink(missing_ok=True)
-                    (self.folder.root / at).replace(self.folder.root / path)
+                    (self.folder.root / found).replace(self.folder.root / path)
                 settled[variant][name] = replace(stamp, path=path)
-        self.journal[made.image_id] = replace(made, samples=settled)
+        self.entries[entry.image_id] = replace(entry, samples=settled)
         return True
 
-    def run(self, work: Callable[[Task], Made], tasks: Sequence[Task], executor: Executor, label: str) -> None:
+    def run(self, work: Callable[[Task], JournalEntry], tasks: Sequence[Task], executor: Executor, label: str) -> None:
         """Does the tasks; each result is in the journal before the next one is waited for."""
         if not tasks:
             return
         self.folder.manifest.unlink(missing_ok=True)  # from here on the folder is not complete
         self.folder.drop_parts()
         for task in tasks:  # what was made of them before is out of date, and may lie in another split
-            self._drop_samples(self.journal.get(task.image_id))
-        with self.folder.journal_lines() as write:
-            for made in progress(in_order(executor, work, tasks), len(tasks), label):
-                write(made)
-                self.journal[made.image_id] = made
+            self._drop_samples(self.entries.get(task.image_id))
+        with self.folder.journal.appending() as append:
+            for entry in progress(in_order(executor, work, tasks), len(tasks), label):
+                append(entry)
+                self.entries[entry.image_id] = entry
 
     def finish(self) -> bool:
         """Writes the card and the manifest where they are not up to date; returns whether the manifest changed."""
-        for made in self.stale.values():
-            self._drop_samples(made)
-        self.journal = {name: replace(self.journal[name], square={}) for name in self.images}
-        self.folder.write_journal(self.journal.values())
+        for entry in self.stale:
+            self._drop_samples(entry)
+        self.entries = {name: replace(self.entries[name], square={}) for name in self.images}
+        self.folder.journal.write(self.entries.values())
         self.folder.clear_squares()
         rows = [
             row
             for image in self.images.values()
-            if not (made := self.journal[image.image_id]).reject
+            if not (entry := self.entries[image.image_id]).reject
             for row in sample_rows(
-                image, made, self.recipe.image.size_px, self._splits(image), self.assignment.folds[image.patient]
+                image, entry, self.recipe.image.size_px, self._splits(image), self.assignment.folds[image.patient]
             )
         ]
         if not rows:
@@ -151,28 +152,28 @@ class Making:
         write_text(self.folder.manifest, text, durable=True)
         return changed
 
-    def _drop_samples(self, made: Made | None) -> None:
-        self.folder.drop(stamp.path for files in (made.samples if made else {}).values() for stamp in files.values())
+    def _drop_samples(self, entry: JournalEntry | None) -> None:
+        self.folder.drop(stamp.path for files in (entry.samples if entry else {}).values() for stamp in files.values())
 
     def _splits(self, image: SourceImage) -> dict[str, str]:
         return {variant: self.assignment.split_of(image, variant) for variant in self.recipe.variants.names}
 
-    def tell(self) -> dict:
+    def record_rejects(self) -> dict:
         """Adds the images whose pixels could not be read to rejects.csv; returns counts over all images."""
-        made = [self.journal[name] for name in self.images if name in self.journal]
+        entries = [self.entries[name] for name in self.images if name in self.entries]
         unreadable = [
             Reject(entry.image_id, entry.reject[0], self.images[entry.image_id].source, entry.reject[1])
-            for entry in made
+            for entry in entries
             if entry.reject
         ]
-        indexed = [Reject(**row) for row in read_csv(self.folder.rejects, REJECT_COLUMNS) if row["image"] not in self.images]
+        indexed = [reject for reject in read_rejects(self.folder.rejects) if reject.image not in self.images]
         write_rejects(self.folder.rejects, indexed + unreadable)
         counts: Counter = Counter()
-        for entry in made:
+        for entry in entries:
             counts.update(entry.counts)
         return {
             "images": len(self.images) - len(unreadable),
             "unreadable": len(unreadable),
-            "samples": sum(len(entry.samples) for entry in made),
+            "samples": sum(len(entry.samples) for entry in entries),
             **counts,
         }

@@ -7,7 +7,7 @@ from pipeline.audit import SCHEMA
 from pipeline.contract import SPLITS, find_reason, sample_name
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.files import dump_toml, read_csv, write_text
-from pipeline.indexing.tables import REJECT_COLUMNS, read_images
+from pipeline.indexing.tables import read_images, read_rejects
 
 CITATIONS = """\
 - Khaled R., Helal M., Alfarghaly O., Mokhtar O., Elkorany A., El Kassas H., Fahmy A.: Categorized Digital Database for Low
@@ -52,7 +52,7 @@ def write_card(folder: DatasetFolder) -> None:
         "## What was dropped, and why\n",
         _dropped(folder, state.get("summary", {})),
         "## Regions\n",
-        tell_regions(folder),
+        describe_regions(folder),
         "## Audit\n",
         _audit(folder),
         "## Recipe\n",
@@ -66,7 +66,7 @@ def write_card(folder: DatasetFolder) -> None:
 def _counts(folder: DatasetFolder) -> str:
     recipe = folder.load_recipe()
     images = {image.image_id: image for image in read_images(folder.index)}
-    made = {name: entry for name, entry in folder.read_journal().items() if name in images and not entry.reject}
+    made = {name: entry for name, entry in folder.journal.read().items() if name in images and not entry.reject}
     by_sample = recipe.split.by == "sample"
     splits = {row[recipe.split.by]: row["split"] for row in read_csv(folder.assignment, (recipe.split.by, "split"))}
     members: dict[str, list[tuple[str, str]]] = defaultdict(list)
@@ -82,9 +82,9 @@ def _counts(folder: DatasetFolder) -> str:
     total = sum(len(entry.samples) for entry in made.values())
     lines.append(f"| all | {len({images[name].patient for name in made})} | {len(made)} | {total} |")
     classes = Counter(images[name].image_class for name in made)
-    words = ", ".join(f"{count} {name}" for name, count in sorted(classes.items()))
+    listed = ", ".join(f"{count} {name}" for name, count in sorted(classes.items()))
     size = recipe.image.size_px
-    return "\n".join(lines) + f"\n\nSource images by class: {words}. Every image and mask is {size} x {size} pixels.\n"
+    return "\n".join(lines) + f"\n\nSource images by class: {listed}. Every image and mask is {size} x {size} pixels.\n"
 
 
 def _dropped(folder: DatasetFolder, summary: dict) -> str:
@@ -97,20 +97,20 @@ def _dropped(folder: DatasetFolder, summary: dict) -> str:
         "| reason | images | |",
         "| --- | ---: | --- |",
     ]
-    lines += [f"| `{reason}` | {count} | {words} |" for reason, count, words in reasons]
+    lines += [f"| `{reason}` | {count} | {meaning} |" for reason, count, meaning in reasons]
     return "\n".join(lines) + "\n"
 
 
 def count_reasons(folder: DatasetFolder) -> list[tuple[str, int, str]]:
     """Why source images were dropped: reason, number of images and meaning; the most frequent first."""
-    reasons = Counter(row["reason"] for row in read_csv(folder.rejects, REJECT_COLUMNS))
+    reasons = Counter(reject.reason for reject in read_rejects(folder.rejects))
     return [(reason, count, find_reason(reason).meaning) for reason, count in reasons.most_common()]
 
 
-def tell_regions(folder: DatasetFolder) -> str:
-    """What became of the drawn regions, in words."""
+def describe_regions(folder: DatasetFolder) -> str:
+    """A sentence about what became of the drawn regions."""
     counts: Counter = Counter()
-    for entry in folder.read_journal().values():
+    for entry in folder.journal.read().values():
         counts.update(entry.counts)
     return (
         f"{counts['drawn']} regions were drawn. {counts['clipped']} of them pass the image's border and were clipped there; "

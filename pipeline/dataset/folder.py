@@ -1,13 +1,12 @@
-"""A data set's folder: where its files are, what state it is in, and the journal of what has been made."""
+"""A data set's folder: where its files are, and what state it is in."""
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pipeline.contract import DATASET_MARK, SPLITS
-from pipeline.dataset.samples import Made, Stamp
+from pipeline.dataset.journal import Journal, Stamp
 from pipeline.files import InputError, dump_toml, load_toml, remove_tree, sha256, write_text
 from pipeline.recipe import Recipe
 
@@ -36,8 +35,9 @@ class DatasetFolder:
         self.work = root / ".work"
         self.index_state = self.work / "index.json"
         self.split_state = self.work / "split.json"
+        self.stats_state = self.work / "stats.json"
         self.report_state = self.work / "report.json"
-        self.journal = self.work / "made.jsonl"
+        self.journal = Journal(self.work / "made.jsonl")
 
     def claim(self, recipe: Recipe, raw: str, *, keyed: bool = False) -> None:
         """Makes the folder this recipe's and these sources', and writes the resolved recipe.
@@ -62,8 +62,10 @@ class DatasetFolder:
             indexed = state.get("raw")
             if indexed and indexed != raw:
                 keyed_one = "was made with a site key, and RAW or the key is another one now, or none is given"
-                told = keyed_one if state.get("keyed") else f"was made from {indexed}, not {'with a site key' if keyed else raw}"
-                raise InputError(f"{self.root}: {told}; choose another folder (DATASET=... or OUT=...) or delete this one")
+                reason = (
+                    keyed_one if state.get("keyed") else f"was made from {indexed}, not {'with a site key' if keyed else raw}"
+                )
+                raise InputError(f"{self.root}: {reason}; choose another folder (DATASET=... or OUT=...) or delete this one")
             if found.split == recipe.split:
                 return
         elif self.root.exists() and any(path.name not in ("runs", "stats") for path in self.root.iterdir()):
@@ -93,39 +95,6 @@ class DatasetFolder:
     def write_state(self, path: Path, state: Mapping) -> None:
         """Writes a state file."""
         write_text(path, json.dumps(state, indent=1) + "\n")
-
-    def read_journal(self) -> dict[str, Made]:
-        """What has been made, by image; a later line replaces an earlier one, and a cut last line is no loss."""
-        made = {}
-        try:
-            lines = self.journal.read_text().splitlines()
-        except OSError:
-            lines = []
-        for line in lines:
-            try:
-                entry = Made.from_json(line)
-            except (ValueError, KeyError, TypeError):
-                continue
-            made[entry.image_id] = entry
-        return made
-
-    def write_journal(self, made: Iterable[Made]) -> None:
-        """Rewrites the journal with one line an image."""
-        write_text(self.journal, "".join(entry.to_json() + "\n" for entry in made))
-
-    @contextmanager
-    def journal_lines(self) -> Iterator[Callable[[Made], None]]:
-        """Opens the journal and gives a function that adds a line; it is in the file before the next image is begun."""
-        self.work.mkdir(parents=True, exist_ok=True)
-        with self.journal.open("a+b") as file:
-            if file.tell() and not self.journal.read_bytes().endswith(b"\n"):
-                file.write(b"\n")  # an interrupted run left half a line
-
-            def add(entry: Made) -> None:
-                file.write(entry.to_json().encode() + b"\n")
-                file.flush()
-
-            yield add
 
     def holds(self, path: str, stamp: Stamp) -> bool:
         """Whether the file at `path` is the stamped one; it is hashed only where its time of change is another."""
@@ -174,13 +143,13 @@ def make_split_folders(root: Path, recipe: Recipe) -> None:
             (root / path).parent.mkdir(parents=True, exist_ok=True)
 
 
-def _difference(found: Mapping, wanted: Mapping, place: str = "") -> str:
-    """The first setting in which two recipes differ, in words."""
+def _difference(found: Mapping, wanted: Mapping, section: str = "") -> str:
+    """The first setting in which two recipes differ."""
     for key in wanted:
         if found.get(key) != wanted[key] and key != "name":
             if isinstance(wanted[key], Mapping):
-                return _difference(found[key], wanted[key], f"{place}{key}.")
-            return f"{place}{key} is {found.get(key)!r} there and {wanted[key]!r} here"
+                return _difference(found[key], wanted[key], f"{section}{key}.")
+            return f"{section}{key} is {found.get(key)!r} there and {wanted[key]!r} here"
     return "their names differ"
 
 

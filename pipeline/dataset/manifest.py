@@ -6,18 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.contract import COLUMN_NAMES, SCHEMA, read_row, sample_name
-from pipeline.dataset.samples import Made
+from pipeline.dataset.journal import JournalEntry
 from pipeline.files import InputError, csv_text, read_csv
 from pipeline.geometry import Letterbox
 from pipeline.indexing.tables import SourceImage
 
 
-def sample_rows(image: SourceImage, made: Made, target: int, splits: Mapping[str, str], fold: int) -> list[dict]:
+def sample_rows(image: SourceImage, entry: JournalEntry, target: int, splits: Mapping[str, str], fold: int) -> list[dict]:
     """The manifest's rows of one source image.
 
     Args:
       image: its row of the index.
-      made: its files.
+      entry: its files.
       target: side of the squares, in pixels.
       splits: the split by variant.
       fold: the patient's fold.
@@ -37,8 +37,8 @@ def sample_rows(image: SourceImage, made: Made, target: int, splits: Mapping[str
             "side": image.side,
             "view": image.view,
             **image.details,
-            "regions": made.counts["drawn"],
-            "lesion_px": made.counts["lesion_px"],
+            "regions": entry.counts["drawn"],
+            "lesion_px": entry.counts["lesion_px"],
             "source": image.source,
             "source_width": image.width,
             "source_height": image.height,
@@ -52,7 +52,7 @@ def sample_rows(image: SourceImage, made: Made, target: int, splits: Mapping[str
             "image_sha256": files["image"].sha256,
             "mask_sha256": files["mask"].sha256,
         }
-        for variant, files in made.samples.items()
+        for variant, files in entry.samples.items()
     ]
 
 

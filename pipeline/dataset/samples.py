@@ -2,9 +2,8 @@
 
 import hashlib
 import io
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -12,6 +11,7 @@ import numpy as np
 import PIL.Image
 
 from pipeline.contract import CLASS_COLORS, CLASSES, SourceError
+from pipeline.dataset.journal import JournalEntry, Stamp
 from pipeline.drawing.raster import drawable, published_mask, square_mask
 from pipeline.drawing.regions import Region, parse_region
 from pipeline.files import write_bytes
@@ -20,61 +20,6 @@ from pipeline.recipe import Image, Mask, Recipe
 from pipeline.sources import read_bytes, read_image
 
 _CLASS_COLORS_BGR = np.array([color[::-1] for color in CLASS_COLORS], np.uint8)
-
-
-@dataclass(frozen=True)
-class Stamp:
-    """A file that was written: enough to tell later, mostly without reading it, that it is still the same."""
-
-    path: str  # relative to the data set's folder
-    size: int
-    mtime_ns: int
-    sha256: str
-
-
-@dataclass(frozen=True)
-class Made:
-    """What has been made of one source image; one line of the journal.
-
-    Attributes:
-      image_id: the image.
-      key: digest of all that decides its pixels; another key means that it must be made again. For a reject the
-        source's time of change is in it too, so that a mended file is tried again.
-      reject: reason and words, where its pixels could not be read.
-      counts: `drawn`, `ignored`, `clipped`, `vanished` regions and `lesion_px`.
-      square: the square image and mask between the stages masks and variants.
-      samples: by variant, the files `image`, `mask` and, with class indices, `mask_color`.
-    """
-
-    image_id: str
-    key: str
-    reject: tuple[str, str] | None = None
-    counts: Mapping[str, int] = field(default_factory=dict)
-    square: Mapping[str, Stamp] = field(default_factory=dict)
-    samples: Mapping[str, Mapping[str, Stamp]] = field(default_factory=dict)
-
-    def to_json(self) -> str:
-        """One line of JSON."""
-        square = {name: vars(stamp) for name, stamp in self.square.items()}
-        samples = {variant: {name: vars(stamp) for name, stamp in files.items()} for variant, files in self.samples.items()}
-        return json.dumps({**vars(self), "square": square, "samples": samples}, separators=(",", ":"))
-
-    @classmethod
-    def from_json(cls, line: str) -> "Made":
-        """Reads what `to_json` wrote."""
-        fields = json.loads(line)
-        stamps = {name: Stamp(**stamp) for name, stamp in fields["square"].items()}
-        samples = {
-            variant: {name: Stamp(**stamp) for name, stamp in files.items()} for variant, files in fields["samples"].items()
-        }
-        return cls(
-            fields["image_id"],
-            fields["key"],
-            tuple(fields["reject"]) if fields["reject"] else None,
-            fields["counts"],
-            stamps,
-            samples,
-        )
 
 
 @dataclass(frozen=True)
@@ -89,7 +34,7 @@ class Task:
       attributes: the regions' VIA shape attributes.
       paths: by variant, the sample's files relative to `folder`: `image`, `mask` and maybe `mask_color`.
       square: paths of the square pair, relative to `folder`.
-      made: what the masks stage made, where the square pair is there already.
+      entry: what the journal holds of it, where the square pair is there already.
     """
 
     image_id: str
@@ -106,7 +51,7 @@ class Task:
     recipe: Recipe
     paths: Mapping[str, Mapping[str, str]]
     square: Mapping[str, str]
-    made: Made | None = None
+    entry: JournalEntry | None = None
 
     @property
     def reject_key(self) -> str:
@@ -114,7 +59,7 @@ class Task:
         return f"{self.key}@{self.source_mtime_ns}"
 
 
-def make_square(task: Task) -> Made:
+def make_square(task: Task) -> JournalEntry:
     """The masks stage: writes the square pair without loss."""
     try:
         image, mask, counts = square_pair(task)
@@ -122,15 +67,15 @@ def make_square(task: Task) -> Made:
         return _rejected(task, error)
     files = {"image": _png(image), "mask": _png(mask)}
     square = {name: _write(task.folder, task.square[name], data) for name, data in files.items()}
-    return Made(task.image_id, task.key, counts=counts, square=square)
+    return JournalEntry(task.image_id, task.key, counts=counts, square=square)
 
 
-def make_samples(task: Task) -> Made:
+def make_samples(task: Task) -> JournalEntry:
     """The variants stage: turns and encodes the square pair; with no pair on disk, makes it in memory first."""
     try:
-        if task.made:
+        if task.entry:
             image = read_image(task.folder / task.square["image"], bits=task.recipe.image.bits)
-            mask, counts = read_image(task.folder / task.square["mask"]), task.made.counts
+            mask, counts = read_image(task.folder / task.square["mask"]), task.entry.counts
         else:
             image, mask, counts = square_pair(task)
     except SourceError as error:
@@ -142,11 +87,11 @@ def make_samples(task: Task) -> Made:
         if "mask_color" in paths:
             data["mask_color"] = _png(_CLASS_COLORS_BGR[turned])
         samples[variant] = {name: _write(task.folder, paths[name], data[name]) for name in paths}
-    return Made(task.image_id, task.key, counts=counts, samples=samples)
+    return JournalEntry(task.image_id, task.key, counts=counts, samples=samples)
 
 
-def _rejected(task: Task, error: SourceError) -> Made:
-    return Made(task.image_id, task.reject_key, reject=(error.reason, f"{task.shown} {error}"))
+def _rejected(task: Task, error: SourceError) -> JournalEntry:
+    return JournalEntry(task.image_id, task.reject_key, reject=(error.reason, f"{task.shown} {error}"))
 
 
 def square_pair(task: Task) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
@@ -154,7 +99,7 @@ def square_pair(task: Task) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
 
     Returns:
       The image, (size, size) uint8, or uint16 where the recipe keeps 16 bits; the mask, (size, size) uint8, in the values
-      that its file will hold before any lossy encoding; and the counts of `Made`.
+      that its file will hold before any lossy encoding; and the counts of `JournalEntry`.
 
     Raises:
       SourceError: the file cannot be decoded, or is another than the index saw.

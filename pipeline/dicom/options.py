@@ -5,16 +5,14 @@ from typing import Annotated, Literal
 
 import pydantic
 
+from pipeline.files import Settings
+
 Kind = Literal["DM", "CM"]
 Side = Literal["L", "R"]
 View = Literal["CC", "MLO"]
 
 
-class _Table(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-
-
-class Rule(_Table):
+class Rule(Settings):
     """What one tag tells of an image: where a value of `tag` matches, the image is of this kind, side or view."""
 
     tag: Annotated[str, pydantic.Field(pattern=r"^[A-Z]\w+$")]  # a keyword of PS3.6; of a code sequence the codes count
@@ -48,7 +46,7 @@ class Rule(_Table):
         return self
 
 
-class DicomOptions(_Table):
+class DicomOptions(Settings):
     """How DICOM sources are read."""
 
     voi: Literal["lut", "window"] = "lut"  # which one, where a file has both

@@ -43,7 +43,7 @@ def has_mark(data: bytes) -> bool:
 
 
 @contextlib.contextmanager
-def guarded(reason: str, words: str) -> Iterator[None]:
+def guarded(reason: str, message: str) -> Iterator[None]:
     """Turns whatever pydicom and its decoders meet in a broken file into a `SourceError`.
 
     Its words hold the error's kind and not its text, which may quote the header.
@@ -55,7 +55,7 @@ def guarded(reason: str, words: str) -> Iterator[None]:
     except SourceError:
         raise
     except Exception as error:
-        raise SourceError(reason, f"{words} ({type(error).__name__}); export it again, uncompressed") from error
+        raise SourceError(reason, f"{message} ({type(error).__name__}); export it again, uncompressed") from error
 
 
 def is_deflated(data: bytes) -> bool:
@@ -254,9 +254,9 @@ def _check_frame(dataset: Any) -> None:
     width, height, components = claim
     _check_size(width, height)
     if claim != (dataset.Columns, dataset.Rows, 1):
-        told = f"{dataset.Columns} x {dataset.Rows}"
+        size = f"{dataset.Columns} x {dataset.Rows}"
         raise SourceError(
-            "pixels-unreadable", f"claims {told} pixels, but its coded data {width} x {height} of {components} samples"
+            "pixels-unreadable", f"claims {size} pixels, but its coded data {width} x {height} of {components} samples"
         )
 
 

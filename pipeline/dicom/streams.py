@@ -23,15 +23,15 @@ def _read_siz(stream: bytes) -> Claim | None:
 
 def _skip_boxes(stream: bytes) -> bytes:
     """The codestream of a JP2 file (T.800 Annex I), which DICOM forbids and some writers put in; other streams as they are."""
-    place = 0
-    while stream[4:8] == b"jP  " and place + 8 <= len(stream):
-        length, kind = struct.unpack_from(">I4s", stream, place)
+    offset = 0
+    while stream[4:8] == b"jP  " and offset + 8 <= len(stream):
+        length, kind = struct.unpack_from(">I4s", stream, offset)
         if kind == b"jp2c":
             # A palette makes many samples of one.
-            return b"" if b"pclr" in stream[:place] else stream[place + (16 if length == 1 else 8) :]
+            return b"" if b"pclr" in stream[:offset] else stream[offset + (16 if length == 1 else 8) :]
         if length < 8:
             return b""
-        place += length
+        offset += length
     return stream
 
 
@@ -40,14 +40,14 @@ def _read_sof(stream: bytes) -> Claim | None:
 
     Source: ITU-T T.81 B.2.2 (SOF), B.2.3 (SOS), T.87 C.2.2 (SOF55).
     """
-    place, claims = 2, []
-    while stream[:2] == b"\xff\xd8" and stream[place] == 0xFF and (marker := stream[place + 1]) != 0xDA:  # start of scan
+    offset, claims = 2, []
+    while stream[:2] == b"\xff\xd8" and stream[offset] == 0xFF and (marker := stream[offset + 1]) != 0xDA:  # start of scan
         if marker == 0xFF:  # fills
-            place += 1
+            offset += 1
             continue
         # Start of frame; 0xC4, 0xC8 and 0xCC are tables.
         if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
-            height, width, components = struct.unpack_from(">HHB", stream, place + 5)
+            height, width, components = struct.unpack_from(">HHB", stream, offset + 5)
             claims.append((width, height, components))
-        place += 2 + struct.unpack_from(">H", stream, place + 2)[0]
+        offset += 2 + struct.unpack_from(">H", stream, offset + 2)[0]
     return claims[0] if len(claims) == 1 else None

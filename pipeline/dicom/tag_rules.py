@@ -1,4 +1,4 @@
-"""What the tags of a mammogram say: whose it is, which side, view and kind. By rules; what cannot be told stays empty.
+"""What the tags of a mammogram say: whose it is, which side, view and kind. By rules; what no rule matches stays empty.
 
 Vendors differ in their words, so users put rules of their own before these. Source: PS3.3 C.8.11.7.1.4 (Image Type of
 mammograms), C.8.11.7 (laterality), PS3.16 CID 4014 (views).
@@ -47,9 +47,9 @@ def _tell(dataset: Any, name: str, *tables: Sequence[Rule]) -> str:
         telling = [rule for rule in rules if getattr(rule, name)]
         for tag in dict.fromkeys(rule.tag for rule in telling):
             values = list(_values(dataset, tag))
-            told = {getattr(rule, name) for rule in telling if rule.tag == tag and _matches(rule, values)}
-            if told:
-                return told.pop() if len(told) == 1 else ""
+            matching = {getattr(rule, name) for rule in telling if rule.tag == tag and _matches(rule, values)}
+            if matching:
+                return matching.pop() if len(matching) == 1 else ""
     return ""
 
 

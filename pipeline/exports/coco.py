@@ -30,7 +30,7 @@ def write(folder: DatasetFolder, rows: Sequence[Mapping[str, Any]], out: Path, *
       shape: `rle`, which is exact, or `polygon`, which cannot hold holes: they are filled.
 
     Returns:
-      What was written, in words.
+      What was written, as lines to print.
 
     Raises:
       InputError: a mask cannot be read, or pycocotools is missing.
@@ -59,10 +59,10 @@ def write(folder: DatasetFolder, rows: Sequence[Mapping[str, Any]], out: Path, *
             "categories": categories,
         }
         write_text(out / f"instances_{split}.json", json.dumps(content) + "\n")
-    told = [", ".join(f"{split} {len(images[split])} images with {len(annotations[split])} lesions" for split in SPLITS)]
+    lines = [", ".join(f"{split} {len(images[split])} images with {len(annotations[split])} lesions" for split in SPLITS)]
     if shape == "polygon" and with_holes:
-        told.append(f"{with_holes} lesions have holes, which no polygon can hold: they were filled; --shape rle keeps them")
-    return told
+        lines.append(f"{with_holes} lesions have holes, which no polygon can hold: they were filled; --shape rle keeps them")
+    return lines
 
 
 def _image(image_id: int, row: Mapping[str, Any], mask: np.ndarray) -> dict[str, Any]:

@@ -30,24 +30,24 @@ def write(folder: DatasetFolder, rows: Sequence[Mapping[str, Any]], out: Path) -
       out: the folder to write to.
 
     Returns:
-      What was written, in words.
+      What was written, as lines to print.
 
     Raises:
       InputError: a file is missing.
     """
-    told = []
+    counts = []
     for split in SPLITS:
         inside = [row for row in rows if row["split"] == split]
         lines = []
         for row in progress(inside, len(inside), f"export {split}", "samples"):
-            places = {name: f"{name}s/{Path(row[name]).name}" for name in _FILES}
-            for name, place in places.items():
-                _link(folder.root / row[name], out / _FOLDERS[split] / place)
-            lines.append(json.dumps({"file_name": places["image"], "mask_file_name": places["mask"], **_columns(row)}) + "\n")
+            paths = {name: f"{name}s/{Path(row[name]).name}" for name in _FILES}
+            for name, path in paths.items():
+                _link(folder.root / row[name], out / _FOLDERS[split] / path)
+            lines.append(json.dumps({"file_name": paths["image"], "mask_file_name": paths["mask"], **_columns(row)}) + "\n")
         if lines:
             write_text(out / _FOLDERS[split] / "metadata.jsonl", "".join(lines))
-        told.append(f"{_FOLDERS[split]} {len(inside)} samples" + ("" if inside else ", so no folder"))
-    return [", ".join(told)]
+        counts.append(f"{_FOLDERS[split]} {len(inside)} samples" + ("" if inside else ", so no folder"))
+    return [", ".join(counts)]
 
 
 def _columns(row: Mapping[str, Any]) -> dict[str, str | int | float]:

@@ -35,7 +35,7 @@ def write(folder: DatasetFolder, rows: Rows, out: Path, *, dataset_id: int = 501
       dataset_id: nnU-Net's number of the data set, 1 to 999.
 
     Returns:
-      What was written, in words.
+      What was written, as lines to print.
 
     Raises:
       InputError: the number is none, there is nothing to train on, or a file cannot be read.
@@ -57,12 +57,12 @@ def write(folder: DatasetFolder, rows: Rows, out: Path, *, dataset_id: int = 501
         suffix = "Ts" if row["split"] == "test" else "Tr"
         _write_png(root / f"images{suffix}" / f"{row['sample']}_0000.png", _read_gray(folder.root / row["image"]))
         _write_png(root / f"labels{suffix}" / f"{row['sample']}.png", read_mask(folder.root / row["mask"], names))
-    splits, told = _split_by_folds(training, recipe.split.folds)
+    splits, warnings = _split_by_folds(training, recipe.split.folds)
     write_text(root / "dataset.json", _to_json(_describe(recipe, names, len(training))))
     write_text(root / "splits_final.json", _to_json(splits))
     return [
         f"{root.name}: {len(training)} training cases in {len(splits)} folds, {len(test)} test cases",
-        *told,
+        *warnings,
         *_leak(originals),
     ]
 
@@ -95,8 +95,8 @@ def _split_by_folds(training: Rows, count: int) -> tuple[list[dict[str, list[str
         others = [row["sample"] for row in training if int(row["fold"]) != fold]
         splits.append({"train": others, "val": inside})
     missing = [str(fold) for fold in range(count) if fold not in folds]
-    told = f"our folds without a training case, which nnU-Net's numbers pass over: {', '.join(missing)}"
-    return splits, [told] if missing else []
+    warning = f"our folds without a training case, which nnU-Net's numbers pass over: {', '.join(missing)}"
+    return splits, [warning] if missing else []
 
 
 def _leak(originals: Rows) -> list[str]:

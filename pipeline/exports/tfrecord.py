@@ -33,13 +33,13 @@ def write(folder: DatasetFolder, rows: Sequence[Mapping[str, str]], out: Path, *
       records: samples a shard; the last shard of a split may hold fewer.
 
     Returns:
-      What was written, in words.
+      What was written, as lines to print.
 
     Raises:
       InputError: a file is missing, or google-crc32c is.
     """
     checksum = _load_checksum()
-    told = []
+    counts = []
     for split in SPLITS:
         inside = [row for row in rows if row["split"] == split]
         shards = max(1, -(-len(inside) // records))
@@ -47,8 +47,8 @@ def write(folder: DatasetFolder, rows: Sequence[Mapping[str, str]], out: Path, *
             with replacing(out / f"{split}-{number:05d}-of-{shards:05d}.tfrecord") as beside, beside.open("wb") as file:
                 for row in inside[number * records : (number + 1) * records]:
                     file.write(frame(_sample(folder.root, row), checksum))
-        told.append(f"{split} {len(inside)} samples in {shards} shard{'s' if shards > 1 else ''}")
-    return [", ".join(told)]
+        counts.append(f"{split} {len(inside)} samples in {shards} shard{'s' if shards > 1 else ''}")
+    return [", ".join(counts)]
 
 
 def _load_checksum() -> Checksum:

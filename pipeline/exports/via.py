@@ -40,7 +40,7 @@ def write(
       images: the folder with the images of the predictions.
 
     Returns:
-      What was written, in words.
+      What was written, as lines to print.
 
     Raises:
       InputError: a mask and its image do not fit.
@@ -57,8 +57,8 @@ def write(
         entries[f"{name}{size}"] = {"filename": name, "size": size, "regions": regions, "file_attributes": {}}
     write_text(out / "via.json", json.dumps(_project(recipe, entries)) + "\n")
     count = sum(len(entry["regions"]) for entry in entries.values())
-    told = f"{filled} regions have holes, which no polygon can hold: they were filled"
-    return [f"{count} regions of {len(entries)} images", *([told] if filled else [])]
+    warning = f"{filled} regions have holes, which no polygon can hold: they were filled"
+    return [f"{count} regions of {len(entries)} images", *([warning] if filled else [])]
 
 
 def made_from(folder: DatasetFolder, predictions: Path | None = None, images: Path | None = None) -> str:

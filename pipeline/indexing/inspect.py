@@ -25,7 +25,7 @@ Kept = tuple[SourceImage, list[dict], int]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Candidate:
     """An image that the recipe takes, with its table row and regions."""
 
     name: ImageName
@@ -33,7 +33,7 @@ class Wanted:
     drawn: Sequence[DrawnRegion]
 
 
-Job = tuple[Wanted, list[SourceFile]]
+Job = tuple[Candidate, list[SourceFile]]
 
 
 def stat_file(path: Path, sources: SourceFiles) -> SourceFile:
@@ -72,17 +72,19 @@ def recall(file: SourceFile, earlier: Mapping[tuple, SourceImage]) -> SourceFile
     return replace(file, sha256=image.source_sha256, header=Header(image.width, image.height, image.spacing_mm))
 
 
-def examine_all(jobs: Sequence[Job], executor: Executor) -> Iterator[Kept | Reject]:
+def inspect_all(jobs: Sequence[Job], executor: Executor) -> Iterator[Kept | Reject]:
     """Reads the files of the jobs' images and holds them against their regions, in the order of the jobs."""
     # Several images a task: one alone is read faster than it is handed to another process.
     parts = [jobs[start : start + 16] for start in range(0, len(jobs), 16)]
-    for part in in_order(executor, _examine, parts):
+    for part in in_order(executor, _inspect, parts):
         yield from part
 
 
-def _examine(jobs: Sequence[Job]) -> list[Kept | Reject]:
+def _inspect(jobs: Sequence[Job]) -> list[Kept | Reject]:
     """Reads the files of some images and holds them against their regions; runs in a worker."""
-    return [_check(wanted, [file if file.header or file.fault[0] else _read(file) for file in files]) for wanted, files in jobs]
+    return [
+        _check(candidate, [file if file.header or file.fault[0] else _read(file) for file in files]) for candidate, files in jobs
+    ]
 
 
 def _read(file: SourceFile, options: DicomOptions = DEFAULT_DICOM) -> SourceFile:
@@ -93,9 +95,9 @@ def _read(file: SourceFile, options: DicomOptions = DEFAULT_DICOM) -> SourceFile
         return replace(file, fault=(error.reason, str(error)))
 
 
-def _check(wanted: Wanted, files: Sequence[SourceFile]) -> Kept | Reject:
+def _check(candidate: Candidate, files: Sequence[SourceFile]) -> Kept | Reject:
     """Holds one image's file against its regions."""
-    image_id, file = wanted.name.image_id, files[0]
+    image_id, file = candidate.name.image_id, files[0]
     sound = [other for other in files if other.header]
     if len({other.sha256 for other in sound}) > 1:
         both = " and ".join(other.shown for other in sound[:2])
@@ -106,9 +108,9 @@ def _check(wanted: Wanted, files: Sequence[SourceFile]) -> Kept | Reject:
     header = file.header
     assert header is not None
     regions, share = [], 0.0
-    for number, drawn in enumerate(wanted.drawn):
-        if words := drawn.misfit(header.width, header.height):
-            return Reject(image_id, "annotation-size", drawn.where, f"{words}; is this the image that was annotated?")
+    for number, drawn in enumerate(candidate.drawn):
+        if misfit := drawn.misfit(header.width, header.height):
+            return Reject(image_id, "annotation-size", drawn.where, f"{misfit}; is this the image that was annotated?")
         try:
             row = _measure(image_id, number, drawn, header)
         except RegionError as error:
@@ -124,7 +126,7 @@ def _check(wanted: Wanted, files: Sequence[SourceFile]) -> Kept | Reject:
             )
         share += row["area_px"] / max(header.width, header.height) ** 2
         regions.append(row)
-    name, cells = wanted.name, wanted.row.cells
+    name, cells = candidate.name, candidate.row.cells
     details = {column: cells.get(column, "") for column in DETAILS}
     image = SourceImage(
         image_id,

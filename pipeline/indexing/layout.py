@@ -45,14 +45,14 @@ def name_image(path: str, layout: Layout, keyed_patient: Callable[[str], str] | 
     found = _search(layout.image, path)
     if not found:
         return ImageName(key)
-    said: dict[str, str] = {group: text or "" for group, text in found.groupdict().items()}
-    side = layout.sides.get(said["side"], said["side"])
-    view = layout.views.get(said["view"], said["view"])
-    kind = said["kind"] if layout.kind is None else layout.kind
+    groups: dict[str, str] = {group: text or "" for group, text in found.groupdict().items()}
+    side = layout.sides.get(groups["side"], groups["side"])
+    view = layout.views.get(groups["view"], groups["view"])
+    kind = groups["kind"] if layout.kind is None else layout.kind
     kind = layout.kinds.get(kind, kind)
     if side not in ("L", "R") or view not in ("CC", "MLO") or kind not in ("DM", "CM"):
         return ImageName(key)
-    patient = _patient(said["patient"], path, keyed_patient)
+    patient = _patient(groups["patient"], path, keyed_patient)
     parts = [patient, side, kind, view, *filter(None, [_own_digits(found)])]
     return ImageName("_".join(parts), patient, side, kind, view)
 

@@ -10,11 +10,11 @@ from pipeline.annotations import UNLISTED, Annotations, TableRow, check_referenc
 from pipeline.contract import REASONS, WORST_FIRST, ImageName, clean_name, parse_image
 from pipeline.files import InputError, progress
 from pipeline.indexing.find import SourceFiles
-from pipeline.indexing.inspect import Job, Wanted, examine_all, read_dicom, recall, stat_file
+from pipeline.indexing.inspect import Candidate, Job, inspect_all, read_dicom, recall, stat_file
 from pipeline.indexing.layout import image_key
 from pipeline.indexing.names import Identified, SourceFile, identify, uids_of
 from pipeline.indexing.tables import Reject, SourceImage
-from pipeline.privacy.pseudonyms import Hidden, hide_names, hide_words
+from pipeline.privacy.pseudonyms import KeyedAnnotations, key_names, safe_message
 from pipeline.privacy.site_key import SiteKey
 from pipeline.recipe import Layout, Recipe
 
@@ -70,12 +70,14 @@ def build_index(
     identified = identify(found, recipe.layout, sources.key)
     by_name = identified.groups
     annotations, rejects = _join(annotations, identified, recipe.layout)
-    hidden = hide_names(annotations, {name.image_id for name in by_name}, sources.key) if sources.key else Hidden(annotations)
-    annotations = hidden.annotations
-    rejects += [Reject(one.file.shown, one.reason, one.file.shown, one.words) for one in identified.unnamed]
+    keyed = (
+        key_names(annotations, {name.image_id for name in by_name}, sources.key) if sources.key else KeyedAnnotations(annotations)
+    )
+    annotations = keyed.annotations
+    rejects += [Reject(one.file.shown, one.reason, one.file.shown, one.message) for one in identified.unnamed]
     names = {
         **{name: parse_image(name) for name in (annotations.rows.keys() | annotations.regions.keys())},
-        **hidden.names,
+        **keyed.names,
         **{name.image_id: name for name in by_name},
     }
     files_of = {name.image_id: same for name, same in by_name.items()}
@@ -91,22 +93,22 @@ def build_index(
     images: list[SourceImage] = []
     regions: list[dict] = []
     mtimes: dict[str, int] = {}
-    for found_out in progress(examine_all(jobs, executor), len(jobs), "index"):
-        if isinstance(found_out, Reject):
-            rejects.append(found_out)
+    for outcome in progress(inspect_all(jobs, executor), len(jobs), "index"):
+        if isinstance(outcome, Reject):
+            rejects.append(outcome)
         else:
-            image, rows, mtime_ns = found_out
+            image, rows, mtime_ns = outcome
             images.append(image)
             regions += rows
             # PACS exports keep a study's date there, so under a key it is not kept; files are read again instead.
             mtimes |= {} if sources.key else {image.source: mtime_ns}
     if sources.key:
-        rejects = [_hide_reject(reject, sources.key) for reject in rejects]
+        rejects = [_key_reject(reject, sources.key) for reject in rejects]
     rejects.sort(key=lambda reject: (reject.image, reject.where))
     summary = _summarise(found, annotations, images, rejects) | _count_dicom(found)
     if sources.key:
         summary["annotation_files"] = [f"{len(annotations.files)} annotation files"]
-    way_back = {file.shown: file.relative for file in found} | hidden.originals if sources.key else {}
+    way_back = {file.shown: file.relative for file in found} | keyed.originals if sources.key else {}
     return Index(images, regions, rejects, summary, mtimes, way_back)
 
 
@@ -124,11 +126,11 @@ def _ids_by_key(identified: Identified, layout: Layout) -> dict[str, set[str]]:
     return {key: ids for key, ids in by_tags.items() if len(ids) == 1} | by_file
 
 
-def _hide_reject(reject: Reject, key: SiteKey) -> Reject:
+def _key_reject(reject: Reject, key: SiteKey) -> Reject:
     if reject.reason != "seg-reference":
-        return replace(reject, words=hide_words(reject.reason, reject.words))
+        return replace(reject, message=safe_message(reject.reason, reject.message))
     name = f"segmentation {key.token('annotation', reject.image)[:20]}"
-    return Reject(name, reject.reason, name, reject.words.replace(reject.image, name))
+    return Reject(name, reject.reason, name, reject.message.replace(reject.image, name))
 
 
 def _join(annotations: Annotations, identified: Identified, layout: Layout) -> tuple[Annotations, list[Reject]]:
@@ -150,29 +152,29 @@ def _join(annotations: Annotations, identified: Identified, layout: Layout) -> t
     sizes = {uid: size for uid, (_, size) in uids.items()}
     faults = [(reference.where, check_reference(reference, sizes)) for reference in annotations.references]
     class_unlisted(joined, (name.image_id for name in by_name), layout)
-    return joined, [Reject(where, "seg-reference", where, f"{where} {words}") for where, words in faults if words]
+    return joined, [Reject(where, "seg-reference", where, f"{where} {fault}") for where, fault in faults if fault]
 
 
-def _choose(name: ImageName, files: Sequence[SourceFile], annotations: Annotations, recipe: Recipe) -> Wanted | Reject:
+def _choose(name: ImageName, files: Sequence[SourceFile], annotations: Annotations, recipe: Recipe) -> Candidate | Reject:
     """Decides by names and labels alone, before any file is read."""
     row = annotations.rows.get(name.image_id)
     drawn = annotations.regions.get(name.image_id, [])
     where = row.where if row else files[0].shown if files else drawn[0].where if drawn else "the annotation file"
-    reason = words = ""
+    reason = message = ""
     if not name.patient and (files or recipe.layout.image is None):
-        reason, words = "unknown-name", _NAME_WANTED if recipe.layout.image is None else _PATH_WANTED
+        reason, message = "unknown-name", _NAME_WANTED if recipe.layout.image is None else _PATH_WANTED
     elif row is None:
-        reason, words = "not-in-table", "has no row in the annotation table, so its class is unknown"
+        reason, message = "not-in-table", "has no row in the annotation table, so its class is unknown"
     elif (image_class := row.cells["class"].lower()) not in WORST_FIRST:
-        reason, words = "unknown-class", f"is classified {row.cells['class']!r}; wanted Malignant, Benign or Normal"
+        reason, message = "unknown-class", f"is classified {row.cells['class']!r}; wanted Malignant, Benign or Normal"
     elif reason := _left_out(image_class, bool(drawn), row, recipe):
-        words = REASONS[reason].meaning
+        message = REASONS[reason].meaning
     elif not files:
-        reason, words = "file-missing", "is annotated, but there is no such image file; is the download complete?"
+        reason, message = "file-missing", "is annotated, but there is no such image file; is the download complete?"
     if reason:
-        return Reject(name.image_id, reason, where, f"{name.image_id} {words}")
+        return Reject(name.image_id, reason, where, f"{name.image_id} {message}")
     assert row is not None  # else it was rejected above
-    return Wanted(name, row, drawn)
+    return Candidate(name, row, drawn)
 
 
 def _left_out(image_class: str, has_regions: bool, row: TableRow, recipe: Recipe) -> str:
@@ -210,7 +212,7 @@ def _summarise(
 
 def _count_dicom(found: Sequence[SourceFile]) -> dict:
     tags = {file.shown: file.header.tags for file in found if file.header and file.header.tags}
-    silent = [name for name, told in tags.items() if told.has_text is None]
+    silent = [name for name, header_tags in tags.items() if header_tags.has_text is None]
     return {"dicom": len(tags), "text_unknown": len(silent), "text_unknown_first": silent[:1]}
 
 

@@ -18,12 +18,12 @@ from pipeline.privacy.site_key import REMEDY, SiteKey, is_public
 from pipeline.recipe import Layout
 from pipeline.sources import Header
 
-_TELL_BY = "the tags do not tell it and no rule of the recipe's [dicom] does; add one, or see docs/dicom.md"
-_WORDS = {
+_UNKNOWN = "the tags do not tell it and no rule of the recipe's [dicom] does; add one, or see docs/dicom.md"
+_MESSAGES = {
     "patient": "names no patient: PatientID is empty",
-    "side": f"is of an unknown side: {_TELL_BY}",
-    "kind": f"is neither known as low-energy nor as subtracted: {_TELL_BY}",
-    "view": f"is of an unknown view, or of another than CC and MLO: {_TELL_BY}",
+    "side": f"is of an unknown side: {_UNKNOWN}",
+    "kind": f"is neither known as low-energy nor as subtracted: {_UNKNOWN}",
+    "view": f"is of an unknown view, or of another than CC and MLO: {_UNKNOWN}",
 }
 
 
@@ -34,7 +34,7 @@ class SourceFile:
     Attributes:
       relative: its path below RAW, with `/`.
       shown: what it is called in everything that is written.
-      fault: reason and words, where it cannot be read.
+      fault: reason and message, where it cannot be read.
     """
 
     path: Path
@@ -54,11 +54,11 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Unnamed:
-    """A file of which cannot be told which image it is."""
+    """A file whose image cannot be named, and why."""
 
     file: SourceFile
     reason: str
-    words: str
+    message: str
 
 
 @dataclass
@@ -101,15 +101,15 @@ def identify(files: Sequence[SourceFile], layout: Layout, key: SiteKey | None) -
             found.unnamed.append(Unnamed(file, *file.fault))
         elif not by_path.patient and (tags is None or layout.image):
             found.groups[ImageName(file.shown) if key else by_path].append(file)
-        elif isinstance(told := _name(file, by_path, Tags() if layout.image or tags is None else tags, key), Unnamed):
-            found.unnamed.append(told)
+        elif isinstance(tag_name := _name(file, by_path, Tags() if layout.image or tags is None else tags, key), Unnamed):
+            found.unnamed.append(tag_name)
         elif by_path.patient and not key:
             found.groups[by_path].append(file)
         else:
-            named.append(_Named(told, file, _exposure(file, by_path)))
+            named.append(_Named(tag_name, file, _exposure(file, by_path)))
             if tags:
-                found.aliases[file.relative] = "_".join((tags.patient_id, told.side, told.kind, told.view))
-    for name, file in _tell_exposures_apart(named, key):
+                found.aliases[file.relative] = "_".join((tags.patient_id, tag_name.side, tag_name.kind, tag_name.view))
+    for name, file in _separate_exposures(named, key):
         found.groups[name].append(file)
     return found
 
@@ -131,17 +131,17 @@ def _require_public(files: Sequence[SourceFile], paths: Sequence[ImageName], lay
 
 def _name(file: SourceFile, by_path: ImageName, tags: Tags, key: SiteKey | None) -> ImageName | Unnamed:
     """The name by what the tags tell, and where they do not by what the path tells; never by a guess."""
-    said = {"side": (tags.side, by_path.side), "kind": (tags.kind, by_path.kind), "view": (tags.view, by_path.view)}
-    if differing := [part for part, (tag, path) in said.items() if tag and path and tag != path]:
-        words = ", ".join(f"{part} {said[part][1]} and its tags {said[part][0]}" for part in differing)
-        return Unnamed(file, "name-differs", f"{file.short} has a name that says {words}; correct one of them")
+    sources = {"side": (tags.side, by_path.side), "kind": (tags.kind, by_path.kind), "view": (tags.view, by_path.view)}
+    if differing := [part for part, (tag, path) in sources.items() if tag and path and tag != path]:
+        differences = ", ".join(f"{part} {sources[part][1]} and its tags {sources[part][0]}" for part in differing)
+        return Unnamed(file, "name-differs", f"{file.short} has a name that says {differences}; correct one of them")
     patient = tags.patient_id or by_path.patient
     if by_path.patient and is_public(tags.patient_id) and tags.patient_id != by_path.patient:
         return Unnamed(file, "name-differs", f"{file.short} has a name of another patient than its tags; correct one of them")
     parts = {"patient": key.patient(patient) if key and patient else patient}
-    parts |= {part: tag or path for part, (tag, path) in said.items()}
+    parts |= {part: tag or path for part, (tag, path) in sources.items()}
     if missing := [part for part, value in parts.items() if not value]:
-        return Unnamed(file, f"unknown-{missing[0]}", f"{file.short} {_WORDS[missing[0]]}")
+        return Unnamed(file, f"unknown-{missing[0]}", f"{file.short} {_MESSAGES[missing[0]]}")
     return ImageName("_".join(parts.values()), **parts)
 
 
@@ -158,7 +158,7 @@ class _Named(NamedTuple):
         return self.name.image_id.replace("_CM_", "_DM_")
 
 
-def _tell_exposures_apart(named: Sequence[_Named], key: SiteKey | None) -> Iterable[tuple[ImageName, SourceFile]]:
+def _separate_exposures(named: Sequence[_Named], key: SiteKey | None) -> Iterable[tuple[ImageName, SourceFile]]:
     """Ends the names of a view of which one kind was taken more than once by digits that both images of an exposure share."""
     exposures: dict[str, set[str]] = defaultdict(set)
     for one in named:

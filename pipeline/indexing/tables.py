@@ -1,7 +1,7 @@
 """The tables of the index stage: index.csv, regions.csv, rejects.csv, and the way back from keyed names. Reads no image."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 from pipeline.contract import DETAILS
@@ -10,12 +10,12 @@ from pipeline.files import InputError, read_csv, write_csv
 
 @dataclass(frozen=True)
 class Reject:
-    """A source image that is dropped: why, where that was seen, and in words."""
+    """A source image that is dropped: why, where that was seen, and a message; the columns of rejects.csv."""
 
     image: str
     reason: str
     where: str
-    words: str
+    message: str  # the column `words`
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,18 @@ _FIELDS = tuple(field.name for field in fields(SourceImage))
 COLUMNS = tuple(column for name in _FIELDS for column in (DETAILS if name == "details" else (name,)))
 REGION_COLUMNS = ("image_id", "region", "shape", "attributes", "area_px", "inside", "where")
 MAP_COLUMNS = ("name", "original")
-REJECT_COLUMNS = tuple(field.name for field in fields(Reject))
+REJECT_COLUMNS = ("image", "reason", "where", "words")
 
 
 def write_rejects(path: Path, rejects: Sequence[Reject]) -> None:
-    """Writes rejects.csv."""
-    write_csv(path, REJECT_COLUMNS, (vars(reject) for reject in sorted(rejects, key=lambda reject: (reject.image, reject.where))))
+    """Writes rejects.csv, sorted."""
+    rejects = sorted(rejects, key=lambda reject: (reject.image, reject.where))
+    write_csv(path, REJECT_COLUMNS, (dict(zip(REJECT_COLUMNS, astuple(reject), strict=True)) for reject in rejects))
+
+
+def read_rejects(path: Path) -> list[Reject]:
+    """Reads rejects.csv."""
+    return [Reject(*(row[column] for column in REJECT_COLUMNS)) for row in read_csv(path, REJECT_COLUMNS)]
 
 
 def read_images(path: Path) -> list[SourceImage]:
@@ -87,7 +93,7 @@ def read_images(path: Path) -> list[SourceImage]:
 
 
 def write_map(file: Path, way_back: Mapping[str, str]) -> None:
-    """Writes what the names in the tables stand for, a row a name."""
+    """Writes what the names in the tables stand for, one row per name."""
     # A name that is no UTF-8 is written as it can be.
     shown = {name: original.encode("utf-8", "backslashreplace").decode() for name, original in way_back.items()}
     write_csv(file, MAP_COLUMNS, ({"name": name, "original": shown[name]} for name in sorted(shown)))

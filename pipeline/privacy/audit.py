@@ -27,7 +27,7 @@ from pipeline.sources import has_dicom_mark
 _REPRESENTATIONS = {"PN", "LO", "SH", "DA", "DT", "UI", "LT", "ST", "UT", "UC"}  # those that can name somebody (PS3.5 6.2)
 _STANDARD_UID = "1.2.840.10008."  # names a class, a coding or a table of the standard
 # Of these representations, what tells of a kind of device or image and of nobody.
-_TELLS_NOBODY = {
+_NAMES_NOBODY = {
     *("Manufacturer", "ManufacturerModelName", "SoftwareVersions", "RescaleType", "LUTExplanation", "ModalityLUTType"),
     *("CodeValue", "CodeMeaning", "CodingSchemeDesignator", "CodingSchemeVersion", "CodingSchemeName"),
     *("WindowCenterWidthExplanation", "DeidentificationMethod"),
@@ -63,9 +63,9 @@ def collect_identifiers(raw: Path, *, public: bool) -> Identifiers:
 
 def _walk_sources(raw: Path) -> Iterator[Path]:
     """Files and folders below RAW; data sets below it, whose names are this program's, are passed over."""
-    for place, folders, names in os.walk(raw):
-        folders[:] = [name for name in folders if not name.startswith(".") and not Path(place, name, DATASET_MARK).exists()]
-        yield from (Path(place, name) for name in (*folders, *names) if not name.startswith((".", "~$")))
+    for parent, folders, names in os.walk(raw):
+        folders[:] = [name for name in folders if not name.startswith(".") and not Path(parent, name, DATASET_MARK).exists()]
+        yield from (Path(parent, name) for name in (*folders, *names) if not name.startswith((".", "~$")))
 
 
 def _add_names(identifiers: Identifiers, raw: Path, paths: Iterable[Path]) -> None:
@@ -107,7 +107,7 @@ def _walk_elements(dataset: Any) -> Iterator[Any]:
             continue
         for item in items:
             yield from _walk_elements(item)
-        if element.VR in _REPRESENTATIONS and element.keyword not in _TELLS_NOBODY and not tag.is_private_creator:
+        if element.VR in _REPRESENTATIONS and element.keyword not in _NAMES_NOBODY and not tag.is_private_creator:
             yield element
 
 
@@ -131,19 +131,19 @@ def _add_value(identifiers: Identifiers, kind: str, representation: str, text: s
 
 def audit_privacy(folder: Path, identifiers: Identifiers) -> Finding:
     """Looks for identifiers in every name and every file below a folder; the finding shows where, and never the value."""
-    paths = sorted(Path(place, name) for place, folders, names in os.walk(folder) for name in (*folders, *names))
+    paths = sorted(Path(parent, name) for parent, folders, names in os.walk(folder) for name in (*folders, *names))
     examples = []
     for path in progress(paths, len(paths), "privacy", "files"):
-        place = os.fsencode(path.relative_to(folder).as_posix()).decode(errors="replace")
+        shown = os.fsencode(path.relative_to(folder).as_posix()).decode(errors="replace")
         if kinds := identifiers.kinds_in(path.name, names=True):
-            examples.append(f"{place}: its name holds {', '.join(sorted(kinds))}")
+            examples.append(f"{shown}: its name holds {', '.join(sorted(kinds))}")
         if path.is_dir() and not path.is_symlink():
             continue
         kinds, whole = _look_into(path, identifiers)
         if kinds:
-            examples.append(f"{place}: holds {', '.join(sorted(kinds))}")
+            examples.append(f"{shown}: holds {', '.join(sorted(kinds))}")
         if not whole:
-            identifiers.unread_files.append(place)
+            identifiers.unread_files.append(shown)
     return make_finding("identifier", "files", examples)
 
 

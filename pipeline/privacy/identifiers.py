@@ -48,7 +48,7 @@ class Identifiers:
         return sum(" " not in key for key in self._kinds)
 
     def add(self, kind: str, text: str) -> None:
-        """Adds an identifier of a kind; the kind is what a finding tells."""
+        """Adds an identifier of a kind; findings name the kind."""
         words = split_words(text)
         joined = "".join(words)
         if _weight(joined) < SHORTEST:
@@ -77,7 +77,7 @@ class Identifiers:
             self._starts.update(" ".join(words[:count]) for count in range(1, len(words) + 1))
 
     def left_out(self) -> Iterator[str]:
-        """What was not looked for and not looked into, in words."""
+        """What was not looked for and not looked into, one line per cause."""
         if self.short:
             yield f"too short to look for, under {SHORTEST} bytes: {len(self.short)}"
         if self.ordinary:
@@ -115,8 +115,8 @@ class Identifiers:
                 yield from self._joined(_WORD.findall(chain[0]))
 
     def _phrases(self, words: list[str]) -> Iterator[str]:
-        for place, phrase in enumerate(words):
-            end = place + 1
+        for start, phrase in enumerate(words):
+            end = start + 1
             while phrase in self._starts and end < len(words):
                 phrase, end = f"{phrase} {words[end]}", end + 1
                 if phrase in self._kinds:

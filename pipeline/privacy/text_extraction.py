@@ -65,28 +65,28 @@ def _plain(data: bytes) -> str:
 
 def _beside_jpeg(data: bytes) -> Iterator[bytes]:
     """Comments and application segments, and what follows the image (ITU-T T.81 B.1.1)."""
-    place = 2
-    while data[place : place + 1] == b"\xff" and (marker := data[place + 1]) != 0xDA:
-        end = place + 2 + int.from_bytes(data[place + 2 : place + 4])
+    offset = 2
+    while data[offset : offset + 1] == b"\xff" and (marker := data[offset + 1]) != 0xDA:
+        end = offset + 2 + int.from_bytes(data[offset + 2 : offset + 4])
         if 0xE0 <= marker <= 0xEF or marker == 0xFE:
-            yield data[place + 4 : end]
-        place = end
+            yield data[offset + 4 : end]
+        offset = end
     yield data[data.rfind(b"\xff\xd9") + 2 :] if b"\xff\xd9" in data else b""
 
 
 def _beside_png(data: bytes) -> Iterator[bytes]:
     """All chunks but those of pixels, compressed text inflated, and what follows the image (PNG, third edition, 11.3.3)."""
-    place, kind = 8, b""
-    while place < len(data) and kind != b"IEND":
-        kind, end = data[place + 4 : place + 8], place + 8 + int.from_bytes(data[place : place + 4])
-        body, place = data[place + 8 : end], end + 4
+    offset, kind = 8, b""
+    while offset < len(data) and kind != b"IEND":
+        kind, end = data[offset + 4 : offset + 8], offset + 8 + int.from_bytes(data[offset : offset + 4])
+        body, offset = data[offset + 8 : end], end + 4
         if kind not in (b"IDAT", b"fdAT"):
             yield body
         rest = body.partition(b"\0")[2]
         packed = {b"zTXt": rest[1:], b"iTXt": rest[2:].split(b"\0", 2)[-1] if rest[:1] == b"\1" else b""}.get(kind)
         if packed:
             yield zlib.decompressobj().decompress(packed, MOST_BYTES)
-    yield data[place:]
+    yield data[offset:]
 
 
 def _unpacked(data: bytes) -> Iterator[bytes]:

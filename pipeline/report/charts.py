@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Rows = Sequence[Mapping[str, Any]]
 
-SPLIT_COLORS = {"train": "#4477aa", "valid": "#ddaa33", "test": "#bb5566"}  # told apart by the colour-blind too
+SPLIT_COLORS = {"train": "#4477aa", "valid": "#ddaa33", "test": "#bb5566"}  # distinct for the color-blind too
 # An edge in ink makes light bars legible on white and dark ones on black.
 _EDGE: dict = {"edgecolor": "black", "linewidth": 0.6}
 _OUTLINE = (255, 200, 0)
@@ -147,9 +147,9 @@ def draw_strata(rows: Rows) -> "Figure":
         for number, split in enumerate(SPLITS):
             counts = Counter(row[column] or "unknown" for row in images[split])
             total = max(1, sum(counts.values()))
-            places = np.arange(len(values)) + (number - 1) * 0.27
+            positions = np.arange(len(values)) + (number - 1) * 0.27
             heights = [100 * counts[value] / total for value in values]
-            bars = ax.bar(places, heights, 0.25, color=SPLIT_COLORS[split], label=split, **_EDGE)
+            bars = ax.bar(positions, heights, 0.25, color=SPLIT_COLORS[split], label=split, **_EDGE)
             ax.bar_label(bars, [str(counts[value]) for value in values], fontsize=7)
         ax.set_xticks(np.arange(len(values)), values)
         ax.set_title(title, fontsize=10)
@@ -188,8 +188,8 @@ def contact_sheet(folder: Path, every: Rows, split: str, columns: int = 3, most:
         left = _GAP + number % columns * (cell_width + _GAP)
         top = 2 * _CAPTION + number // columns * cell_height
         tiles = _tiles(folder, row)
-        told = f"{row['class']}, lesion {lesion_share(row):.2g} %" if tiles else "missing, or cannot be read"
-        pen.text((left, top - 2), f"{row['sample']}   {told}", "black", font)
+        caption = f"{row['class']}, lesion {lesion_share(row):.2g} %" if tiles else "missing, or cannot be read"
+        pen.text((left, top - 2), f"{row['sample']}   {caption}", "black", font)
         for offset, tile in enumerate(tiles):
             sheet.paste(PIL.Image.fromarray(tile), (left + offset * (_CELL + 2), top + _CAPTION - 2))
     return sheet

@@ -11,7 +11,7 @@ import numpy as np
 import PIL.Image
 
 from pipeline.contract import GROUPS, SPLITS, SourceError
-from pipeline.dataset.card import CITATIONS, LICENCE, PHANTOM, count_reasons, read_audit, tell_regions
+from pipeline.dataset.card import CITATIONS, LICENCE, PHANTOM, count_reasons, describe_regions, read_audit
 from pipeline.dataset.folder import DatasetFolder, digest_of
 from pipeline.dataset.manifest import read_manifest
 from pipeline.files import dump_toml, sha256, write_text
@@ -59,7 +59,7 @@ def write_report(folder: DatasetFolder) -> None:
         key_figures=_key_figures(rows, audit),
         named=state.get("summary", {}).get("named", 0),
         reasons=reasons,
-        regions=tell_regions(folder),
+        regions=describe_regions(folder),
         splits=splits,
         folds=folds,
         strata=_count_strata(rows),
@@ -87,21 +87,21 @@ def _key_figures(rows: Rows, audit: Mapping) -> list[tuple[str, str, str]]:
     shares = lesion_shares(rows)
     return [
         (str(len({row["patient"] for row in rows})), "patients", ""),
-        (str(len({row["image_id"] for row in rows})), "source images", _tell_classes(source_images(rows))),
+        (str(len({row["image_id"] for row in rows})), "source images", _count_classes(source_images(rows))),
         (str(len(rows)), "samples", f"{len({row['variant'] for row in rows})} variants of each source image"),
         (f"{np.median(shares):.2g} %" if shares else "none", "median lesion area", "of the square image"),
-        (str(len(audit["findings"])), "findings of the audit", _tell_asked(audit)),
+        (str(len(audit["findings"])), "findings of the audit", _describe_expected(audit)),
     ]
 
 
-def _tell_asked(audit: Mapping) -> str:
+def _describe_expected(audit: Mapping) -> str:
     unexpected = sum(finding["code"] not in audit["expected"] for finding in audit["findings"])
     if not audit["findings"]:
         return ""
     return f"{unexpected} not asked for by the recipe" if unexpected else "all asked for by the recipe"
 
 
-def _tell_classes(images: Rows) -> str:
+def _count_classes(images: Rows) -> str:
     classes = sorted({row["class"] for row in images})
     return ", ".join(f"{sum(row['class'] == name for row in images)} {name}" for name in classes)
 
@@ -131,7 +131,7 @@ def _count_strata(rows: Rows) -> list[list[str]]:
 def _draw_charts(
     rows: Rows, reasons: Sequence[tuple[str, int, str]], splits: Sequence[Sequence[str]], folds: Sequence[Sequence[str]]
 ) -> dict:
-    """The charts by name, each with words for those who do not see it; none of reasons where nothing was dropped.
+    """The charts by name, each with a description for those who do not see it; none of reasons where nothing was dropped.
 
     Args:
       splits, folds: lines of `_count_groups`.
@@ -151,8 +151,8 @@ def _draw_charts(
         ),
     }
     if reasons:
-        words = ", ".join(f"{reason} {count}" for reason, count, _ in reasons)
-        charts["reasons"] = chart(draw_reasons(reasons), f"Bars: dropped source images by reason: {words}")
+        listed = ", ".join(f"{reason} {count}" for reason, count, _ in reasons)
+        charts["reasons"] = chart(draw_reasons(reasons), f"Bars: dropped source images by reason: {listed}")
     return charts
 
 
@@ -173,18 +173,19 @@ def _show_finding(root: Path, finding: Mapping, expected: Sequence[str]) -> dict
         "meaning": finding["meaning"],
         "asked": finding["code"] in expected,
         "examples": [
-            (words, [_show_image(root, path) for path in pair]) for words, pair in zip(finding["examples"], pairs, strict=True)
+            (example, [_show_image(root, path) for path in pair])
+            for example, pair in zip(finding["examples"], pairs, strict=True)
         ],
     }
 
 
 def _show_image(root: Path, path: str) -> dict:
-    """An image of a leaking pair: its place in words, and its picture, empty where the file is missing or broken."""
+    """An image of a leaking pair: its location and its picture, empty where the file is missing or broken."""
     split, _, name = path.split("/", 2)
     try:
         pixels = read_image(root / path)
     except SourceError:
-        return {"place": f"{split}: {Path(name).stem}", "picture": ""}
+        return {"location": f"{split}: {Path(name).stem}", "picture": ""}
     shrink = min(1.0, _PAIR_SIDE / max(pixels.shape))
     small = cv2.resize(pixels, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
-    return {"place": f"{split}: {Path(name).stem}", "picture": picture(small)}
+    return {"location": f"{split}: {Path(name).stem}", "picture": picture(small)}

@@ -87,10 +87,10 @@ def complete(images: Sequence[SourceImage], recipe: Recipe, path: Path, kept: As
     Raises:
       SplitError: fewer patients than splits.
     """
-    table, looked_at = recipe.split, [SplitImage(image.patient, image.image_class, image.lesion_share) for image in images]
-    folds = assign_folds(looked_at, table.folds, table.seed, kept.folds if kept else {})
+    table, split_images = recipe.split, [SplitImage(image.patient, image.image_class, image.lesion_share) for image in images]
+    folds = assign_folds(split_images, table.folds, table.seed, kept.folds if kept else {})
     if table.by == "patient":
-        splits = split_by_patient(looked_at, table.fractions, table.seed, kept.splits if kept else {})
+        splits = split_by_patient(split_images, table.fractions, table.seed, kept.splits if kept else {})
     else:
         samples = list(_patients_of_samples(images, recipe))
         splits = split_by_sample(samples, table.fractions, table.seed)
@@ -107,7 +107,7 @@ def count_splits(assignment: Assignment, images: Sequence[SourceImage], recipe: 
     members = [(assignment.split_of(image, variant), image) for image in images for variant in recipe.variants.names]
     counts = {}
     for split in SPLITS:
-        inside = [image for place, image in members if place == split]
+        inside = [image for assigned, image in members if assigned == split]
         counts[split] = {
             "patients": len({image.patient for image in inside}),
             "images": len({image.image_id for image in inside}),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class SplitError(ValueError):
-    """The images cannot be split as asked; the words say what was found and what was wanted."""
+    """The images cannot be split as asked; the message says what was found and what was wanted."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,9 @@ def split_by_sample(samples: Sequence[str], fractions: "Fractions", seed: int) -
     random.Random(seed).shuffle(shuffled)
     train = int(fractions.train * len(shuffled))
     valid = train + int(fractions.valid * len(shuffled))
-    places = dict.fromkeys(shuffled[:train], "train") | dict.fromkeys(shuffled[train:valid], "valid")
-    places |= dict.fromkeys(shuffled[valid:], "test")
-    return dict(sorted(places.items()))
+    splits = dict.fromkeys(shuffled[:train], "train") | dict.fromkeys(shuffled[train:valid], "valid")
+    splits |= dict.fromkeys(shuffled[valid:], "test")
+    return dict(sorted(splits.items()))
 
 
 def _by_number(values: Mapping[str, object], images: Sequence[SplitImage]) -> dict:

@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from pipeline import files
+
 RUN_HELP = "the run: a folder of DATASET/runs"
 
 
@@ -11,7 +13,7 @@ def add_command(
     commands, name: str, execute: Callable[[argparse.Namespace], int], help: str, description: str, *, dataset: bool = True
 ) -> argparse.ArgumentParser:
     """Adds a command that is given a data set folder; with `dataset` off it may be left out."""
-    parser = commands.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}. {description}")
+    parser = files.add_command(commands, name, execute, help, description)
     parser.add_argument(
         "dataset",
         metavar="DATASET",
@@ -19,7 +21,6 @@ def add_command(
         nargs=None if dataset else "?",
         help="folder with train, valid and test, each with images and masks",
     )
-    parser.set_defaults(command=execute)
     return parser
 
 

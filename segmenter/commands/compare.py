@@ -4,16 +4,18 @@ import argparse
 import sys
 from pathlib import Path
 
-from pipeline.files import DONE
+from pipeline.files import DONE, add_command
 from segmenter.commands.arguments import folder_to_write
 
 
 def add(commands) -> None:
     """Adds the command and its arguments."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "compare",
-        help="set runs against each other, image by image",
-        description="Set runs against each other, image by image. Prints how far the figures of each run lie from those of the "
+        execute,
+        "set runs against each other, image by image",
+        "Prints how far the figures of each run lie from those of the "
         "first, with 95 % intervals for which both share the drawn patients. The runs must have been evaluated on the same "
         "images. A run of another data set and a pooled cross-validation (NAME-cv) will do too.",
     )
@@ -26,7 +28,6 @@ def add(commands) -> None:
         metavar="DIR",
         help="write comparison.csv and comparison.png there (default: print only)",
     )
-    parser.set_defaults(command=execute)
 
 
 def execute(arguments: argparse.Namespace) -> int:

@@ -4,16 +4,18 @@ import argparse
 
 import pydantic
 
-from pipeline.files import DONE
+from pipeline.files import DONE, add_command
 
 
 def add(commands) -> None:
     """Adds the command and its arguments."""
-    help = "list the networks with parameters, sides and papers"
-    parser = commands.add_parser(
-        "models", help=help, description=f"{help.capitalize()}. All names also with Tensorflow in front."
+    add_command(
+        commands,
+        "models",
+        execute,
+        "list the networks with parameters, sides and papers",
+        "All names also with Tensorflow in front.",
     )
-    parser.set_defaults(command=execute)
 
 
 def execute(arguments: argparse.Namespace) -> int:

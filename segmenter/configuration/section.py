@@ -2,7 +2,9 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BeforeValidator, ConfigDict
+
+from pipeline.files import Settings
 
 # TOML knows lists only; the settings are frozen, so lists are kept as tuples, lists within lists too.
 _listed = BeforeValidator(lambda value: as_tuples(value))
@@ -20,7 +22,7 @@ def as_tuples(value: Any) -> Any:
     return tuple(as_tuples(item) for item in value) if isinstance(value, list) else value
 
 
-class Section(BaseModel):
-    """A table of a configuration: unknown keys are errors, values keep their type, nothing changes after reading."""
+class Section(Settings):
+    """A table of a configuration; values keep their type, so that text is no number."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
+    model_config = ConfigDict(strict=True)

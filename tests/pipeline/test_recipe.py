@@ -39,7 +39,7 @@ def test_an_unknown_recipe_names_the_known_ones():
         ("'rotated_90'", "'rotated_45'", "[variants] names: wanted original and, each once, any of original, rotated_90"),
         ('differs = "It is small."', "", "differs: is missing"),
         ('values = "binary"', 'values = "classes"\nformat = "jpeg"', "JPEG cannot hold indices"),
-        ("[image]", "[image", "is no valid TOML"),
+        ("[image]", "[image", "is not valid TOML"),
         ("schema_version = 1", "schema_version = 2", "schema_version: Input should be 1"),
     ],
 )

@@ -3,8 +3,8 @@
 import pytest
 
 from pipeline.contract import COLUMN_NAMES
+from pipeline.dataset.journal import JournalEntry, Stamp
 from pipeline.dataset.manifest import manifest_text, read_manifest, sample_rows
-from pipeline.dataset.samples import Made, Stamp
 from pipeline.files import InputError
 from pipeline.indexing.tables import SourceImage
 
@@ -25,7 +25,7 @@ IMAGE = SourceImage(
     9,
     "a" * 64,
 )
-MADE = Made(
+ENTRY = JournalEntry(
     "P2_R_DM_CC",
     "key",
     counts={"drawn": 2, "lesion_px": 77},
@@ -51,7 +51,7 @@ def test_the_columns_are_those_of_the_contract():
 
 
 def test_rows_come_back_as_written_sorted_by_sample(tmp_path):
-    rows = sample_rows(IMAGE, MADE, 512, {"original": "train", "flipped": "train"}, 3)
+    rows = sample_rows(IMAGE, ENTRY, 512, {"original": "train", "flipped": "train"}, 3)
     (tmp_path / "manifest.csv").write_text(manifest_text(rows))
     read = read_manifest(tmp_path / "manifest.csv")
     assert [row["sample"] for row in read] == ["P2_R_DM_CC", "flipped_P2_R_DM_CC"]
@@ -67,7 +67,7 @@ def test_rows_come_back_as_written_sorted_by_sample(tmp_path):
 
 
 def test_a_manifest_of_another_schema_is_refused(tmp_path):
-    rows = sample_rows(IMAGE, MADE, 512, {"original": "train", "flipped": "train"}, 3)
+    rows = sample_rows(IMAGE, ENTRY, 512, {"original": "train", "flipped": "train"}, 3)
     (tmp_path / "manifest.csv").write_text(manifest_text([row | {"schema": 9} for row in rows]))
     with pytest.raises(InputError, match="is of schema 9; this program reads 1: make the set again"):
         read_manifest(tmp_path / "manifest.csv")

@@ -79,7 +79,7 @@ def test_published_is_the_published_experiment():
             id="words",
         ),
         pytest.param("[image]\nblur_size = 4", r"image: blur_size 4 has no middle pixel", id="even kernel"),
-        pytest.param("[model", "is no valid TOML", id="no TOML"),
+        pytest.param("[model", "is not valid TOML", id="no TOML"),
     ],
 )
 def test_bad_configurations_are_told(text, words, tmp_path):

@@ -1,40 +1,20 @@
-"""The stages: index, split, masks, variants. Each can be run alone, and again for nothing.
-
-Knows no arguments and prints nothing. A stage raises InputError where the stage before it is missing.
-"""
+"""The stage index: which source images there are, and which of them the recipe takes."""
 
 import os
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.annotations import Annotations, find_annotations, read_annotations
 from pipeline.contract import IMAGE_SUFFIXES, SCHEMA
-from pipeline.dataset.builder import Making, read_kept
 from pipeline.dataset.folder import DatasetFolder, digest_of
-from pipeline.dataset.samples import make_samples, make_square
 from pipeline.files import InputError, write_csv
-from pipeline.indexing.find import SourceFiles, open_sources
+from pipeline.indexing.find import SourceFiles
 from pipeline.indexing.match import build_index
 from pipeline.indexing.tables import COLUMNS, REGION_COLUMNS, read_images, write_map, write_rejects
 from pipeline.privacy.site_key import SiteKey
 from pipeline.recipe import Layout, Recipe
 from pipeline.sources import PHANTOM_MARK, UNFINISHED_PHANTOM_MARK, find_files
-from pipeline.splitting.assignment import complete, count_splits, read_assignment
-from pipeline.splitting.splits import SplitError
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a stage did.
-
-    Attributes:
-      changed: False where everything was done already.
-      summary: counts to print.
-    """
-
-    changed: bool
-    summary: dict
+from pipeline.stages.outcome import Outcome
 
 
 def find_sources(raw: Path) -> list[Path]:
@@ -60,7 +40,7 @@ def index(
     folder: DatasetFolder,
     recipe: Recipe,
     raw: Path,
-    place: Path | None,
+    annotations_path: Path | None,
     executor: Executor,
     key: SiteKey | None = None,
     map_file: Path | None = None,
@@ -71,7 +51,7 @@ def index(
       folder: where the data set goes.
       recipe: what is wanted.
       raw: the folder with the images.
-      place: the folder with the annotation files, or one such file; None means `raw`.
+      annotations_path: the folder with the annotation files, or one such file; None means `raw`.
       executor: reads the files.
       key: of the site; with it all sources go by keyed names.
       map_file: where the way back from keyed names is written, outside the data set's folder.
@@ -79,7 +59,7 @@ def index(
     if map_file:
         _check_map(map_file, folder, key)
     files = find_sources(raw)
-    annotation_files = find_annotations(place or raw, recipe.layout)
+    annotation_files = find_annotations(annotations_path or raw, recipe.layout)
     # Masks and DICOM segmentations look like images by their suffix.
     taken = set(map(os.path.abspath, annotation_files))
     files = [path for path in files if os.path.abspath(path) not in taken]
@@ -98,10 +78,10 @@ def index(
         and all(path.exists() for path in (folder.index, folder.regions, folder.rejects))
     ):
         return Outcome(False, state["summary"])
-    annotations = read_annotations(annotation_files, place or raw, recipe.layout)
+    annotations = read_annotations(annotation_files, annotations_path or raw, recipe.layout)
     if missing := _missing(annotations, recipe.layout):
         raise InputError(
-            f"{place or raw}: holds no {missing}; ANNOTATIONS names the folder with the annotation files, which "
+            f"{annotations_path or raw}: holds no {missing}; ANNOTATIONS names the folder with the annotation files, which "
             "are separate downloads"
         )
     known = read_images(folder.index) if folder.index.exists() else []
@@ -131,79 +111,10 @@ def _check_map(file: Path, folder: DatasetFolder, key: SiteKey | None) -> None:
 
 
 def _missing(annotations: Annotations, layout: Layout) -> str:
-    """What an index needs and the annotation files do not hold, in words."""
+    """What an index needs and the annotation files do not hold; empty where they hold all."""
     if not annotations.rows and layout.unlisted_class is None:
         columns = {"image": "Image_name", "class": "Pathology Classification"} | layout.table.columns
         return f"annotation table (CSV or xlsx with {columns['image']} and {columns['class']})"
     if not annotations.regions and not annotations.regions_by_uid:
         return "file of drawn regions (VIA CSV or JSON, COCO JSON, DICOM SEG, or masks by the recipe's [layout])"
     return ""
-
-
-def split(folder: DatasetFolder, given: Path | None = None) -> Outcome:
-    """Assigns every patient (every sample, where the recipe says so) and writes assignment.csv.
-
-    With an unchanged [split] table, patients who are listed already keep their place. Samples are drawn anew among all,
-    as the published script does, unless the assignment is the user's own.
-
-    Args:
-      folder: an indexed data set.
-      given: the user's own assignment; whom it does not list is assigned as usual.
-    """
-    recipe, images = folder.load_recipe(), read_kept(folder)
-    before = folder.read_state(folder.split_state)
-    follows = before.get("table") == recipe.split.model_dump(mode="json") and folder.assignment.exists()
-    own = bool(given or (follows and before.get("given")))
-    kept = None
-    if given or (follows and (own or recipe.split.by == "patient")):
-        kept = read_assignment(given or folder.assignment, recipe)
-    try:
-        assignment = complete(images, recipe, folder.assignment, kept)
-    except SplitError as error:
-        raise InputError(f"{folder.root}: {error}") from error
-    old = folder.assignment.read_bytes() if folder.assignment.exists() else b""
-    rows = assignment.rows(images, recipe)
-    write_csv(folder.assignment, list(rows[0]), rows)
-    folder.write_state(folder.split_state, {"table": recipe.split.model_dump(mode="json"), "given": own})
-    added = len(assignment.splits.keys() - kept.splits.keys()) if kept else 0
-    summary = {"splits": count_splits(assignment, images, recipe), "assigned_now": added}
-    return Outcome(folder.assignment.read_bytes() != old, summary)
-
-
-def masks(folder: DatasetFolder, executor: Executor, *, raw: Path | None = None, key: SiteKey | None = None) -> Outcome:
-    """Reads every source image and writes its square pair without loss, where its samples are not there already.
-
-    Args:
-      folder: an indexed and split data set.
-      executor: does the work.
-      raw, key: only of a folder that was indexed with a site key, which keeps neither.
-    """
-    work = Making(folder, open_sources(folder, raw, key))
-    todo = [task for task in work.unfinished() if not task.made]
-    for name in ("images", "masks") if todo else ():
-        (folder.squares / name).mkdir(parents=True, exist_ok=True)
-    work.run(make_square, todo, executor, "masks")
-    return Outcome(bool(todo), work.tell())
-
-
-def variants(
-    folder: DatasetFolder, executor: Executor, *, fused: bool = False, raw: Path | None = None, key: SiteKey | None = None
-) -> Outcome:
-    """Turns and encodes the square pairs into the splits' folders and writes the data set card and the manifest.
-
-    Args:
-      folder: an indexed and split data set.
-      executor: does the work.
-      fused: make square pairs that the masks stage did not write in memory, instead of asking for that stage.
-      raw, key: as for `masks`.
-    """
-    work = Making(folder, open_sources(folder, raw, key))
-    todo = work.unfinished()
-    if not fused and (missing := [task.image_id for task in todo if not task.made]):
-        raise InputError(
-            f"{folder.root}: the square pairs of {len(missing)} images, {missing[0]} first, are missing; run the "
-            "stage 'masks' first (make masks)"
-        )
-    work.run(make_samples, todo, executor, "variants")
-    counts = work.tell()
-    return Outcome(work.finish(), counts)

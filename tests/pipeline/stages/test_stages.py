@@ -187,7 +187,7 @@ def test_another_split_moves_files_and_encodes_nothing(project, monkeypatch):
     before = project.rows()
     stamps = {path.name: time for path, time in times(project.folder.root).items()}
     small_recipe(project.download.root.parent / "small.toml", seed=2)
-    monkeypatch.setattr(stages, "make_samples", None)
+    monkeypatch.setattr(stages.samples, "make_samples", None)
     assert project.make()
     after = project.rows()
     moved = [sample for sample in after if after[sample]["split"] != before[sample]["split"]]
@@ -248,7 +248,7 @@ def test_an_image_that_changes_with_its_split_leaves_nothing_behind(project, fus
 def test_an_interrupted_run_goes_on(project, monkeypatch):
     project.index()
     stages.split(project.folder)
-    work, calls = stages.make_samples, []
+    work, calls = stages.samples.make_samples, []
 
     def stop_after_five(task):
         calls.append(task.image_id)
@@ -256,16 +256,16 @@ def test_an_interrupted_run_goes_on(project, monkeypatch):
             raise KeyboardInterrupt
         return work(task)
 
-    monkeypatch.setattr(stages, "make_samples", stop_after_five)
+    monkeypatch.setattr(stages.samples, "make_samples", stop_after_five)
     with pytest.raises(KeyboardInterrupt):
         stages.variants(project.folder, Inline(), fused=True)
     assert not project.folder.manifest.exists()
-    assert len(project.folder.read_journal()) == 5
-    with project.folder.journal.open("a") as file:
+    assert len(project.folder.journal.read()) == 5
+    with project.folder.journal.path.open("a") as file:
         file.write('{"image_id": "P1')  # power was cut within a line
     half = project.folder.root / "train" / "images" / ".P1_L_DM_CC.jpg.123.part"
     half.write_bytes(b"half")
-    monkeypatch.setattr(stages, "make_samples", lambda task: calls.append(task.image_id) or work(task))
+    monkeypatch.setattr(stages.samples, "make_samples", lambda task: calls.append(task.image_id) or work(task))
     stages.variants(project.folder, Inline(), fused=True)
     assert len(calls) == 6 + 7
     assert not half.exists()
@@ -294,7 +294,7 @@ def test_a_touched_file_is_hashed_and_left_alone(project, monkeypatch):
     project.make()
     path = project.folder.root / project.rows()["P4_L_CM_CC"]["image"]
     os.utime(path, ns=(1, 1))
-    monkeypatch.setattr(stages, "make_samples", None)
+    monkeypatch.setattr(stages.samples, "make_samples", None)
     assert not project.make()
 
 

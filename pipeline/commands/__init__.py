@@ -1,0 +1,1 @@
+"""The commands of `cesm-pipeline`: one module each, with its arguments and all that it prints."""

@@ -1,0 +1,65 @@
+"""Arguments that several commands have in common."""
+
+import argparse
+from pathlib import Path
+
+from pipeline.privacy.site_key import VARIABLE
+from pipeline.recipe import recipe_names
+from pipeline.workers import all_cores
+
+
+def add_folder(parser: argparse.ArgumentParser) -> None:
+    """Adds the data set's folder."""
+    parser.add_argument("folder", type=Path, help="the data set's folder")
+
+
+def add_making(parser: argparse.ArgumentParser) -> None:
+    """Adds what the making of a data set begins with: sources, annotations, folder, recipe."""
+    parser.add_argument("--raw", type=Path, required=True, help="folder with the images, at any depth")
+    parser.add_argument("--annotations", type=Path, help="folder with the annotation files, or one of them (default: RAW)")
+    parser.add_argument("--out", type=Path, required=True, help="the data set's folder")
+    parser.add_argument("--recipe", default="v2", help=f"{', '.join(recipe_names())}, or a .toml file (%(default)s)")
+    add_strict(parser)
+    add_site_key(parser)
+    parser.add_argument(
+        "--write-map", type=Path, metavar="FILE", help="with a site key: write the way back to the files, outside of the set"
+    )
+    add_workers(parser)
+
+
+def add_pixels(parser: argparse.ArgumentParser) -> None:
+    """Adds what a stage takes that reads the pixels of an indexed data set."""
+    add_folder(parser)
+    add_strict(parser)
+    parser.add_argument("--raw", type=Path, help="as for index; only a set that was indexed with a site key needs it")
+    add_site_key(parser)
+    add_workers(parser)
+
+
+def add_strict(parser: argparse.ArgumentParser) -> None:
+    """Adds --strict."""
+    parser.add_argument("--strict", action="store_true", help="exit with 2 when a source image is rejected")
+
+
+def add_site_key(parser: argparse.ArgumentParser) -> None:
+    """Adds --site-key."""
+    parser.add_argument(
+        "--site-key", type=Path, metavar="FILE", help=f"a secret under which DICOM sources get keyed names (default: {VARIABLE})"
+    )
+
+
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """Adds --workers."""
+    parser.add_argument("--workers", type=positive, default=all_cores(), help="processes; the output is the same (%(default)s)")
+
+
+def add_assignment(parser: argparse.ArgumentParser) -> None:
+    """Adds --assignment."""
+    parser.add_argument("--assignment", type=Path, help="your own assignment.csv: patient, split and maybe fold")
+
+
+def positive(text: str) -> int:
+    """A whole number of 1 or more."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 1 or more")
+    return int(text)

@@ -1,0 +1,86 @@
+"""Runs the stage index and prints what it kept and what it dropped."""
+
+import argparse
+from collections.abc import Mapping
+from concurrent.futures import Executor
+
+from pipeline import stages
+from pipeline.commands.arguments import add_making
+from pipeline.commands.strict import check_strict
+from pipeline.contract import REASONS
+from pipeline.dataset.folder import DatasetFolder
+from pipeline.files import DONE, add_command
+from pipeline.privacy.site_key import load_site_key
+from pipeline.recipe import load_recipe
+from pipeline.workers import open_executor
+
+
+def add(commands) -> None:
+    """Adds the command and its arguments."""
+    parser = add_command(
+        commands,
+        "index",
+        execute,
+        "find images and annotations, join and check them",
+        "Writes index.csv, regions.csv and rejects.csv, and says what was kept and what was dropped.",
+    )
+    add_making(parser)
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Runs the command and gives its exit status."""
+    folder = DatasetFolder(arguments.out)
+    with open_executor(arguments.workers) as executor:
+        run_index(folder, arguments, executor)
+    check_strict(folder, arguments.strict)
+    return DONE
+
+
+def run_index(folder: DatasetFolder, arguments: argparse.Namespace, executor: Executor) -> None:
+    """Runs the stage with the arguments of `add_making` and prints its outcome."""
+    recipe = load_recipe(arguments.recipe)
+    key = load_site_key(arguments.site_key, folder.root)
+    outcome = stages.index(folder, recipe, arguments.raw, arguments.annotations, executor, key, arguments.write_map)
+    counts = outcome.summary
+    if outcome.changed:
+        _print_counts(folder, counts)
+        _print_remarks(counts)
+    else:
+        print(f"index: up to date; {counts['kept']} source images of {counts['patients']} patients kept")
+
+
+def _print_counts(folder: DatasetFolder, counts: Mapping) -> None:
+    left_out, rejected = counts["left_out"], counts["rejected"]
+    print(
+        f"index: {counts['files']} image files; {counts['rows']} table rows; {counts['annotated']} images with "
+        f"{counts['regions']} regions (from {', '.join(counts['annotation_files'])})"
+    )
+    lines = [
+        (counts["named"], "source images named by files, table or regions"),
+        (counts["kept"], f"kept, of {counts['patients']} patients"),
+    ]
+    lines += [(count, f"left out: {reason}, {REASONS[reason].meaning}") for reason, count in left_out.items()]
+    lines += [(count, f"rejected: {reason}") for reason, count in rejected.items()]
+    print("\n".join(f"{count:>8}  {meaning}" for count, meaning in lines))
+    print(
+        f"{'':>8}  {counts['named']} = {counts['kept']} kept + {sum(left_out.values())} left out + "
+        f"{sum(rejected.values())} rejected; {folder.rejects} says why for each"
+    )
+
+
+def _print_remarks(counts: Mapping) -> None:
+    """Prints what is no fault but should be known."""
+    if silent := counts["text_unknown"]:
+        print(
+            f"index: {silent} of {counts['dicom']} DICOM images, {counts['text_unknown_first'][0]} first, do not say whether "
+            "text is burned in (BurnedInAnnotation is absent, which does not mean no): look at them"
+        )
+    if counts["sizes_compared"]:
+        same = counts["sizes_compared"] - counts["sizes_differ"]
+        differ = f", {counts['sizes_differ']} differ (re-encoded?)" if counts["sizes_differ"] else ""
+        print(f"index: file sizes: {same} of {counts['sizes_compared']} are those of the annotated files{differ}")
+    if views := counts["label_pairs_differ"]:
+        more = ", ..." if len(views) > 3 else ""
+        print(
+            f"index: views whose DM and CM have different labels, which each keeps: {len(views)} ({', '.join(views[:3])}{more})"
+        )

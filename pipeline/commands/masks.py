@@ -1,0 +1,41 @@
+"""Runs the stage masks and prints what it drew."""
+
+import argparse
+
+from pipeline import stages
+from pipeline.commands.arguments import add_pixels
+from pipeline.commands.strict import check_strict
+from pipeline.dataset.folder import DatasetFolder
+from pipeline.files import DONE, add_command
+from pipeline.privacy.site_key import load_site_key
+from pipeline.stages import Outcome
+from pipeline.workers import open_executor
+
+
+def add(commands) -> None:
+    """Adds the command and its arguments."""
+    parser = add_command(commands, "masks", execute, "draw the regions and letterbox: one square pair a source image")
+    add_pixels(parser)
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Runs the command and gives its exit status."""
+    folder = DatasetFolder(arguments.folder)
+    with open_executor(arguments.workers) as executor:
+        key = load_site_key(arguments.site_key, folder.root)
+        print_pixels("masks", stages.masks(folder, executor, raw=arguments.raw, key=key))
+    check_strict(folder, arguments.strict)
+    return DONE
+
+
+def print_pixels(stage: str, outcome: Outcome) -> None:
+    """Prints the outcome of masks or variants."""
+    count = outcome.summary
+    parts = [
+        f"{count['images']} source images",
+        f"{count['samples']} samples" if count["samples"] else "",
+        f"{count.get('drawn', 0)} regions drawn ({count.get('clipped', 0)} clipped at the border, {count.get('vanished', 0)} "
+        f"kept as one pixel, {count.get('ignored', 0)} without area not drawn)",
+        f"{count['unreadable']} unreadable, see rejects.csv" if count["unreadable"] else "",
+    ]
+    print(f"{stage}: {'' if outcome.changed else 'up to date; '}" + ", ".join(part for part in parts if part))

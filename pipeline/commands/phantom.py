@@ -1,0 +1,42 @@
+"""Writes a synthetic look-alike of the download."""
+
+import argparse
+from pathlib import Path
+
+from pipeline.commands.arguments import add_workers
+from pipeline.files import DONE, add_command
+from pipeline.workers import open_executor
+
+
+def add(commands) -> None:
+    """Adds the command and its arguments."""
+    parser = add_command(
+        commands,
+        "phantom",
+        execute,
+        "write a synthetic look-alike of the CDD-CESM download",
+        "It is synthetic and proves nothing clinical.",
+    )
+    parser.add_argument("out", type=Path, help="folder to write to")
+    parser.add_argument("--patients", type=int, default=60, help="number of patients, 6 or more (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="same seed, same bytes (%(default)s)")
+    parser.add_argument(
+        "--dicom",
+        nargs="?",
+        choices=("plain", "varied"),
+        const="plain",
+        default="",
+        help="write the images as DICOM instead of JPEG; varied: as several vendors write them, most of them compressed "
+        "(needs the extra `dicom`)",
+    )
+    add_workers(parser)
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Runs the command and gives its exit status."""
+    from pipeline.phantom import write_phantom
+
+    with open_executor(arguments.workers) as executor:
+        summary = write_phantom(arguments.out, arguments.patients, arguments.seed, arguments.dicom, executor)
+    print(f"phantom: {summary}")
+    return DONE

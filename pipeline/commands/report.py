@@ -1,0 +1,28 @@
+"""Runs the stage report and prints where the page is."""
+
+import argparse
+
+from pipeline import stages
+from pipeline.commands.arguments import add_folder
+from pipeline.dataset.folder import DatasetFolder
+from pipeline.files import DONE, add_command
+
+
+def add(commands) -> None:
+    """Adds the command and its arguments."""
+    parser = add_command(
+        commands,
+        "report",
+        execute,
+        "write FOLDER/report.html, a page about the data set to read and to send",
+        "One file with charts, contact sheets and what the audit found. Needs the extra: pip install '.[report]'.",
+    )
+    add_folder(parser)
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Runs the command and gives its exit status."""
+    folder = DatasetFolder(arguments.folder)
+    outcome = stages.report(folder)
+    print(f"report: {'' if outcome.changed else 'up to date; '}{folder.report}, {outcome.summary['bytes'] / 1e6:.1f} MB")
+    return DONE

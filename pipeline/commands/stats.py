@@ -1,0 +1,31 @@
+"""Runs the stage stats and prints which pictures there are."""
+
+import argparse
+from pathlib import Path
+
+from pipeline import stages
+from pipeline.commands.arguments import add_folder
+from pipeline.dataset.folder import DatasetFolder
+from pipeline.files import DONE, add_command
+
+
+def add(commands) -> None:
+    """Adds the command and its arguments."""
+    parser = add_command(commands, "stats", execute, "draw counts, lesion sizes, strata and contact sheets into FOLDER/stats")
+    add_folder(parser)
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Runs the command and gives its exit status."""
+    run_stats(DatasetFolder(arguments.folder))
+    return DONE
+
+
+def run_stats(folder: DatasetFolder) -> None:
+    """Runs the stage and prints its outcome."""
+    outcome = stages.stats(folder)
+    names = [Path(path).name for path in outcome.summary["pictures"]]
+    if outcome.changed:
+        print(f"stats: {len(names)} pictures in {folder.stats}: {', '.join(names)}")
+    else:
+        print(f"stats: up to date; {len(names)} pictures in {folder.stats}")

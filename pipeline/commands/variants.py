@@ -1,0 +1,34 @@
+"""Runs the stage variants and prints what it wrote."""
+
+import argparse
+
+from pipeline import stages
+from pipeline.commands.arguments import add_pixels
+from pipeline.commands.masks import print_pixels
+from pipeline.commands.strict import check_strict
+from pipeline.dataset.folder import DatasetFolder
+from pipeline.files import DONE, add_command
+from pipeline.privacy.site_key import load_site_key
+from pipeline.workers import open_executor
+
+
+def add(commands) -> None:
+    """Adds the command and its arguments."""
+    parser = add_command(
+        commands,
+        "variants",
+        execute,
+        "turn and flip the square pairs into the splits' folders",
+        "Writes the data set card, and the manifest last.",
+    )
+    add_pixels(parser)
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Runs the command and gives its exit status."""
+    folder = DatasetFolder(arguments.folder)
+    with open_executor(arguments.workers) as executor:
+        key = load_site_key(arguments.site_key, folder.root)
+        print_pixels("variants", stages.variants(folder, executor, raw=arguments.raw, key=key))
+    check_strict(folder, arguments.strict)
+    return DONE

@@ -1,0 +1,109 @@
+"""The journal: what has been made of each source image, one line of JSON per image, written as the work goes on.
+
+An interrupted run goes on from it: it holds enough to find out, mostly without reading a file, that the file is still the same.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.files import write_text
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """A file that was written: its path relative to the data set's folder, and what it is recognised by."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class JournalEntry:
+    """What has been made of one source image.
+
+    Attributes:
+      image_id: the image.
+      key: digest of all that decides its pixels; another key means that it must be made again. For a reject the
+        source's time of change is in it too, so that a repaired file is tried again.
+      reject: reason and message, where its pixels could not be read.
+      counts: `drawn`, `ignored`, `clipped`, `vanished` regions and `lesion_px`.
+      square: the square image and mask between the stages masks and variants.
+      samples: by variant, the files `image`, `mask` and, with class indices, `mask_color`.
+    """
+
+    image_id: str
+    key: str
+    reject: tuple[str, str] | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    square: Mapping[str, Stamp] = field(default_factory=dict)
+    samples: Mapping[str, Mapping[str, Stamp]] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        square = {name: vars(stamp) for name, stamp in self.square.items()}
+        samples = {variant: {name: vars(stamp) for name, stamp in files.items()} for variant, files in self.samples.items()}
+        return json.dumps({**vars(self), "square": square, "samples": samples}, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, line: str) -> "JournalEntry":
+        """Reads what `to_json` wrote.
+
+        Raises:
+          ValueError, KeyError or TypeError: the line is not a whole entry.
+        """
+        fields = json.loads(line)
+        square = {name: Stamp(**stamp) for name, stamp in fields["square"].items()}
+        samples = {
+            variant: {name: Stamp(**stamp) for name, stamp in files.items()} for variant, files in fields["samples"].items()
+        }
+        reject = tuple(fields["reject"]) if fields["reject"] else None
+        return cls(fields["image_id"], fields["key"], reject, fields["counts"], square, samples)
+
+
+class Journal:
+    """The journal of one data set.
+
+    Args:
+      path: its file, which need not exist yet.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def read(self) -> dict[str, JournalEntry]:
+        """The entries by image; a later line replaces an earlier one, and a line that was cut off is passed over."""
+        entries = {}
+        try:
+            lines = self.path.read_text().splitlines()
+        except OSError:
+            lines = []
+        for line in lines:
+            try:
+                entry = JournalEntry.from_json(line)
+            except (ValueError, KeyError, TypeError):
+                continue
+            entries[entry.image_id] = entry
+        return entries
+
+    def write(self, entries: Iterable[JournalEntry]) -> None:
+        """Rewrites the file with one line per image."""
+        write_text(self.path, "".join(entry.to_json() + "\n" for entry in entries))
+
+    @contextmanager
+    def appending(self) -> Iterator[Callable[[JournalEntry], None]]:
+        """Opens the file and gives a function that adds an entry; it is in the file before the next image is begun."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a+b") as file:
+            if file.tell() and not self.path.read_bytes().endswith(b"\n"):
+                file.write(b"\n")  # an interrupted run left half a line
+
+            def add(entry: JournalEntry) -> None:
+                file.write(entry.to_json().encode() + b"\n")
+                file.flush()
+
+            yield add

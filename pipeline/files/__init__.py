@@ -1,0 +1,33 @@
+"""What both halves need for files and programs, behind one name: writing, tables, settings, progress, programs.
+
+Knows no image, no recipe and no model.
+"""
+
+from pipeline.files.program import BAD_INPUT, DONE, FINDINGS, INTERNAL, INTERRUPTED, InputError, add_command, run_program
+from pipeline.files.progress import progress
+from pipeline.files.settings import Settings, dump_toml, load_toml
+from pipeline.files.tables import csv_text, read_csv, write_csv
+from pipeline.files.writing import remove_tree, replacing, sha256, write_bytes, write_text
+
+__all__ = [
+    "BAD_INPUT",
+    "DONE",
+    "FINDINGS",
+    "INTERNAL",
+    "INTERRUPTED",
+    "InputError",
+    "Settings",
+    "add_command",
+    "csv_text",
+    "dump_toml",
+    "load_toml",
+    "progress",
+    "read_csv",
+    "remove_tree",
+    "replacing",
+    "run_program",
+    "sha256",
+    "write_bytes",
+    "write_csv",
+    "write_text",
+]

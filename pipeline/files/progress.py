@@ -1,0 +1,25 @@
+"""How far long work is, on standard error."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+
+def progress(items: Iterable[Item], total: int, label: str, unit: str = "images") -> Iterator[Item]:
+    """Passes items on and shows how far the work is: a bar on a terminal, else a plain line every ten seconds."""
+    if sys.stderr.isatty():
+        from tqdm import tqdm
+
+        yield from tqdm(items, total=total, desc=label, unit=f" {unit}", dynamic_ncols=True)
+        return
+    printed = time.monotonic()
+    count = 0
+    for count, item in enumerate(items, 1):
+        yield item
+        if time.monotonic() - printed >= 10:
+            printed = time.monotonic()
+            print(f"{label}: {count} of {total} {unit}", file=sys.stderr, flush=True)
+    print(f"{label}: {count} of {total} {unit}, done", file=sys.stderr, flush=True)

@@ -1,0 +1,44 @@
+"""CSV tables with a header, whole and in UTF-8."""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from pipeline.files.program import InputError
+from pipeline.files.writing import write_text
+
+# A bitmap with many runs is longer than the 128 KiB that the reader takes for a cell; the writer has no limit.
+csv.field_size_limit(2**31 - 1)
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
+    """Rows as CSV with a header, in the order given; None becomes an empty cell."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
+    """Writes rows as a whole CSV file, or nothing."""
+    write_text(path, csv_text(columns, rows))
+
+
+def read_csv(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
+    """Reads a CSV with a header; the rows are dictionaries of strings.
+
+    Raises:
+      InputError: it is no UTF-8 text, or one of `columns` is missing.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            rows = list(reader)
+            found = reader.fieldnames or []
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read as CSV ({error})") from error
+    if missing := [column for column in columns if column not in found]:
+        raise InputError(f"{path}: has the columns {', '.join(found) or 'none'}; wanted {', '.join(missing)} too")
+    return rows

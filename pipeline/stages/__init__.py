@@ -1,0 +1,12 @@
+"""The stages: index, split, masks, variants; audit, stats, report. Each can be run alone, and again for nothing.
+
+They know no arguments and print nothing. A stage raises InputError where the stage before it is missing.
+"""
+
+from pipeline.stages.indexing import find_sources, index
+from pipeline.stages.outcome import Outcome
+from pipeline.stages.reviewing import audit, report, stats
+from pipeline.stages.samples import masks, variants
+from pipeline.stages.splitting import split
+
+__all__ = ["Outcome", "audit", "find_sources", "index", "masks", "report", "split", "stats", "variants"]

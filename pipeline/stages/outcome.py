@@ -1,0 +1,17 @@
+"""What every stage returns."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a stage did.
+
+    Attributes:
+      changed: False where everything was done already.
+      summary: counts and paths, for whoever prints them.
+    """
+
+    changed: bool
+    summary: dict[str, Any]

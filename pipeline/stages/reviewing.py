@@ -1,0 +1,68 @@
+"""The stages that look at a complete data set: audit, stats and report."""
+
+from pipeline.audit import audit as audit_folder
+from pipeline.audit import expected_codes
+from pipeline.dataset.card import audit_json, read_audit, write_card
+from pipeline.dataset.folder import DatasetFolder
+from pipeline.files import write_text
+from pipeline.report.charts import draw_stats
+from pipeline.report.dataset_page import report_identity, write_report
+from pipeline.stages.outcome import Outcome
+
+
+def audit(folder: DatasetFolder) -> Outcome:
+    """Audits the data set, writes audit.json, and brings the data set card up to date.
+
+    Args:
+      folder: a complete data set.
+
+    Returns:
+      The summary is the content of audit.json; its `findings` and `expected` are those of `pipeline.audit`.
+    """
+    folder.need(folder.manifest, "variants")
+    changed = not read_audit(folder)
+    if changed:
+        findings, expected = audit_folder(folder.root), expected_codes(folder.load_recipe())
+        write_text(folder.audit, audit_json(folder, [finding.to_json() for finding in findings], expected))
+    write_card(folder)
+    return Outcome(changed, read_audit(folder))
+
+
+def stats(folder: DatasetFolder) -> Outcome:
+    """Draws the pictures of a data set into `stats/`.
+
+    Args:
+      folder: a complete data set.
+
+    Returns:
+      The summary holds `pictures`, their paths relative to the data set's folder.
+    """
+    folder.need(folder.manifest, "variants")
+    state = folder.read_state(folder.stats_state)
+    pictures = state.get("pictures", [])
+    if state.get("manifest_sha256") == folder.digest() and all((folder.root / path).exists() for path in pictures):
+        return Outcome(False, {"pictures": pictures})
+    pictures = [path.relative_to(folder.root).as_posix() for path in draw_stats(folder.root, folder.stats)]
+    folder.write_state(folder.stats_state, {"manifest_sha256": folder.digest(), "pictures": pictures})
+    return Outcome(True, {"pictures": pictures})
+
+
+def report(folder: DatasetFolder) -> Outcome:
+    """Writes report.html, a page about the data set; audits it first where that has not been done.
+
+    Args:
+      folder: a complete data set.
+
+    Returns:
+      The summary holds `bytes`, the size of the page.
+
+    Raises:
+      InputError: the data set is not complete, or the extra `report` is not installed.
+    """
+    audit(folder)
+    state = {"made_from": report_identity(folder)}
+    changed = folder.read_state(folder.report_state) != state or not folder.report.exists()
+    if changed:
+        write_report(folder)
+        folder.write_state(folder.report_state, state)
+    return Outcome(changed, {"bytes": folder.report.stat().st_size})

@@ -1,0 +1,40 @@
+"""The stage split: which patients, or samples, are in train, valid and test."""
+
+from pathlib import Path
+
+from pipeline.dataset.builder import read_kept
+from pipeline.dataset.folder import DatasetFolder
+from pipeline.files import InputError, write_csv
+from pipeline.splitting.assignment import complete, count_splits, read_assignment
+from pipeline.splitting.splits import SplitError
+from pipeline.stages.outcome import Outcome
+
+
+def split(folder: DatasetFolder, given: Path | None = None) -> Outcome:
+    """Assigns every patient (every sample, where the recipe says so) and writes assignment.csv.
+
+    With an unchanged [split] table, patients who are listed already keep their split. Samples are drawn again among all,
+    as the published script does, unless the assignment is the user's own.
+
+    Args:
+      folder: an indexed data set.
+      given: the user's own assignment; whom it does not list is assigned as usual.
+    """
+    recipe, images = folder.load_recipe(), read_kept(folder)
+    before = folder.read_state(folder.split_state)
+    follows = before.get("table") == recipe.split.model_dump(mode="json") and folder.assignment.exists()
+    own = bool(given or (follows and before.get("given")))
+    kept = None
+    if given or (follows and (own or recipe.split.by == "patient")):
+        kept = read_assignment(given or folder.assignment, recipe)
+    try:
+        assignment = complete(images, recipe, folder.assignment, kept)
+    except SplitError as error:
+        raise InputError(f"{folder.root}: {error}") from error
+    old = folder.assignment.read_bytes() if folder.assignment.exists() else b""
+    rows = assignment.rows(images, recipe)
+    write_csv(folder.assignment, list(rows[0]), rows)
+    folder.write_state(folder.split_state, {"table": recipe.split.model_dump(mode="json"), "given": own})
+    added = len(assignment.splits.keys() - kept.splits.keys()) if kept else 0
+    summary = {"splits": count_splits(assignment, images, recipe), "assigned_now": added}
+    return Outcome(folder.assignment.read_bytes() != old, summary)
