@@ -1,5 +1,6 @@
 """What has been made of a data set's images, what is still to do, and how it is finished: samples, card, manifest."""
 
+import hashlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -8,6 +9,7 @@ from dataclasses import replace
 
 from pipeline.contract import SCHEMA, sample_name
 from pipeline.dataset.card import write_card
+from pipeline.dataset.description import describe_dataset, write_description
 from pipeline.dataset.folder import DatasetFolder, digest_of, make_split_folders, sample_paths
 from pipeline.dataset.journal import JournalEntry
 from pipeline.dataset.manifest import manifest_text, sample_rows
@@ -44,8 +46,8 @@ class Builder:
         self.images = {image.image_id: image for image in read_kept(folder)}
         folder.need(folder.assignment, "split")
         self.assignment = read_assignment(folder.assignment, self.recipe)
-        indexed = folder.read_state(folder.index_state)
-        self.times = indexed.get("times", {})
+        self.indexed = folder.read_state(folder.index_state)
+        self.times = self.indexed.get("times", {})
         self.attributes: dict[str, list[Mapping]] = defaultdict(list)
         for row in read_csv(folder.regions, REGION_COLUMNS):
             self.attributes[row["image_id"]].append(json.loads(row["attributes"]))
@@ -148,9 +150,27 @@ class Builder:
         changed = not (self.folder.manifest.exists() and self.folder.manifest.read_text() == text)
         if changed:
             self.folder.manifest.unlink(missing_ok=True)
-        write_card(self.folder)  # what was dropped may have changed where the samples have not
+        self._describe(rows, text)  # what was dropped may have changed where the samples have not
         write_text(self.folder.manifest, text, durable=True)
         return changed
+
+    def _describe(self, rows: Sequence[Mapping], manifest: str) -> None:
+        """Writes dataset.json and the card of a manifest that is about to be written."""
+        counts: Counter = Counter()
+        for entry in self.entries.values():
+            counts.update(entry.counts)
+        description = describe_dataset(
+            self.recipe,
+            rows,
+            hashlib.sha256(manifest.encode()).hexdigest(),
+            read_rejects(self.folder.rejects),
+            counts,
+            named=self.indexed.get("summary", {}).get("named", 0),
+            phantom=bool(self.indexed.get("phantom")),
+            keyed=bool(self.indexed.get("keyed")),
+        )
+        write_description(self.folder.description, description)
+        write_card(self.folder, description)
 
     def _drop_samples(self, entry: JournalEntry | None) -> None:
         self.folder.drop(stamp.path for files in (entry.samples if entry else {}).values() for stamp in files.values())

@@ -1,122 +1,85 @@
-"""README.md of a data set: what it holds, how it was made, what was dropped, what its audit found."""
+"""README.md of a data set, its card: dataset.json and the audit in words, tables and Markdown."""
 
 import json
-from collections import Counter, defaultdict
+import textwrap
+from collections.abc import Mapping
+from typing import Any
 
 from pipeline.audit import SCHEMA
-from pipeline.contract import SPLITS, find_reason, sample_name
+from pipeline.contract import GROUPS, SPLITS
+from pipeline.dataset.description import PHANTOM, describe_regions
 from pipeline.dataset.folder import DatasetFolder
-from pipeline.files import dump_toml, read_csv, write_text
-from pipeline.indexing.tables import read_images, read_rejects
-
-CITATIONS = """\
-- Khaled R., Helal M., Alfarghaly O., Mokhtar O., Elkorany A., El Kassas H., Fahmy A.: Categorized Digital Database for Low
-  energy and Subtracted Contrast Enhanced Spectral Mammography images [data set]. The Cancer Imaging Archive, 2021.
-  https://doi.org/10.7937/29kw-ae92
-- Khaled R., Helal M., Alfarghaly O., Mokhtar O., Elkorany A., El Kassas H., Fahmy A.: Categorized contrast enhanced
-  mammography dataset for diagnostic and artificial intelligence research. Scientific Data 9, 122, 2022.
-  https://doi.org/10.1038/s41597-022-01238-0
-- Clark K., Vendt B., Smith K., et al.: The Cancer Imaging Archive (TCIA): maintaining and operating a public information
-  repository. Journal of Digital Imaging 26(6), 1045-1057, 2013. https://doi.org/10.1007/s10278-013-9622-7
-"""
-
-LICENCE = """\
-The images and annotations are CDD-CESM's. Public files give its licence as CC BY 4.0; check it on the data set's page at
-The Cancer Imaging Archive before you pass anything on, and cite:
-"""
-
-# Of a set whose recipe has a [layout] of its own.
-OTHER_LICENCE = """\
-The images and annotations are not CDD-CESM's: look up their licence and what to cite where you have them from, before you
-pass anything on.
-"""
-
-PHANTOM = """\
-**This is a phantom**: synthetic images made by a program. They prove nothing clinical and are nobody's breast. The counts
-and the licence below are about the look-alike, not about CDD-CESM.
-"""
+from pipeline.files import dump_toml, write_text
 
 
-def write_card(folder: DatasetFolder) -> None:
-    """Writes the data set card from the folder's tables; the audit is in it once it has been run on this manifest."""
-    recipe = folder.load_recipe()
-    state = folder.read_state(folder.index_state)
+def write_card(folder: DatasetFolder, description: Mapping[str, Any]) -> None:
+    """Writes the data set card; the audit is on it once it has been run on this manifest.
+
+    Args:
+      folder: the data set.
+      description: the content of dataset.json.
+    """
     parts = [
-        f"# {recipe.title}\n",
-        PHANTOM if state.get("phantom") else "",
+        f"# {description['title']}\n",
+        _wrap(PHANTOM.replace("This is a phantom", "**This is a phantom**", 1)) if description["phantom"] else "",
         "Not a medical device, and not for clinical use.\n",
         "## What it holds\n",
-        _counts(folder),
+        _counts(description),
+        "## Groups\n",
+        _groups(description["groups"]),
         "## How it differs from the published data set\n",
-        recipe.differs.strip() + "\n",
+        _wrap(description["differs"]),
         "## What was dropped, and why\n",
-        _dropped(folder, state.get("summary", {})),
+        _dropped(description),
         "## Regions\n",
-        describe_regions(folder),
+        _wrap(describe_regions(description["regions"])),
         "## Audit\n",
         _audit(folder),
         "## Recipe\n",
-        f"```toml\n{dump_toml(recipe)}```\n",
+        f"```toml\n{dump_toml(folder.load_recipe())}```\n",
         "## Licence and citations\n",
-        *((LICENCE, CITATIONS) if recipe.layout.image is None else (OTHER_LICENCE,)),
+        _wrap(description["licence"]),
+        "\n".join(_wrap(citation, first="- ", others="  ").rstrip() for citation in description["citations"]) + "\n",
     ]
-    write_text(folder.card, "\n".join(part for part in parts if part))
+    write_text(folder.card, "\n".join(part for part in parts if part.strip()))
 
 
-def _counts(folder: DatasetFolder) -> str:
-    recipe = folder.load_recipe()
-    images = {image.image_id: image for image in read_images(folder.index)}
-    made = {name: entry for name, entry in folder.journal.read().items() if name in images and not entry.reject}
-    by_sample = recipe.split.by == "sample"
-    splits = {row[recipe.split.by]: row["split"] for row in read_csv(folder.assignment, (recipe.split.by, "split"))}
-    members: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for name, entry in made.items():
-        for variant in entry.samples:
-            key = sample_name(variant, name) if by_sample else images[name].patient
-            members[splits[key]].append((name, variant))
+def _wrap(text: str, first: str = "", others: str = "") -> str:
+    lines = textwrap.wrap(
+        text, 120, initial_indent=first, subsequent_indent=others, break_long_words=False, break_on_hyphens=False
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _counts(description: Mapping[str, Any]) -> str:
     lines = ["| split | patients | source images | samples |", "| --- | ---: | ---: | ---: |"]
-    for split in SPLITS:
-        names = {name for name, _ in members[split]}
-        patients = {images[name].patient for name in names}
-        lines.append(f"| {split} | {len(patients)} | {len(names)} | {len(members[split])} |")
-    total = sum(len(entry.samples) for entry in made.values())
-    lines.append(f"| all | {len({images[name].patient for name in made})} | {len(made)} | {total} |")
-    classes = Counter(images[name].image_class for name in made)
-    listed = ", ".join(f"{count} {name}" for name, count in sorted(classes.items()))
-    size = recipe.image.size_px
+    for name in (*SPLITS, "all"):
+        count = description["counts"][name]
+        lines.append(f"| {name} | {count['patients']} | {count['images']} | {count['samples']} |")
+    listed = ", ".join(f"{count} {name}" for name, count in sorted(description["classes"].items()))
+    size = description["size_px"]
     return "\n".join(lines) + f"\n\nSource images by class: {listed}. Every image and mask is {size} x {size} pixels.\n"
 
 
-def _dropped(folder: DatasetFolder, summary: dict) -> str:
-    reasons = count_reasons(folder)
-    named = summary.get("named", 0)
-    kept = named - sum(count for _, count, _ in reasons)
+def _groups(groups: Mapping[str, Mapping[str, Mapping[str, int]]]) -> str:
+    lines = [f"| source images | {' | '.join(SPLITS)} |", f"| --- |{' ---: |' * len(SPLITS)}"]
+    for column, title in GROUPS.items():
+        for value, counts in groups.get(column, {}).items():
+            lines.append(f"| {title}: {value or 'unknown'} | {' | '.join(str(counts[split]) for split in SPLITS)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _dropped(description: Mapping[str, Any]) -> str:
+    named, dropped = description["named"], description["dropped"]
+    kept = named - sum(reason["images"] for reason in dropped)
     lines = [
         f"Of {named} source images that the files and annotations name, {kept} are here. `rejects.csv` has a line for each "
         "of the others.\n",
         "| reason | images | |",
         "| --- | ---: | --- |",
     ]
-    lines += [f"| `{reason}` | {count} | {meaning} |" for reason, count, meaning in reasons]
+    lines += [f"| `{reason['reason']}` | {reason['images']} | {reason['meaning']} |" for reason in dropped]
     return "\n".join(lines) + "\n"
-
-
-def count_reasons(folder: DatasetFolder) -> list[tuple[str, int, str]]:
-    """Why source images were dropped: reason, number of images and meaning; the most frequent first."""
-    reasons = Counter(reject.reason for reject in read_rejects(folder.rejects))
-    return [(reason, count, find_reason(reason).meaning) for reason, count in reasons.most_common()]
-
-
-def describe_regions(folder: DatasetFolder) -> str:
-    """A sentence about what became of the drawn regions."""
-    counts: Counter = Counter()
-    for entry in folder.journal.read().values():
-        counts.update(entry.counts)
-    return (
-        f"{counts['drawn']} regions were drawn. {counts['clipped']} of them pass the image's border and were clipped there; "
-        f"{counts['vanished']} are smaller than half a target pixel and kept their fullest one; {counts['ignored']} more "
-        "are points, or polylines where the recipe does not close them, and were not drawn.\n"
-    )
 
 
 def _audit(folder: DatasetFolder) -> str:

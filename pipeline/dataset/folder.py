@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from pipeline.contract import DATASET_MARK, SPLITS
+from pipeline.contract import DATASET_JSON, DATASET_MARK, MANIFEST, SPLITS
 from pipeline.dataset.journal import Journal, Stamp
 from pipeline.files import InputError, dump_toml, load_toml, remove_tree, sha256, write_text
 from pipeline.recipe import Recipe
@@ -26,7 +26,8 @@ class DatasetFolder:
         self.regions = root / "regions.csv"
         self.rejects = root / "rejects.csv"
         self.assignment = root / "assignment.csv"
-        self.manifest = root / "manifest.csv"
+        self.manifest = root / MANIFEST
+        self.description = root / DATASET_JSON
         self.card = root / "README.md"
         self.audit = root / "audit.json"
         self.stats = root / "stats"

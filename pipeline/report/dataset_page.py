@@ -11,7 +11,8 @@ import numpy as np
 import PIL.Image
 
 from pipeline.contract import GROUPS, SPLITS, SourceError
-from pipeline.dataset.card import CITATIONS, LICENCE, PHANTOM, count_reasons, describe_regions, read_audit
+from pipeline.dataset.card import read_audit
+from pipeline.dataset.description import PHANTOM, describe_regions, read_description
 from pipeline.dataset.folder import DatasetFolder, digest_of
 from pipeline.dataset.manifest import read_manifest
 from pipeline.files import dump_toml, sha256, write_text
@@ -47,30 +48,31 @@ def report_identity(folder: DatasetFolder) -> str:
 def write_report(folder: DatasetFolder) -> None:
     """Writes `report.html` into the folder of a complete data set whose audit and card are of its manifest."""
     rows = read_manifest(folder.manifest)
-    recipe, state, audit = folder.load_recipe(), folder.read_state(folder.index_state), read_audit(folder)
-    reasons, splits = count_reasons(folder), _count_groups(rows, "split", SPLITS)
+    recipe, description, audit = folder.load_recipe(), read_description(folder.description), read_audit(folder)
+    reasons = [(dropped["reason"], dropped["images"], dropped["meaning"]) for dropped in description["dropped"]]
+    splits = _count_groups(rows, "split", SPLITS)
     folds = _count_groups(rows, "fold", sorted({row["fold"] for row in rows}))
     text = render(
         "pipeline.report",
         "dataset.html",
         recipe=recipe,
         recipe_text=dump_toml(recipe),
-        phantom=PHANTOM.replace("**", "") if state.get("phantom") else "",
+        phantom=PHANTOM if description["phantom"] else "",
         key_figures=_key_figures(rows, audit),
-        named=state.get("summary", {}).get("named", 0),
+        named=description["named"],
         reasons=reasons,
-        regions=describe_regions(folder),
+        regions=describe_regions(description["regions"]),
         splits=splits,
         folds=folds,
-        strata=_count_strata(rows),
+        strata=_list_groups(description["groups"]),
         sheets=[(split, _sheet(folder.root, rows, split)) for split in SPLITS],
         leaks=[finding for finding in audit["findings"] if finding["code"] in _LEAKS],
         findings=[_show_finding(folder.root, finding, audit["expected"]) for finding in audit["findings"]],
         charts=_draw_charts(rows, reasons, splits, folds),
         hashes=[(path.name, sha256(path)) for path in (folder.manifest, folder.recipe, folder.assignment)],
         versions=_versions(),
-        licence=LICENCE,
-        citations=[" ".join(citation.split()) for citation in CITATIONS.removeprefix("- ").split("\n- ")],
+        licence=description["licence"],
+        citations=description["citations"],
     )
     write_text(folder.report, text)
 
@@ -118,14 +120,13 @@ def _count_groups(rows: Rows, column: str, values: Sequence[Any]) -> list[list[s
     return lines
 
 
-def _count_strata(rows: Rows) -> list[list[str]]:
-    """Lines of a table: the stratum, and how many source images of each split are in it."""
-    lines = []
-    for column, title in GROUPS.items():
-        for value in sorted({row[column] for row in rows}, key=lambda value: (not value, value)):
-            counts = [len(source_images(rows, split=split, **{column: value})) for split in SPLITS]
-            lines.append([f"{title}: {value or 'unknown'}", *map(str, counts)])
-    return lines
+def _list_groups(groups: Mapping[str, Mapping[str, Mapping[str, int]]]) -> list[list[str]]:
+    """Lines of a table: a value of a group, and how many source images of each split have it."""
+    return [
+        [f"{title}: {value or 'unknown'}", *(str(counts[split]) for split in SPLITS)]
+        for column, title in GROUPS.items()
+        for value, counts in groups.get(column, {}).items()
+    ]
 
 
 def _draw_charts(

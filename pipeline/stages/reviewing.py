@@ -3,6 +3,7 @@
 from pipeline.audit import audit as audit_folder
 from pipeline.audit import expected_codes
 from pipeline.dataset.card import audit_json, read_audit, write_card
+from pipeline.dataset.description import read_description
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.files import write_text
 from pipeline.report.charts import draw_stats
@@ -24,7 +25,7 @@ def audit(folder: DatasetFolder) -> Outcome:
     if changed:
         findings, expected = audit_folder(folder.root), expected_codes(folder.load_recipe())
         write_text(folder.audit, audit_json(folder, [finding.to_json() for finding in findings], expected))
-    write_card(folder)
+    write_card(folder, read_description(folder.description))
     return Outcome(changed, read_audit(folder))
 
 

@@ -10,6 +10,7 @@ from inputs import small_download, small_recipe
 
 from pipeline.cli import main
 from pipeline.contract import SPLITS
+from pipeline.dataset.description import read_description, write_description
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.dataset.manifest import read_manifest
 from pipeline.recipe import RECIPES
@@ -82,7 +83,7 @@ def test_no_path_of_the_machine_is_in_the_page(make, tmp_path):
 
 def test_a_phantom_is_marked(make):
     folder = make()
-    folder.write_state(folder.index_state, folder.read_state(folder.index_state) | {"phantom": True})
+    write_description(folder.description, read_description(folder.description) | {"phantom": True})
     assert "This is a phantom: synthetic images made by a program." in report(folder)
 
 
@@ -109,7 +110,8 @@ def test_again_it_is_up_to_date_and_made_anew_the_same_bytes(make, capsys):
 def test_a_change_beside_the_manifest_is_in_the_page(make):
     folder = make()
     report(folder)
-    folder.rejects.write_text(folder.rejects.read_text() + "P7_L_DM_CC,file-missing,here,is gone\n")
+    dropped = [{"reason": "file-missing", "images": 1, "meaning": "annotated, but there is no such file"}]
+    write_description(folder.description, read_description(folder.description) | {"dropped": dropped})
     assert "file-missing 1 annotated, but there is no such file" in between(report(folder), "sources", "splits")
 
 

@@ -1,0 +1,145 @@
+"""dataset.json: what a data set holds, how it was made, and what was dropped, for programs. The card says the same to people."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.contract import CLASSES, GROUPS, LESION_CLASSES, SCHEMA, SPLITS, find_reason
+from pipeline.files import InputError, dump_toml, write_text
+from pipeline.indexing.tables import Reject
+from pipeline.recipe import Recipe
+
+LICENCE = (
+    "The images and annotations are CDD-CESM's. Public files give its licence as CC BY 4.0; check it on the data set's page "
+    "at The Cancer Imaging Archive before you pass anything on, and cite:"
+)
+# Of a set whose recipe has a [layout] of its own.
+OTHER_LICENCE = (
+    "The images and annotations are not CDD-CESM's: look up their licence and what to cite where you got them, before you "
+    "pass anything on."
+)
+CITATIONS = (
+    "Khaled R., Helal M., Alfarghaly O., Mokhtar O., Elkorany A., El Kassas H., Fahmy A.: Categorized Digital Database for "
+    "Low energy and Subtracted Contrast Enhanced Spectral Mammography images [data set]. The Cancer Imaging Archive, 2021. "
+    "https://doi.org/10.7937/29kw-ae92",
+    "Khaled R., Helal M., Alfarghaly O., Mokhtar O., Elkorany A., El Kassas H., Fahmy A.: Categorized contrast enhanced "
+    "mammography dataset for diagnostic and artificial intelligence research. Scientific Data 9, 122, 2022. "
+    "https://doi.org/10.1038/s41597-022-01238-0",
+    "Clark K., Vendt B., Smith K., et al.: The Cancer Imaging Archive (TCIA): maintaining and operating a public information "
+    "repository. Journal of Digital Imaging 26(6), 1045-1057, 2013. https://doi.org/10.1007/s10278-013-9622-7",
+)
+PHANTOM = (
+    "This is a phantom: synthetic images made by a program. They prove nothing clinical and are nobody's breast. The counts "
+    "and the licence below are about the look-alike, not about CDD-CESM."
+)
+
+
+def describe_dataset(
+    recipe: Recipe,
+    rows: Sequence[Mapping[str, Any]],
+    manifest_sha256: str,
+    rejects: Iterable[Reject],
+    regions: Mapping[str, int],
+    *,
+    named: int,
+    phantom: bool,
+    keyed: bool,
+) -> dict[str, Any]:
+    """The content of dataset.json.
+
+    Args:
+      recipe: resolved.
+      rows: of the manifest.
+      manifest_sha256: of the manifest's file.
+      rejects: the images that were dropped.
+      regions: how many were `drawn`, `clipped`, `vanished` and `ignored`.
+      named: how many source images the files and annotations name.
+      phantom: whether the images are synthetic.
+      keyed: whether sources go by keyed names.
+    """
+    own_layout = recipe.layout.image is not None
+    return {
+        "schema": SCHEMA,
+        "name": recipe.name,
+        "title": recipe.title,
+        "differs": " ".join(recipe.differs.split()),
+        "recipe_sha256": hashlib.sha256(dump_toml(recipe).encode()).hexdigest(),
+        "manifest_sha256": manifest_sha256,
+        "phantom": phantom,
+        "keyed": keyed,
+        "size_px": recipe.image.size_px,
+        "lesion_classes": list(LESION_CLASSES if recipe.mask.values == "classes" else ("lesion",)),
+        "counts": {split: _count(row for row in rows if row["split"] == split) for split in SPLITS} | {"all": _count(rows)},
+        "classes": {name: count for name in CLASSES if (count := _count_images(rows, "class", name))},
+        "groups": {column: _count_group(rows, column) for column in GROUPS},
+        "folds": recipe.split.folds,
+        "folds_sha256": _digest_folds(rows),
+        "named": named,
+        "dropped": _count_reasons(rejects),
+        "regions": {key: regions.get(key, 0) for key in ("drawn", "clipped", "vanished", "ignored")},
+        "licence": OTHER_LICENCE if own_layout else LICENCE,
+        "citations": [] if own_layout else list(CITATIONS),
+    }
+
+
+def _count(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    inside = list(rows)
+    columns = {"patients": "patient", "images": "image_id", "samples": "sample"}
+    return {name: len({row[column] for row in inside}) for name, column in columns.items()}
+
+
+def _count_images(rows: Iterable[Mapping[str, Any]], column: str, value: Any) -> int:
+    return len({row["image_id"] for row in rows if row[column] == value})
+
+
+def _count_group(rows: Sequence[Mapping[str, Any]], column: str) -> dict[str, dict[str, int]]:
+    """By value of a column, how many source images of each split have it; what is not known is under the empty value."""
+    values = sorted({row[column] for row in rows}, key=lambda value: (not value, value))
+    of_splits = {split: [row for row in rows if row["split"] == split] for split in SPLITS}
+    return {str(value): {split: _count_images(inside, column, value) for split, inside in of_splits.items()} for value in values}
+
+
+def _digest_folds(rows: Iterable[Mapping[str, Any]]) -> str:
+    """SHA-256 of who is in which fold: equal digests are equal folds, whatever else differs."""
+    folds = sorted({(row["patient"], int(row["fold"])) for row in rows})
+    return hashlib.sha256("".join(f"{patient},{fold}\n" for patient, fold in folds).encode()).hexdigest()
+
+
+def _count_reasons(rejects: Iterable[Reject]) -> list[dict[str, Any]]:
+    reasons = Counter(reject.reason for reject in rejects)
+    return [
+        {"reason": reason, "images": count, "meaning": find_reason(reason).meaning} for reason, count in reasons.most_common()
+    ]
+
+
+def write_description(path: Path, description: Mapping[str, Any]) -> None:
+    """Writes dataset.json."""
+    write_text(path, json.dumps(description, indent=1, ensure_ascii=False) + "\n")
+
+
+def read_description(path: Path) -> dict[str, Any]:
+    """Reads dataset.json.
+
+    Raises:
+      InputError: it is missing, or not what this version writes.
+    """
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+        if description["schema"] == SCHEMA:
+            return description
+        found = f"is of schema {description['schema']}, and this program reads {SCHEMA}"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        found = f"cannot be read ({error})"
+    raise InputError(f"{path}: {found}; run the stage 'variants' again (make variants)")
+
+
+def describe_regions(counts: Mapping[str, int]) -> str:
+    """What became of the drawn regions, as a sentence."""
+    return (
+        f"{counts['drawn']} regions were drawn. {counts['clipped']} of them pass the image's border and were clipped there; "
+        f"{counts['vanished']} are smaller than half a target pixel and kept their fullest one; {counts['ignored']} more "
+        "are points, or polylines where the recipe does not close them, and were not drawn."
+    )
