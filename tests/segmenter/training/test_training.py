@@ -140,13 +140,13 @@ def test_ctrl_c_keeps_the_last_whole_epoch_and_the_next_run_goes_on(begin, small
         with pytest.raises(KeyboardInterrupt):
             begin(small(train__epochs=2), "broken")
     assert signal.getsignal(signal.SIGINT) is before
-    assert "stopping after this step; Ctrl-C again stops at once" in capsys.readouterr().err
+    assert "stopping after this step; Ctrl-C again stops immediately" in capsys.readouterr().err
     run, state = begin(small(train__epochs=2), "broken")
     assert read_state(run) == state
     np.testing.assert_allclose([row["loss"] for row in state.history], [row["loss"] for row in through.history], rtol=1e-4)
 
 
-def test_a_loss_that_is_no_number_is_told_and_not_recorded(begin, small, data_folder):
+def test_a_loss_that_is_not_a_number_is_an_error_and_not_recorded(begin, small, data_folder):
     with pytest.raises(InputError, match=r"epoch 1: loss is nan; lower \[model\] learning_rate or set clipvalue"):
         begin(small(model__learning_rate=1e30, model__optimizer="SGD", model__input_normalize=False))
     assert not open_run(data_folder, "run").state.exists()
