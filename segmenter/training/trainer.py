@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from pipeline.files import InputError, sha256
 from segmenter.augmentation import make_augmentation
+from segmenter.backend import describe_device
 from segmenter.configuration import Configuration, ModelSettings
 from segmenter.configuration.networks import BackboneSettings
 from segmenter.data.dataset import DataSet, Sample, describe_counts
@@ -49,6 +50,8 @@ def train(run: Run, configuration: Configuration, data: DataSet, state: State | 
         callbacks.write_history(run, state)  # a break may have left it an epoch behind
     model = load_whole(run.folder / state.checkpoint) if state else compile_model(configuration, allow_download=allow_download)
     print(f"{run.name}: {model.count_params():,} parameters; {describe_counts(data)}", flush=True)
+    precision = "bfloat16, weights in float32" if configuration.model.mixed_precision else "float32"
+    print(f"device: {describe_device()}; precision: {precision}", flush=True)
     with explained(train_samples + valid_samples, PairFormat.of(configuration)):
         try:
             return _fit(run, configuration, model, train_samples, valid_samples, state)

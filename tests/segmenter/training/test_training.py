@@ -64,8 +64,9 @@ def test_a_run_leaves_what_it_promises(begin, configure, capsys):
     assert [row["epoch"] for row in losses] == ["1", "2"]
     assert float(losses[-1]["val_loss"]) == state.history[-1]["val_loss"]
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split(":")[0] for line in lines] == ["run", "pairs are held in memory", "epoch 1", "epoch 2"]
-    assert "val_loss" in lines[2]
+    assert [line.split(":")[0] for line in lines] == ["run", "device", "pairs are held in memory", "epoch 1", "epoch 2"]
+    assert lines[1].endswith("; precision: float32")
+    assert "val_loss" in lines[3]
     assert read_configuration(run) == configure(model__metrics=("dice_coef", "sensitivity"))
 
 
