@@ -4,6 +4,7 @@ No Keras here. `segmenter.training.losses` and `.metrics` have one function of t
 loss are keys of [model] and arguments of its function.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -80,6 +81,13 @@ def parameter_fields() -> dict[str, Any]:
         name: (float, Field(default=parameter.default, description=parameter.meaning, **parameter.limits))
         for name, parameter in loss_parameters().items()
     }
+
+
+def class_metrics(names: Sequence[str], class_names: Sequence[str]) -> list[tuple[str, str, int]]:
+    """Metrics of each of several lesion classes: what it is called, such as `dice_coef_benign`, the metric, and the class."""
+    if len(class_names) == 1:
+        return []
+    return [(f"{name}_{title}", name, index) for name in names for index, title in enumerate(class_names, 1)]
 
 
 def _to_weights(value: object) -> object:

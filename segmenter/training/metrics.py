@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 import keras
 from keras import ops
 
+from segmenter.configuration.objectives import class_metrics
+
 METRICS: dict[str, Callable] = {}
 _BY_CLASS: dict[str, Callable] = {}
 _registered = keras.saving.register_keras_serializable(package="cesm")
@@ -99,19 +101,13 @@ def binary_accuracy(y_true, y_pred):
 def metric_functions(names: Sequence[str], class_names: Sequence[str]) -> dict[str, Callable]:
     """The named metrics of one batch; with several lesion classes also each of them a class: `dice_coef_malignant`."""
     functions: dict[str, Callable] = {name: METRICS[name] for name in names}
-    return functions | {title: _of_class(name, index) for title, name, index in _class_metrics(names, class_names)}
+    return functions | {title: _of_class(name, index) for title, name, index in class_metrics(names, class_names)}
 
 
 def keras_metrics(names: Sequence[str], class_names: Sequence[str]) -> list:
     """As `metric_functions`, for `Model.compile`."""
-    by_class = [OfClass(name, index, name=title) for title, name, index in _class_metrics(names, class_names)]
+    by_class = [OfClass(name, index, name=title) for title, name, index in class_metrics(names, class_names)]
     return [METRICS[name] for name in names] + by_class
-
-
-def _class_metrics(names: Sequence[str], class_names: Sequence[str]) -> list[tuple[str, str, int]]:
-    if len(class_names) == 1:
-        return []
-    return [(f"{name}_{title}", name, index) for name in names for index, title in enumerate(class_names, 1)]
 
 
 def _of_class(metric: str, index: int) -> Callable:
