@@ -115,7 +115,7 @@ def test_from_training_to_the_summary_and_all_again_without_tensorflow(data_fold
     stages[1] += ["--threshold", "auto"]
     assert re.search(r"threshold 0\.\d+, chosen on valid, where mean Dice is 0\.\d+ with it", capsys.readouterr().out)
     assert command(*stages[1]) == 0
-    told = ["trained already, 1 epochs, best val_loss", "evaluated already", "inferred already"]
+    told = ["trained already, 1 epoch, best val_loss", "evaluated already", "inferred already"]
     for stage, words in zip(stages, told, strict=True):
         status, output, tensorflow = imported_tensorflow(*stage)
         assert (status, tensorflow) == (0, False)

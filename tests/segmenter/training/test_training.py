@@ -16,7 +16,7 @@ from segmenter.data.dataset import Sample, read_data_set
 from segmenter.data.input_pipeline import validation_batches
 from segmenter.data.pairs import PairFormat
 from segmenter.models.saved_models import load_whole
-from segmenter.runs import open_run, read_configuration, read_state, take_up, write_state
+from segmenter.runs import begin_or_resume, open_run, read_configuration, read_state, write_state
 from segmenter.training import callbacks
 from segmenter.training.trainer import choose_evenly, train
 
@@ -28,7 +28,7 @@ def begin(data_folder):
 
     def run(configuration, name="run", resume=False):
         place = open_run(data_folder, name)
-        return place, train(place, configuration, data, take_up(place, configuration, data, resume=resume, restart=False))
+        return place, train(place, configuration, data, begin_or_resume(place, configuration, data, resume=resume, restart=False))
 
     return run
 
@@ -281,7 +281,7 @@ def test_several_classes_train_and_are_told_apart(tmp_path, write_data_set, writ
         train__patience=40,
     )
     run = open_run(folder, "classes")
-    state = train(run, configuration, data, take_up(run, configuration, data, resume=False, restart=False))
+    state = train(run, configuration, data, begin_or_resume(run, configuration, data, resume=False, restart=False))
     assert {"val_dice_coef", "val_dice_coef_benign", "val_dice_coef_malignant"} <= set(state.history[0])
     assert max(row["val_dice_coef_benign"] for row in state.history) > 0.7
     assert max(row["val_dice_coef_malignant"] for row in state.history) > 0.7
