@@ -106,7 +106,7 @@ def deal_samples(data: DataSet, seed: int) -> DataSet:
 def measure(experiment: str, split: str, fold: int, data: DataSet) -> tuple[Rows, Rows]:
     """Trains once and gives a row for each test sample with a lesion, and one for each epoch."""
     from segmenter.evaluation import evaluate
-    from segmenter.runs import open_run, take_up, trained_on
+    from segmenter.runs import begin_or_resume, open_run, trained_on
     from segmenter.training.trainer import train
 
     network = SlightlyFlexibleUNetSettings(
@@ -124,7 +124,7 @@ def measure(experiment: str, split: str, fold: int, data: DataSet) -> tuple[Rows
     schedule = {"epochs": epochs, "patience": epochs, "steps_per_epoch": STEPS_PER_EPOCH, "batch_size": BATCH, "seed": SEED}
     configuration = Configuration.model_validate({"model": network, "train": schedule | {"epoch_change_infer": False}})
     run = open_run(data.folder, f"leak-{experiment}-{split}-{fold}")
-    state = take_up(run, configuration, data, resume=False, restart=False)
+    state = begin_or_resume(run, configuration, data, resume=False, restart=False)
     if not (state and state.is_finished(configuration.train)):
         state = train(run, configuration, data, state)
     tested = data.split("test")

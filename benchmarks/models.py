@@ -118,7 +118,7 @@ def train_and_evaluate(name: str, settings, dataset: Path, steps: int) -> dict[s
     """Trains for so many steps and evaluates the epoch with the lowest val_loss on the originals of `test`."""
     from segmenter.data.dataset import read_data_set
     from segmenter.evaluation import evaluate
-    from segmenter.runs import open_run, take_up, trained_on
+    from segmenter.runs import begin_or_resume, open_run, trained_on
     from segmenter.training.trainer import train
 
     epochs = -(-steps // STEPS_PER_EPOCH)
@@ -126,7 +126,7 @@ def train_and_evaluate(name: str, settings, dataset: Path, steps: int) -> dict[s
     configuration = Configuration.model_validate({"model": settings, "train": schedule | {"batch_size": BATCH}})
     data = read_data_set(dataset)
     run = open_run(dataset, f"models-{name}")
-    train(run, configuration, data, take_up(run, configuration, data, resume=False, restart=run.folder.exists()))
+    train(run, configuration, data, begin_or_resume(run, configuration, data, resume=False, restart=run.folder.exists()))
     originals = [sample for sample in data.split("test") if sample.is_original]
     out, samples = run.evaluation("test"), data.split("train")
     return evaluate(run.best_model, originals, configuration, out, {}, train=samples, trained_on=trained_on(run))

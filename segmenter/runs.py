@@ -146,14 +146,14 @@ def write_state(run: Run, state: State) -> None:
             path.unlink()
 
 
-def take_up(run: Run, configuration: Configuration, data: DataSet, *, resume: bool, restart: bool) -> State | None:
-    """Finds what there is to go on from, and refuses to mix two trainings in one folder.
+def begin_or_resume(run: Run, configuration: Configuration, data: DataSet, *, resume: bool, restart: bool) -> State | None:
+    """The state to resume a run from, or None to begin it; refuses to mix two trainings in one folder.
 
     Args:
       run: the run's folder, which may be empty.
       configuration, data: what is asked for now.
-      resume: there must be something to go on from; [train] epochs and patience may have changed.
-      restart: what is there is thrown away.
+      resume: there must be something to resume; [train] epochs and patience may have changed.
+      restart: what is there is deleted.
 
     Raises:
       InputError: nothing to resume, or the run was trained with another configuration, on another fold or other data.

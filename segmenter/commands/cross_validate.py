@@ -1,4 +1,4 @@
-"""Trains and evaluates every fold of a data set, and pools what they held out."""
+"""Trains and evaluates every fold of a data set, and pools the evaluations."""
 
 import argparse
 from pathlib import Path
@@ -19,13 +19,13 @@ def add(commands) -> None:
         "cv",
         execute,
         "cross-validate: train and evaluate every fold",
-        "For each fold K of the manifest trains DATASET/runs/NAME-foldK and evaluates it on the patients that it held out; "
+        "For each fold K of the manifest, trains DATASET/runs/NAME-foldK and evaluates it on the patients of the fold; "
         "then pools these evaluations in DATASET/runs/NAME-cv/evaluation/test: the tables of an evaluation, and folds.csv. "
         "The same command goes on where it was interrupted, and does nothing where all is done.",
     )
     add_training_options(parser)
     parser.add_argument("--name", help="the runs are NAME-fold0, NAME-fold1, ... and NAME-cv (default: the configuration's name)")
-    parser.add_argument("--folds", type=int, metavar="K", help="how many folds there have to be (default: as the manifest has)")
+    parser.add_argument("--folds", type=int, metavar="K", help="the number of folds that the manifest must have (default: any)")
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -37,10 +37,10 @@ def execute(arguments: argparse.Namespace) -> int:
     from segmenter.evaluation.cross_validation import SPLIT, describe, pool_folds
 
     configuration = load_configuration(arguments.config)
-    seen = _by_fold(read_data_set(arguments.dataset), arguments.folds)
+    views = _by_fold(read_data_set(arguments.dataset), arguments.folds)
     name = arguments.name or Path(arguments.config).stem
-    folds = [runs.open_run(arguments.dataset, f"{name}-fold{data.fold}") for data in seen]
-    for run, data in zip(folds, seen, strict=True):
+    folds = [runs.open_run(arguments.dataset, f"{name}-fold{data.fold}") for data in views]
+    for run, data in zip(folds, views, strict=True):
         train_run(run, configuration, data, arguments, resume=arguments.resume and run.state.is_file())
         done = evaluate_run(run, data, runs.read_configuration(run), SPLIT)
         print(f"{run.evaluation(SPLIT)}: evaluated" if done else f"{run.evaluation(SPLIT)}: evaluated already", flush=True)
@@ -52,17 +52,17 @@ def execute(arguments: argparse.Namespace) -> int:
     return DONE
 
 
-def _by_fold(data: "DataSet", wanted: int | None) -> list["DataSet"]:
-    """The data set as each fold sees it; none of them lacks a split."""
+def _by_fold(data: "DataSet", expected: int | None) -> list["DataSet"]:
+    """The data set as each fold sees it; each has all three splits."""
     from segmenter.data.dataset import MANIFEST, SPLITS
 
-    if wanted not in (None, data.folds):
+    if expected not in (None, data.folds):
         raise InputError(
-            f"--folds {wanted}: {data.folder / MANIFEST} has {data.folds} folds; leave --folds out, or set folds in the "
+            f"--folds {expected}: {data.folder / MANIFEST} has {data.folds} folds; leave --folds out, or set folds in the "
             "recipe's [split] and make the data set again"
         )
-    seen = [data.in_fold(fold) for fold in range(data.folds)]
-    for one in seen:
+    views = [data.in_fold(fold) for fold in range(data.folds)]
+    for view in views:
         for split in SPLITS:
-            one.split(split)  # refuses an empty one before hours of training
-    return seen
+            view.split(split)  # refuses an empty one before hours of training
+    return views

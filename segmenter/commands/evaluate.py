@@ -14,8 +14,8 @@ def add(commands) -> None:
         "evaluate",
         execute,
         "compare a trained model with a split",
-        "Writes DATASET/runs/NAME/evaluation/SPLIT: evaluation.csv (figures over batches, then the most asked for), "
-        "figures.csv (all figures with 95 % intervals, by group), froc_curve.csv, per_image.csv, per_lesion.csv, masks, and "
+        "Writes DATASET/runs/NAME/evaluation/SPLIT: evaluation.csv (metrics over batches, then the most asked for), "
+        "figures.csv (all metrics with 95 % intervals, by group), froc_curve.csv, per_image.csv, per_lesion.csv, masks, and "
         "pictures of the best and worst. Everything is measured on the data set's own grid.",
     )
     parser.add_argument("--name", required=True, help=RUN_HELP)
@@ -36,6 +36,7 @@ def execute(arguments: argparse.Namespace) -> int:
     """Runs the command and gives its exit status."""
     from segmenter import evaluation, runs
     from segmenter.data.dataset import read_data_set
+    from segmenter.report.evaluation_lines import describe_evaluation
 
     data = read_data_set(arguments.dataset)
     run = runs.find_trained(arguments.dataset, arguments.name)
@@ -47,16 +48,14 @@ def execute(arguments: argparse.Namespace) -> int:
         folder = run.evaluation(split)
         done = evaluation.evaluate_run(run, data, configuration, split)
         print(f"{folder}: evaluated" if done else f"{folder}: evaluated already")
-        summary = evaluation.read_summary(folder)
-        for name, value in summary["figures"].items():
-            print(f"  {name:<34}{value:>8}" if isinstance(value, int) else f"  {name:<34}{value:>8.4f}")
-        if words := evaluation.describe_leak(summary, split):
-            print(f"warning: {words}", file=sys.stderr)
+        print(*describe_evaluation(folder, configuration), sep="\n", flush=True)
+        if message := evaluation.describe_leak(evaluation.read_summary(folder), split):
+            print(f"warning: {message}", file=sys.stderr)
     return DONE
 
 
 def _with_threshold(arguments: argparse.Namespace, run, configuration, data):
-    """The configuration with the threshold that is asked for, in place of Otsu's too; auto chooses it on valid."""
+    """The configuration with the threshold of --threshold, which also replaces Otsu's; auto chooses it on valid."""
     from segmenter.evaluation.threshold_choice import choose_threshold
 
     by_threshold = configuration.infer.model_copy(update={"algorithm": None})
@@ -64,6 +63,6 @@ def _with_threshold(arguments: argparse.Namespace, run, configuration, data):
     threshold = arguments.threshold
     if threshold == "auto":
         threshold, dice = choose_threshold(run.best_model, data, configuration, run.folder / "evaluation")
-        print(f"threshold {threshold:g}, chosen on valid, where mean Dice is {dice:.4f} with it")
+        print(f"threshold {threshold:g}, chosen on valid, where mean Dice is {dice:.4f} with it", flush=True)
     infer = by_threshold.model_copy(update={"threshold": threshold})
     return configuration.model_copy(update={"infer": infer})

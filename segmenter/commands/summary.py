@@ -1,4 +1,4 @@
-"""Prints what a run came to."""
+"""Prints the results of a run, and what to open."""
 
 import argparse
 
@@ -12,7 +12,7 @@ def add(commands) -> None:
         commands,
         "summary",
         execute,
-        "print a run's figures and the pictures worth opening",
+        "print a run's Dice, and the pages and pictures worth opening",
         "Reads what the other commands wrote; computes nothing.",
     )
     parser.add_argument("--name", required=True, help=RUN_HELP)

@@ -1,4 +1,4 @@
-"""Trains a model, or goes on with it."""
+"""Trains a model, or resumes its training."""
 
 import argparse
 from pathlib import Path
@@ -37,7 +37,7 @@ def add(commands) -> None:
 
 
 def add_training_options(parser: argparse.ArgumentParser) -> None:
-    """Adds what says how to train, and whether to go on: --config, --allow-download, --resume, --restart."""
+    """Adds the options of a training: --config, --allow-download, --resume, --restart."""
     parser.add_argument(
         "--config",
         default="quick",
@@ -49,11 +49,11 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help='let Keras fetch the weights that [model] weights = "imagenet" asks for; nothing is downloaded without it',
     )
-    onward = parser.add_mutually_exclusive_group()
-    onward.add_argument(
+    existing_run = parser.add_mutually_exclusive_group()
+    existing_run.add_argument(
         "--resume", action="store_true", help="go on with an earlier run; [train] epochs and patience may have changed"
     )
-    onward.add_argument("--restart", action="store_true", help="throw away what the run has and begin anew")
+    existing_run.add_argument("--restart", action="store_true", help="delete what the run has and train from the start")
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -63,7 +63,7 @@ def execute(arguments: argparse.Namespace) -> int:
     from segmenter.runs import open_run
 
     configuration = load_configuration(arguments.config)
-    folder = arguments.dataset or _named_data(arguments.config)
+    folder = arguments.dataset or _data_folder_of(arguments.config)
     data, name = read_data_set(folder), Path(arguments.config).stem
     if arguments.fold is not None:
         data, name = data.in_fold(arguments.fold), f"{name}-fold{arguments.fold}"
@@ -76,22 +76,22 @@ def execute(arguments: argparse.Namespace) -> int:
 def train_run(
     run: "Run", configuration: "Configuration", data: "DataSet", arguments: argparse.Namespace, *, resume: bool
 ) -> None:
-    """Trains a run, goes on with it, or finds it finished, and says which.
+    """Trains a run, resumes it, or finds it finished, and prints which.
 
     Args:
       arguments: with `restart` and `allow_download`.
-      resume: there must be something to go on from; [train] epochs and patience may have changed.
+      resume: there must be something to resume; [train] epochs and patience may have changed.
 
     Raises:
-      InputError: as `segmenter.runs.take_up` and `segmenter.training.trainer.train` do, or weights are not there.
+      InputError: as `segmenter.runs.begin_or_resume` and `segmenter.training.trainer.train` do, or weights are not there.
     """
     from segmenter import runs
 
-    _look_for_weights(configuration.model, run, arguments)
-    state = runs.take_up(run, configuration, data, resume=resume, restart=arguments.restart)
+    _check_weights(configuration.model, run, arguments)
+    state = runs.begin_or_resume(run, configuration, data, resume=resume, restart=arguments.restart)
     if state and state.is_finished(configuration.train):
         runs.record_configuration(run, configuration)
-        print(f"{run.folder}: trained already, {_describe(state)}; --restart would train anew")
+        print(f"{run.folder}: trained already, {_describe_state(state)}; --restart would train it again from the start")
         return
     if state:
         print(f"{run.folder}: goes on after epoch {state.epoch}", flush=True)
@@ -101,11 +101,11 @@ def train_run(
     from segmenter.training.trainer import train
 
     state = train(run, configuration, data, state, allow_download=arguments.allow_download)
-    print(f"{run.folder}: trained, {_describe(state)}")
+    print(f"{run.folder}: trained, {_describe_state(state)}")
 
 
-def _look_for_weights(settings, run, arguments: argparse.Namespace) -> None:
-    """Stops before anything is written or thrown away, if a new run's weights are not there."""
+def _check_weights(settings, run, arguments: argparse.Namespace) -> None:
+    """Stops before anything is written or deleted, if a new run's weights are not there."""
     from segmenter.configuration.networks import BackboneSettings
 
     if isinstance(settings, BackboneSettings) and settings.weights != "none" and (arguments.restart or not run.state.is_file()):
@@ -117,8 +117,8 @@ def _look_for_weights(settings, run, arguments: argparse.Namespace) -> None:
         provide_weights(settings, allow_download=arguments.allow_download)
 
 
-def _named_data(config: str) -> Path:
-    """The data set that a configuration of the published project names."""
+def _data_folder_of(config: str) -> Path:
+    """The data set folder that a configuration of the published project names."""
     from segmenter.configuration import is_published
 
     if not is_published(config):
@@ -126,9 +126,11 @@ def _named_data(config: str) -> Path:
     from segmenter.configuration.published.reader import read_published
 
     if not (folder := read_published(Path(config)).data_folder):
-        raise InputError(f"{config}: [train] image_datapath names no train/images that is there; give DATASET")
+        raise InputError(f"{config}: [train] image_datapath names no existing train/images; give DATASET")
     return folder
 
 
-def _describe(state) -> str:
-    return f"{state.epoch} epochs, best val_loss {state.best_val_loss:.4f} at epoch {state.best_epoch}"
+def _describe_state(state) -> str:
+    from segmenter.report.labels import counted
+
+    return f"{counted(state.epoch, 'epoch')}, best val_loss {state.best_val_loss:.4f} at epoch {state.best_epoch}"

@@ -1,53 +1,20 @@
-"""[model]: what every network is told of its input, and how it learns.
+"""[model]: the input of every network, and how it learns.
 
 No Keras here: a configuration is checked, and a finished run recognised, without it.
 """
 
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
+from pydantic import Field, create_model, model_validator
 
-from segmenter.configuration.section import Section, as_tuples
+from segmenter.configuration.objectives import LOSSES, LossWeights, MetricNames, parameter_fields
+from segmenter.configuration.section import Section
 
-LOSS_NAMES = (
-    "bce_dice_loss",
-    "dice_loss",
-    "iou_loss",
-    "bce_iou_loss",
-    "basnet_hybrid_loss",
-    "bce_loss",
-    "ssim_loss",
-    "tversky_loss",
-    "focal_tversky_loss",
-    "focal_loss",
-)
 Activation = Literal["relu", "elu", "gelu", "silu"]
-MetricName = Literal["dice_coef", "iou_coef", "sensitivity", "specificity", "binary_accuracy"]
 
 
-def _weigh(value: object) -> object:
-    """A loss's name, or a table of names and weights, as a table."""
-    table = {value: 1.0} if isinstance(value, str) else value
-    if not isinstance(table, dict) or not table:
-        raise ValueError("wanted the name of a loss, or a table such as { bce_loss = 0.5, dice_loss = 0.5 }")
-    if unknown := [name for name in table if name not in LOSS_NAMES]:
-        raise ValueError(f"{unknown[0]} is no known loss; known are {', '.join(LOSS_NAMES)}")
-    if wrong := [
-        name for name, weight in table.items() if isinstance(weight, bool) or not isinstance(weight, float | int) or weight <= 0
-    ]:
-        raise ValueError(f"{wrong[0]} has the weight {table[wrong[0]]!r}; wanted a number above 0")
-    return {name: float(weight) for name, weight in table.items()}
-
-
-def _unweigh(table: dict[str, float]) -> object:
-    return next(iter(table)) if list(table.values()) == [1.0] else table
-
-
-Losses = Annotated[dict[str, float], BeforeValidator(_weigh), PlainSerializer(_unweigh)]
-
-
-class ModelSettings(Section):
-    """What every network is told. A network's own keys are in a class of its own, which inherits from this one."""
+class _UpToTheLoss(Section):
+    """The keys of [model] up to the loss, in the order in which a configuration is written."""
 
     paper: ClassVar[str]  # authors, title, year, identifier; `cesm-segmenter models` prints it
 
@@ -65,13 +32,20 @@ class ModelSettings(Section):
     weight_decay: float | None = Field(default=None, gt=0)  # AdamW; Keras' own is 0.004
     clipvalue: float | None = Field(default=None, gt=0)  # each gradient value is cut there
     clipnorm: float | None = Field(default=None, gt=0)  # each variable's gradient is shortened to that
-    ema_momentum: float | None = Field(default=None, gt=0, lt=1)  # keep a moving average of the weights and judge that
-    loss: Losses = Field(default="bce_dice_loss", validate_default=True)  # or a table: losses are added by weight
-    tversky_alpha: float = Field(default=0.3, gt=0)  # weight of false positives in the Tversky losses
-    tversky_beta: float = Field(default=0.7, gt=0)  # of misses
-    focal_alpha: float = Field(default=0.25, gt=0, lt=1)  # weight of lesion pixels in the focal loss
-    focal_gamma: float = Field(default=2.0, ge=0)  # how much less well-known pixels count
-    metrics: Annotated[tuple[MetricName, ...], BeforeValidator(as_tuples)] = ("dice_coef",)
+    ema_momentum: float | None = Field(default=None, gt=0, lt=1)  # keep a moving average of the weights and validate that
+    loss: LossWeights = Field(default="bce_dice_loss", validate_default=True)  # or a table: losses are added by weight
+
+
+if TYPE_CHECKING:
+    _WithLossParameters = _UpToTheLoss
+else:
+    _WithLossParameters = create_model("_WithLossParameters", __base__=_UpToTheLoss, **parameter_fields())
+
+
+class ModelSettings(_WithLossParameters):
+    """The keys of every network. A network's own keys are in a class of its own, which inherits from this one."""
+
+    metrics: MetricNames = ("dice_coef",)
     generator: bool = False  # augment the training pairs as [augmentor] says
     mixed_precision: bool = False  # bfloat16 between input and head; fast where the processor has it, slow elsewhere
     jit_compile: bool = False  # XLA; Keras would turn it on by itself on a GPU, and it is slower on processors
@@ -111,12 +85,11 @@ class ModelSettings(Section):
             )
         if self.weight_decay and self.optimizer != "AdamW":
             raise ValueError(f"weight_decay is for optimizer AdamW, and optimizer is {self.optimizer}; leave one out")
-        if self.image_width < 11 and {"ssim_loss", "basnet_hybrid_loss"} & set(self.loss):
-            raise ValueError(f"image_width {self.image_width} is too small for SSIM, whose window is 11 px; give more")
+        for name in self.loss:
+            if self.image_width < (smallest := LOSSES[name].smallest_side):
+                raise ValueError(f"image_width {self.image_width} is too small for {name}; give {smallest} or more")
         if self.clipvalue and self.clipnorm:
             raise ValueError(f"clipvalue {self.clipvalue} and clipnorm {self.clipnorm} both clip; leave one out")
-        if len(set(self.metrics)) < len(self.metrics) or not self.metrics:
-            raise ValueError("metrics must name at least one metric, and each once")
         return self
 
     def _near_sides(self) -> str:

@@ -116,7 +116,7 @@ def describe(pooled: Run) -> list[str]:
         if row["group"] == "all":
             middle = [part for kind in ("mean", "median") for part in (_told(row[kind]), _interval(row, kind))]
             pool.append([row["metric"], row["images"], row["patients"], *middle])
-    return [*_aligned(lines), "", *_aligned(pool)]
+    return [*align_columns(lines), "", *align_columns(pool)]
 
 
 def _told(value: str | float) -> str:
@@ -129,7 +129,7 @@ def _interval(row: Mapping[str, str], kind: str) -> str:
     return f"{_told(low)} to {_told(high)}" if low and high else ""
 
 
-def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
+def align_columns(lines: Sequence[Sequence[str]]) -> list[str]:
     """Columns as wide as they need; the first to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return [

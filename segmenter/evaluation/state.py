@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.files import sha256
 from segmenter.configuration import Configuration
+from segmenter.configuration.objectives import loss_parameters
 from segmenter.data.dataset import DataSet
 
 SCHEMA = 2  # of the tables; an evaluation of another schema is made anew
@@ -20,7 +21,7 @@ def evaluation_identity(model_file: Path, data: DataSet, configuration: Configur
         "model_sha256": sha256(model_file),
         "data_identity": data.identity,
         "split": split,
-        "loss": model.model_dump(mode="json", include={"loss", "tversky_alpha", "tversky_beta", "focal_alpha", "focal_gamma"}),
+        "loss": model.model_dump(mode="json", include={"loss", *loss_parameters()}),
         "metrics": list(model.metrics),
         "class_names": list(configuration.class_names),
         "mask": configuration.mask.model_dump(mode="json"),

@@ -1,22 +1,30 @@
-"""The closing summary of a run: samples, test figures, and the pictures worth opening. Reads what others wrote."""
+"""The closing summary of a run: samples, Dice, and the pages and pictures worth opening. Reads what others wrote."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.contract import SPLITS
 from segmenter.data.dataset import DataSet
 from segmenter.evaluation import read_summary
+from segmenter.report.labels import WIDE_UNDER, counted
 from segmenter.runs import Run
 
 
 def summarise_run(data: DataSet, run: Run) -> list[str]:
-    """The lines of the summary."""
+    """The lines of the summary.
+
+    Args:
+      data: as the run saw it.
+    """
     lines = [f"data set  {_shown(data.folder)}", *_split_lines(data), f"run       {_shown(run.folder)}"]
     for split in ("valid", "test"):
-        lines += _figure_lines(split, read_summary(run.evaluation(split)).get("figures", {}))
-    pictures = _pictures(data, run)
-    return [*lines, "pictures worth opening:", *(f"  {_shown(path)}" for path in pictures)] if pictures else lines
+        lines.append(_dice_line(split, read_summary(run.evaluation(split)).get("figures", {})))
+    lines += _advise_folds(data)
+    for title, paths in (("read first:", _pages(data, run)), ("pictures worth opening:", _pictures(data, run))):
+        if paths:
+            lines += [title, *(f"  {_shown(path)}" for path in paths)]
+    return lines
 
 
 def _split_lines(data: DataSet) -> list[str]:
@@ -24,22 +32,39 @@ def _split_lines(data: DataSet) -> list[str]:
     for split in SPLITS:
         samples = [sample for sample in data.samples if sample.split == split]
         patients = {sample.patient for sample in samples if sample.patient}
-        told = f", {len(patients)} patients" if patients else ""
-        lines.append(f"  {split:<6}  {len(samples)} samples of {len({sample.image_id for sample in samples})} images{told}")
+        counts = f"{len(samples)} samples of {len({sample.image_id for sample in samples})} images"
+        lines.append(f"  {split:<6}  {counts}" + (f", {counted(len(patients), 'patient')}" if patients else ""))
     return lines
 
 
-def _figure_lines(split: str, figures: dict[str, float]) -> Sequence[str]:
-    if not figures:
-        return [f"  {split:<6}  not evaluated"]
-    if "dice_mean_originals" not in figures:
-        return [f"  {split:<6}  no original with a lesion among {figures['images']} images"]
-    count, mean, median = (figures[f"dice_{name}_originals"] for name in ("count", "mean", "median"))
-    return [f"  {split:<6}  Dice of {count} originals with lesions: mean {mean:.3f}, median {median:.3f}"]
+def _dice_line(split: str, values: Mapping[str, float]) -> str:
+    if not values:
+        return f"  {split:<6}  not evaluated"
+    if "dice_mean_originals" not in values:
+        return f"  {split:<6}  no original with a lesion among {values['images']} images"
+    count, mean, median = (values[f"dice_{name}_originals"] for name in ("count", "mean", "median"))
+    return f"  {split:<6}  Dice of {counted(int(count), 'original')} with lesions: mean {mean:.3f}, median {median:.3f}"
+
+
+def _advise_folds(data: DataSet) -> list[str]:
+    """Suggests cross-validation where the data set's own test split has few patients."""
+    patients = len({sample.owner for sample in data.samples if sample.split == "test"})
+    if data.fold is not None or patients >= WIDE_UNDER:
+        return []
+    return [
+        f"  test has {counted(patients, 'patient')}, and with fewer than {WIDE_UNDER} an interval says little;",
+        "  `make cv` trains and evaluates every fold, so that all patients count",
+    ]
+
+
+def _pages(data: DataSet, run: Run) -> list[Path]:
+    """The pages to read that exist: of the run, of the data set, and the model card."""
+    candidates = (run.folder / "report.html", data.folder / "report.html", run.folder / "model_card.md")
+    return [path for path in candidates if path.is_file()]
 
 
 def _pictures(data: DataSet, run: Run) -> list[Path]:
-    """Pictures that exist: of the data set, the curves, the best and worst, and one overlay."""
+    """The pictures that exist: of the data set, the curves, the best and worst, and one overlay."""
     stats = sorted((data.folder / "stats").glob("*.png"), key=lambda path: ("contact" not in path.name, path.name))
     candidates = [
         *stats[:4],
@@ -53,6 +78,6 @@ def _pictures(data: DataSet, run: Run) -> list[Path]:
 
 
 def _shown(path: Path) -> str:
-    """A path from here where it lies below here, so that it can be clicked or pasted, else the whole path."""
+    """A path relative to the working folder where it lies below it, so that it can be pasted, else the whole path."""
     relative = os.path.relpath(path)
     return str(path.absolute()) if relative.startswith("..") else relative

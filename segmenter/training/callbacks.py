@@ -1,10 +1,9 @@
-"""What happens around an epoch: the best model, the state to go on from, curves, pictures, a line in the log."""
+"""What happens around an epoch: the best model, the state to go on from, curves, and pictures."""
 
 import contextlib
 import importlib.util
 import math
 import signal
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from types import FrameType
@@ -20,10 +19,11 @@ from segmenter.models.saved_models import Predictor, save_for_prediction, save_w
 from segmenter.pictures import draw_row, lesion_colors, write_curves, write_png
 from segmenter.runs import Run, State, write_state
 from segmenter.training.metrics import METRICS
+from segmenter.training.progress import describe_epoch, notify
 
 
 class Interruption:
-    """Within its block the first Ctrl-C only raises a flag; the second one stops at once."""
+    """Within its block the first Ctrl-C only raises a flag; the second one stops immediately."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -38,7 +38,7 @@ class Interruption:
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.asked = True
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        print("stopping after this step; Ctrl-C again stops at once", file=sys.stderr, flush=True)
+        notify("stopping after this step; Ctrl-C again stops immediately")
 
 
 class StopAfterStep(keras.callbacks.Callback):
@@ -61,14 +61,14 @@ class StopAfterStep(keras.callbacks.Callback):
 
 
 class RefuseNan(keras.callbacks.Callback):
-    """Stops before an epoch with a loss that is no number is recorded as the one to go on from."""
+    """Stops before an epoch with a loss that is not a number is recorded as the one to go on from."""
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         for name in ("loss", "val_loss"):
             if not math.isfinite((logs or {})[name]):
                 raise InputError(
                     f"epoch {epoch + 1}: {name} is {(logs or {})[name]}; lower [model] learning_rate or set "
-                    "clipvalue, and start anew with --restart"
+                    "clipvalue, and start again with --restart"
                 )
 
 
@@ -81,8 +81,8 @@ class ReseedDropout(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         layers = [layer for layer in self.model.layers if isinstance(layer, keras.layers.Dropout)]
-        for place, layer in enumerate(layers):
-            layer.seed_generator.state.assign([self.seed, (epoch * len(layers) + place) << 16])
+        for index, layer in enumerate(layers):
+            layer.seed_generator.state.assign([self.seed, (epoch * len(layers) + index) << 16])
 
 
 @contextlib.contextmanager
@@ -100,7 +100,7 @@ def averaged(model: keras.Model) -> Iterator[None]:
             variable.assign(value)
 
 
-class JudgeAverages(keras.callbacks.Callback):
+class ValidateAveragedWeights(keras.callbacks.Callback):
     """Validates the averaged weights, since they are what is kept as the best model."""
 
     def on_test_begin(self, logs: dict | None = None) -> None:
@@ -140,7 +140,7 @@ class Schedule(keras.callbacks.Callback):
             self.model.optimizer.learning_rate = rate
 
 
-class Record(keras.callbacks.Callback):
+class RunRecorder(keras.callbacks.Callback):
     """Keeps the best model, then the checkpoint and the state, then curves and tables, after each epoch.
 
     It also puts early stopping and learning-rate reduction back to where they were: Keras empties both when `fit`
@@ -191,12 +191,12 @@ class Record(keras.callbacks.Callback):
         )
         write_state(self.run, self.state)
         write_history(self.run, self.state)
-        print(_epoch_line(row, best_epoch == epoch + 1), flush=True)
+        print(describe_epoch(row, metric_names(row)[:2], best_epoch == epoch + 1), flush=True)
 
 
 def write_history(run: Run, state: State) -> None:
     """Writes `train_losses` and `train_metrics`, each as CSV and as PNG curves."""
-    losses, metrics = ["loss"], [name for name in figure_names(state.history[0]) if name != "loss"]
+    losses, metrics = ["loss"], [name for name in metric_names(state.history[0]) if name != "loss"]
     for stem, names in (("train_losses", losses), ("train_metrics", metrics)):
         columns = ["epoch", *(column for name in names for column in (name, f"val_{name}"))]
         rows = [{column: row[column] for column in columns} for row in state.history]
@@ -204,18 +204,10 @@ def write_history(run: Run, state: State) -> None:
         write_curves(run.folder / f"{stem}.png", state.history, names, state.best_epoch)
 
 
-def figure_names(row: Mapping[str, float]) -> list[str]:
-    """The figures of an epoch that validation has too, the loss first."""
+def metric_names(row: Mapping[str, float]) -> list[str]:
+    """The metrics of an epoch that validation has too, the loss first."""
     names = [name.removeprefix("val_") for name in row if name.startswith("val_")]
     return sorted(names, key=lambda name: (name != "loss", list(METRICS).index(name) if name in METRICS else 0))
-
-
-def _epoch_line(row: Mapping[str, float], is_best: bool) -> str:
-    """Loss and first metric, in training and validation; the tables hold the rest."""
-    figures = [f"{column} {row[column]:.4f}" for name in figure_names(row)[:2] for column in (name, f"val_{name}")]
-    return f"epoch {row['epoch']}: {row['seconds']:.0f} s, {', '.join(figures)}, learning rate {row['learning_rate']:.2g}" + (
-        ", best so far" if is_best else ""
-    )
 
 
 class EpochPictures(keras.callbacks.Callback):

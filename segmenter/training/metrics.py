@@ -1,8 +1,10 @@
-"""Metrics over a batch. y is the truth, (batch, height, width, 1), and p the probabilities, (batch, height, width, classes).
+"""Metrics over a batch. y is the ground truth, (batch, height, width, 1), p the probabilities, (batch, height, width, classes).
 
 With one class y is 0 or 1. With more, y holds class indices, 0 is the background, and a metric is the mean over the lesion
-classes of its value for that class against the rest. Sums run over all pixels of the batch together. Where truth and
-prediction leave nothing to divide by, the value is 1: nothing was to be found, and nothing was missed.
+classes of its value for that class against the rest. Sums run over all pixels of the batch together. Where ground
+truth and prediction leave nothing to divide by, the value is 1: nothing was to be found, and nothing was missed.
+
+A metric is declared in `segmenter.configuration.objectives`, and its values per class are the function of that name here.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,12 +12,35 @@ from collections.abc import Callable, Sequence
 import keras
 from keras import ops
 
+from segmenter.configuration.objectives import class_metrics
+
+METRICS: dict[str, Callable] = {}
+_BY_CLASS: dict[str, Callable] = {}
 _registered = keras.saving.register_keras_serializable(package="cesm")
 _PIXELS = (0, 1, 2)
 
 
+def metric(by_class: Callable) -> Callable:
+    """Makes a metric known by its name, to configurations and to saved models.
+
+    Args:
+      by_class: (y_true, y_pred) to a value for each lesion class, (lesion classes,).
+
+    Returns:
+      The mean over the lesion classes, a function of the same name.
+    """
+
+    def mean(y_true, y_pred):
+        return ops.mean(by_class(y_true, y_pred))
+
+    mean.__name__, mean.__doc__ = by_class.__name__, by_class.__doc__
+    _BY_CLASS[by_class.__name__] = by_class
+    METRICS[by_class.__name__] = _registered(mean)
+    return mean
+
+
 def lesion_maps(y_true, y_pred):
-    """Truth and probabilities of the lesion classes alone, each (batch, height, width, lesion classes) float32."""
+    """Ground truth and probabilities of the lesion classes alone, each (batch, height, width, lesion classes) float32."""
     p = ops.cast(y_pred, "float32")
     if p.shape[-1] == 1:
         return ops.cast(y_true, "float32"), p
@@ -27,7 +52,7 @@ def one_hot(y_true, classes: int):
     return ops.one_hot(ops.cast(ops.squeeze(y_true, -1), "int32"), classes, dtype="float32")
 
 
-def _decided(y_pred):
+def _rounded(y_pred):
     """1 where a lesion class is chosen, else 0: p rounded, or with several classes the most probable one."""
     p = ops.cast(y_pred, "float32")
     return ops.round(p) if p.shape[-1] == 1 else ops.one_hot(ops.argmax(p, -1), p.shape[-1], dtype="float32")[..., 1:]
@@ -38,90 +63,51 @@ def _ratio(part, whole):
     return ops.where(whole > 0, part / ops.where(whole > 0, whole, 1.0), 1.0)
 
 
-def _dice(y_true, y_pred):
+@metric
+def dice_coef(y_true, y_pred):
+    """(2 sum(y p) + 1) / (sum(y) + sum(p) + 1)."""
     y, p = lesion_maps(y_true, y_pred)
     return (2.0 * ops.sum(y * p, _PIXELS) + 1.0) / (ops.sum(y, _PIXELS) + ops.sum(p, _PIXELS) + 1.0)
 
 
-def _iou(y_true, y_pred):
+@metric
+def iou_coef(y_true, y_pred):
+    """sum(y p) / sum(y + p - y p)."""
     y, p = lesion_maps(y_true, y_pred)
     return _ratio(ops.sum(y * p, _PIXELS), ops.sum(y + p - y * p, _PIXELS))
 
 
-def _sensitivity(y_true, y_pred):
-    y, _ = lesion_maps(y_true, y_pred)
-    return _ratio(ops.sum(y * _decided(y_pred), _PIXELS), ops.sum(y, _PIXELS))
-
-
-def _specificity(y_true, y_pred):
-    y, _ = lesion_maps(y_true, y_pred)
-    return _ratio(ops.sum((1.0 - y) * (1.0 - _decided(y_pred)), _PIXELS), ops.sum(1.0 - y, _PIXELS))
-
-
-def _accuracy(y_true, y_pred):
-    y, _ = lesion_maps(y_true, y_pred)
-    return ops.mean(ops.cast(ops.equal(y, _decided(y_pred)), "float32"), _PIXELS)
-
-
-# A value for each lesion class, (lesion classes,).
-_BY_CLASS = {
-    "dice_coef": _dice,
-    "iou_coef": _iou,
-    "sensitivity": _sensitivity,
-    "specificity": _specificity,
-    "binary_accuracy": _accuracy,
-}
-
-
-@_registered
-def dice_coef(y_true, y_pred):
-    """(2 sum(y p) + 1) / (sum(y) + sum(p) + 1)."""
-    return ops.mean(_dice(y_true, y_pred))
-
-
-@_registered
-def iou_coef(y_true, y_pred):
-    """sum(y p) / sum(y + p - y p)."""
-    return ops.mean(_iou(y_true, y_pred))
-
-
-@_registered
+@metric
 def sensitivity(y_true, y_pred):
-    """sum(y r) / sum(y) with r = p rounded: the part of the lesion pixels that is found."""
-    return ops.mean(_sensitivity(y_true, y_pred))
+    """sum(y r) / sum(y) with r = p rounded: the share of the lesion pixels that is found."""
+    y, _ = lesion_maps(y_true, y_pred)
+    return _ratio(ops.sum(y * _rounded(y_pred), _PIXELS), ops.sum(y, _PIXELS))
 
 
-@_registered
+@metric
 def specificity(y_true, y_pred):
-    """sum((1 - y) (1 - r)) / sum(1 - y) with r = p rounded: the part of the other pixels that is left alone."""
-    return ops.mean(_specificity(y_true, y_pred))
+    """sum((1 - y) (1 - r)) / sum(1 - y) with r = p rounded: the share of the other pixels that is left alone."""
+    y, _ = lesion_maps(y_true, y_pred)
+    return _ratio(ops.sum((1.0 - y) * (1.0 - _rounded(y_pred)), _PIXELS), ops.sum(1.0 - y, _PIXELS))
 
 
-@_registered
+@metric
 def binary_accuracy(y_true, y_pred):
     """mean(y = r) with r = p rounded."""
-    return ops.mean(_accuracy(y_true, y_pred))
-
-
-METRICS = {metric.__name__: metric for metric in (dice_coef, iou_coef, sensitivity, specificity, binary_accuracy)}
+    y, _ = lesion_maps(y_true, y_pred)
+    return ops.mean(ops.cast(ops.equal(y, _rounded(y_pred)), "float32"), _PIXELS)
 
 
 def metric_functions(names: Sequence[str], class_names: Sequence[str]) -> dict[str, Callable]:
     """The named metrics of one batch; with several lesion classes also each of them a class: `dice_coef_malignant`."""
     functions: dict[str, Callable] = {name: METRICS[name] for name in names}
-    return functions | {title: _of_class(name, index) for title, name, index in _class_metrics(names, class_names)}
+    return functions | {title: _of_class(name, index) for title, name, index in class_metrics(names, class_names)}
 
 
 def keras_metrics(names: Sequence[str], class_names: Sequence[str]) -> list:
     """As `metric_functions`, for `Model.compile`."""
-    by_class = [OfClass(name, index, name=title) for title, name, index in _class_metrics(names, class_names)]
+    by_class = [OfClass(name, index, name=title) for title, name, index in class_metrics(names, class_names)]
     return [METRICS[name] for name in names] + by_class
-
-
-def _class_metrics(names: Sequence[str], class_names: Sequence[str]) -> list[tuple[str, str, int]]:
-    if len(class_names) == 1:
-        return []
-    return [(f"{name}_{title}", name, index) for name in names for index, title in enumerate(class_names, 1)]
 
 
 def _of_class(metric: str, index: int) -> Callable:

@@ -1,7 +1,6 @@
 """Trains one run: model, data, callbacks, and `fit`. The state to go on from comes from `segmenter.runs`."""
 
 import platform
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -12,6 +11,7 @@ import tensorflow as tf
 
 from pipeline.files import InputError, sha256
 from segmenter.augmentation import make_augmentation
+from segmenter.backend import describe_device
 from segmenter.configuration import Configuration, ModelSettings
 from segmenter.configuration.networks import BackboneSettings
 from segmenter.data.dataset import DataSet, Sample, describe_counts
@@ -24,6 +24,7 @@ from segmenter.runs import TRAINED_ON, Run, State, record_start
 from segmenter.training import callbacks
 from segmenter.training.losses import make_loss
 from segmenter.training.metrics import keras_metrics
+from segmenter.training.progress import Progress
 
 
 def train(run: Run, configuration: Configuration, data: DataSet, state: State | None, *, allow_download: bool = False) -> State:
@@ -36,7 +37,7 @@ def train(run: Run, configuration: Configuration, data: DataSet, state: State | 
       allow_download: let Keras fetch weights of a backbone.
 
     Raises:
-      InputError: a file of the data set is unsound, memory is too small, or the loss is no longer a number.
+      InputError: a file of the data set is damaged, memory is too small, or the loss is no longer a number.
       KeyboardInterrupt: Ctrl-C; the last whole epoch is kept.
     """
     train_samples, valid_samples = data.split("train"), data.split("valid")
@@ -49,6 +50,8 @@ def train(run: Run, configuration: Configuration, data: DataSet, state: State | 
         callbacks.write_history(run, state)  # a break may have left it an epoch behind
     model = load_whole(run.folder / state.checkpoint) if state else compile_model(configuration, allow_download=allow_download)
     print(f"{run.name}: {model.count_params():,} parameters; {describe_counts(data)}", flush=True)
+    precision = "bfloat16, weights in float32" if configuration.model.mixed_precision else "float32"
+    print(f"device: {describe_device()}; precision: {precision}", flush=True)
     with explained(train_samples + valid_samples, PairFormat.of(configuration)):
         try:
             return _fit(run, configuration, model, train_samples, valid_samples, state)
@@ -85,14 +88,14 @@ def _fit(
     valid_samples: Sequence[Sample],
     state: State | None,
 ) -> State:
-    settings, form = configuration.train, PairFormat.of(configuration)
-    cache = fits_cache(len(train_samples) + len(valid_samples), form.side, form.channels)
-    print("pairs are held in memory" if cache else "pairs are too many for memory and read anew in each epoch", flush=True)
+    settings, pair_format = configuration.train, PairFormat.of(configuration)
+    cache = fits_cache(len(train_samples) + len(valid_samples), pair_format.side, pair_format.channels)
+    print("pairs are held in memory" if cache else "pairs do not fit into memory and are read in each epoch", flush=True)
     first_epoch = state.epoch if state else 0
     steps = settings.steps_per_epoch or -(-len(train_samples) // settings.batch_size)
     batches = training_batches(
         train_samples,
-        form,
+        pair_format,
         settings.batch_size,
         cache=cache,
         seed=settings.seed,
@@ -100,37 +103,43 @@ def _fit(
         first_step=first_epoch * steps,
         augment=make_augmentation(configuration) if configuration.model.generator else None,
     )
-    checks = validation_batches(valid_samples, form, settings.batch_size, cache=cache)
-    record = _record(run, configuration, state)
-    with callbacks.Interruption() as interruption:
+    validation = validation_batches(valid_samples, pair_format, settings.batch_size, cache=cache)
+    if settings.validation_steps:
+        validation = validation.take(settings.validation_steps)
+    recorder = _recorder(run, configuration, state)
+    with (
+        callbacks.Interruption() as interruption,
+        Progress(settings, steps, int(validation.cardinality()), configuration.model.metrics[0]) as progress,
+    ):
         model.fit(
             batches,
-            validation_data=checks.take(settings.validation_steps) if settings.validation_steps else checks,
+            validation_data=validation,
             shuffle=False,
             epochs=settings.epochs,
             initial_epoch=first_epoch,
             steps_per_epoch=steps,
-            verbose=1 if sys.stdout.isatty() else 0,
+            verbose=0,
             callbacks=[
                 callbacks.StopAfterStep(interruption),
+                progress,
                 callbacks.RefuseNan(),
                 callbacks.ReseedDropout(settings.seed),
                 callbacks.Schedule(settings, configuration.model.learning_rate, steps),
-                callbacks.JudgeAverages(),
-                record.early_stopping,
-                *([record.reducer] if settings.learning_rate_reducer else []),
+                callbacks.ValidateAveragedWeights(),
+                recorder.early_stopping,
+                *([recorder.reducer] if settings.learning_rate_reducer else []),
                 *_epoch_pictures(run, configuration, valid_samples),
                 *callbacks.tensorboard(run),
-                record,
+                recorder,
             ],
         )
-    assert record.state is not None  # at least one epoch was to do
-    return record.state
+    assert recorder.state is not None  # at least one epoch was to do
+    return recorder.state
 
 
-def _record(run: Run, configuration: Configuration, state: State | None) -> callbacks.Record:
+def _recorder(run: Run, configuration: Configuration, state: State | None) -> callbacks.RunRecorder:
     settings = configuration.train
-    return callbacks.Record(
+    return callbacks.RunRecorder(
         run,
         state,
         keras.callbacks.EarlyStopping("val_loss", patience=settings.patience),
@@ -139,24 +148,24 @@ def _record(run: Run, configuration: Configuration, state: State | None) -> call
 
 
 def _epoch_pictures(run: Run, configuration: Configuration, valid_samples: Sequence[Sample]) -> list:
-    settings, form = configuration.train, PairFormat.of(configuration)
+    settings, pair_format = configuration.train, PairFormat.of(configuration)
     chosen = choose_evenly(valid_samples, settings.num_infer_images)
     names = [sample.name for sample in chosen]
     pictures = []
     if settings.epoch_change_infer:
-        images, masks = read_all(chosen, form)
+        images, masks = read_all(chosen, pair_format)
         pictures.append(callbacks.EpochPictures(run, configuration, names, images.numpy(), masks.numpy()))
     if settings.epoch_change_tiledinfer:
-        images, masks = read_all(chosen, replace(form, side=check_pair(chosen[0], form)))
+        images, masks = read_all(chosen, replace(pair_format, side=check_pair(chosen[0], pair_format)))
         pictures.append(callbacks.TiledEpochPictures(run, configuration, names, images.numpy(), masks.numpy()))
     return pictures
 
 
 def choose_evenly(samples: Sequence[Sample], count: int) -> list[Sample]:
-    """So many originals, spread over the list and so over the patients; variants where there is no original."""
+    """Picks `count` originals, spread over the list and so over the patients; variants where there is no original."""
     candidates = [sample for sample in samples if sample.is_original] or list(samples)
-    places = np.linspace(0, len(candidates) - 1, min(count, len(candidates))).round().astype(int)
-    return [candidates[place] for place in places]
+    indices = np.linspace(0, len(candidates) - 1, min(count, len(candidates))).round().astype(int)
+    return [candidates[index] for index in indices]
 
 
 def _versions(configuration: Configuration, data: DataSet) -> dict[str, object]:

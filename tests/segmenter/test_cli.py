@@ -85,11 +85,25 @@ def test_from_training_to_the_summary_and_all_again_without_tensorflow(data_fold
     capsys.readouterr()
     (data_folder / "stats").mkdir()
     (data_folder / "stats/contact_sheet_test.png").write_text("")
+    pages = [data_folder / name for name in ("runs/tiny/report.html", "report.html", "runs/tiny/model_card.md")]
+    for page in pages[1:]:
+        page.write_text("")
     assert command("summary", data_folder, "--name", "tiny") == 0
     summary = capsys.readouterr().out
+    order = ["read first:", *map(str, pages[1:]), "pictures worth opening:", "contact_sheet_test.png"]
+    assert [line for line in summary.splitlines() if line.strip().endswith(tuple(order))] == [
+        "read first:",
+        *(f"  {page}" for page in pages[1:]),
+        "pictures worth opening:",
+        f"  {data_folder / 'stats/contact_sheet_test.png'}",
+    ]
+    pages[0].write_text("")
+    assert command("summary", data_folder, "--name", "tiny") == 0
+    assert f"read first:\n  {pages[0]}\n  {pages[1]}\n  {pages[2]}\n" in capsys.readouterr().out
     for words in (
         "train   6 samples of 6 images, 6 patients",
         "test    Dice of 3 originals with lesions: mean 0.",
+        "test has 3 patients, and with fewer than 30 an interval says little;\n  `make cv` trains",
         "contact_sheet_test.png",
         "train_losses.png",
         "worst.png",
@@ -101,7 +115,7 @@ def test_from_training_to_the_summary_and_all_again_without_tensorflow(data_fold
     stages[1] += ["--threshold", "auto"]
     assert re.search(r"threshold 0\.\d+, chosen on valid, where mean Dice is 0\.\d+ with it", capsys.readouterr().out)
     assert command(*stages[1]) == 0
-    told = ["trained already, 1 epochs, best val_loss", "evaluated already", "inferred already"]
+    told = ["trained already, 1 epoch, best val_loss", "evaluated already", "inferred already"]
     for stage, words in zip(stages, told, strict=True):
         status, output, tensorflow = imported_tensorflow(*stage)
         assert (status, tensorflow) == (0, False)

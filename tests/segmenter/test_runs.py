@@ -9,12 +9,12 @@ from segmenter.data.dataset import DataSet, Sample
 from segmenter.runs import (
     TRAINED_ON,
     State,
+    begin_or_resume,
     data_of,
     find_trained,
     open_run,
     read_state,
     record_start,
-    take_up,
     trained_on,
     write_state,
 )
@@ -54,21 +54,21 @@ def with_train(**changes):
 
 
 def test_the_same_run_goes_on_where_it_stopped(run, data):
-    assert take_up(run, OLD, data, resume=False, restart=False) == state(2)
-    assert take_up(run, OLD, data, resume=True, restart=False) == state(2)
+    assert begin_or_resume(run, OLD, data, resume=False, restart=False) == state(2)
+    assert begin_or_resume(run, OLD, data, resume=True, restart=False) == state(2)
 
 
 def test_a_resume_may_train_longer(run, data):
-    assert take_up(run, with_train(epochs=9, patience=4), data, resume=True, restart=False) == state(2)
+    assert begin_or_resume(run, with_train(epochs=9, patience=4), data, resume=True, restart=False) == state(2)
 
 
 def test_figures_settings_may_change(run, data):
     changed = OLD.model_copy(update={"infer": InferSettings(threshold=0.3)})
-    assert take_up(run, changed, data, resume=False, restart=False) == state(2)
+    assert begin_or_resume(run, changed, data, resume=False, restart=False) == state(2)
 
 
 def test_a_restart_throws_the_old_run_away(run, data):
-    assert take_up(run, with_train(seed=9), data, resume=False, restart=True) is None
+    assert begin_or_resume(run, with_train(seed=9), data, resume=False, restart=True) is None
     assert not run.folder.exists()
 
 
@@ -97,12 +97,12 @@ def test_a_restart_throws_the_old_run_away(run, data):
 )
 def test_another_configuration_is_refused(run, data, change, resume, words):
     with pytest.raises(InputError, match=words):
-        take_up(run, OLD.model_copy(update=change), data, resume=resume, restart=False)
+        begin_or_resume(run, OLD.model_copy(update=change), data, resume=resume, restart=False)
 
 
 def test_other_data_is_refused(run, data):
     with pytest.raises(InputError, match=r"was trained on other data than .* holds now; give another --name, or --restart"):
-        take_up(run, OLD, DataSet(data.folder, (), "xyz"), resume=False, restart=False)
+        begin_or_resume(run, OLD, DataSet(data.folder, (), "xyz"), resume=False, restart=False)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_other_data_is_refused(run, data):
 def test_another_fold_is_refused_by_its_number(run, data, trained, asked, words):
     record_start(run, OLD, {"data_identity": f"abc of {trained}", "fold": trained})
     with pytest.raises(InputError, match=words):
-        take_up(run, OLD, DataSet(data.folder, (), f"abc of {asked}", asked), resume=False, restart=False)
+        begin_or_resume(run, OLD, DataSet(data.folder, (), f"abc of {asked}", asked), resume=False, restart=False)
 
 
 def test_a_run_tells_by_which_fold_it_saw_the_data(run, tmp_path):
@@ -138,12 +138,12 @@ def test_a_run_tells_by_which_fold_it_saw_the_data(run, tmp_path):
 
 def test_a_resume_needs_a_run(data):
     with pytest.raises(InputError, match="runs/new: has nothing to resume; leave --resume out"):
-        take_up(open_run(data.folder, "new"), OLD, data, resume=True, restart=False)
+        begin_or_resume(open_run(data.folder, "new"), OLD, data, resume=True, restart=False)
 
 
 def test_a_run_broken_in_its_first_epoch_starts_anew(run, data):
     run.state.unlink()
-    assert take_up(run, OLD, data, resume=False, restart=False) is None
+    assert begin_or_resume(run, OLD, data, resume=False, restart=False) is None
 
 
 @pytest.mark.parametrize(

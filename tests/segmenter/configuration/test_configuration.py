@@ -33,7 +33,7 @@ def test_published_is_the_published_experiment():
         ),
         pytest.param(
             "[model]\nloss = 'dice'",
-            r"\[model\] loss: dice is no known loss; known are bce_dice_loss, .*found 'dice'",
+            r"\[model\] loss: dice is not a known loss; known are bce_dice_loss, .*found 'dice'",
             id="value",
         ),
         pytest.param("[train]\nepochs = '5'", r"\[train\] epochs: .*integer.*found '5'", id="type"),
@@ -46,6 +46,17 @@ def test_published_is_the_published_experiment():
         ),
         pytest.param("[model]\ndropout_rate = 0.3", "dropout_rate 0.3 grows to 1.2 at the last of 5 levels", id="dropout"),
         pytest.param("[model]\nmetrics = []", "metrics must name at least one", id="no metric"),
+        pytest.param(
+            "[model]\nmetrics = ['dice']",
+            r"\[model\] metrics: dice is not a known metric; known are dice_coef, .*found \['dice'\]",
+            id="unknown metric",
+        ),
+        pytest.param("[model]\nfocal_alpha = 1.0", r"\[model\] focal_alpha: Input should be less than 1", id="loss parameter"),
+        pytest.param(
+            "[model]\nloss = 'ssim_loss'\nimage_width = 8\nimage_height = 8\nnum_layers = 1",
+            "image_width 8 is too small for ssim_loss; give 11 or more",
+            id="side of a loss",
+        ),
         pytest.param(
             "[model]\nmodel = 'VNet'",
             r"model: VNet is no known network; known are .*AttentionUNet",

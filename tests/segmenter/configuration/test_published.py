@@ -344,7 +344,7 @@ def test_training_takes_the_data_that_the_file_names(data_folder, tmp_path, monk
     assert main(["train", "--config", str(published_run(tmp_path, "./set"))]) == 2
     assert "set: the split valid is empty; found train 6" in capsys.readouterr().err
     assert main(["train", "--config", str(published_run(tmp_path, "./gone"))]) == 2
-    assert "names no train/images that is there; give DATASET" in capsys.readouterr().err
+    assert "names no existing train/images; give DATASET" in capsys.readouterr().err
 
 
 @pytest.mark.slow

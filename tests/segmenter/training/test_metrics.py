@@ -1,13 +1,16 @@
+import inspect
 import math
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from pydantic import ValidationError, create_model
 
-from segmenter.configuration.model import LOSS_NAMES
+from segmenter.configuration import objectives
 from segmenter.configuration.networks import SlightlyFlexibleUNetSettings
-from segmenter.training.losses import LOSSES, make_loss
+from segmenter.training.losses import LOSSES, loss, make_loss
 from segmenter.training.metrics import METRICS, keras_metrics, metric_functions
 
 
@@ -43,7 +46,7 @@ def test_metric(metric, truth, predicted, value):
 
 
 @pytest.mark.parametrize(
-    ("loss", "value"),
+    ("name", "value"),
     [
         ("dice_loss", 1 - 4 / 5),
         ("iou_loss", 1 - 0.6),
@@ -51,8 +54,8 @@ def test_metric(metric, truth, predicted, value):
         ("bce_iou_loss", (BCE + 1 - 0.6) / 2),
     ],
 )
-def test_loss(loss, value):
-    assert float(LOSSES[loss](TRUTH, PROBABLE)) == pytest.approx(value, abs=1e-6)
+def test_loss(name, value):
+    assert float(LOSSES[name](TRUTH, PROBABLE)) == pytest.approx(value, abs=1e-6)
 
 
 def test_figures_are_over_the_whole_batch():
@@ -67,7 +70,7 @@ def make(**losses):
 
 
 @pytest.mark.parametrize(
-    ("loss", "value"),
+    ("name", "value"),
     [
         # TP 1.5, FP 0.5, FN 0.5 and the weights 0.3 and 0.7
         pytest.param("tversky_loss", 1 - (1.5 + 1) / (1.5 + 0.3 * 0.5 + 0.7 * 0.5 + 1), id="Tversky"),
@@ -76,15 +79,24 @@ def make(**losses):
         pytest.param("focal_loss", -(0.1**2 * math.log(0.9) + 0.4**2 * math.log(0.6)) / 4, id="focal"),
     ],
 )
-def test_loss_with_parameters(loss, value):
-    assert float(make(**{loss: 1.0})(TRUTH, PROBABLE)) == pytest.approx(value, rel=1e-4)
+def test_loss_with_parameters(name, value):
+    assert float(make(**{name: 1.0})(TRUTH, PROBABLE)) == pytest.approx(value, rel=1e-4)
 
 
 def test_losses_are_added_by_weight_and_come_back_from_a_file():
-    loss = make(bce_loss=0.5, iou_loss=2.0)
-    assert float(loss(TRUTH, PROBABLE)) == pytest.approx(0.5 * BCE + 2.0 * 0.4, rel=1e-5)
-    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
-    assert float(again(TRUTH, PROBABLE)) == float(loss(TRUTH, PROBABLE))
+    added = make(bce_loss=0.5, iou_loss=2.0)
+    assert float(added(TRUTH, PROBABLE)) == pytest.approx(0.5 * BCE + 2.0 * 0.4, rel=1e-5)
+    for original in (added, make(tversky_loss=1.0)):
+        again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(original))
+        assert float(again(TRUTH, PROBABLE)) == float(original(TRUTH, PROBABLE))
+
+
+def test_a_loss_of_an_older_checkpoint_holds_the_parameters_of_all_losses():
+    parameters = {"tversky_alpha": 0.3, "tversky_beta": 0.7, "focal_alpha": 0.25, "focal_gamma": 2.0}
+    saved = {"weights": {"tversky_loss": 1.0}, **parameters, "name": "weighted_loss"}
+    described = {"module": "builtins", "class_name": "WeightedLoss", "config": saved, "registered_name": "cesm>WeightedLoss"}
+    loaded = keras.saving.deserialize_keras_object(described)
+    assert float(loaded(TRUTH, PROBABLE)) == pytest.approx(1 - 2.5 / 3.0, rel=1e-5)
 
 
 def test_the_hybrid_loss_is_the_mean_of_cross_entropy_structure_and_overlap():
@@ -97,16 +109,16 @@ def test_the_hybrid_loss_is_the_mean_of_cross_entropy_structure_and_overlap():
 
 
 @pytest.mark.parametrize("classes", [1, 3])
-@pytest.mark.parametrize("loss", LOSS_NAMES)
+@pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("level", [0.0, 1.0, 0.3], ids=["nothing", "all", "some"])
-def test_losses_and_their_gradients_are_finite_on_empty_masks(loss, level, classes):
+def test_losses_and_their_gradients_are_finite_on_empty_masks(name, level, classes):
     p = np.full((1, 12, 12, classes), level, np.float32)
     if classes > 1:
         p[..., 0] = 1 - level
         p[..., 2] = 0
     with tf.GradientTape() as tape:
         variable = tf.Variable(p)
-        value = make(**{loss: 1.0})(np.zeros((1, 12, 12, 1), np.uint8), variable)
+        value = make(**{name: 1.0})(np.zeros((1, 12, 12, 1), np.uint8), variable)
     assert math.isfinite(float(value))
     assert np.isfinite(tape.gradient(value, variable).numpy()).all()
 
@@ -151,8 +163,44 @@ def test_a_metric_of_a_class_comes_back_from_a_file_and_averages_over_batches():
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
 @pytest.mark.parametrize("level", [0.0, 1e-9, 1.0])
 def test_the_focal_loss_has_a_finite_slope_for_every_gamma(gamma, level):
-    loss = make_loss(SlightlyFlexibleUNetSettings(loss="focal_loss", focal_gamma=gamma))
+    focal = make_loss(SlightlyFlexibleUNetSettings(loss="focal_loss", focal_gamma=gamma))
     with tf.GradientTape() as tape:
         p = tf.Variable(np.full((1, 2, 2, 1), level, np.float32))
-        value = loss(np.array([0, 1, 0, 1], np.uint8).reshape(1, 2, 2, 1), p)
+        value = focal(np.array([0, 1, 0, 1], np.uint8).reshape(1, 2, 2, 1), p)
     assert np.isfinite(tape.gradient(value, p).numpy()).all()
+
+
+def test_declarations_and_functions_are_the_same_losses_and_metrics():
+    assert list(METRICS) == list(objectives.METRICS)
+    assert set(LOSSES) == set(objectives.LOSSES)
+    for name, function in LOSSES.items():
+        parameters = [parameter.name for parameter in objectives.LOSSES[name].parameters]
+        assert list(inspect.signature(function).parameters) == ["y_true", "y_pred", *parameters]
+
+
+def test_the_documentation_lists_each_loss_parameter_and_metric_as_declared():
+    text = (Path(__file__).parents[3] / "docs/segmenter.md").read_text()
+    for name, declared in objectives.LOSSES.items():
+        keys = ", ".join(f"`{parameter.name}` {parameter.default:g}" for parameter in declared.parameters)
+        assert f"| `{name}` | {declared.meaning} | {keys}{' ' if keys else ''}|\n" in text
+    for parameter in objectives.loss_parameters().values():
+        assert f"`{parameter.name}`: {parameter.meaning}" in text
+    for name, meaning in objectives.METRICS.items():
+        assert f"`{name}` ({meaning})" in text
+
+
+def test_a_loss_with_a_parameter_is_one_declaration_and_its_function(monkeypatch):
+    exponent = objectives.Parameter("exponent", 2.0, {"ge": 1}, "exponent of the differences")
+    monkeypatch.setitem(objectives.LOSSES, "power_loss", objectives.Loss("mean difference to a power", (exponent,)))
+    monkeypatch.setattr("segmenter.training.losses.LOSSES", dict(LOSSES))
+
+    @loss
+    def power_loss(y_true, y_pred, exponent):
+        return tf.reduce_mean(tf.abs(y_true - y_pred) ** exponent)
+
+    # What importing segmenter.configuration.model does with the declarations.
+    settings = create_model("Settings", __base__=SlightlyFlexibleUNetSettings, **objectives.parameter_fields())
+    assert float(make_loss(settings(loss="power_loss"))(TRUTH, PROBABLE)) == pytest.approx((0.1**2 + 0.4**2) / 2)
+    assert float(make_loss(settings(loss="power_loss", exponent=1.0))(TRUTH, PROBABLE)) == pytest.approx(0.25)
+    with pytest.raises(ValidationError, match="exponent\n  Input should be greater than or equal to 1"):
+        settings(exponent=0.5)

@@ -16,7 +16,7 @@ from segmenter.data.dataset import Sample, read_data_set
 from segmenter.data.input_pipeline import validation_batches
 from segmenter.data.pairs import PairFormat
 from segmenter.models.saved_models import load_whole
-from segmenter.runs import open_run, read_configuration, read_state, take_up, write_state
+from segmenter.runs import begin_or_resume, open_run, read_configuration, read_state, write_state
 from segmenter.training import callbacks
 from segmenter.training.trainer import choose_evenly, train
 
@@ -28,7 +28,7 @@ def begin(data_folder):
 
     def run(configuration, name="run", resume=False):
         place = open_run(data_folder, name)
-        return place, train(place, configuration, data, take_up(place, configuration, data, resume=resume, restart=False))
+        return place, train(place, configuration, data, begin_or_resume(place, configuration, data, resume=resume, restart=False))
 
     return run
 
@@ -64,8 +64,9 @@ def test_a_run_leaves_what_it_promises(begin, configure, capsys):
     assert [row["epoch"] for row in losses] == ["1", "2"]
     assert float(losses[-1]["val_loss"]) == state.history[-1]["val_loss"]
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split(":")[0] for line in lines] == ["run", "pairs are held in memory", "epoch 1", "epoch 2"]
-    assert "val_loss" in lines[2]
+    assert [line.split(":")[0] for line in lines] == ["run", "device", "pairs are held in memory", "epoch 1", "epoch 2"]
+    assert lines[1].endswith("; precision: float32")
+    assert "val_loss" in lines[3]
     assert read_configuration(run) == configure(model__metrics=("dice_coef", "sensitivity"))
 
 
@@ -140,13 +141,13 @@ def test_ctrl_c_keeps_the_last_whole_epoch_and_the_next_run_goes_on(begin, small
         with pytest.raises(KeyboardInterrupt):
             begin(small(train__epochs=2), "broken")
     assert signal.getsignal(signal.SIGINT) is before
-    assert "stopping after this step; Ctrl-C again stops at once" in capsys.readouterr().err
+    assert "stopping after this step; Ctrl-C again stops immediately" in capsys.readouterr().err
     run, state = begin(small(train__epochs=2), "broken")
     assert read_state(run) == state
     np.testing.assert_allclose([row["loss"] for row in state.history], [row["loss"] for row in through.history], rtol=1e-4)
 
 
-def test_a_loss_that_is_no_number_is_told_and_not_recorded(begin, small, data_folder):
+def test_a_loss_that_is_not_a_number_is_an_error_and_not_recorded(begin, small, data_folder):
     with pytest.raises(InputError, match=r"epoch 1: loss is nan; lower \[model\] learning_rate or set clipvalue"):
         begin(small(model__learning_rate=1e30, model__optimizer="SGD", model__input_normalize=False))
     assert not open_run(data_folder, "run").state.exists()
@@ -280,7 +281,7 @@ def test_several_classes_train_and_are_told_apart(tmp_path, write_data_set, writ
         train__patience=40,
     )
     run = open_run(folder, "classes")
-    state = train(run, configuration, data, take_up(run, configuration, data, resume=False, restart=False))
+    state = train(run, configuration, data, begin_or_resume(run, configuration, data, resume=False, restart=False))
     assert {"val_dice_coef", "val_dice_coef_benign", "val_dice_coef_malignant"} <= set(state.history[0])
     assert max(row["val_dice_coef_benign"] for row in state.history) > 0.7
     assert max(row["val_dice_coef_malignant"] for row in state.history) > 0.7

@@ -1,0 +1,63 @@
+"""An evaluation as lines for the terminal: what one quotes first, what depends on the batches last."""
+
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from segmenter.configuration import Configuration
+from segmenter.configuration.objectives import class_metrics
+from segmenter.evaluation import read_summary
+from segmenter.evaluation.cross_validation import align_columns
+from segmenter.report.labels import counted, interval, metric_of, told
+
+_FIRST = (("dice", "mean"), ("dice", "median"))
+_THEN = (("detection_rate", "mean"), ("false_positives_per_image", "mean"), ("nsd", "mean"), ("hd95_px", "median"))
+_WITHOUT_LESION = (("share_without_false_positive", "mean"), ("false_positives", "mean"))
+
+
+def describe_evaluation(folder: Path, configuration: Configuration) -> list[str]:
+    """The metrics of an evaluation with 95 % intervals, images and patients, then the values over batches.
+
+    Args:
+      folder: of the evaluation.
+      configuration: with which it was made.
+
+    Raises:
+      InputError: its tables cannot be read.
+    """
+    from segmenter.evaluation.aggregation import read_table
+
+    metrics, images = read_table(folder / "figures.csv"), read_table(folder / "per_image.csv")
+    rows = {(row["group"], row["metric"]): row for row in metrics.to_dict("records") if row["group"] in ("all", "without lesion")}
+    of_classes = [(metric, "mean") for group, metric in rows if group == "all" and metric.startswith("dice_")]
+    originals = int((images["variant"] == "original").sum())
+    title = f"over {counted(originals, 'original')}" if originals else f"over {counted(len(images), 'image')}, none an original"
+    lines = [[title, "", "95 % interval", "images", "patients"]]
+    lines += _metric_lines(rows, "all", (*_FIRST, *of_classes, *_THEN))
+    if ("without lesion", "share_without_false_positive") in rows:
+        lines.append(["images without lesion", *[""] * 4])
+        lines += _metric_lines(rows, "without lesion", _WITHOUT_LESION)
+    return [f"  {line}" for line in [*align_columns(lines), *_other_lines(read_summary(folder)["figures"], configuration)]]
+
+
+def _metric_lines(rows: Mapping, group: str, chosen: tuple[tuple[str, str], ...]) -> Iterator[list[str]]:
+    for name, kind in chosen:
+        if row := rows.get((group, name)):
+            metric = metric_of(name)
+            label = metric.name if math.isnan(row["median"]) else f"{metric.name}, {kind}"
+            values = told(row[kind], metric.digits), interval(row, kind, metric.digits) or "–"
+            yield [f"  {label}", *values, f"{row['images']}", f"{row['patients']}"]
+
+
+def _other_lines(values: Mapping[str, float], configuration: Configuration) -> list[str]:
+    """Turned and flipped images, the threshold, and the values over batches, under their names in evaluation.csv."""
+    names = list(configuration.model.metrics)
+    names += [title for title, *_ in class_metrics(names, configuration.class_names)]
+    batches = [[f"  {name}", f"{values[name]:.4f}"] for name in ("loss", *names)]
+    lines = []
+    if values.get("dice_count", 0) > values.get("dice_count_originals", 0) > 0:
+        count = counted(int(values["dice_count"]), "image")
+        lines.append(f"with turned and flipped images: mean Dice {told(values['dice_mean'])} over {count}")
+    if "threshold" in values:
+        lines.append(f"a pixel is lesion from a probability of {values['threshold']:g}")
+    return [*lines, f"over batches of {configuration.eval.batch_size}, as Keras reports them", *align_columns(batches)]

@@ -1,0 +1,29 @@
+from pathlib import Path
+
+import pytest
+
+from segmenter.data.dataset import DataSet, Sample
+from segmenter.report.summary import summarise_run
+from segmenter.runs import Run
+
+
+def data_set(patients, fold=None):
+    samples = [
+        Sample(f"P{number}_L_CM_CC", "test", Path("x"), Path("y"), f"P{number}_L_CM_CC", "original", f"P{number}", "")
+        for number in range(patients)
+    ]
+    return DataSet(Path("set"), tuple(samples), "abc", fold)
+
+
+@pytest.mark.parametrize(
+    ("data", "is_advised"),
+    [
+        pytest.param(data_set(29), True, id="few"),
+        pytest.param(data_set(30), False, id="enough"),
+        pytest.param(data_set(29, fold=1), False, id="a fold already"),
+    ],
+)
+def test_cross_validation_is_suggested_where_test_has_few_patients(tmp_path, data, is_advised):
+    lines = summarise_run(data, Run(tmp_path / "run"))
+    assert ("  test has 29 patients, and with fewer than 30 an interval says little;" in lines) == is_advised
+    assert any("`make cv`" in line for line in lines) == is_advised
