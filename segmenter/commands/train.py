@@ -83,10 +83,12 @@ def train_run(
       resume: there must be something to go on from; [train] epochs and patience may have changed.
 
     Raises:
-      InputError: as `segmenter.runs.take_up` and `segmenter.training.trainer.train` do, or weights are not there.
+      InputError: as `segmenter.runs.take_up` and `segmenter.training.trainer.train` do, or weights or TensorFlow are not there.
     """
     from segmenter import runs
+    from segmenter.backend import require_tensorflow
 
+    require_tensorflow()  # before --restart removes what is there
     _look_for_weights(configuration.model, run, arguments)
     state = runs.take_up(run, configuration, data, resume=resume, restart=arguments.restart)
     if state and state.is_finished(configuration.train):
