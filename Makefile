@@ -35,7 +35,7 @@ elsewhere  = $(if $(findstring |$(OUT)|,|data_processed|),, OUT="$(OUT)")$(if $(
 
 .DEFAULT_GOAL := help
 .PHONY: help install phantom index masks variants split dataset audit stats train evaluate infer report cv models all \
-        chain test test-slow lint bench clean
+        chain test test-slow lint docs bench clean
 # One stage at a time, in order, under `make -j` too: each of them uses all cores.
 .NOTPARALLEL:
 
@@ -124,6 +124,13 @@ lint: install  ## ruff and mypy
 	@.venv/bin/python -m ruff check .
 	@.venv/bin/python -m ruff format --check .
 	@.venv/bin/python -m mypy
+
+# TensorFlow is loaded first, quietly; what pdoc warns of, such as a type that it cannot resolve, would be a gap in the pages.
+docs: install  ## the API pages, in build/docs; a warning is an error
+	@rm -rf build/docs
+	@.venv/bin/python -W error::UserWarning -c 'from segmenter.backend import load_tensorflow; load_tensorflow(); \
+	  from pdoc.__main__ import cli; cli()' --docformat google --output-directory build/docs pipeline segmenter
+	@echo 'docs: build/docs/index.html'
 
 bench: install  ## measure the pipeline: benchmarks/dataset.py
 	@.venv/bin/python benchmarks/dataset.py $(ARGS)
