@@ -16,11 +16,14 @@ NAME        ?= $(lastword $(basename $(notdir $(CONFIG))))$(if $(FOLD),-fold$(FO
 IMAGES      ?=
 ASSIGNMENT  ?=
 WORKERS     ?=
+GPU         ?=
 ARGS        ?=
 
 FOLDER     = $(OUT)/$(DATASET)
 PIPELINE   = .venv/bin/python -m pipeline
 SEGMENTER  = .venv/bin/python -m segmenter
+gpu        = $(filter-out 0,$(GPU))
+INSTALLED  = .venv/installed$(if $(gpu),-gpu)
 workers    = $(if $(WORKERS),--workers "$(WORKERS)")
 assignment = $(if $(ASSIGNMENT),--assignment "$(ASSIGNMENT)")
 # More options are for the program of the target that was asked for, not for those that it stands on.
@@ -32,7 +35,7 @@ elsewhere  = $(if $(findstring |$(OUT)|,|data_processed|),, OUT="$(OUT)")$(if $(
 
 .DEFAULT_GOAL := help
 .PHONY: help install phantom index masks variants split dataset audit stats train evaluate infer report cv models all \
-        chain test test-slow lint bench clean
+        chain test test-slow lint docs bench clean
 # One stage at a time, in order, under `make -j` too: each of them uses all cores.
 .NOTPARALLEL:
 
@@ -42,17 +45,17 @@ help:  ## this list
 	@echo 'Variables:'
 	@echo '  RAW=$(RAW)  ANNOTATIONS=$(ANNOTATIONS)  OUT=$(OUT)  RECIPE=$(RECIPE)  DATASET=$(DATASET)'
 	@echo '  CONFIG=$(CONFIG)  NAME=$(NAME)  IMAGES  ASSIGNMENT  FOLD (of train; the fold held out)  FOLDS (of cv; how many)'
-	@echo '  WORKERS  PYTHON=$(PYTHON)  ARGS (more options for the program)'
+	@echo '  WORKERS  PYTHON=$(PYTHON)  GPU (of install; 1: NVIDIA GPUs too)  ARGS (more options for the program)'
 
-install: .venv/installed  ## make .venv with all that the project needs
+install: $(INSTALLED)  ## make .venv with all that the project needs; GPU=1 for NVIDIA GPUs too
 
-.venv/installed: pyproject.toml constraints.txt
+.venv/installed .venv/installed-gpu: pyproject.toml constraints.txt
 	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
 	  { echo 'error: $(PYTHON) is no Python of 3.11 to 3.13; name one: make install PYTHON=python3.12' >&2; exit 2; }
 	@echo 'install: making .venv; this takes a few minutes'
 	@"$(PYTHON)" -m venv .venv
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,dicom,report,coco,tfrecord]'
-	@touch $@
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(if $(gpu),gpu,train),dicom,docs,dev]'
+	@touch .venv/installed $@
 
 phantom: install  ## write a synthetic look-alike of the download to RAW/phantom
 	@$(PIPELINE) phantom "$(RAW)/phantom" $(workers) $(args)
@@ -121,6 +124,13 @@ lint: install  ## ruff and mypy
 	@.venv/bin/python -m ruff check .
 	@.venv/bin/python -m ruff format --check .
 	@.venv/bin/python -m mypy
+
+# TensorFlow is loaded first, quietly; what pdoc warns of, such as a type that it cannot resolve, would be a gap in the pages.
+docs: install  ## the API pages, in build/docs; a warning is an error
+	@rm -rf build/docs
+	@.venv/bin/python -W error::UserWarning -c 'from segmenter.backend import load_tensorflow; load_tensorflow(); \
+	  from pdoc.__main__ import cli; cli()' --docformat google --output-directory build/docs pipeline segmenter
+	@echo 'docs: build/docs/index.html'
 
 bench: install  ## measure the pipeline: benchmarks/dataset.py
 	@.venv/bin/python benchmarks/dataset.py $(ARGS)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from pipeline.files import InputError
+from pipeline.files import require
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 # Told apart by the colour-blind, and legible on white and on black (P. Tol, "Colour Schemes", SRON technical note, 2021).
 SERIES = ("#4477aa", "#ee6677", "#228833", "#aa8800", "#aa3377", "#2299bb")
 _INK = "#010203"  # what is drawn in it becomes the page's text colour, in light, dark and print
+
+
+def require_templates() -> None:
+    """Checks that pages can be written, before anything is drawn for one.
+
+    Raises:
+      InputError: the template library is not installed.
+    """
+    require("jinja2", "to write reports")
 
 
 def render(package: str, template: str, **context: Any) -> str:
@@ -34,10 +43,9 @@ def render(package: str, template: str, **context: Any) -> str:
     Raises:
       InputError: the template library is not installed.
     """
-    try:
-        import jinja2
-    except ImportError as error:
-        raise InputError("pages need jinja2, which is not installed; give `pip install '.[report]'`") from error
+    require_templates()
+    import jinja2
+
     environment = jinja2.Environment(
         loader=jinja2.ChoiceLoader([jinja2.PackageLoader(package), jinja2.PackageLoader("pipeline.report")]),
         autoescape=lambda name: name is not None and name.endswith(".html"),

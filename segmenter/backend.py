@@ -7,9 +7,26 @@ import os
 import tempfile
 from collections.abc import Iterator
 
+from pipeline.files import require
+
+
+def require_tensorflow() -> None:
+    """Checks that TensorFlow and Keras are installed, without the seconds that importing them takes.
+
+    Raises:
+      InputError: one of them is not; the message holds the command that installs it.
+    """
+    for module in ("tensorflow", "keras"):
+        require(module, "to train and apply networks", "train")
+
 
 def load_tensorflow() -> None:
-    """Imports TensorFlow and finds its devices; its start-up messages appear only if that fails."""
+    """Imports TensorFlow and finds its devices; its start-up messages appear only if that fails.
+
+    Raises:
+      InputError: it is not installed.
+    """
+    require_tensorflow()
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _held_back_stderr():

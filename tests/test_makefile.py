@@ -29,6 +29,7 @@ TARGETS = [
     "test",
     "test-slow",
     "lint",
+    "docs",
     "bench",
     "clean",
 ]
@@ -66,6 +67,23 @@ def test_a_target_runs_what_it_stands_on_in_order(target, commands):
     out = make("-n", "-o", ".venv/installed", target)
     places = [out.index(command) for command in commands]
     assert places == sorted(places)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "extras"), [("", "train,dicom,docs,dev"), ("0", "train,dicom,docs,dev"), ("1", "gpu,dicom,docs,dev")]
+)
+def test_install_takes_all_extras_that_the_targets_need(gpu, extras):
+    assert f"-c constraints.txt -e '.[{extras}]'" in make("-n", "-B", "install", f"GPU={gpu}")
+
+
+def test_an_environment_for_gpus_serves_every_target():
+    assert "touch .venv/installed .venv/installed-gpu" in make("-n", "-B", "install", "GPU=1")
+
+
+def test_a_warning_ends_the_making_of_the_api_pages():
+    out = make("-n", "-o", ".venv/installed", "docs")
+    assert "python -W error::UserWarning" in out
+    assert "--output-directory build/docs pipeline segmenter" in out
 
 
 def test_paths_with_spaces_stay_whole_and_the_names_follow_recipe_and_config():

@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.annotations.contents import AnnotatedImage, DrawnRegion
 from pipeline.drawing.regions import MOST_PIXELS, RegionError, bitmap_attributes, decode_runs
-from pipeline.files import InputError
+from pipeline.files import InputError, require
 
 Size = tuple[int, int]
 
@@ -99,10 +99,9 @@ def _read_runs(runs: Mapping, size: Size) -> np.ndarray:
 
 
 def _decompress(counts: str, size: Size) -> np.ndarray:
-    try:
-        from pycocotools import mask as coco
-    except ImportError as error:
-        raise InputError("COCO's compressed run lengths need pycocotools; install the extra: pip install '.[coco]'") from error
+    require("pycocotools", "to read COCO's compressed run lengths")
+    from pycocotools import mask as coco
+
     try:
         return coco.decode({"size": [size[1], size[0]], "counts": counts.encode("ascii")})
     except ValueError as error:

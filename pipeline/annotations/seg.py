@@ -13,7 +13,7 @@ from pipeline.annotations.contents import Annotations, DrawnRegion, SegReference
 from pipeline.contract import SourceError
 from pipeline.dicom.parsing import guarded, refuse_bombs
 from pipeline.drawing.regions import MOST_PIXELS, bitmap_attributes
-from pipeline.files import InputError
+from pipeline.files import require
 
 _MOST_ITEMS = 100_000  # a frame has a handful
 _SOP_CLASS = re.compile(rb"1\.2\.840\.10008\.5\.1\.4\.1\.1\.66\.4(?![0-9.])")
@@ -38,12 +38,7 @@ def add_seg(found: Annotations, path: Path) -> None:
     Raises:
       InputError: highdicom is not installed.
     """
-    try:
-        import highdicom  # noqa: F401
-    except ImportError as error:
-        raise InputError(
-            f"{path}: is a DICOM segmentation, which highdicom reads; install the extra: pip install '.[dicom]'"
-        ) from error
+    require("highdicom", f"to read the DICOM segmentation {path}", "dicom")
     try:
         reference, regions = _read_seg(path)
     except SourceError as error:

@@ -15,7 +15,7 @@ def add(commands) -> None:
         "report",
         execute,
         "write FOLDER/report.html, a page about the data set to read and to send",
-        "One file with charts, contact sheets and what the audit found. Needs the extra: pip install '.[report]'.",
+        "One file with charts, contact sheets and what the audit found.",
     )
     add_folder(parser)
 

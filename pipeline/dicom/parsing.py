@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.contract import MOST_PIXELS, SourceError
 from pipeline.dicom.options import DicomOptions
 from pipeline.dicom.streams import read_claim
+from pipeline.files import install_command
 
 PRESENTATION = "1.2.840.10008.5.1.4.1.1.1.2"
 PROCESSING = "1.2.840.10008.5.1.4.1.1.1.2.1"
@@ -219,7 +220,7 @@ def _check_decoder(dataset: Any) -> None:
         needed = "; or ".join(decoder.missing_dependencies)
         raise SourceError(
             "decoder-missing",
-            f"is coded as {syntax.name}, for which no decoder is installed; give `pip install '.[dicom]'` (needs {needed})",
+            f"is coded as {syntax.name}, for which no decoder is installed; run `{install_command('dicom')}` (needs {needed})",
         )
 
 

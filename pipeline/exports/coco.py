@@ -15,7 +15,7 @@ import numpy as np
 from pipeline.contract import COLUMNS, SPLITS
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.exports.lesions import Part, class_names, find_parts, outline, read_mask
-from pipeline.files import InputError, progress, write_text
+from pipeline.files import progress, require, write_text
 
 SHAPES = ("rle", "polygon")
 
@@ -79,10 +79,8 @@ def _annotation(part: Part, area: int, segmentation: object) -> dict[str, Any]:
 
 def _load_rle() -> Callable[[Part, tuple[int, ...]], dict[str, Any]]:
     """A function that describes a part by run lengths."""
-    try:
-        from pycocotools.mask import encode
-    except ImportError as error:
-        raise InputError("pycocotools is missing; pip install '.[coco]' brings it, or take --shape polygon") from error
+    require("pycocotools", "to write COCO's run lengths", otherwise=", or choose --shape polygon")
+    from pycocotools.mask import encode
 
     def rle(part: Part, shape: tuple[int, ...]) -> dict[str, Any]:
         height, width = part.pixels.shape

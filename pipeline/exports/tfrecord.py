@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pipeline.contract import SPLITS
 from pipeline.dataset.folder import DatasetFolder
-from pipeline.files import InputError, progress, replacing
+from pipeline.files import InputError, progress, replacing, require
 from pipeline.geometry import Letterbox
 
 Checksum = Callable[[bytes], int]
@@ -52,10 +52,9 @@ def write(folder: DatasetFolder, rows: Sequence[Mapping[str, str]], out: Path, *
 
 
 def _load_checksum() -> Checksum:
-    try:
-        from google_crc32c import value
-    except ImportError as error:
-        raise InputError("google-crc32c is missing; pip install '.[tfrecord]' brings it") from error
+    require("google_crc32c", "to write TFRecord files", package="google-crc32c")
+    from google_crc32c import value
+
     return value
 
 

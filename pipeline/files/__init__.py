@@ -1,8 +1,10 @@
-"""What both halves need for files and programs, behind one name: writing, tables, settings, progress, programs.
+"""What both halves need for files and programs, behind one name: writing, tables, settings, progress, programs,
+optional packages.
 
 Knows no image, no recipe and no model.
 """
 
+from pipeline.files.extras import install_command, is_installed, require
 from pipeline.files.program import BAD_INPUT, DONE, FINDINGS, INTERNAL, INTERRUPTED, InputError, add_command, run_program
 from pipeline.files.progress import progress
 from pipeline.files.settings import Settings, dump_toml, load_toml
@@ -20,11 +22,14 @@ __all__ = [
     "add_command",
     "csv_text",
     "dump_toml",
+    "install_command",
+    "is_installed",
     "load_toml",
     "progress",
     "read_csv",
     "remove_tree",
     "replacing",
+    "require",
     "run_program",
     "sha256",
     "write_bytes",

@@ -1,12 +1,11 @@
 """Compresses the pixels of a data set in memory, in the transfer syntaxes that mammograms come in (PS3.5 A.4)."""
 
-import importlib.util
 import io
 from collections.abc import Iterable
 
 import PIL.Image
 
-from pipeline.files import InputError
+from pipeline.files import InputError, install_command, is_installed
 
 # Of pydicom's encoders; named, because it would take whichever is installed, and each gives other bytes.
 _PLUGINS = {
@@ -27,10 +26,7 @@ def require_encoders(syntaxes: Iterable[str]) -> None:
     """
     for syntax in sorted(set(syntaxes)):
         if package := _missing(syntax):
-            raise InputError(
-                f"{_name(syntax)} is written by {package}, which is not installed; it comes with the extra `dicom`: "
-                "pip install 'cesm-segmentation[dicom]'"
-            )
+            raise InputError(f"{_name(syntax)} is written by {package}, which is not installed; run `{install_command('dicom')}`")
 
 
 def _missing(syntax: str) -> str:
@@ -41,7 +37,7 @@ def _missing(syntax: str) -> str:
         plugin = _PLUGINS[syntax]
         package = "pylibjpeg-openjpeg" if plugin == "pylibjpeg" else plugin
         return "" if plugin in get_encoder(syntax).available_plugins else package
-    return "" if syntax in _NEED_NONE or importlib.util.find_spec("gdcm") else "python-gdcm"
+    return "" if syntax in _NEED_NONE or is_installed("gdcm") else "python-gdcm"
 
 
 def compress(dataset, syntax: str) -> None:

@@ -6,6 +6,7 @@ from pipeline.dataset.card import audit_json, read_audit, write_card
 from pipeline.dataset.description import read_description
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.files import write_text
+from pipeline.page import require_templates
 from pipeline.report.charts import draw_stats
 from pipeline.report.dataset_page import report_identity, write_report
 from pipeline.stages.outcome import Outcome
@@ -58,8 +59,9 @@ def report(folder: DatasetFolder) -> Outcome:
       The summary holds `bytes`, the size of the page.
 
     Raises:
-      InputError: the data set is not complete, or the extra `report` is not installed.
+      InputError: the data set is not complete, or the template library is not installed.
     """
+    require_templates()  # before an audit that may take long
     audit(folder)
     state = {"made_from": report_identity(folder)}
     changed = folder.read_state(folder.report_state) != state or not folder.report.exists()

@@ -83,10 +83,13 @@ def train_run(
       resume: there must be something to resume; [train] epochs and patience may have changed.
 
     Raises:
-      InputError: as `segmenter.runs.begin_or_resume` and `segmenter.training.trainer.train` do, or weights are not there.
+      InputError: as `segmenter.runs.begin_or_resume` and `segmenter.training.trainer.train` do, or weights or TensorFlow are
+        missing.
     """
     from segmenter import runs
+    from segmenter.backend import require_tensorflow
 
+    require_tensorflow()  # before --restart removes what is there
     _check_weights(configuration.model, run, arguments)
     state = runs.begin_or_resume(run, configuration, data, resume=resume, restart=arguments.restart)
     if state and state.is_finished(configuration.train):

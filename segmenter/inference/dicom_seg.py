@@ -5,7 +5,6 @@ pydicom and highdicom are imported inside functions: inference on other images d
 
 import hashlib
 import importlib.metadata
-import importlib.util
 import io
 import json
 import uuid
@@ -16,8 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.files import install_command, is_installed
+
 KINDS = ("binary", "fractional")
-MISSING = "highdicom is not installed, so DICOM images get PNGs only; pip install '.[dicom]'"
+MISSING = f"highdicom is not installed, so DICOM images get PNGs only; run `{install_command('dicom')}`"
 
 # A SEG refers to its source by these, and nothing can stand in for them.
 _REFERENCES = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
@@ -80,7 +81,7 @@ def package_version() -> str:
 
 def can_write() -> bool:
     """Whether highdicom is installed."""
-    return importlib.util.find_spec("highdicom") is not None
+    return is_installed("highdicom")
 
 
 def segmentations(

@@ -6,6 +6,7 @@ Reads tables and pictures; no TensorFlow, and nothing is measured here.
 from pathlib import Path
 
 from pipeline.files import write_text
+from pipeline.page import require_templates
 from segmenter.data.dataset import DataSet
 from segmenter.report.results import fingerprint, read_material
 from segmenter.runs import Run
@@ -25,7 +26,8 @@ def write_report(data: DataSet, run: Run, split: str) -> tuple[list[Path], bool]
       The report and the model card, and whether there was anything to do.
 
     Raises:
-      InputError: there is no such evaluation, or it is of another model or of other data.
+      InputError: there is no such evaluation, or it is of another model or of other data; or the template
+        library is not installed.
     """
     material = read_material(data, run, split)
     suffix = "" if split == "test" else f"_{split}"
@@ -33,6 +35,7 @@ def write_report(data: DataSet, run: Run, split: str) -> tuple[list[Path], bool]
     mark = fingerprint(material, SCHEMA)
     if all(path.is_file() and mark in path.read_text(encoding="utf-8") for path in paths):
         return paths, False
+    require_templates()
     from segmenter.report.model_card import model_card
     from segmenter.report.page import report_page
 

@@ -68,7 +68,8 @@ def test_compressed_run_lengths_are_the_same_mask(tmp_path):
 
 def test_compressed_run_lengths_name_the_extra_that_reads_them(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pycocotools", None)
-    with pytest.raises(InputError, match=r"need pycocotools; install the extra: pip install '.\[coco\]'"):
+    message = "pycocotools, which is needed to read COCO's compressed run lengths, is not installed; run `pip install cesm-segm"
+    with pytest.raises(InputError, match=message):
         read(coco(tmp_path / "coco.json", {"size": [3, 5], "counts": "92203"}))
 
 

@@ -249,7 +249,8 @@ def test_one_that_cannot_be_read_is_a_fault_beside_the_others(tmp_path, image, d
 def test_the_extra_that_reads_it_is_named(tmp_path, image, monkeypatch):
     path = write_seg(tmp_path / "seg.dcm", image, squares(), ["a", "b"])
     monkeypatch.setitem(sys.modules, "highdicom", None)
-    with pytest.raises(InputError, match=r"which highdicom reads; install the extra: pip install '.\[dicom\]'"):
+    message = r"highdicom, .* DICOM segmentation .*seg.dcm, is not installed; run `pip install 'cesm-segmentation\[dicom\]'`"
+    with pytest.raises(InputError, match=message):
         read_annotations([path], path)
 
 

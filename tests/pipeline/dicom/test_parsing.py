@@ -122,7 +122,8 @@ def test_a_missing_decoder_names_what_to_install(tmp_path, monkeypatch):
     decoder = type(pydicom.pixels.get_decoder(pydicom.uid.JPEGLosslessSV1))
     monkeypatch.setattr(decoder, "is_available", property(lambda self: False))
     monkeypatch.setattr(decoder, "missing_dependencies", property(lambda self: ["gdcm - requires gdcm>=3.0.10"]))
-    with pytest.raises(SourceError, match=r"no decoder is installed; give `pip install '.\[dicom\]'`.*gdcm") as error:
+    message = r"no decoder is installed; run `pip install 'cesm-segmentation\[dicom\]'`.*gdcm"
+    with pytest.raises(SourceError, match=message) as error:
         read_header(path)
     assert error.value.reason == "decoder-missing"
 

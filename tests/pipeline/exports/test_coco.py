@@ -107,8 +107,11 @@ def test_an_empty_split_is_a_file_without_images(tmp_path):
 
 
 def test_the_missing_extra_is_named(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pycocotools.mask", None)
+    monkeypatch.setitem(sys.modules, "pycocotools", None)
     folder = make_set(tmp_path)
-    with pytest.raises(InputError, match=r"pycocotools is missing; pip install '.\[coco\]' brings it, or take --shape polygon"):
+    monkeypatch.setattr("pipeline.exports.coco.read_mask", lambda *_: pytest.fail("a mask is read before the message"))
+    with pytest.raises(InputError, match=r"pycocotools, .* is not installed; run `pip install .*`, or choose --shape polygon"):
         export(folder, "coco", None, {})
+    monkeypatch.undo()
+    monkeypatch.setitem(sys.modules, "pycocotools", None)
     assert export(folder, "coco", None, {"shape": "polygon"}).changed

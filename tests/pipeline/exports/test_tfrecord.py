@@ -57,5 +57,6 @@ def test_an_empty_split_is_an_empty_shard(tmp_path):
 
 def test_the_missing_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "google_crc32c", None)
-    with pytest.raises(InputError, match=r"google-crc32c is missing; pip install '.\[tfrecord\]' brings it"):
+    message = "google-crc32c, which is needed to write TFRecord files, is not installed; run `pip install cesm-segmentation`"
+    with pytest.raises(InputError, match=message):
         export(make_set(tmp_path), "tfrecord", None, {})

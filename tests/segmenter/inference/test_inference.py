@@ -439,8 +439,10 @@ def test_without_highdicom_one_line_says_what_to_install(model, tmp_path, capsys
     with monkeypatch.context() as patched:
         patched.setattr("segmenter.inference.dicom_seg.can_write", lambda: False)
         assert infer_command(model, images, output) == 0
-    line = "no SEG: highdicom is not installed, so DICOM images get PNGs only; pip install '.[dicom]'"
-    assert capsys.readouterr().err.splitlines().count(line) == 1
+    line = "no SEG: highdicom is not installed, so DICOM images get PNGs only; run `pip install 'cesm-segmentation[dicom]'`"
+    lines = capsys.readouterr().err.splitlines()
+    assert lines.count(line) == 1
+    assert lines.index(line) < min(index for index, text in enumerate(lines) if text.startswith("inferring")), "said too late"
     assert (output / "masks/2.png").is_file()
     assert not (output / "segmentations").exists()
     assert infer_command(model, images, output) == 0  # installed by now: the SEGs are still to come

@@ -416,6 +416,16 @@ def test_a_report_needs_no_tensorflow(run):
     assert subprocess.run(words, check=True, capture_output=True, text=True).stdout.endswith("beside it\n")
 
 
+def test_without_the_template_library_nothing_is_drawn(run, monkeypatch, capsys):
+    report(run)
+    (run.folder / "report.html").unlink()
+    for name in ("jinja2", "markupsafe"):
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setattr("segmenter.report.page.charts", None)
+    assert main(["report", str(run.folder.parents[1]), "--name", run.name]) == 2
+    assert "jinja2, which is needed to write reports, is not installed; run `pip install" in capsys.readouterr().err
+
+
 def test_the_page_works_in_a_browser(run, browser):
     report(run)
     browser.open(run.folder / "report.html")
