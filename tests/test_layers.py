@@ -90,6 +90,12 @@ def test_a_process_that_loads_the_whole_pipeline_holds_no_tensorflow():
     assert not loaded & {"tensorflow", "keras", "segmenter", "jax", "torch"}
 
 
+def test_the_schema_of_configurations_knows_no_file_and_no_dialect():
+    known = imports("segmenter.configuration.schema")
+    assert not {"pathlib", "pipeline.files", "segmenter.configuration.loading"} & known
+    assert not any(name.startswith("segmenter.configuration.published") for name in known)
+
+
 @pytest.mark.parametrize("module", NUMBERS_ONLY)
 def test_modules_of_numbers_reach_no_files_no_progress_and_no_printing(module):
     assert not {"pipeline.files", "pipeline.dataset", "tqdm", "logging"} & reached(module)

@@ -196,7 +196,7 @@ RULES: dict[Place, Rule] = (
     | _CHANGED
 )
 
-# Keys whose effect depends on others; published.py settles them.
+# Keys whose effect depends on others; `reader` settles them.
 SETTLED: set[Place] = {
     *((section, key) for section in ("train", "eval", "test") for key in ("image_datapath", "mask_datapath")),
     *(("segmentation", key) for key in ("colorize", "black", "white", "blursize")),

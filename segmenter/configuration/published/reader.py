@@ -1,7 +1,7 @@
 """Reads a `train_eval_infer.config` of the published project as it is. Nothing in it is evaluated.
 
-How it is written stands in `published_dialect`, what a key becomes in `published_keys`. Here the keys that depend on
-one another are settled, and all that is wrong is told at once, with section, key and line.
+`dialect` reads the text, `keys` says what a key becomes. Here the keys that depend on one another are settled, and all
+faults are reported together, with section, key and line.
 """
 
 import difflib
@@ -14,7 +14,6 @@ from typing import Any
 import pydantic
 
 from pipeline.files import InputError
-from segmenter.configuration import Configuration
 from segmenter.configuration.networks import MODEL_SETTINGS, SlightlyFlexibleUNetSettings
 from segmenter.configuration.published.dialect import Entry, read_lines, read_literal
 from segmenter.configuration.published.keys import (
@@ -29,6 +28,7 @@ from segmenter.configuration.published.keys import (
     level_as_probability,
     thresholding,
 )
+from segmenter.configuration.schema import Configuration
 from segmenter.configuration.section import as_tuples
 
 _KNOWN = RULES.keys() | SETTLED
