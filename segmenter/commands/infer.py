@@ -22,10 +22,10 @@ def add(commands) -> None:
         execute,
         "apply a trained model, or several, to images",
         "Writes masks (0 and 255; with several classes their indices), probabilities of any lesion (16 bit) and overlays "
-        "(prediction orange, truth green where it is known) as PNG at each image's own size, and findings.csv, a row a "
-        "lesion. Images may be JPEG, PNG, TIFF or DICOM of any size; one that cannot be read is told and skipped. Beside a "
-        "DICOM image's masks come DICOM SEGs, binary and fractional. Options go before what the first run's [infer] and "
-        "[tiledinfer] say.",
+        "(prediction orange, ground truth green where it is known) as PNG at each image's own size, and lesions.csv, one row "
+        "per lesion. Images may be JPEG, PNG, TIFF or DICOM of any size; one that cannot be read is reported and skipped. "
+        "DICOM images get DICOM SEGs, binary and fractional, in addition to PNGs. Options override [infer] and [tiledinfer] "
+        "of the first run.",
         dataset=False,
     )
     which = parser.add_mutually_exclusive_group(required=True)
@@ -65,10 +65,13 @@ def add(commands) -> None:
         "probable one counts (default: the run's [infer], or 0.5)",
     )
     parser.add_argument(
-        "--smallest-lesion", type=_pixels, metavar="PX", help="drop connected parts of a smaller area, in pixels of the image"
+        "--smallest-lesion",
+        type=_pixels,
+        metavar="PX",
+        help="drop connected components of fewer pixels of the image",
     )
     parser.add_argument(
-        "--colorize", action="store_true", help="write colorized/, masks in the classes' colours, and merged/, these on the image"
+        "--colorize", action="store_true", help="write colorized/, masks in the classes' colors, and merged/, these on the image"
     )
     parser.add_argument("--strict", action="store_true", help="exit status 2 if any image could not be read")
 
@@ -94,20 +97,20 @@ def execute(arguments: argparse.Namespace) -> int:
         plan = replace(plan, dicom=read_dicom_options(data.folder))
     jobs = inference.find_jobs(arguments.images, data and _as_runs_saw(data, arguments), output)
     identity = inference.inference_identity(plan, jobs)
-    report = inference.read_report(output, identity)
-    if report:
+    result = inference.read_result(output, identity)
+    if result:
         print(f"{output}: inferred already")
-        for words in report.skipped:
-            print(f"skipped: {words}", file=sys.stderr)
-        for words in report.without_seg:
-            print(f"no SEG: {words}", file=sys.stderr)
+        for message in result.skipped:
+            print(f"skipped: {message}", file=sys.stderr)
+        for message in result.without_seg:
+            print(f"no SEG: {message}", file=sys.stderr)
     else:
         from segmenter.backend import load_tensorflow
 
         load_tensorflow()
-        report = inference.infer(plan, jobs, output, identity)
-    print(f"{output}: {len(jobs) - len(report.skipped)} images, {report.findings} findings, {len(report.skipped)} skipped")
-    return BAD_INPUT if arguments.strict and report.skipped else DONE
+        result = inference.infer(plan, jobs, output, identity)
+    print(f"{output}: {len(jobs) - len(result.skipped)} images, {result.lesions} lesions, {len(result.skipped)} skipped")
+    return BAD_INPUT if arguments.strict and result.skipped else DONE
 
 
 def _plan_inference(arguments: argparse.Namespace):

@@ -20,7 +20,7 @@ from segmenter.evaluation.measuring import FROC_COLUMNS, LESION_COLUMNS, Batch, 
 from segmenter.evaluation.predictions import load, predict_batches
 from segmenter.evaluation.sizes import train_cuts
 from segmenter.evaluation.state import describe_leak, evaluation_identity, read_summary
-from segmenter.inference.thresholding import decide
+from segmenter.inference.thresholding import threshold_mask
 from segmenter.pictures import write_png
 from segmenter.runs import Run, trained_on
 
@@ -72,7 +72,7 @@ def evaluate(
             figures.add(truth, probabilities)
             for sample, likely in zip(batch, probabilities, strict=True):
                 if sample.name in drawn:
-                    _write_mask(mask_file(folder, sample), decide(likely, configuration.infer), configuration)
+                    _write_mask(mask_file(folder, sample), threshold_mask(likely, configuration.infer), configuration)
             yield batch, truth[..., 0], probabilities
 
     tables = measure_batches(batches(), configuration, cuts, drawn)

@@ -16,7 +16,7 @@ from segmenter.evaluation.overlap import Overlap, measure_overlap
 from segmenter.evaluation.sizes import SIZES, Cuts, size_of
 from segmenter.evaluation.surfaces import Distances, measure_distances
 from segmenter.evaluation.threshold_choice import THRESHOLDS
-from segmenter.inference.thresholding import decide, lesion_probability
+from segmenter.inference.thresholding import lesion_probability, threshold_mask
 
 FROC_THRESHOLDS = (0.01, 0.02, *THRESHOLDS, 0.98, 0.99)
 LESION_COLUMNS = ("sample", "lesion", "area_px", "size", "centre_x", "centre_y", "iou", "detected", "centre_detected")
@@ -83,7 +83,7 @@ def measure(
       probabilities: (height, width, classes) float32.
       thresholds: at which lesions are matched, for the FROC curve.
     """
-    predicted = decide(probabilities, configuration.infer)
+    predicted = threshold_mask(probabilities, configuration.infer)
     names = configuration.class_names
     classes = enumerate(names, 1) if len(names) > 1 else ()
     annotated, found = find_regions(truth), find_regions(predicted)

@@ -12,7 +12,7 @@ from segmenter.data.dataset import DataSet, Sample
 from segmenter.evaluation.overlap import measure_overlap
 from segmenter.evaluation.predictions import load, predict_batches
 from segmenter.evaluation.state import evaluation_identity, read_json
-from segmenter.inference.thresholding import decide
+from segmenter.inference.thresholding import threshold_mask
 
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
 
@@ -57,7 +57,7 @@ def _dice_by_threshold(model_file: Path, samples: Sequence[Sample], configuratio
         for mask, likely in zip(truth, probabilities, strict=True):
             if mask.any():
                 for value, settings in tried.items():
-                    dices[value].append(measure_overlap(mask[..., 0], decide(likely, settings)).dice or 0.0)
+                    dices[value].append(measure_overlap(mask[..., 0], threshold_mask(likely, settings)).dice or 0.0)
     if not dices[THRESHOLDS[0]]:
         raise InputError(f"--threshold auto: no image of {samples[0].split} has a lesion, so none can be chosen; give a number")
     return {value: float(np.mean(found)) for value, found in dices.items()}

@@ -1,59 +1,39 @@
-"""Applies models to images of any size and writes masks, probabilities, overlays, DICOM SEG and a table of findings.
+"""Applies models to images of any size: what to predict with, which images, and the loop over them.
 
-An image is letterboxed straight to the model's side, or looked at by tiles of its own resolution. Training averages a
+An image is letterboxed straight to the model's side, or predicted by tiles of its own resolution. Training averages a
 data set's square image down to the model's side, and that image is itself an area average of the source, so letterboxed
 images are the same pixels but for rounding.
 """
 
-import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 
 from pipeline.contract import IMAGE_SUFFIXES, SPLITS, SourceError
-from pipeline.files import InputError, progress, replacing, sha256, write_csv, write_text
+from pipeline.files import InputError, progress, sha256
 from pipeline.sources import DEFAULT_DICOM, DicomOptions, find_files, has_dicom_mark, read_image, stem_of
 from segmenter.configuration import InferSettings, TiledInferSettings, default_class_names
 from segmenter.data.dataset import DataSet, Sample
 from segmenter.inference import dicom_seg
 from segmenter.inference.ensembles import AnyPredictor, AugmentedPredictor, Ensemble
-from segmenter.inference.thresholding import decide
+from segmenter.inference.lesion_table import lesion_rows, write_lesions
+from segmenter.inference.outputs import Prediction, clear_outputs, read_mark, write_mark, write_pictures, write_segmentations
+from segmenter.inference.thresholding import threshold_mask
 from segmenter.inference.tiling import predict_tiled, predict_whole
-from segmenter.pictures import Color, colorize, draw_overlay, lesion_colors, merge, write_png
-
-FINDING_COLUMNS = (
-    "image",
-    "finding",
-    "class",
-    "area_px",
-    "box_left",
-    "box_top",
-    "box_width",
-    "box_height",
-    "centre_x",
-    "centre_y",
-    "mean_probability",
-)
-MARK = "inference.json"
-OUTPUTS = (
-    *(f"{folder}/{{}}.png" for folder in ("masks", "probabilities", "overlays", "colorized", "merged")),
-    *(f"segmentations/{{}}_{kind}.dcm" for kind in dicom_seg.KINDS),
-)
+from segmenter.pictures import lesion_colors
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What images are looked at with.
+    """What images are predicted with.
 
     Attributes:
       model_files: more than one are an ensemble.
-      tiled: None for one look at the whole image.
+      tiled: None for one pass over the whole image.
       class_names: of the lesion classes; empty for the usual ones.
       dicom: how DICOM images are read.
     """
@@ -67,25 +47,25 @@ class Plan:
 
 @dataclass(frozen=True)
 class Job:
-    """One image to look at, the stem of its outputs, and the mask that tells the truth where it is known."""
+    """One image to predict, the stem of its outputs, and its ground truth mask where there is one."""
 
     name: str
     image: Path
-    truth: Path | None = None
+    ground_truth: Path | None = None
 
 
 @dataclass
-class Report:
+class InferenceResult:
     """What an inference did.
 
     Attributes:
       skipped: the images that could not be read, each with a reason.
-      findings: how many.
-      without_seg: the DICOM images beside whose masks no SEG was written, each with a reason; or one reason for all.
+      lesions: how many were predicted.
+      without_seg: the DICOM images that got no SEG, each with a reason; or one reason for all.
     """
 
     skipped: list[str] = field(default_factory=list)
-    findings: int = 0
+    lesions: int = 0
     without_seg: list[str] = field(default_factory=list)
 
 
@@ -165,8 +145,8 @@ def name_outputs(images: Sequence[Path]) -> dict[str, Path]:
 
 
 def inference_identity(plan: Plan, jobs: Sequence[Job]) -> dict[str, object]:
-    """What an inference depends on, as JSON has it; the same again means that there is nothing to do."""
-    # Named only where it is true, so that nothing else is done anew. Once highdicom is installed, the SEGs are to come.
+    """What an inference depends on, as JSON has it; where it is unchanged there is nothing to do."""
+    # Named only where it is true, so that nothing else is repeated. Once highdicom is installed, the SEGs are still to come.
     segmentations: dict[str, object] = {}
     if _holds_dicom(jobs):
         segmentations = {"segmentations": True} if dicom_seg.can_write() else {}
@@ -176,7 +156,7 @@ def inference_identity(plan: Plan, jobs: Sequence[Job]) -> dict[str, object]:
         "infer": plan.settings.model_dump(mode="json", exclude={"batch_size"}),
         "tiledinfer": plan.tiled and plan.tiled.model_dump(mode="json"),
         "class_names": list(plan.class_names),
-        "images": [[job.name, *_stamp(job.image), *(_stamp(job.truth) if job.truth else ())] for job in jobs],
+        "images": [[job.name, *_stamp(job.image), *(_stamp(job.ground_truth) if job.ground_truth else ())] for job in jobs],
     }
 
 
@@ -189,51 +169,48 @@ def _stamp(path: Path) -> tuple[str, int, int]:
     return str(path), found.st_size, found.st_mtime_ns
 
 
-def read_report(output: Path, identity: dict[str, object]) -> Report | None:
+def read_result(output: Path, identity: dict[str, object]) -> InferenceResult | None:
     """What an earlier inference of the same identity did, or None where it has to be done."""
-    mark = _read_mark(output)
-    return Report(**mark["report"]) if mark.get("identity") == identity and mark.get("report") else None
+    mark = read_mark(output)
+    if mark.get("identity") != identity:
+        return None
+    if before := mark.get("report"):  # of the version before, which counted findings
+        return InferenceResult(before["skipped"], before["findings"], before["without_seg"])
+    return InferenceResult(**mark["result"]) if "result" in mark else None
 
 
-def _read_mark(output: Path) -> dict:
-    try:
-        return json.loads((output / MARK).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
+def infer(plan: Plan, jobs: Sequence[Job], output: Path, identity: dict[str, object]) -> InferenceResult:
+    """Predicts each image and writes `masks`, `probabilities`, `overlays` and more at source size, then `lesions.csv`.
 
-
-def infer(plan: Plan, jobs: Sequence[Job], output: Path, identity: dict[str, object]) -> Report:
-    """Predicts each image and writes `masks`, `probabilities`, `overlays` and more at source size, then `findings.csv`.
-
-    A DICOM image has its SEGs in `segmentations`. An image that cannot be read is told and skipped. Outputs of an
+    A DICOM image has its SEGs in `segmentations`. An image that cannot be read is reported and skipped. Outputs of an
     earlier inference in the folder are removed first.
 
     Raises:
-      InputError: a model is none or does not go with the others, or no image at all can be read.
+      InputError: a model file holds no model or does not fit the others, a ground truth mask cannot be read, or no image
+        at all can be read.
     """
     predictor = _load(plan)
-    _clear(output)
+    clear_outputs(output)
     # Written before the work, so that a broken inference can be cleared, too.
-    write_text(output / MARK, json.dumps({"identity": identity}) + "\n")
-    report, findings = Report(), []
+    write_mark(output, identity)
+    result, rows = InferenceResult(), []
     class_names = plan.class_names or default_class_names(max(1, predictor.classes - 1))
     colors = lesion_colors(plan.settings.mask_colors, len(class_names))
-    algorithm = _tell_algorithm(plan, predictor, jobs, report)
-    for job, gray, probabilities in _predict(predictor, plan, jobs, report):
-        mask = decide(probabilities, plan.settings)
-        _write_outputs(output, job, gray, mask, probabilities, colors)
+    algorithm = _describe_algorithm(plan, predictor, jobs, result)
+    for job, prediction in _predict(predictor, plan, jobs, result):
+        write_pictures(output, job.name, prediction, job.ground_truth, colors, colored=plan.settings.mask_colorize)
         if algorithm and has_dicom_mark(job.image):
-            _write_segmentations(output, job, report, mask, probabilities, class_names, algorithm)
-        if plan.settings.mask_colorize:
-            write_png(output / "colorized" / f"{job.name}.png", colorize(mask, colors))
-            write_png(output / "merged" / f"{job.name}.png", merge(gray, mask, colors))
-        findings += [{"image": job.name} | finding for finding in find_lesions(mask, probabilities, class_names)]
-    if len(report.skipped) == len(jobs):
-        raise InputError(f"none of the {len(jobs)} images can be read; the first: {report.skipped[0]}")
-    write_csv(output / "findings.csv", FINDING_COLUMNS, findings)
-    report.findings = len(findings)
-    write_text(output / MARK, json.dumps({"identity": identity, "report": asdict(report)}, indent=1) + "\n")
-    return report
+            try:
+                write_segmentations(output, job.name, job.image, prediction, class_names, algorithm)
+            except dicom_seg.SegmentationError as error:
+                _report_without_seg(result, f"{job.image}: {error}")
+        rows += [{"image": job.name} | row for row in lesion_rows(prediction.mask, prediction.probabilities, class_names)]
+    if len(result.skipped) == len(jobs):
+        raise InputError(f"none of the {len(jobs)} images can be read; the first: {result.skipped[0]}")
+    write_lesions(output, rows)
+    result.lesions = len(rows)
+    write_mark(output, identity, asdict(result))
+    return result
 
 
 def _load(plan: Plan) -> AnyPredictor:
@@ -245,58 +222,40 @@ def _load(plan: Plan) -> AnyPredictor:
     return predictor if views == "none" else AugmentedPredictor(predictor, views)
 
 
-def _clear(output: Path) -> None:
-    for name, *_ in _read_mark(output).get("identity", {}).get("images", []):
-        for pattern in OUTPUTS:
-            (output / pattern.format(name)).unlink(missing_ok=True)
-    for name in ("findings.csv", MARK):
-        (output / name).unlink(missing_ok=True)
-
-
 def _predict(
-    predictor: AnyPredictor, plan: Plan, jobs: Sequence[Job], report: Report
-) -> Iterator[tuple[Job, np.ndarray, np.ndarray]]:
-    """Job, gray image, and probabilities, (height, width, classes) at source size; a batch in memory at a time."""
+    predictor: AnyPredictor, plan: Plan, jobs: Sequence[Job], result: InferenceResult
+) -> Iterator[tuple[Job, Prediction]]:
+    """The predictions of the images that can be read, at source size; one batch in memory at a time."""
     batch_size = 1 if plan.tiled else plan.settings.batch_size
     starts = range(0, len(jobs), batch_size)
     for start in progress(starts, len(starts), "inferring", "images" if plan.tiled else "batches"):
-        read = [(job, gray) for job in jobs[start : start + batch_size] if (gray := _read(job, plan.dicom, report)) is not None]
+        read = [(job, gray) for job in jobs[start : start + batch_size] if (gray := _read(job, plan.dicom, result)) is not None]
         grays = [gray for _, gray in read]
         if plan.tiled:
             predicted = [predict_tiled(gray, predictor, plan.tiled) for gray in grays]
         else:
             predicted = predict_whole(grays, predictor) if grays else []
         for (job, gray), probabilities in zip(read, predicted, strict=True):
-            yield job, gray, probabilities
+            yield job, Prediction(gray, probabilities, threshold_mask(probabilities, plan.settings))
 
 
-def _read(job: Job, dicom: DicomOptions, report: Report) -> np.ndarray | None:
+def _read(job: Job, dicom: DicomOptions, result: InferenceResult) -> np.ndarray | None:
     try:
         return read_image(job.image, dicom=dicom)
     except SourceError as error:
-        report.skipped.append(f"{job.image}: {error}")
-        print(f"skipped: {report.skipped[-1]}", file=sys.stderr)
+        result.skipped.append(f"{job.image}: {error}")
+        print(f"skipped: {result.skipped[-1]}", file=sys.stderr)
         return None
 
 
-def _write_outputs(
-    output: Path, job: Job, gray: np.ndarray, mask: np.ndarray, probabilities: np.ndarray, colors: Sequence[Color]
-) -> None:
-    truth = _read_truth(job.truth) if job.truth else None
-    several = probabilities.shape[-1] > 1
-    lesion = 1 - probabilities[..., 0] if several else probabilities[..., 0]
-    levels = np.rint(lesion * np.float32(65535)).astype(np.uint16)
-    write_png(output / "masks" / f"{job.name}.png", *((mask,) if several else (mask * 255, cv2.IMWRITE_PNG_BILEVEL, 1)))
-    write_png(output / "probabilities" / f"{job.name}.png", levels)
-    write_png(output / "overlays" / f"{job.name}.png", draw_overlay(gray, mask, truth, colors))
-
-
-def _tell_algorithm(plan: Plan, predictor: AnyPredictor, jobs: Sequence[Job], report: Report) -> dicom_seg.Algorithm | None:
-    """What SEGs say of their making; None where none is to be written."""
+def _describe_algorithm(
+    plan: Plan, predictor: AnyPredictor, jobs: Sequence[Job], result: InferenceResult
+) -> dicom_seg.Algorithm | None:
+    """What SEGs record of how they were made; None where none are to be written."""
     if not _holds_dicom(jobs):
         return None
     if not dicom_seg.can_write():
-        _tell_without_seg(report, dicom_seg.MISSING)
+        _report_without_seg(result, dicom_seg.MISSING)
         return None
     parameters = plan.settings.model_dump(mode="json", exclude={"batch_size", "mask_colorize", "mask_colors"})
     if plan.tiled:
@@ -304,79 +263,6 @@ def _tell_algorithm(plan: Plan, predictor: AnyPredictor, jobs: Sequence[Job], re
     return dicom_seg.Algorithm(predictor.network, tuple(sha256(file) for file in plan.model_files), parameters)
 
 
-def _write_segmentations(
-    output: Path,
-    job: Job,
-    report: Report,
-    mask: np.ndarray,
-    probabilities: np.ndarray,
-    class_names: Sequence[str],
-    algorithm: dicom_seg.Algorithm,
-) -> None:
-    try:
-        made = dicom_seg.segmentations(job.image, mask, probabilities, class_names, algorithm)
-    except dicom_seg.SegmentationError as error:
-        _tell_without_seg(report, f"{job.image}: {error}")
-        return
-    for kind, data in made.items():
-        with replacing(output / "segmentations" / f"{job.name}_{kind}.dcm") as beside:
-            beside.write_bytes(data)
-
-
-def _tell_without_seg(report: Report, words: str) -> None:
-    report.without_seg.append(words)
-    print(f"no SEG: {words}", file=sys.stderr)
-
-
-def _read_truth(file: Path) -> np.ndarray | None:
-    """A data set's mask as a class map: class indices as they are, grey levels cut at 128."""
-    levels = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)
-    if levels is None:
-        return None
-    # Up to 15 a PNG holds class indices; in a JPEG such values are only ringing.
-    indices = file.suffix.lower() == ".png" and 0 < levels.max() < 16
-    return levels if indices else (levels >= 128).astype(np.uint8)
-
-
-def find_lesions(mask: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str]) -> list[dict[str, object]]:
-    """The connected parts of each class in a mask (edges and corners connect), the largest first.
-
-    Args:
-      mask: (height, width) uint8: 0 is background, 1, 2, ... are the lesion classes.
-      probabilities: (height, width, classes) float32; with several classes the first is the background.
-      class_names: of the lesion classes.
-
-    Returns:
-      A row of `findings.csv` each, without the image's name: area, box and centre in source pixels, a whole number
-      being a pixel's centre, and the mean probability of its class.
-    """
-    of_lesions = probabilities[..., -len(class_names) :]
-    parts = [
-        part
-        for index, name in enumerate(class_names)
-        for part in _connected_parts(mask == index + 1, of_lesions[..., index], name)
-    ]
-    parts.sort(key=lambda part: -part["area_px"])
-    return [{"finding": number} | part for number, part in enumerate(parts, 1)]
-
-
-def _connected_parts(mask: np.ndarray, probabilities: np.ndarray, class_name: str) -> list[dict[str, Any]]:
-    count, labels, stats, centres = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    sums = np.bincount(labels.ravel(), probabilities.ravel(), minlength=count)
-    rows: list[dict[str, Any]] = []
-    for label in range(1, count):
-        left, top, width, height, area = (int(value) for value in stats[label])
-        rows.append(
-            {
-                "class": class_name,
-                "area_px": area,
-                "box_left": left,
-                "box_top": top,
-                "box_width": width,
-                "box_height": height,
-                "centre_x": f"{centres[label][0]:.1f}",
-                "centre_y": f"{centres[label][1]:.1f}",
-                "mean_probability": f"{sums[label] / area:.4f}",
-            }
-        )
-    return rows
+def _report_without_seg(result: InferenceResult, reason: str) -> None:
+    result.without_seg.append(reason)
+    print(f"no SEG: {reason}", file=sys.stderr)

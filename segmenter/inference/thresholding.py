@@ -12,8 +12,8 @@ from segmenter.configuration import InferSettings
 OTSU_FLOOR = 0.1
 
 
-def decide(probabilities: np.ndarray, settings: InferSettings) -> np.ndarray:
-    """Says of each pixel what it is.
+def threshold_mask(probabilities: np.ndarray, settings: InferSettings) -> np.ndarray:
+    """Turns probabilities into a mask.
 
     With one class a pixel is lesion from `threshold` on. `algorithm = "otsu"` looks for the cut between two groups of
     this image's probabilities instead, which suits a model that is timid or bold on some images; a cut under OTSU_FLOOR
@@ -38,7 +38,7 @@ def decide(probabilities: np.ndarray, settings: InferSettings) -> np.ndarray:
 
 
 def lesion_probability(probabilities: np.ndarray, settings: InferSettings) -> np.ndarray:
-    """The probability of any lesion, smoothed as `decide` would; from (height, width, classes) to (height, width) float32."""
+    """The probability of any lesion, smoothed as in `threshold_mask`: (height, width) float32 from (height, width, classes)."""
     smooth = _smooth(probabilities, settings)
     return smooth[..., 0] if smooth.shape[-1] == 1 else 1 - smooth[..., 0]
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.files import InputError, write_csv
 from segmenter.configuration import Configuration, TrainSettings
-from segmenter.inference.thresholding import decide
+from segmenter.inference.thresholding import threshold_mask
 from segmenter.inference.tiling import predict_tiled
 from segmenter.models.saved_models import Predictor, save_for_prediction, save_whole
 from segmenter.pictures import draw_row, lesion_colors, write_curves, write_png
@@ -238,7 +238,7 @@ class EpochPictures(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         with averaged(self.model):
-            maps = [decide(self.predict(image), self.settings) for image in self.images]
+            maps = [threshold_mask(self.predict(image), self.settings) for image in self.images]
         for name, image, mask, predicted in zip(self.names, self.images, self.masks, maps, strict=True):
             gray = image[..., 0]
             # Small models' pictures are enlarged in whole steps, so that the caption fits and pixels stay visible.

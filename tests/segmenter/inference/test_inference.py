@@ -10,22 +10,13 @@ import pytest
 from inputs import mammogram
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-from pipeline.files import InputError, read_csv
+from pipeline.files import InputError
 from pipeline.sources import DicomOptions
 from segmenter.cli import main
 from segmenter.configuration import InferSettings, TiledInferSettings
 from segmenter.data.dataset import read_data_set
-from segmenter.inference.run import (
-    FINDING_COLUMNS,
-    Job,
-    Plan,
-    find_jobs,
-    find_lesions,
-    infer,
-    inference_identity,
-    name_outputs,
-    read_report,
-)
+from segmenter.inference.lesion_table import read_lesions
+from segmenter.inference.run import Job, Plan, find_jobs, infer, inference_identity, name_outputs, read_result
 from segmenter.pictures import PREDICTION_BGR, TRUTH_BGR
 
 
@@ -114,8 +105,8 @@ def test_images_of_any_size_come_back_at_their_size(model, tmp_path):
             write_dicom(folder / "dicom.dcm", spot(*shape))
         else:
             cv2.imwrite(str(folder / f"{name}.png"), spot(*shape))
-    report = run(model, find_jobs([folder], None), tmp_path / "out")
-    assert (report.skipped, report.findings) == ([], 4)
+    result = run(model, find_jobs([folder], None), tmp_path / "out")
+    assert (result.skipped, result.lesions) == ([], 4)
     for name, shape in shapes.items():
         mask = cv2.imread(str(tmp_path / f"out/masks/{name}.png"), cv2.IMREAD_UNCHANGED)
         probability = cv2.imread(str(tmp_path / f"out/probabilities/{name}.png"), cv2.IMREAD_UNCHANGED)
@@ -126,48 +117,6 @@ def test_images_of_any_size_come_back_at_their_size(model, tmp_path):
         np.testing.assert_array_equal(mask == 255, probability >= 32768)
         truth = spot(*shape) == 230
         assert 2 * ((mask == 255) & truth).sum() / ((mask == 255).sum() + truth.sum()) > 0.9, name
-
-
-def test_findings_tell_each_lesion():
-    mask, probabilities = np.zeros((20, 30), np.uint8), np.zeros((20, 30, 1), np.float32)
-    mask[2:4, 5:10], probabilities[2:4, 5:10] = 1, 0.75
-    mask[10:18, 20:30], probabilities[10:18, 20:30] = 1, 0.5
-    mask[18, 19] = 1  # touches by a corner, with probability 0
-    assert find_lesions(mask, probabilities, ["lesion"]) == [
-        {
-            "finding": 1,
-            "class": "lesion",
-            "area_px": 81,
-            "box_left": 19,
-            "box_top": 10,
-            "box_width": 11,
-            "box_height": 9,
-            "centre_x": "24.4",
-            "centre_y": "13.6",
-            "mean_probability": f"{40 / 81:.4f}",
-        },
-        {
-            "finding": 2,
-            "class": "lesion",
-            "area_px": 10,
-            "box_left": 5,
-            "box_top": 2,
-            "box_width": 5,
-            "box_height": 2,
-            "centre_x": "7.0",
-            "centre_y": "2.5",
-            "mean_probability": "0.7500",
-        },
-    ]
-    assert find_lesions(np.zeros((4, 4), np.uint8), np.zeros((4, 4, 1), np.float32), ["lesion"]) == []
-
-
-def test_findings_are_of_one_class_each():
-    mask = np.array([[1, 1, 2], [0, 0, 2], [1, 0, 2]], np.uint8)
-    probabilities = np.stack([np.full((3, 3), 0.1), np.full((3, 3), 0.3), np.full((3, 3), 0.6)], axis=-1).astype(np.float32)
-    found = find_lesions(mask, probabilities, ["benign", "malignant"])
-    told = [(row["finding"], row["class"], row["area_px"], row["mean_probability"]) for row in found]
-    assert told == [(1, "malignant", 3, "0.6000"), (2, "benign", 2, "0.3000"), (3, "benign", 1, "0.3000")]
 
 
 @pytest.fixture
@@ -183,7 +132,7 @@ def test_several_classes_are_told_apart(class_model, two_levels, tmp_path):
     job, truth = two_levels
     cv2.imwrite(str(tmp_path / "truth.png"), truth)
     job = Job("image", job.image, tmp_path / "truth.png")
-    assert run(class_model, [job], tmp_path / "out", mask_colorize=True).findings == 2
+    assert run(class_model, [job], tmp_path / "out", mask_colorize=True).lesions == 2
     mask = read(tmp_path / "out/masks/image.png")
     assert (mask == truth).mean() > 0.96
     np.testing.assert_array_equal(np.unique(mask), [0, 1, 2])
@@ -194,8 +143,8 @@ def test_several_classes_are_told_apart(class_model, two_levels, tmp_path):
     places = [(2, 2), (32, 30), (32, 90)]
     assert [colorized[place].tolist() for place in places] == [[0, 0, 0], [0, 255, 0], [255, 255, 255]]
     assert [merged[place].tolist() for place in places] == [[0, 0, 0], [77, 179, 77], [255, 255, 255]]
-    rows = read_csv(tmp_path / "out/findings.csv", FINDING_COLUMNS)
-    assert [(row["finding"], row["class"]) for row in rows] == [("1", "malignant"), ("2", "benign")]
+    rows = read_lesions(tmp_path / "out")
+    assert [(row["lesion"], row["class"]) for row in rows] == [("1", "malignant"), ("2", "benign")]
     overlay = read(tmp_path / "out/overlays/image.png")
     assert {tuple(pixel) for pixel in overlay.reshape(-1, 3).tolist()} >= {(0, 255, 0), (255, 255, 255)}
 
@@ -204,7 +153,7 @@ def test_classes_and_colours_have_the_names_and_levels_of_the_run(class_model, t
     colors, names = ((10, 20, 30), (40, 50, 60)), ("cyst", "mass")
     run(class_model, [two_levels[0]], tmp_path / "out", mask_colorize=True, mask_colors=colors, class_names=names)
     assert read(tmp_path / "out/colorized/image.png")[32, 30].tolist() == [30, 20, 10]
-    assert {row["class"] for row in read_csv(tmp_path / "out/findings.csv")} == {"cyst", "mass"}
+    assert {row["class"] for row in read_lesions(tmp_path / "out")} == {"cyst", "mass"}
 
 
 def test_tiles_keep_what_a_look_at_the_whole_image_loses(model, tmp_path):
@@ -212,11 +161,11 @@ def test_tiles_keep_what_a_look_at_the_whole_image_loses(model, tmp_path):
     image[100:103, 200:203] = 255  # a ninth of a pixel of the letterboxed image
     cv2.imwrite(str(tmp_path / "image.png"), image)
     jobs = [Job("image", tmp_path / "image.png")]
-    assert run(model, jobs, tmp_path / "whole").findings == 0
-    assert run(model, jobs, tmp_path / "tiled", tiled=TiledInferSettings()).findings == 1
+    assert run(model, jobs, tmp_path / "whole").lesions == 0
+    assert run(model, jobs, tmp_path / "tiled", tiled=TiledInferSettings()).lesions == 1
     np.testing.assert_array_equal(read(tmp_path / "tiled/masks/image.png"), image)
     np.testing.assert_array_equal(read(tmp_path / "tiled/probabilities/image.png"), image.astype(int) * 257)
-    row = read_csv(tmp_path / "tiled/findings.csv", FINDING_COLUMNS)[0]
+    row = read_lesions(tmp_path / "tiled")[0]
     assert (row["area_px"], row["box_left"], row["box_top"], row["centre_x"]) == ("9", "200", "100", "201.0")
 
 
@@ -243,15 +192,15 @@ def test_the_default_is_the_originals_of_test_with_their_truth(model, data_folde
     run(model, jobs, tmp_path / "out", threshold=0.1)
     overlay = cv2.imread(str(tmp_path / "out/overlays/P10_L_CM_CC.png"))
     assert {tuple(pixel) for pixel in overlay.reshape(-1, 3).tolist()} >= {PREDICTION_BGR, TRUTH_BGR}
-    rows = read_csv(tmp_path / "out/findings.csv", FINDING_COLUMNS)
+    rows = read_lesions(tmp_path / "out")
     assert [row["image"] for row in rows] == [job.name for job in jobs]
 
 
 def test_a_bad_image_is_told_and_skipped(model, tmp_path, capsys):
     (tmp_path / "bad.jpg").write_text("not an image")
     cv2.imwrite(str(tmp_path / "good.png"), spot(40, 40))
-    report = run(model, find_jobs([tmp_path / "bad.jpg", tmp_path / "good.png"], None), tmp_path / "out")
-    assert len(report.skipped) == 1
+    result = run(model, find_jobs([tmp_path / "bad.jpg", tmp_path / "good.png"], None), tmp_path / "out")
+    assert len(result.skipped) == 1
     assert (tmp_path / "out/masks/good.png").is_file()
     told = capsys.readouterr().err
     assert f"skipped: {tmp_path / 'bad.jpg'}: starts with b'not an i', which is no JPEG, PNG or TIFF" in told
@@ -267,12 +216,42 @@ def test_an_earlier_inference_is_recognised_and_replaced(model, tmp_path):
     for name in ("one", "two"):
         cv2.imwrite(str(tmp_path / f"{name}.png"), spot(40, 40))
     first, second = [Job("one", tmp_path / "one.png")], [Job("two", tmp_path / "two.png")]
-    report = run(model, first, tmp_path / "out", mask_colorize=True)
+    result = run(model, first, tmp_path / "out", mask_colorize=True)
     same = plan_for(model, mask_colorize=True)
-    assert read_report(tmp_path / "out", inference_identity(same, first)) == report
-    assert read_report(tmp_path / "out", inference_identity(same, second)) is None
+    assert read_result(tmp_path / "out", inference_identity(same, first)) == result
+    assert read_result(tmp_path / "out", inference_identity(same, second)) is None
     run(model, second, tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").rglob("*.png")) == ["two.png"] * 3
+
+
+def write_as_the_version_before(output, result):
+    """Turns the folder of an inference into what the version before left, which had findings.csv."""
+    rows = read_lesions(output)
+    (output / "lesions.csv").unlink()
+    lines = ["image,finding,class", *(f"{row['image']},{row['lesion']},{row['class']}" for row in rows)]
+    (output / "findings.csv").write_text("\n".join(lines) + "\n")
+    identity = json.loads((output / "inference.json").read_text())["identity"]
+    report = {"skipped": result.skipped, "findings": result.lesions, "without_seg": result.without_seg}
+    (output / "inference.json").write_text(json.dumps({"identity": identity, "report": report}))
+
+
+def test_a_folder_of_the_version_before_is_recognised_and_its_table_replaced(model, tmp_path):
+    cv2.imwrite(str(tmp_path / "one.png"), spot(40, 40))
+    jobs, output = [Job("one", tmp_path / "one.png")], tmp_path / "out"
+    result = run(model, jobs, output)
+    write_as_the_version_before(output, result)
+    assert read_result(output, inference_identity(plan_for(model), jobs)) == result
+    assert read_lesions(output) == [{"image": "one", "lesion": "1", "class": "lesion"}]
+    run(model, jobs, output, threshold=0.4)
+    assert not (output / "findings.csv").exists()
+    assert len(read_lesions(output)) == 1
+
+
+def test_ground_truth_that_cannot_be_read_is_an_error(model, tmp_path):
+    cv2.imwrite(str(tmp_path / "one.png"), spot(40, 40))
+    cv2.imwrite(str(tmp_path / "mask.png"), np.full((40, 40, 3), (0, 0, 255), np.uint8))
+    with pytest.raises(InputError, match=r"mask.png: is colored, for example red 255 green 0 blue 0; write it again"):
+        run(model, [Job("one", tmp_path / "one.png", tmp_path / "mask.png")], tmp_path / "out")
 
 
 def test_all_that_changes_the_result_is_part_of_the_identity(model, tmp_path):
@@ -312,12 +291,12 @@ def test_options_go_before_what_the_run_says(model, data_folder, tmp_path, capsy
         assert main(["infer", str(data_folder), *words]) == 0
         return capsys.readouterr().out
 
-    assert "3 images, 0 findings" in told_by("--name", "one")
-    assert "3 images, 3 findings" in told_by("--name", "one", "--threshold", "otsu", "--colorize")
+    assert "3 images, 0 lesions" in told_by("--name", "one")
+    assert "3 images, 3 lesions" in told_by("--name", "one", "--threshold", "otsu", "--colorize")
     assert "inferred already" in told_by("--name", "one", "--threshold", "otsu", "--colorize")
     assert read(folders[0] / "predictions/colorized/P10_L_CM_CC.png").max() == 3
     options = ["--tiled", "--threshold", "0.5", "--augmentation", "flips", "--smallest-lesion", "500"]
-    assert "3 images, 0 findings" in told_by("--name", "one", "two", *options)
+    assert "3 images, 0 lesions" in told_by("--name", "one", "two", *options)
     found = json.loads((folders[0] / "predictions-ensemble/inference.json").read_text())["identity"]
     assert len(found["models_sha256"]) == 2
     assert found["tiledinfer"]["overlapping"] == 20
@@ -390,7 +369,7 @@ def test_dicom_images_get_dicom_seg_beside_their_masks(model, tmp_path, capsys):
     images, output = write_mammograms(tmp_path / "images"), tmp_path / "out"
     cv2.imwrite(str(images / "other.png"), spot(40, 40))
     assert infer_command(model, images, output) == 0
-    assert "3 images, 3 findings, 0 skipped" in capsys.readouterr().out
+    assert "3 images, 3 lesions, 0 skipped" in capsys.readouterr().out
     written = sorted(path.name for path in (output / "segmentations").iterdir())
     assert written == ["1_binary.dcm", "1_fractional.dcm", "2_binary.dcm", "2_fractional.dcm"]
     for name in ("1", "2"):
@@ -454,5 +433,5 @@ def test_other_images_need_no_dicom_package(model, tmp_path, monkeypatch):
     for package in ("pydicom", "highdicom"):
         monkeypatch.setitem(sys.modules, package, None)  # importing it is an error now
     jobs = [Job("image", tmp_path / "image.png")]
-    assert run(model, jobs, tmp_path / "out").findings == 1
+    assert run(model, jobs, tmp_path / "out").lesions == 1
     assert "segmentations" not in inference_identity(plan_for(model), jobs)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from segmenter.configuration import InferSettings
-from segmenter.inference.thresholding import OTSU_FLOOR, decide, drop_small
+from segmenter.inference.thresholding import OTSU_FLOOR, drop_small, threshold_mask
 
 
 def one_class(rows):
@@ -20,8 +20,8 @@ def digits(rows):
 
 def test_a_pixel_is_lesion_from_the_threshold_on():
     probabilities = one_class([[0.0, 0.25, 0.5], [0.75, 1.0, 0.49]])
-    np.testing.assert_array_equal(decide(probabilities, InferSettings()), digits(["001", "110"]))
-    mask = decide(probabilities, InferSettings(threshold=0.25))
+    np.testing.assert_array_equal(threshold_mask(probabilities, InferSettings()), digits(["001", "110"]))
+    mask = threshold_mask(probabilities, InferSettings(threshold=0.25))
     np.testing.assert_array_equal(mask, digits(["011", "111"]))
     assert mask.dtype == np.uint8
 
@@ -39,12 +39,12 @@ def test_a_pixel_is_lesion_from_the_threshold_on():
 )
 def test_otsu_cuts_between_two_groups_and_never_in_noise(rows, drawn):
     assert OTSU_FLOOR == 0.1
-    np.testing.assert_array_equal(decide(one_class(rows), InferSettings(algorithm="otsu")), digits(drawn))
+    np.testing.assert_array_equal(threshold_mask(one_class(rows), InferSettings(algorithm="otsu")), digits(drawn))
 
 
 def test_the_most_probable_class_counts_and_no_threshold():
     rows = ["012", "210"]
-    mask = decide(classes(rows), InferSettings(threshold=0.9, algorithm="otsu"))
+    mask = threshold_mask(classes(rows), InferSettings(threshold=0.9, algorithm="otsu"))
     np.testing.assert_array_equal(mask, digits(rows))
     assert mask.dtype == np.uint8
 
@@ -57,10 +57,10 @@ def test_blur_takes_out_a_lone_pixel_before_the_cut(count):
     block = lone.copy()
     block[2:7, 2:7] = lone[4, 4]
     settings = InferSettings(blur=True, ksize=3)
-    assert decide(lone, InferSettings()).sum() == 1
-    assert decide(lone, settings).sum() == 0
-    assert decide(block, settings)[4, 4] == 1
-    assert decide(block, settings).shape == (9, 9)
+    assert threshold_mask(lone, InferSettings()).sum() == 1
+    assert threshold_mask(lone, settings).sum() == 0
+    assert threshold_mask(block, settings)[4, 4] == 1
+    assert threshold_mask(block, settings).shape == (9, 9)
 
 
 def test_parts_smaller_than_asked_are_dropped():
@@ -70,7 +70,7 @@ def test_parts_smaller_than_asked_are_dropped():
     np.testing.assert_array_equal(drop_small(mask, 3), digits(["00000", "00022", "00020", "00000"]))
     assert not drop_small(mask, 4).any()
     settings = InferSettings(smallest_lesion_px=3)
-    np.testing.assert_array_equal(decide(mask[..., None].astype(np.float32), settings), mask == 2)
+    np.testing.assert_array_equal(threshold_mask(mask[..., None].astype(np.float32), settings), mask == 2)
 
 
 def test_touching_classes_are_one_part():

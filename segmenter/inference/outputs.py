@@ -1,0 +1,120 @@
+"""What an inference leaves in its folder: a mask, probabilities and an overlay per image, DICOM SEG, and a mark.
+
+The mark, inference.json, says what the folder was made from. It names the images whose outputs have to go before another
+inference writes there.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from pipeline.contract import MaskError, read_mask
+from pipeline.files import InputError, replacing, write_text
+from segmenter.inference import dicom_seg
+from segmenter.inference.lesion_table import remove_tables
+from segmenter.pictures import Color, colorize, draw_overlay, merge, write_png
+
+MARK = "inference.json"
+OUTPUTS = (
+    *(f"{folder}/{{}}.png" for folder in ("masks", "probabilities", "overlays", "colorized", "merged")),
+    *(f"segmentations/{{}}_{kind}.dcm" for kind in dicom_seg.KINDS),
+)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One predicted image.
+
+    Attributes:
+      gray: (height, width) uint8, the image.
+      probabilities: (height, width, classes) float32; with several classes the first is the background.
+      mask: (height, width) uint8: 0 is background, 1, 2, ... are the lesion classes.
+    """
+
+    gray: np.ndarray
+    probabilities: np.ndarray
+    mask: np.ndarray
+
+
+def read_mark(output: Path) -> dict[str, Any]:
+    """What an earlier inference left in its mark; empty where there is none, or none that can be read."""
+    try:
+        return json.loads((output / MARK).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def write_mark(output: Path, identity: dict[str, object], result: dict[str, object] | None = None) -> None:
+    """Writes the mark; without a result the inference counts as unfinished."""
+    mark = {"identity": identity} if result is None else {"identity": identity, "result": result}
+    write_text(output / MARK, json.dumps(mark, indent=1) + "\n")
+
+
+def clear_outputs(output: Path) -> None:
+    """Removes what an earlier inference wrote, and nothing else."""
+    for name, *_ in read_mark(output).get("identity", {}).get("images", []):
+        for pattern in OUTPUTS:
+            (output / pattern.format(name)).unlink(missing_ok=True)
+    remove_tables(output)
+    (output / MARK).unlink(missing_ok=True)
+
+
+def write_pictures(
+    output: Path, name: str, prediction: Prediction, ground_truth: Path | None, colors: Sequence[Color], *, colored: bool
+) -> None:
+    """Writes the PNGs of one image, all at its own size.
+
+    Args:
+      name: the stem of the files.
+      ground_truth: the image's mask file, where there is one.
+      colors: of the lesion classes.
+      colored: whether the mask in these colors, and merged with the image, is written too.
+
+    Raises:
+      InputError: the mask file cannot be read.
+    """
+    mask, probabilities = prediction.mask, prediction.probabilities
+    several = probabilities.shape[-1] > 1
+    lesion = 1 - probabilities[..., 0] if several else probabilities[..., 0]
+    levels = np.rint(lesion * np.float32(65535)).astype(np.uint16)
+    overlay = draw_overlay(prediction.gray, mask, _read_ground_truth(ground_truth) if ground_truth else None, colors)
+    write_png(output / "masks" / f"{name}.png", *((mask,) if several else (mask * 255, cv2.IMWRITE_PNG_BILEVEL, 1)))
+    write_png(output / "probabilities" / f"{name}.png", levels)
+    write_png(output / "overlays" / f"{name}.png", overlay)
+    if colored:
+        write_png(output / "colorized" / f"{name}.png", colorize(mask, colors))
+        write_png(output / "merged" / f"{name}.png", merge(prediction.gray, mask, colors))
+
+
+def _read_ground_truth(file: Path) -> np.ndarray:
+    try:
+        return read_mask(file.read_bytes(), classes=None)
+    except (OSError, MaskError) as error:
+        raise InputError(f"{file}: {error}") from error
+
+
+def write_segmentations(
+    output: Path,
+    name: str,
+    source: Path,
+    prediction: Prediction,
+    class_names: Sequence[str],
+    algorithm: dicom_seg.Algorithm,
+) -> None:
+    """Writes the DICOM SEGs of one image.
+
+    Args:
+      source: the DICOM file that was predicted.
+
+    Raises:
+      dicom_seg.SegmentationError: its header cannot carry one.
+    """
+    files = dicom_seg.segmentations(source, prediction.mask, prediction.probabilities, class_names, algorithm)
+    for kind, data in files.items():
+        with replacing(output / "segmentations" / f"{name}_{kind}.dcm") as beside:
+            beside.write_bytes(data)
