@@ -96,6 +96,24 @@ def test_the_schema_of_configurations_knows_no_file_and_no_dialect():
     assert not any(name.startswith("segmenter.configuration.published") for name in known)
 
 
+def test_faces_of_the_segmenter_hold_imports_and_no_logic():
+    for module, path in modules("segmenter").items():
+        if path.name == "__init__.py":
+            docstring, *rest = ast.parse(path.read_text()).body
+            assert isinstance(docstring, ast.Expr), module
+            names = [node for node in rest if isinstance(node, ast.Assign)]
+            assert [ast.unparse(node.targets[0]) for node in names] in ([], ["__all__"]), module
+            assert all(isinstance(node, ast.ImportFrom) for node in rest if node not in names), module
+
+
+def test_models_and_evaluation_can_be_imported_without_tensorflow():
+    code = "import sys, segmenter.models, segmenter.evaluation, segmenter.report; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    loaded = {name.split(".")[0] for name in done.stdout.split()}
+    assert "segmenter" in loaded
+    assert not loaded & {"tensorflow", "keras", "pandas"}
+
+
 @pytest.mark.parametrize("module", NUMBERS_ONLY)
 def test_modules_of_numbers_reach_no_files_no_progress_and_no_printing(module):
     assert not {"pipeline.files", "pipeline.dataset", "tqdm", "logging"} & reached(module)

@@ -1,41 +1,10 @@
-"""Online augmentation: training pairs varied anew in each epoch, inside the `tf.data` graph.
+"""Online augmentation: training pairs varied again in each epoch, inside the `tf.data` graph.
 
-`draw` is all the chance there is; `apply` has none. Image and mask share one draw: what moves the image moves the mask,
-and what changes grey levels never sees the mask.
+`draw` holds all the chance; `apply` has none. Image and mask share one draw: what moves the image moves the mask, and what
+changes gray levels never sees the mask.
 """
 
-from collections.abc import Callable
-
-import tensorflow as tf
-
 from segmenter.augmentation.drawing import VARIATIONS, Draw, draw
-from segmenter.augmentation.geometry import move
-from segmenter.augmentation.intensity import change_intensity
-from segmenter.configuration import Configuration
+from segmenter.augmentation.variation import Augmentation, apply, make_augmentation
 
 __all__ = ["VARIATIONS", "Augmentation", "Draw", "apply", "draw", "make_augmentation"]
-
-# Image, mask and a seed of two int64 to image and mask.
-Augmentation = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
-
-
-def make_augmentation(configuration: Configuration) -> Augmentation:
-    """The function that varies one pair as [augmentor] says, for use inside `Dataset.map`.
-
-    Returns:
-      A function of an image, (side, side, channels) uint8 raw, a mask, (side, side, 1) uint8 of class indices, and a
-      seed, (2,) int64. It gives image and mask in the same shapes and types; the same seed gives the same pair.
-    """
-
-    # Nothing here needs Python rewritten into graph code, which would take seconds at each start.
-    @tf.autograph.experimental.do_not_convert
-    def augment(image: tf.Tensor, mask: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return apply(configuration, draw(configuration, seed), image, mask)
-
-    return augment
-
-
-def apply(configuration: Configuration, drawn: Draw, image: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Varies a pair as it was drawn; shapes and types as for `make_augmentation`."""
-    image, mask = move(configuration, drawn, image, mask)
-    return change_intensity(configuration, drawn, image), mask

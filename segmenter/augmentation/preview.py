@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from segmenter.augmentation import Draw, apply, draw
+from segmenter.augmentation.drawing import Draw, draw
+from segmenter.augmentation.variation import apply
 from segmenter.configuration import Configuration
 from segmenter.data.dataset import Sample
 from segmenter.data.input_pipeline import read_all

@@ -7,8 +7,9 @@ import statistics
 from collections.abc import Mapping, Sequence
 
 from pipeline.files import read_csv, remove_tree, write_csv
-from segmenter.evaluation import read_summary, write_evaluation
+from segmenter.evaluation.evaluator import write_evaluation
 from segmenter.evaluation.measuring import Row, Tables
+from segmenter.evaluation.state import read_summary
 from segmenter.runs import Run, read_state
 
 SPLIT = "test"

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from pipeline.files import InputError, replacing
-from segmenter.models import register_layers
+from segmenter.models.registry import register_layers
 
 
 @dataclass(frozen=True)

@@ -1,44 +1,8 @@
 """A run's report, report.html, and its model card, model_card.md, from what training and evaluation wrote.
 
-Reads tables and pictures; no TensorFlow, and nothing is measured here.
+Reads tables and pictures; needs no TensorFlow, and measures nothing.
 """
 
-from pathlib import Path
+from segmenter.report.writer import write_report
 
-from pipeline.files import write_text
-from pipeline.page import require_templates
-from segmenter.data.dataset import DataSet
-from segmenter.report.results import fingerprint, read_material
-from segmenter.runs import Run
-
-SCHEMA = 2  # of both files; raised, they are made anew
-
-
-def write_report(data: DataSet, run: Run, split: str) -> tuple[list[Path], bool]:
-    """Writes the report and the model card of a run's evaluation, unless both are there for it already.
-
-    Args:
-      data: with the folder's own splits.
-      run: one that was evaluated, or a cross-validation.
-      split: the split that was evaluated; that of `test` goes to report.html, another one's name is in its file's name.
-
-    Returns:
-      The report and the model card, and whether there was anything to do.
-
-    Raises:
-      InputError: there is no such evaluation, or it is of another model or of other data; or the template
-        library is not installed.
-    """
-    material = read_material(data, run, split)
-    suffix = "" if split == "test" else f"_{split}"
-    paths = [run.folder / f"report{suffix}.html", run.folder / f"model_card{suffix}.md"]
-    mark = fingerprint(material, SCHEMA)
-    if all(path.is_file() and mark in path.read_text(encoding="utf-8") for path in paths):
-        return paths, False
-    require_templates()
-    from segmenter.report.model_card import model_card
-    from segmenter.report.page import report_page
-
-    write_text(paths[0], report_page(material, mark))
-    write_text(paths[1], model_card(material, mark))
-    return paths, True
+__all__ = ["write_report"]

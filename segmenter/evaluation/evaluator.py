@@ -1,0 +1,135 @@
+"""Compares a model with a split: metrics over batches, as Keras gives them, metrics per image, and metrics per lesion.
+
+All metrics are on the data set's own grid: a smaller model's probabilities are resized up to it, then cut. An image
+without lesion has no Dice; it is counted apart, and only the predictions in it count.
+"""
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.files import remove_tree, write_csv, write_text
+from segmenter.configuration import Configuration
+from segmenter.data.dataset import DataSet, Sample
+from segmenter.evaluation.extremes import mask_file, write_extremes
+from segmenter.evaluation.measuring import FROC_COLUMNS, LESION_COLUMNS, Batch, Row, Tables, measure_batches
+from segmenter.evaluation.predictions import load, predict_batches
+from segmenter.evaluation.sizes import train_cuts
+from segmenter.evaluation.state import evaluation_identity, read_summary
+from segmenter.inference.thresholding import threshold_mask
+from segmenter.pictures import write_png
+from segmenter.runs import Run, trained_on
+
+
+def evaluate_run(run: Run, data: DataSet, configuration: Configuration, split: str) -> bool:
+    """Evaluates a run's best model on a split, unless that was done already; returns whether there was anything to do."""
+    samples, folder = data.split(split), run.evaluation(split)
+    identity = evaluation_identity(run.best_model, data, configuration, split)
+    if read_summary(folder).get("identity") == identity:
+        return False
+    from segmenter.backend import load_tensorflow
+
+    load_tensorflow()
+    train = [sample for sample in data.samples if sample.split == "train"]
+    evaluate(run.best_model, samples, configuration, folder, identity, train=train, trained_on=trained_on(run))
+    return True
+
+
+def evaluate(
+    model_file: Path,
+    samples: Sequence[Sample],
+    configuration: Configuration,
+    folder: Path,
+    identity: dict[str, object],
+    *,
+    train: Sequence[Sample],
+    trained_on: Collection[str] | None,
+) -> dict[str, float]:
+    """Evaluates a model on samples of one split and writes what `write_evaluation` does, and masks and pictures.
+
+    Args:
+      identity: kept in `summary.json`, for the next time.
+      train: the training samples; they tell which lesions are small.
+      trained_on: `Sample.owner` of what the model was trained on; None where nobody knows.
+
+    Returns:
+      The figures of `evaluation.csv` by name.
+    """
+    from segmenter.evaluation.batch_metrics import BatchFigures
+
+    remove_tree(folder)
+    figures, cuts = BatchFigures(configuration), train_cuts(train, configuration)
+    drawn = {sample.name for sample in samples if sample.is_original} or {sample.name for sample in samples}
+
+    def batches() -> Iterator[Batch]:
+        for batch, truth, probabilities in predict_batches(load(model_file, configuration), samples, configuration):
+            figures.add(truth, probabilities)
+            for sample, likely in zip(batch, probabilities, strict=True):
+                if sample.name in drawn:
+                    _write_mask(mask_file(folder, sample), threshold_mask(likely, configuration.infer), configuration)
+            yield batch, truth[..., 0], probabilities
+
+    tables = measure_batches(batches(), configuration, cuts, drawn)
+    dices = {row["sample"]: row["dice"] for row in tables.images}
+    scored = [(dices[sample.name], sample) for sample in samples if sample.name in drawn and dices[sample.name] is not None]
+    write_extremes(scored, configuration, folder)
+    summary = {
+        "identity": identity,
+        "trained_on_too": None if trained_on is None else sorted({sample.owner for sample in samples} & set(trained_on)),
+        "size_cuts_px": cuts,
+        "tolerance_px": configuration.eval.nsd_tolerance_px,
+        "class_names": list(configuration.class_names),
+        "threshold": configuration.infer.threshold if _cuts_at_threshold(configuration) else None,
+    }
+    return write_evaluation(folder, tables, summary, figures.values())
+
+
+def _write_mask(file: Path, predicted: np.ndarray, configuration: Configuration) -> None:
+    write_png(file, predicted if configuration.model.num_classes > 1 else predicted * 255)
+
+
+def _cuts_at_threshold(configuration: Configuration) -> bool:
+    return configuration.model.num_classes == 1 and not configuration.infer.algorithm
+
+
+def write_evaluation(folder: Path, tables: Tables, summary: dict[str, Any], batch_figures: dict[str, float]) -> dict[str, float]:
+    """Writes the tables of an evaluation, the figures that follow from them, and last `summary.json`.
+
+    Args:
+      summary: what is known beside the figures; `identity` is what `read_summary` is asked for the next time,
+        `trained_on_too` the patients of the images that were trained on, None where nobody knows.
+      batch_figures: loss and metrics over batches, which rows cannot tell.
+
+    Returns:
+      The figures of `evaluation.csv` by name.
+    """
+    from segmenter.evaluation.aggregation import read_table, summarise, write_figures
+    from segmenter.evaluation.headline import headline
+
+    write_csv(folder / "per_image.csv", list(tables.images[0]), map(_shortened, tables.images))
+    write_csv(folder / "per_lesion.csv", LESION_COLUMNS, map(_shortened, tables.lesions))
+    write_csv(folder / "froc.csv", FROC_COLUMNS, tables.points)
+    images, lesions, points = (read_table(folder / name) for name in ("per_image.csv", "per_lesion.csv", "froc.csv"))
+    found = summarise(images, lesions, points)
+    write_figures(folder, found)
+    threshold = summary.get("threshold")
+    figures = batch_figures | headline(images, found.figures) | ({"threshold": threshold} if threshold else {})
+    patients = len({row["patient"] or row["image_id"] for row in tables.images})
+    shared = summary["trained_on_too"]
+    # Lines like `loss,0.2716` without a header, as the published project writes them.
+    write_text(folder / "evaluation.csv", "".join(f"{name},{_short(value)}\n" for name, value in figures.items()))
+    counts = {"patients": patients, "patients_in_train": None if shared is None else len(shared)}
+    whole = {"identity": summary["identity"], "figures": figures} | counts | summary
+    write_text(folder / "summary.json", json.dumps(whole, indent=1) + "\n")
+    return figures
+
+
+def _shortened(row: Row) -> Row:
+    return {name: _short(value) if isinstance(value, float) else value for name, value in row.items()}
+
+
+def _short(value: object) -> object:
+    return f"{value:.4f}" if isinstance(value, float) else value
