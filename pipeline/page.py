@@ -18,9 +18,11 @@ from pipeline.files import require
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-# Told apart by the colour-blind, and legible on white and on black (P. Tol, "Colour Schemes", SRON technical note, 2021).
+# Distinguishable with color blindness, and legible on white and on black (P. Tol, "Colour Schemes", SRON technical note, 2021).
 SERIES = ("#4477aa", "#ee6677", "#228833", "#aa8800", "#aa3377", "#2299bb")
-_INK = "#010203"  # what is drawn in it becomes the page's text colour, in light, dark and print
+# What contours are drawn in, in every picture and page.
+GROUND_TRUTH_COLOR, PREDICTION_COLOR = "#50dc50", "#ff8c00"
+_INK = "#010203"  # what is drawn in it becomes the page's text color, in light, dark and print
 
 
 def require_templates() -> None:
@@ -53,18 +55,29 @@ def render(package: str, template: str, **context: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals |= {"ground_truth_color": GROUND_TRUTH_COLOR, "prediction_color": PREDICTION_COLOR}
     return environment.get_template(template).render(**context)
 
 
-def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Any, np.ndarray]:
-    """A matplotlib figure of so many inches, and its axes as a flat array."""
+def rgb(color: str) -> tuple[int, int, int]:
+    """Red, green and blue of a color such as `#50dc50`, 0 to 255."""
+    red, green, blue = bytes.fromhex(color.removeprefix("#"))
+    return red, green, blue
+
+
+def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Any, np.ndarray]:
+    """A matplotlib figure of so many inches, and its axes as a flat array.
+
+    Args:
+      options: for `Figure.subplots`, such as `height_ratios`.
+    """
     # The object interface: pyplot takes half a second longer to import and looks for a display.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = np.atleast_1d(figure.subplots(rows, columns)).ravel()
+    axes = np.atleast_1d(figure.subplots(rows, columns, **options)).ravel()
     for ax in axes:
         ax.spines[["top", "right"]].set_visible(False)
     return figure, axes
@@ -86,10 +99,10 @@ def set_log_axis(ax: Any, which: str, values: Sequence[float]) -> None:
 
 
 def chart(figure: Any, description: str) -> "Markup":
-    """A figure as SVG to stand in a page; what is black in it takes the colour of the page's text.
+    """A figure as SVG to stand in a page; what is black in it takes the color of the page's text.
 
     Args:
-      description: what it shows, for those who do not see it.
+      description: for readers who cannot see it.
     """
     import matplotlib
     from markupsafe import Markup, escape
@@ -126,16 +139,16 @@ def picture(image: np.ndarray, quality: int = 85) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(encoded.tobytes()).decode()}"
 
 
-def outline_path(mask: np.ndarray) -> str:
-    """The outlines of a mask as the data of an SVG path, in pixels of the mask; holes are outlines of their own.
+def contour_path(mask: np.ndarray) -> str:
+    """The contours of a mask as the data of an SVG path, in pixels of the mask; holes are contours of their own.
 
     Args:
       mask: (height, width), nonzero is inside.
     """
-    outlines, _ = cv2.findContours((mask != 0).astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    return " ".join(f"M{_points(outline[:, 0])}Z" for outline in outlines)
+    contours, _ = cv2.findContours((mask != 0).astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    return " ".join(f"M{_points(contour[:, 0])}Z" for contour in contours)
 
 
-def _points(outline: Sequence[Sequence[int]]) -> str:
+def _points(contour: Sequence[Sequence[int]]) -> str:
     # A pixel's centre lies half a pixel from its corner, where SVG counts from.
-    return "L".join(f"{x + 0.5:g} {y + 0.5:g}" for x, y in outline)
+    return "L".join(f"{x + 0.5:g} {y + 0.5:g}" for x, y in contour)

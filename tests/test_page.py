@@ -24,12 +24,12 @@ PAGE = """\
 {{ parts.image(image, "a gray ramp", "rotated_180_" ~ "P1_L_DM_CC" * 8) }}
 </div>
 <section>
-{{ parts.outline_key() }}
-{{ parts.outline_tools() }}
+{{ parts.contour_key() }}
+{{ parts.contour_tools() }}
 <div class="grid">
-{{ parts.case(image, 32, [("truth", truth, ""), ("prediction", truth, "#ff0000")], "a case", "P1, Dice 0.5") }}
+{{ parts.case(image, 32, [("ground-truth", contour, ""), ("prediction", contour, "#ff0000")], "a case", "P1, Dice 0.5") }}
 </div>
-{{ parts.outline_tools() }}
+{{ parts.contour_tools() }}
 </section>
 <h2 id="third">Third</h2>
 <div style="height: 200vh"></div>
@@ -57,7 +57,7 @@ def written(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     ramp, mask = np.tile(np.arange(0, 256, 8, dtype=np.uint8), (32, 1)), np.zeros((32, 32), np.uint8)
     mask[8:20, 8:20] = 1
-    context = {"image": page.picture(ramp), "truth": page.outline_path(mask), "first": draw([1, 2, 3]), "second": draw([3, 2])}
+    context = {"image": page.picture(ramp), "contour": page.contour_path(mask), "first": draw([1, 2, 3]), "second": draw([3, 2])}
     path = tmp_path / "page.html"
     path.write_text(page.render("own", "own.html", **context))
     return path
@@ -104,11 +104,11 @@ def test_a_chart_is_as_wide_as_it_was_drawn(written, browser):
     assert browser.evaluate("document.querySelector('svg.chart').clientWidth") == 4 * 96
 
 
-def test_outlines_run_through_the_centres_of_pixels():
+def test_contours_run_through_the_centres_of_pixels():
     mask = np.zeros((4, 4), np.uint8)
     mask[1:3, 1:3] = 1
-    assert page.outline_path(mask) == "M1.5 1.5L1.5 2.5L2.5 2.5L2.5 1.5Z"
-    assert page.outline_path(np.zeros((4, 4))) == ""
+    assert page.contour_path(mask) == "M1.5 1.5L1.5 2.5L2.5 2.5L2.5 1.5Z"
+    assert page.contour_path(np.zeros((4, 4))) == ""
 
 
 def test_a_missing_template_library_is_named(monkeypatch):
@@ -126,17 +126,17 @@ def test_the_page_works_in_a_browser_by_keyboard(written, browser):
         "Second",
         "Third",
     ]
-    seen = "getComputedStyle(document.querySelector('.outline.truth')).visibility"
+    seen = "getComputedStyle(document.querySelector('.contour.ground-truth')).visibility"
     assert browser.evaluate(seen) == "visible"
-    browser.evaluate("document.querySelector('[data-outline=truth]').focus()")
+    browser.evaluate("document.querySelector('[data-contour=ground-truth]').focus()")
     browser.press("Space")
     assert browser.evaluate(seen) == "hidden"
-    assert browser.evaluate("[...document.querySelectorAll('[data-outline=truth]')].map(b => b.checked)") == [False, False]
+    assert browser.evaluate("[...document.querySelectorAll('[data-contour=ground-truth]')].map(b => b.checked)") == [False, False]
     browser.press("Space")
     assert browser.evaluate(seen) == "visible"
     browser.evaluate("document.querySelector('[data-strength]').focus()")
     browser.press("ArrowLeft")
-    assert browser.evaluate("Number(getComputedStyle(document.querySelector('.outline')).opacity)") == pytest.approx(0.99)
+    assert browser.evaluate("Number(getComputedStyle(document.querySelector('.contour')).opacity)") == pytest.approx(0.99)
     browser.evaluate("document.querySelector('.enlarge').focus()")
     browser.press("Enter")
     assert browser.evaluate("document.getElementById('large').open && document.querySelector('#large img').naturalWidth > 0")
@@ -144,10 +144,10 @@ def test_the_page_works_in_a_browser_by_keyboard(written, browser):
     assert not browser.evaluate("document.getElementById('large').open")
     browser.evaluate("document.querySelector('.case .enlarge').click()")
     assert browser.evaluate("document.querySelector('#large img').width > document.querySelector('.case img').width")
-    shown = "[...document.querySelectorAll('#large .outline')].map(o => getComputedStyle(o).visibility)"
+    shown = "[...document.querySelectorAll('#large .contour')].map(o => getComputedStyle(o).visibility)"
     assert browser.evaluate(shown) == ["visible", "visible"]
     browser.press("Enter")  # on Close
-    browser.evaluate("document.querySelector('[data-outline=truth]').click()")
+    browser.evaluate("document.querySelector('[data-contour=ground-truth]').click()")
     browser.evaluate("document.querySelector('.case .enlarge').click()")
     assert browser.evaluate(shown) == ["hidden", "visible"], "the switches hold in the large picture"
     assert browser.errors == []
@@ -173,12 +173,12 @@ def test_a_phone_does_not_scroll_sideways_and_charts_take_the_ink(written, brows
     )
 
 
-def test_paper_has_no_switches_but_says_what_the_outlines_are(written, browser):
+def test_paper_has_no_switches_but_says_what_the_contours_are(written, browser):
     browser.emulate(media="print", width=718, dark=True)
     browser.open(written)
     browser.evaluate("document.querySelector('details').open = true")
     assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth"), "a browser would shrink the page"
     assert browser.evaluate("document.querySelector('pre').scrollWidth <= document.querySelector('pre').clientWidth")
-    assert browser.evaluate("document.querySelector('section p').innerText").startswith("Truth is green and solid")
+    assert browser.evaluate("document.querySelector('section p').innerText").startswith("The ground truth is green and solid")
     assert browser.evaluate("getComputedStyle(document.querySelector('.tools')).display") == "none"
     assert browser.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"

@@ -15,7 +15,7 @@ def add(commands) -> None:
         execute,
         "compare a trained model with a split",
         "Writes DATASET/runs/NAME/evaluation/SPLIT: evaluation.csv (metrics over batches, then the most asked for), "
-        "figures.csv (all metrics with 95 % intervals, by group), froc_curve.csv, per_image.csv, per_lesion.csv, masks, and "
+        "metrics.csv (all metrics with 95 % intervals, by group), froc_curve.csv, per_image.csv, per_lesion.csv, masks, and "
         "pictures of the best and worst. Everything is measured on the data set's own grid.",
     )
     parser.add_argument("--name", required=True, help=RUN_HELP)

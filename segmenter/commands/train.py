@@ -134,6 +134,6 @@ def _data_folder_of(config: str) -> Path:
 
 
 def _describe_state(state) -> str:
-    from segmenter.report.labels import counted
+    from segmenter.evaluation.formatting import counted
 
     return f"{counted(state.epoch, 'epoch')}, best val_loss {state.best_val_loss:.4f} at epoch {state.best_epoch}"

@@ -1,70 +1,58 @@
-"""Figures with intervals from the tables of an evaluation: over all images, over groups of them, and the FROC curve."""
+"""Metrics with intervals from the tables of an evaluation: over all images, over groups of them, and the FROC curve."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from pipeline import contract
 from pipeline.files import InputError, write_text
+from segmenter.data.originals import original_rows
 from segmenter.evaluation.bootstrap import Estimate, PatientBootstrap
 from segmenter.evaluation.findings import finding_kinds
+from segmenter.evaluation.metrics import EMPTY_METRICS, IMAGE_METRICS, RATES, Rate
 from segmenter.evaluation.sizes import SIZES
 
-GROUPS = ("kind", "view", "side", "density", "class", "birads", "finding", "size", "machine")
-FIGURE_COLUMNS = [
+GROUPS = (*contract.GROUPS, "finding", "size")
+METRIC_COLUMNS = [
     *("group", "value", "metric", "images", "patients"),
     *("mean", "mean_low", "mean_high", "median", "median_low", "median_high"),
 ]
 CURVE_COLUMNS = ["criterion", "size", "threshold", "lesions", "detection_rate", "low", "high", "false_positives_per_image"]
 UNKNOWN = "unknown"
-_OVERLAPS = ("dice", "iou", "sensitivity", "precision", "specificity")
-_DISTANCES = ("hd95_px", "asd_px", "nsd", "hd95_source_px", "asd_source_px", "hd95_mm", "asd_mm")
-_OF_GROUPS = ("dice", "nsd", "sensitivity")
-# Figures that are one sum over another, by the columns that are summed; `one` counts rows.
-_DETECTION = {"detection_rate": ("detected", "lesions"), "centre_detection_rate": ("centre_detected", "lesions")}
-_FALSE_POSITIVES = {
-    "false_positives_per_image": ("false_positives", "one"),
-    "centre_false_positives_per_image": ("centre_false_positives", "one"),
-}
 _TEXTS = [
-    *("sample", "image_id", "patient", "variant", "class", "split", "kind", "view", "side", "density", "birads"),
-    *("findings", "machine", "size", "run", "criterion", "group", "value", "metric"),
+    *("sample", "image_id", "patient", "variant", "split", "class", *contract.DESCRIPTIONS),
+    *("size", "run", "criterion", "group", "value", "metric"),
 ]
 Row = dict[str, object]
 
 
 @dataclass(frozen=True)
-class Figures:
-    """The tables figures.csv (FIGURE_COLUMNS) and froc_curve.csv (CURVE_COLUMNS); what is not defined is NaN."""
+class MetricTables:
+    """The tables metrics.csv (METRIC_COLUMNS) and froc_curve.csv (CURVE_COLUMNS); what is not defined is NaN."""
 
-    figures: pd.DataFrame
+    metrics: pd.DataFrame
     froc_curve: pd.DataFrame
 
 
-def summarise(images: pd.DataFrame, lesions: pd.DataFrame, froc: pd.DataFrame) -> Figures:
-    """All figures of an evaluation, over originals where there are any.
+def summarise_metrics(images: pd.DataFrame, lesions: pd.DataFrame, froc: pd.DataFrame) -> MetricTables:
+    """All metrics of an evaluation, over originals where there are any.
 
-    A figure that no image has is no row. Intervals come from drawing patients; an image of an unknown patient counts as
+    A metric that no image has gets no row. Intervals come from drawing patients; an image of an unknown patient counts as
     a patient of its own.
 
     Args:
       images, lesions, froc: per_image.csv, per_lesion.csv and froc.csv, as `read_table` gives them.
     """
-    images = _prepare(originals(images))
+    images = _prepare(original_rows(images))
     lesions = lesions.merge(images[["sample", "owner"]], on="sample").assign(one=1)
     rows = [*_whole_rows(images), *_size_rows(lesions), *_empty_rows(images[images["empty_truth"] == 1])]
     rows += [row for group in GROUPS for row in _group_rows(group, images)]
     curve = _curve_rows(images, lesions, froc)
-    figures = pd.DataFrame(rows, columns=FIGURE_COLUMNS).astype(dict.fromkeys(FIGURE_COLUMNS[5:], float))
-    return Figures(figures, pd.DataFrame(curve, columns=CURVE_COLUMNS).astype({"low": float, "high": float}))
-
-
-def originals(images: pd.DataFrame) -> pd.DataFrame:
-    """The rows that figures are taken over: neither turned nor flipped images, or all where there are none of them."""
-    chosen = images[images["variant"] == "original"]
-    return images if chosen.empty else chosen
+    metrics = pd.DataFrame(rows, columns=METRIC_COLUMNS).astype(dict.fromkeys(METRIC_COLUMNS[5:], float))
+    return MetricTables(metrics, pd.DataFrame(curve, columns=CURVE_COLUMNS).astype({"low": float, "high": float}))
 
 
 def owners(images: pd.DataFrame) -> pd.Series:
@@ -72,9 +60,9 @@ def owners(images: pd.DataFrame) -> pd.Series:
     return images["patient"].where(images["patient"] != "", images["image_id"])
 
 
-def write_figures(folder: Path, figures: Figures) -> None:
-    """Writes figures.csv and froc_curve.csv, six digits a figure."""
-    for name, table in (("figures.csv", figures.figures), ("froc_curve.csv", figures.froc_curve)):
+def write_metrics(folder: Path, tables: MetricTables) -> None:
+    """Writes metrics.csv and froc_curve.csv, six digits each."""
+    for name, table in (("metrics.csv", tables.metrics), ("froc_curve.csv", tables.froc_curve)):
         write_text(folder / name, table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
 
 
@@ -82,7 +70,7 @@ def read_table(path: Path) -> pd.DataFrame:
     """Reads a table of an evaluation; names and groups are text, empty where unknown, the rest are numbers or NaN.
 
     Raises:
-      InputError: it is no such table.
+      InputError: it cannot be read as one.
     """
     try:
         table = pd.read_csv(path, dtype=dict.fromkeys(_TEXTS, str), keep_default_na=False, na_values=[""])
@@ -93,7 +81,7 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 class _Subset:
-    """The images, or lesions, of one group, and the rows that their figures are."""
+    """The images, or lesions, of one group; gives the rows of metrics.csv for them."""
 
     def __init__(self, group: str, value: str, rows: pd.DataFrame):
         self.rows = rows
@@ -107,12 +95,12 @@ class _Subset:
             if (counts := ~np.isnan(values)).any():
                 yield self._row(metric, counts, self._bootstrap.mean(values), self._bootstrap.median(values))
 
-    def rates(self, metrics: Mapping[str, tuple[str, str]]) -> Iterator[Row]:
+    def rates(self, rates: Mapping[str, Rate]) -> Iterator[Row]:
         """The sum of one column over that of another, by the metric's name."""
-        for metric, (above, below) in metrics.items():
-            above_values, below_values = (self.rows[column].to_numpy(float) for column in (above, below))
-            if (counts := below_values > 0).any():
-                yield self._row(metric, counts, self._bootstrap.ratio(above_values, below_values))
+        for name, rate in rates.items():
+            above, below = (self.rows[column].to_numpy(float) for column in (rate.above, rate.below))
+            if (counts := below > 0).any():
+                yield self._row(name, counts, self._bootstrap.ratio(above, below))
 
     def _row(self, metric: str, counts: np.ndarray, mean: Estimate, median: Estimate | None = None) -> Row:
         counted = self.rows.loc[counts, ["sample", "owner"]].nunique()
@@ -124,7 +112,7 @@ class _Subset:
 
 
 def _prepare(images: pd.DataFrame) -> pd.DataFrame:
-    """Adds whose image it is, and what groups and rates are taken by."""
+    """Adds each image's owner, and the columns that groups and rates are taken by."""
     return images.assign(
         owner=owners(images),
         one=1,
@@ -135,7 +123,7 @@ def _prepare(images: pd.DataFrame) -> pd.DataFrame:
 
 
 def _highest(birads: str) -> str:
-    """Of several values such as `3$2`, one a finding, the highest."""
+    """The highest of several values, one per finding, such as `3$2`."""
     return max(part.strip() for part in birads.split("$"))
 
 
@@ -146,47 +134,52 @@ def _with_lesions(images: pd.DataFrame) -> pd.DataFrame:
 def _whole_rows(images: pd.DataFrame) -> Iterator[Row]:
     annotated = _Subset("all", "", _with_lesions(images))
     of_classes = [column for column in images.columns if column.startswith("dice_")]
-    yield from annotated.averages({name: name for name in (*_OVERLAPS, *_DISTANCES, *of_classes)})
-    yield from annotated.rates(_DETECTION)
-    yield from _Subset("all", "", images).rates(_FALSE_POSITIVES)
+    yield from annotated.averages({name: name for name in (*IMAGE_METRICS, *of_classes)})
+    yield from _rate_rows(annotated, _Subset("all", "", images), RATES)
+
+
+def _rate_rows(annotated: "_Subset", every: "_Subset", rates: Mapping[str, Rate]) -> Iterator[Row]:
+    """Rates of lesions over images with lesions, then rates per image over all."""
+    of_lesions = {name: rate for name, rate in rates.items() if rate.below == "lesions"}
+    yield from annotated.rates(of_lesions)
+    yield from every.rates({name: rate for name, rate in rates.items() if name not in of_lesions})
 
 
 def _size_rows(lesions: pd.DataFrame) -> Iterator[Row]:
     """Detection of small, medium and large lesions; an image with one of each counts in all three."""
-    rates = {name: (detected, "one") for name, (detected, _) in _DETECTION.items()}
+    rates = {name: replace(rate, above=rate.of_lesions, below="one") for name, rate in RATES.items() if rate.of_lesions}
     for size in SIZES:
         yield from _Subset("lesion size", size, lesions[lesions["size"] == size]).rates(rates)
 
 
 def _empty_rows(images: pd.DataFrame) -> Iterator[Row]:
     subset = _Subset("without lesion", "", images)
-    yield from subset.rates({"share_without_false_positive": ("clean", "one")})
+    yield from subset.rates({name: metric for name, metric in EMPTY_METRICS.items() if isinstance(metric, Rate)})
     columns = {"false_positive_px": "predicted_px", "false_positives": "false_positives", "specificity": "specificity"}
     yield from subset.averages(columns)
 
 
 def _group_rows(group: str, images: pd.DataFrame) -> Iterator[Row]:
-    """The figures of each value of a group; `size` is that of an image's largest lesion, so it is of images with lesions."""
+    """The metrics of each value of a group; `size` is that of an image's largest lesion, so it is of images with lesions."""
     if group == "size":
         images = _with_lesions(images)
     values = images[group].explode()
     values = values.where(values.notna() & (values != ""), UNKNOWN)
-    for value in sorted(values.unique(), key=_place):
+    for value in sorted(values.unique(), key=_value_order):
         chosen = images.loc[values.index[values == value]]
         annotated = _Subset(group, value, _with_lesions(chosen))
-        yield from annotated.averages({name: name for name in _OF_GROUPS})
-        yield from annotated.rates({"detection_rate": _DETECTION["detection_rate"]})
-        per_image = "false_positives_per_image"
-        yield from _Subset(group, value, chosen).rates({per_image: _FALSE_POSITIVES[per_image]})
+        yield from annotated.averages({name: name for name, metric in IMAGE_METRICS.items() if metric.by_group})
+        rates = {name: rate for name, rate in RATES.items() if rate.by_group}
+        yield from _rate_rows(annotated, _Subset(group, value, chosen), rates)
 
 
-def _place(value: str) -> tuple[bool, int, str]:
-    """Where a group's value stands: sizes by size, others by name, what is unknown last."""
+def _value_order(value: str) -> tuple[bool, int, str]:
+    """Sorts the values of a group: sizes by size, others by name, unknown ones last."""
     return value == UNKNOWN, SIZES.index(value) if value in SIZES else 0, value
 
 
 def _curve_rows(images: pd.DataFrame, lesions: pd.DataFrame, froc: pd.DataFrame) -> Iterator[Row]:
-    """Detection of lesions by size against false positives an image, at each threshold of both criteria."""
+    """Detection of lesions by size against false positives per image, at each threshold of both criteria."""
     images = images.set_index("sample")
     counts = lesions.groupby(["sample", "size"]).size().unstack(fill_value=0)
     counts = counts.reindex(index=images.index, columns=list(SIZES), fill_value=0)
@@ -198,5 +191,5 @@ def _curve_rows(images: pd.DataFrame, lesions: pd.DataFrame, froc: pd.DataFrame)
         for size in ("all", *SIZES):
             if total := int(counts[size].sum()):
                 rate = bootstrap.ratio(point[f"detected_{size}"].to_numpy(), counts[size].to_numpy())
-                found = (criterion, size, threshold, total, rate.value, rate.low, rate.high, point["false_positives"].mean())
-                yield dict(zip(CURVE_COLUMNS, found, strict=True))
+                cells = (criterion, size, threshold, total, rate.value, rate.low, rate.high, point["false_positives"].mean())
+                yield dict(zip(CURVE_COLUMNS, cells, strict=True))

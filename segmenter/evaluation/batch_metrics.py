@@ -1,11 +1,11 @@
-"""Figures over batches, as Keras and the published project give them."""
+"""Metrics over batches, as Keras and the published project give them."""
 
 import numpy as np
 
 from segmenter.configuration import Configuration
 
 
-class BatchFigures:
+class BatchMetrics:
     """Loss and metrics averaged as `Model.evaluate` does: the loss by images, each metric by batches."""
 
     def __init__(self, configuration: Configuration):
@@ -16,10 +16,13 @@ class BatchFigures:
         self._functions = {"loss": make_loss(configuration.model)} | metrics
         self._batches: list[tuple[int, dict[str, float]]] = []
 
-    def add(self, truth: np.ndarray, probabilities: np.ndarray) -> None:
+    def add(self, ground_truth: np.ndarray, probabilities: np.ndarray) -> None:
         """Takes one batch."""
         self._batches.append(
-            (len(truth), {name: float(function(truth, probabilities)) for name, function in self._functions.items()})
+            (
+                len(ground_truth),
+                {name: float(function(ground_truth, probabilities)) for name, function in self._functions.items()},
+            )
         )
 
     def values(self) -> dict[str, float]:

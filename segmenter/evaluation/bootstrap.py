@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 DRAWS, SEED = 2000, 20261124
-Figure = Callable[[np.ndarray], np.ndarray]  # from (draws, patients) counts to (draws,) figures
+Statistic = Callable[[np.ndarray], np.ndarray]  # from (draws, patients) counts to (draws,) values
 _CHUNK = 250  # draws at a time: some ten megabytes for a few thousand rows
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure and its 95 % interval; `low` and `high` are None with fewer than two patients."""
+    """A metric and its 95 % interval; `low` and `high` are None with fewer than two patients."""
 
     value: float
     low: float | None = None
@@ -27,7 +27,7 @@ class Estimate:
 
 
 class PatientBootstrap:
-    """The same drawn patients for all figures of a table, so that figures can be set against each other.
+    """The same drawn patients for all metrics of a table, so that they can be compared.
 
     A row whose value is NaN does not count; a draw in which no row counts is left out of the interval.
 
@@ -52,7 +52,7 @@ class PatientBootstrap:
         return self.ratio(np.where(counts, values, 0.0), counts)
 
     def ratio(self, numerators: np.ndarray, denominators: np.ndarray) -> Estimate:
-        """The sum of (rows,) numerators over the sum of denominators, such as lesions found of lesions there."""
+        """The sum of (rows,) numerators over the sum of denominators, such as detected over annotated lesions."""
         above, below = self._sums(numerators), self._sums(denominators)
         return self._estimate(_divide(above.sum(), below.sum()), lambda times: _divide(times @ above, times @ below), below)
 
@@ -64,11 +64,11 @@ class PatientBootstrap:
     def median_difference(self, values: np.ndarray, others: np.ndarray) -> Estimate:
         """The median of (rows,) values less that of others, over rows where both count, patients drawn alike for both."""
         both = ~np.isnan(values) & ~np.isnan(others)
-        (first, of_first), (second, of_second) = (self._median(np.where(both, side, np.nan)) for side in (values, others))
+        (first, of_first), (second, of_second) = (self._median(np.where(both, column, np.nan)) for column in (values, others))
         return self._estimate(first - second, lambda times: of_first(times) - of_second(times), self._sums(both))
 
-    def _median(self, values: np.ndarray) -> tuple[float, Figure]:
-        """The median of all rows, and what gives that of each draw."""
+    def _median(self, values: np.ndarray) -> tuple[float, Statistic]:
+        """The median of all rows, and the function that gives the median of each draw."""
         kept = np.flatnonzero(~np.isnan(values))
         order = kept[np.argsort(values[kept], kind="stable")]
         ordered, owners = np.asarray(values, float)[order], self._of_row[order]
@@ -79,10 +79,10 @@ class PatientBootstrap:
         """The sum of each patient's rows, (patients,)."""
         return np.bincount(self._of_row, weights=np.asarray(values, float), minlength=len(self.names))
 
-    def _estimate(self, value: float, figure: Figure, rows: np.ndarray) -> Estimate:
+    def _estimate(self, value: float, statistic: Statistic, rows: np.ndarray) -> Estimate:
         if (rows > 0).sum() < 2:
             return Estimate(float(value))
-        chunks = [figure(self.times[first : first + _CHUNK]) for first in range(0, self.draws, _CHUNK)]
+        chunks = [statistic(self.times[first : first + _CHUNK]) for first in range(0, self.draws, _CHUNK)]
         drawn = np.concatenate(chunks)
         low, high = np.percentile(drawn[~np.isnan(drawn)], (2.5, 97.5))
         return Estimate(float(value), float(low), float(high))
@@ -102,5 +102,5 @@ def _weighted_median(ordered: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """
     up_to = weights.cumsum(axis=1)
     total = up_to[:, -1:]
-    middle = [(up_to > place).argmax(axis=1) for place in ((total - 1) // 2, total // 2)]
+    middle = [(up_to > rank).argmax(axis=1) for rank in ((total - 1) // 2, total // 2)]
     return np.where(total[:, 0] > 0, (ordered[middle[0]] + ordered[middle[1]]) / 2, np.nan)

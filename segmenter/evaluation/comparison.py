@@ -1,4 +1,4 @@
-"""Sets runs against each other on the same images: differences of figures, with intervals by patient."""
+"""Sets runs against each other on the same images: differences of metrics, with intervals by patient."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,8 +9,12 @@ import numpy as np
 import pandas as pd
 
 from pipeline.files import InputError, replacing, write_text
-from segmenter.evaluation.aggregation import originals, owners, read_table
+from pipeline.page import new_figure
+from segmenter.data.originals import original_rows
+from segmenter.evaluation.aggregation import owners, read_table
 from segmenter.evaluation.bootstrap import Estimate, PatientBootstrap
+from segmenter.evaluation.formatting import format_interval
+from segmenter.evaluation.metrics import IMAGE_METRICS, RATES, metric_of
 from segmenter.evaluation.state import read_summary
 from segmenter.runs import RUNS, Run
 
@@ -20,23 +24,14 @@ COLUMNS = [
 ]
 BETTER, WORSE, OPEN = "better", "worse", "open"
 HOW_TO_READ = """\
-Each difference is the run's figure less the reference's, over the images where both have one; its 95 % interval comes from
-drawing patients, the same for both. better or worse: the interval leaves 0 out. open: it does not, so other patients could
-turn the sign. Of many figures some leave 0 out by chance: choose beforehand which one counts."""
-FEW_WORDS = """\
+Each difference is the run's value minus the reference's, over the images where both have one; its 95 % interval comes from
+drawing patients, the same for both. better, worse: the interval excludes 0. open: it does not, so other patients could
+turn the sign. Of many metrics some exclude 0 by chance: choose beforehand which one counts."""
+FEW_PATIENTS_WARNING = """\
 Few patients, down to {patients}: intervals are too narrow, and verdicts come too easily; under {least} patients none is
 given. A cross-validation (`cesm-segmenter cv`) tests on all patients."""
-_BY_IMAGE = ("dice", "nsd", "hd95_px", "sensitivity", "precision")
-_RATES = {"detection_rate": ("detected", "lesions"), "false_positives_per_image": ("false_positives", "one")}
-_LOWER_IS_BETTER = ("hd95_px", "false_positives_per_image")
-_WANTED = {"sample", "image_id", "patient", "variant", "truth_px", "lesions", "detected", "false_positives", *_BY_IMAGE}
-# The panels of the chart: metrics that share a unit.
-_PANELS = {
-    "share, 0 to 1": ("dice", "nsd", "sensitivity", "precision", "detection_rate"),
-    "pixels": ("hd95_px",),
-    "a mean image": ("false_positives_per_image",),
-}
-_TRUTH = ["sample", "area_px", "centre_x", "centre_y"]
+_WANTED = {"sample", "image_id", "patient", "variant", "truth_px", "lesions"}
+_GROUND_TRUTH = ["sample", "area_px", "centre_x", "centre_y"]
 FEWEST_PATIENTS, FEW_PATIENTS = 6, 30  # below the first no verdict is given, below the second a warning
 Row = dict[str, Any]
 
@@ -69,23 +64,23 @@ def read_evaluated(folder: Path, split: str) -> Evaluated:
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such run; give the folder of a run, DATASET/{RUNS}/NAME")
     run = Run(folder)
-    place = run.evaluation(split)
+    evaluation = run.evaluation(split)
     remedy = f"make it with `cesm-segmenter evaluate {folder.parent.parent} --name {run.name} --split {split}`"
-    if not (summary := read_summary(place)):
-        raise InputError(f"{place}: holds no finished evaluation; {remedy}")
-    images = read_table(place / "per_image.csv")
-    if missing := sorted(_WANTED - set(images.columns)):
-        raise InputError(f"{place / 'per_image.csv'}: lacks {', '.join(missing)}, as earlier versions wrote it; {remedy}")
-    images = originals(images).assign(one=1).set_index("sample")
-    lesions = read_table(place / "per_lesion.csv")[_TRUTH].sort_values(_TRUTH, ignore_index=True)
+    if not (summary := read_summary(evaluation)):
+        raise InputError(f"{evaluation}: holds no finished evaluation; {remedy}")
+    images = read_table(evaluation / "per_image.csv")
+    if missing := sorted(_wanted() - set(images.columns)):
+        raise InputError(f"{evaluation / 'per_image.csv'}: lacks {', '.join(missing)}, as earlier versions wrote it; {remedy}")
+    images = original_rows(images).assign(one=1).set_index("sample")
+    lesions = read_table(evaluation / "per_lesion.csv")[_GROUND_TRUTH].sort_values(_GROUND_TRUTH, ignore_index=True)
     return Evaluated(run, split, images, lesions[lesions["sample"].isin(images.index)], summary)
 
 
 def compare_runs(runs: Sequence[Evaluated]) -> pd.DataFrame:
-    """The differences (COLUMNS) of each run from the first, a row a figure that both have.
+    """The differences (COLUMNS) of each run from the first, one row per metric that both have.
 
     Raises:
-      InputError: runs were tested on other images, or against another truth, or with another tolerance.
+      InputError: runs were tested on other images, or against another ground truth, or with another tolerance.
     """
     reference, *others = runs
     for run in others:
@@ -93,6 +88,18 @@ def compare_runs(runs: Sequence[Evaluated]) -> pd.DataFrame:
     table = pd.DataFrame([row for run in others for row in _difference_rows(reference, run)], columns=COLUMNS)
     counts = [name for name in COLUMNS if name.startswith("images_")]
     return table.astype({"low": float, "high": float} | dict.fromkeys(counts, "Int64"))
+
+
+def _image_metrics() -> list[str]:
+    return [name for name, metric in IMAGE_METRICS.items() if metric.compared]
+
+
+def _rates() -> dict[str, tuple[str, str]]:
+    return {name: (rate.above, rate.below) for name, rate in RATES.items() if rate.compared}
+
+
+def _wanted() -> set[str]:
+    return _WANTED | set(_image_metrics()) | {above for above, _ in _rates().values()}
 
 
 def _require_same_images(first: Evaluated, second: Evaluated) -> None:
@@ -119,26 +126,27 @@ def _difference_rows(reference: Evaluated, run: Evaluated) -> Iterator[Row]:
     bootstrap, of = PatientBootstrap(owners(first)), owners(first)
     named = {"reference": reference.name, "run": run.name}
 
-    def row(metric: str, statistic: str, counts: np.ndarray, values: tuple[float, float], difference: Estimate) -> Row:
-        found: Row = {"metric": metric, "statistic": statistic, "images": int(counts.sum()), "patients": of[counts].nunique()}
-        found |= {"reference_value": values[0], "run_value": values[1]}
-        found |= {"difference": difference.value, "low": difference.low, "high": difference.high}
-        return named | found | {"verdict": _verdict(difference, metric, found["patients"])}
+    def make_row(metric: str, statistic: str, counts: np.ndarray, values: tuple[float, float], difference: Estimate) -> Row:
+        patients = of[counts].nunique()
+        row: Row = {"metric": metric, "statistic": statistic, "images": int(counts.sum()), "patients": patients}
+        row |= {"reference_value": values[0], "run_value": values[1]}
+        row |= {"difference": difference.value, "low": difference.low, "high": difference.high}
+        return named | row | {"verdict": _verdict(difference, metric, patients)}
 
-    for metric in _BY_IMAGE:
+    for metric in _image_metrics():
         before, after = (images[metric].to_numpy(float) for images in (first, second))
         if not (both := ~np.isnan(before) & ~np.isnan(after)).any():
             continue
         pair = before[both], after[both]
         counted = _count_images(pair[1] - pair[0], metric)
-        yield row(metric, "mean", both, _of_both(np.mean, pair), bootstrap.mean(after - before)) | counted
+        yield make_row(metric, "mean", both, _of_both(np.mean, pair), bootstrap.mean(after - before)) | counted
         difference = bootstrap.median_difference(after, before)
-        yield row(metric, "median", both, _of_both(np.median, pair), difference) | counted
-    for metric, (above, below) in _RATES.items():
+        yield make_row(metric, "median", both, _of_both(np.median, pair), difference) | counted
+    for metric, (above, below) in _rates().items():
         if (counts := (weights := first[below].to_numpy(float)) > 0).any():
             rates = first[above].sum() / weights.sum(), second[above].sum() / weights.sum()
             change = (second[above] - first[above]).to_numpy(float)
-            yield row(metric, "rate", counts, rates, bootstrap.ratio(change, weights))
+            yield make_row(metric, "rate", counts, rates, bootstrap.ratio(change, weights))
 
 
 def _of_both(average: Callable[[np.ndarray], Any], pair: tuple[np.ndarray, np.ndarray]) -> tuple[float, float]:
@@ -146,7 +154,7 @@ def _of_both(average: Callable[[np.ndarray], Any], pair: tuple[np.ndarray, np.nd
 
 
 def _count_images(differences: np.ndarray, metric: str) -> Row:
-    gains = -differences if metric in _LOWER_IS_BETTER else differences
+    gains = -differences if metric_of(metric).lower_is_better else differences
     counts = {"better": gains > 0, "worse": gains < 0, "equal": gains == 0}
     return {f"images_{name}": int(found.sum()) for name, found in counts.items()}
 
@@ -156,11 +164,11 @@ def _verdict(difference: Estimate, metric: str, patients: int) -> str:
         return OPEN
     if patients < FEWEST_PATIENTS:  # their interval leaves 0 out in every fourth comparison of equals
         return OPEN
-    return BETTER if (difference.low > 0) != (metric in _LOWER_IS_BETTER) else WORSE
+    return BETTER if (difference.low > 0) != metric_of(metric).lower_is_better else WORSE
 
 
 def describe(table: pd.DataFrame) -> list[str]:
-    """The comparison in aligned lines, with words on how to read it."""
+    """The comparison in aligned lines, followed by how to read it."""
     lines: list[str] = []
     for (reference, run), rows in table.groupby(["reference", "run"], sort=False):
         lines += [f"{run}", f"  against {reference}"]
@@ -171,15 +179,16 @@ def describe(table: pd.DataFrame) -> list[str]:
             lines.append(f"  images by Dice: {', '.join(counts)}")
         lines.append("")
     if (fewest := table["patients"].min()) < FEW_PATIENTS:
-        lines += FEW_WORDS.format(patients=fewest, least=FEWEST_PATIENTS).splitlines()
+        lines += FEW_PATIENTS_WARNING.format(patients=fewest, least=FEWEST_PATIENTS).splitlines()
     return [*lines, *HOW_TO_READ.splitlines()]
 
 
 def _line(row: pd.Series) -> str:
     name = row["metric"] if row["statistic"] == "rate" else f"{row['metric']}, {row['statistic']}"
-    interval = "none: one patient" if np.isnan(row["low"]) else f"{row['low']:+.3f} to {row['high']:+.3f}  {row['verdict']}"
-    figures = f"{row['reference_value']:>11.3f}{row['run_value']:>10.3f}{row['difference']:>+12.3f}"
-    return f"  {name:<32}{row['images']:>7}{row['patients']:>9}{figures}  {interval}"
+    interval = format_interval(row["low"], row["high"], signed=True)
+    ending = f"{interval}  {row['verdict']}" if interval else "none: one patient"
+    values = f"{row['reference_value']:>11.3f}{row['run_value']:>10.3f}{row['difference']:>+12.3f}"
+    return f"  {name:<32}{row['images']:>7}{row['patients']:>9}{values}  {ending}"
 
 
 def write_comparison(folder: Path, table: pd.DataFrame) -> None:
@@ -189,16 +198,13 @@ def write_comparison(folder: Path, table: pd.DataFrame) -> None:
 
 
 def draw_comparison(path: Path, table: pd.DataFrame) -> None:
-    """Draws each difference and its interval, a panel for metrics of one unit, a colour for each run."""
-    # The object interface, which looks for no display.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    panels = {unit: rows for unit, names in _PANELS.items() if len(rows := table[table["metric"].isin(names)])}
+    """Draws each difference and its interval, one panel per unit, one color per run."""
+    units = table["metric"].map(lambda name: metric_of(name).unit)
+    panels = {unit: table[units == unit] for unit in dict.fromkeys(units)}
     labels = {unit: list(dict.fromkeys(zip(rows["metric"], rows["statistic"], strict=True))) for unit, rows in panels.items()}
     runs = list(dict.fromkeys(table["run"]))
-    figure = Figure(figsize=(9, 1.2 + len(panels) + 0.3 * len(runs) * sum(map(len, labels.values()))), layout="constrained")
-    axes = np.atleast_1d(figure.subplots(len(panels), 1, height_ratios=[len(names) + 1 for names in labels.values()]))
+    height = 1.2 + len(panels) + 0.3 * len(runs) * sum(map(len, labels.values()))
+    figure, axes = new_figure(9, height, len(panels), 1, height_ratios=[len(names) + 1 for names in labels.values()])
     for axis, (unit, rows) in zip(axes, panels.items(), strict=True):
         for number, run in enumerate(runs):
             own = rows[rows["run"] == run]
@@ -207,12 +213,11 @@ def draw_comparison(path: Path, table: pd.DataFrame) -> None:
             axis.hlines(heights, own["low"], own["high"], color=f"C{number}")
             axis.plot(own["difference"], heights, "o", color=f"C{number}", markersize=5, label=run)
         names = [metric if statistic == "rate" else f"{metric}, {statistic}" for metric, statistic in labels[unit]]
-        lower = rows["metric"].isin(_LOWER_IS_BETTER).all()
+        lower = all(metric_of(name).lower_is_better for name in rows["metric"])
         axis.set_yticks(range(len(names)), names)
         axis.set(ylim=(len(names) - 0.4, -0.6), xlabel=f"difference, {unit}; {'left' if lower else 'right'} of 0 is better")
         axis.axvline(0, color="0.6", linewidth=1)
-        axis.spines[["top", "right"]].set_visible(False)
     axes[0].set_title(f"against {table['reference'].iloc[0]}; bars are 95 % intervals by patient", fontsize="medium")
     axes[0].legend(loc="lower center", bbox_to_anchor=(0.5, 1.15), frameon=False)
     with replacing(path) as beside:
-        FigureCanvasAgg(figure).print_png(beside)
+        figure.savefig(beside)

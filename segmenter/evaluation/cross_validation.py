@@ -1,4 +1,4 @@
-"""Pools the evaluations of a data set's folds: each sample was held out once, from a model that has not seen its patient.
+"""Pools the evaluations of a data set's folds: each sample was predicted once, by a model that has not seen its patient.
 
 Reads tables that `segmenter.evaluation` wrote for the folds' runs; no TensorFlow.
 """
@@ -7,14 +7,16 @@ import statistics
 from collections.abc import Mapping, Sequence
 
 from pipeline.files import read_csv, remove_tree, write_csv
+from segmenter.data.originals import counts
 from segmenter.evaluation.evaluator import write_evaluation
+from segmenter.evaluation.formatting import format_interval, format_number, rounded
 from segmenter.evaluation.measuring import Row, Tables
 from segmenter.evaluation.state import read_summary
 from segmenter.runs import Run, read_state
 
 SPLIT = "test"
-# Columns of folds.csv that are figures, and where figures.csv of a fold has them: metric and kind of average.
-FIGURES = {
+# Columns of folds.csv that are metrics, and where metrics.csv of a fold holds them: metric and kind of average.
+FOLD_METRICS = {
     "dice_mean": ("dice", "mean"),
     "dice_median": ("dice", "median"),
     "nsd": ("nsd", "mean"),
@@ -22,15 +24,15 @@ FIGURES = {
     "detection_rate": ("detection_rate", "mean"),
     "false_positives_per_image": ("false_positives_per_image", "mean"),
 }
-FOLD_COLUMNS = ("fold", "patients", "images", "epochs", "best_epoch", *FIGURES)
+FOLD_COLUMNS = ("fold", "patients", "images", "epochs", "best_epoch", *FOLD_METRICS)
 
 
 def pool_folds(runs: Sequence[Run], pooled: Run) -> bool:
     """Pools the evaluations on test of the runs of fold 0, 1, ... into one, unless that was done already.
 
     It holds the tables of an evaluation over all held-out samples, where per_image.csv also names `fold` and `run` (whose
-    folder has the masks), and folds.csv with a row a fold. Its `summary.json` has the spread over the folds beside the
-    pooled figures, and no cuts between sizes of lesions, because each fold has those of its own training.
+    folder has the masks), and folds.csv with one row per fold. Its `summary.json` has the spread over the folds beside the
+    pooled metrics, and no cuts between sizes of lesions, because each fold has those of its own training.
 
     Returns:
       Whether there was anything to do.
@@ -42,7 +44,7 @@ def pool_folds(runs: Sequence[Run], pooled: Run) -> bool:
         return False
     remove_tree(folder)
     folds = [_fold_row(fold, run) for fold, run in enumerate(runs)]
-    write_csv(pooled.folds, FOLD_COLUMNS, [row | _shortened(row) for row in folds])
+    write_csv(pooled.folds, FOLD_COLUMNS, [rounded(row) for row in folds])
     shared = {name: summaries[0][name] for name in ("tolerance_px", "class_names", "threshold")}
     seen = [summary["trained_on_too"] for summary in summaries]
     summary = {
@@ -65,21 +67,21 @@ def _pool_tables(runs: Sequence[Run]) -> Tables:
 
 
 def _fold_row(fold: int, run: Run) -> Row:
-    """A row of folds.csv; a figure that the fold does not have, for want of lesions, is None."""
+    """A row of folds.csv; a metric that the fold lacks, because it has no lesions, is None."""
     folder = run.evaluation(SPLIT)
     samples = read_csv(folder / "per_image.csv")
-    images = [row for row in samples if row["variant"] == "original"] or samples
-    of_all = {row["metric"]: row for row in read_csv(folder / "figures.csv") if row["group"] == "all"}
+    images = [row for row, is_counted in zip(samples, counts([row["variant"] for row in samples]), strict=True) if is_counted]
+    of_all = {row["metric"]: row for row in read_csv(folder / "metrics.csv") if row["group"] == "all"}
     state = read_state(run)
     assert state is not None  # it was evaluated, so it was trained
-    figures = {name: _number(of_all.get(metric, {}).get(kind)) for name, (metric, kind) in FIGURES.items()}
+    values = {name: _number(of_all.get(metric, {}).get(kind)) for name, (metric, kind) in FOLD_METRICS.items()}
     return {
         "fold": fold,
         "patients": len({row["patient"] or row["image_id"] for row in images}),
         "images": len(images),
         "epochs": state.epoch,
         "best_epoch": state.best_epoch,
-        **figures,
+        **values,
     }
 
 
@@ -87,14 +89,10 @@ def _number(text: str | None) -> float | None:
     return float(text) if text else None
 
 
-def _shortened(row: Row) -> Row:
-    return {name: f"{value:.4f}" for name, value in row.items() if isinstance(value, float)}
-
-
 def _spread(folds: Sequence[Mapping[str, object]]) -> dict[str, float]:
-    """Mean and standard deviation (of a sample, n - 1) of each figure over the folds that have it."""
+    """Mean and standard deviation (of a sample, n - 1) of each metric over the folds that have it."""
     spread: dict[str, float] = {}
-    for name in FIGURES:
+    for name in FOLD_METRICS:
         values = [value for row in folds if isinstance(value := row[name], float)]
         if values:
             spread[f"fold_{name}_mean"] = statistics.fmean(values)
@@ -104,30 +102,32 @@ def _spread(folds: Sequence[Mapping[str, object]]) -> dict[str, float]:
 
 
 def describe(pooled: Run) -> list[str]:
-    """A cross-validation in aligned lines: a row a fold, their mean and spread, and the pooled figures with intervals."""
+    """A cross-validation in aligned lines: one row per fold, their mean and spread, and the pooled metrics with intervals."""
     folder = pooled.evaluation(SPLIT)
-    spread = read_summary(folder)["figures"]
+    spread = read_summary(folder)["metrics"]
     lines = [[name.replace("_", " ") for name in FOLD_COLUMNS]]
-    lines += [[_told(row[name]) if name in FIGURES else row[name] for name in FOLD_COLUMNS] for row in read_csv(pooled.folds)]
+    lines += [
+        [_cell(_number(row[name])) if name in FOLD_METRICS else row[name] for name in FOLD_COLUMNS]
+        for row in read_csv(pooled.folds)
+    ]
     for kind in ("mean", "std"):
-        figures = [_told(spread.get(f"fold_{name}_{kind}", "")) for name in FIGURES]
-        lines.append([kind, *[""] * (len(FOLD_COLUMNS) - len(FIGURES) - 1), *figures])
+        cells = [_cell(spread.get(f"fold_{name}_{kind}")) for name in FOLD_METRICS]
+        lines.append([kind, *[""] * (len(FOLD_COLUMNS) - len(FOLD_METRICS) - 1), *cells])
     pool = [["pooled", "images", "patients", "mean", "95 % interval", "median", "95 % interval"]]
-    for row in read_csv(folder / "figures.csv"):
+    for row in read_csv(folder / "metrics.csv"):
         if row["group"] == "all":
-            middle = [part for kind in ("mean", "median") for part in (_told(row[kind]), _interval(row, kind))]
-            pool.append([row["metric"], row["images"], row["patients"], *middle])
+            estimates = [cell for average in ("mean", "median") for cell in _estimate(row, average)]
+            pool.append([row["metric"], row["images"], row["patients"], *estimates])
     return [*align_columns(lines), "", *align_columns(pool)]
 
 
-def _told(value: str | float) -> str:
-    """A figure with three digits behind the point; nothing where there is none."""
-    return f"{float(value):.3f}" if value != "" else ""
+def _cell(value: float | None) -> str:
+    return format_number(value, none="")
 
 
-def _interval(row: Mapping[str, str], kind: str) -> str:
-    low, high = row[f"{kind}_low"], row[f"{kind}_high"]
-    return f"{_told(low)} to {_told(high)}" if low and high else ""
+def _estimate(row: Mapping[str, str], average: str) -> tuple[str, str]:
+    value, low, high = (_number(row[f"{average}{end}"]) for end in ("", "_low", "_high"))
+    return _cell(value), format_interval(low, high)
 
 
 def align_columns(lines: Sequence[Sequence[str]]) -> list[str]:
@@ -135,8 +135,8 @@ def align_columns(lines: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return [
         "  ".join(
-            cell.rjust(width) if place else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+            cell.rjust(width) if column else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in lines
     ]

@@ -14,8 +14,10 @@ import numpy as np
 from pipeline.files import remove_tree, write_csv, write_text
 from segmenter.configuration import Configuration
 from segmenter.data.dataset import DataSet, Sample
+from segmenter.data.originals import originals_or_all
 from segmenter.evaluation.extremes import mask_file, write_extremes
-from segmenter.evaluation.measuring import FROC_COLUMNS, LESION_COLUMNS, Batch, Row, Tables, measure_batches
+from segmenter.evaluation.formatting import rounded
+from segmenter.evaluation.measuring import FROC_COLUMNS, LESION_COLUMNS, Batch, Tables, measure_batches
 from segmenter.evaluation.predictions import load, predict_batches
 from segmenter.evaluation.sizes import train_cuts
 from segmenter.evaluation.state import evaluation_identity, read_summary
@@ -52,25 +54,25 @@ def evaluate(
 
     Args:
       identity: kept in `summary.json`, for the next time.
-      train: the training samples; they tell which lesions are small.
-      trained_on: `Sample.owner` of what the model was trained on; None where nobody knows.
+      train: the training samples, whose lesions define what small, medium and large are.
+      trained_on: `Sample.owner` of what the model was trained on; None where that is unknown.
 
     Returns:
-      The figures of `evaluation.csv` by name.
+      The metrics of `evaluation.csv` by name.
     """
-    from segmenter.evaluation.batch_metrics import BatchFigures
+    from segmenter.evaluation.batch_metrics import BatchMetrics
 
     remove_tree(folder)
-    figures, cuts = BatchFigures(configuration), train_cuts(train, configuration)
-    drawn = {sample.name for sample in samples if sample.is_original} or {sample.name for sample in samples}
+    batch_metrics, cuts = BatchMetrics(configuration), train_cuts(train, configuration)
+    drawn = {sample.name for sample in originals_or_all(samples)}
 
     def batches() -> Iterator[Batch]:
-        for batch, truth, probabilities in predict_batches(load(model_file, configuration), samples, configuration):
-            figures.add(truth, probabilities)
+        for batch, ground_truth, probabilities in predict_batches(load(model_file, configuration), samples, configuration):
+            batch_metrics.add(ground_truth, probabilities)
             for sample, likely in zip(batch, probabilities, strict=True):
                 if sample.name in drawn:
                     _write_mask(mask_file(folder, sample), threshold_mask(likely, configuration.infer), configuration)
-            yield batch, truth[..., 0], probabilities
+            yield batch, ground_truth[..., 0], probabilities
 
     tables = measure_batches(batches(), configuration, cuts, drawn)
     dices = {row["sample"]: row["dice"] for row in tables.images}
@@ -84,7 +86,7 @@ def evaluate(
         "class_names": list(configuration.class_names),
         "threshold": configuration.infer.threshold if _cuts_at_threshold(configuration) else None,
     }
-    return write_evaluation(folder, tables, summary, figures.values())
+    return write_evaluation(folder, tables, summary, batch_metrics.values())
 
 
 def _write_mask(file: Path, predicted: np.ndarray, configuration: Configuration) -> None:
@@ -95,41 +97,33 @@ def _cuts_at_threshold(configuration: Configuration) -> bool:
     return configuration.model.num_classes == 1 and not configuration.infer.algorithm
 
 
-def write_evaluation(folder: Path, tables: Tables, summary: dict[str, Any], batch_figures: dict[str, float]) -> dict[str, float]:
-    """Writes the tables of an evaluation, the figures that follow from them, and last `summary.json`.
+def write_evaluation(folder: Path, tables: Tables, summary: dict[str, Any], batch_metrics: dict[str, float]) -> dict[str, float]:
+    """Writes the tables of an evaluation, the metrics that follow from them, and last `summary.json`.
 
     Args:
-      summary: what is known beside the figures; `identity` is what `read_summary` is asked for the next time,
-        `trained_on_too` the patients of the images that were trained on, None where nobody knows.
-      batch_figures: loss and metrics over batches, which rows cannot tell.
+      summary: what summary.json holds in addition to the metrics; `identity` decides the next time whether there is
+        anything to do, `trained_on_too` are the patients that were trained on, None where that is unknown.
+      batch_metrics: loss and metrics over batches, which cannot be had from rows.
 
     Returns:
-      The figures of `evaluation.csv` by name.
+      The metrics of `evaluation.csv` by name.
     """
-    from segmenter.evaluation.aggregation import read_table, summarise, write_figures
+    from segmenter.evaluation.aggregation import read_table, summarise_metrics, write_metrics
     from segmenter.evaluation.headline import headline
 
-    write_csv(folder / "per_image.csv", list(tables.images[0]), map(_shortened, tables.images))
-    write_csv(folder / "per_lesion.csv", LESION_COLUMNS, map(_shortened, tables.lesions))
+    write_csv(folder / "per_image.csv", list(tables.images[0]), map(rounded, tables.images))
+    write_csv(folder / "per_lesion.csv", LESION_COLUMNS, map(rounded, tables.lesions))
     write_csv(folder / "froc.csv", FROC_COLUMNS, tables.points)
     images, lesions, points = (read_table(folder / name) for name in ("per_image.csv", "per_lesion.csv", "froc.csv"))
-    found = summarise(images, lesions, points)
-    write_figures(folder, found)
+    metric_tables = summarise_metrics(images, lesions, points)
+    write_metrics(folder, metric_tables)
     threshold = summary.get("threshold")
-    figures = batch_figures | headline(images, found.figures) | ({"threshold": threshold} if threshold else {})
+    metrics = batch_metrics | headline(images, metric_tables.metrics) | ({"threshold": threshold} if threshold else {})
     patients = len({row["patient"] or row["image_id"] for row in tables.images})
     shared = summary["trained_on_too"]
     # Lines like `loss,0.2716` without a header, as the published project writes them.
-    write_text(folder / "evaluation.csv", "".join(f"{name},{_short(value)}\n" for name, value in figures.items()))
+    write_text(folder / "evaluation.csv", "".join(f"{name},{value}\n" for name, value in rounded(metrics).items()))
     counts = {"patients": patients, "patients_in_train": None if shared is None else len(shared)}
-    whole = {"identity": summary["identity"], "figures": figures} | counts | summary
+    whole = {"identity": summary["identity"], "metrics": metrics} | counts | summary
     write_text(folder / "summary.json", json.dumps(whole, indent=1) + "\n")
-    return figures
-
-
-def _shortened(row: Row) -> Row:
-    return {name: _short(value) if isinstance(value, float) else value for name, value in row.items()}
-
-
-def _short(value: object) -> object:
-    return f"{value:.4f}" if isinstance(value, float) else value
+    return metrics

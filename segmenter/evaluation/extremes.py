@@ -14,7 +14,7 @@ COUNT = 3
 
 
 def write_extremes(scored: Sequence[tuple[float, Sample]], configuration: Configuration, folder: Path) -> None:
-    """Draws the three best and the three worst of some images by Dice, as best.png and worst.png.
+    """Draws the three best and the three worst images by Dice, as best.png and worst.png.
 
     Args:
       scored: Dice and sample, of images whose prediction is in `folder`/masks.
@@ -28,8 +28,8 @@ def write_extremes(scored: Sequence[tuple[float, Sample]], configuration: Config
 
 def _draw_row(dice: float, sample: Sample, configuration: Configuration, folder: Path) -> np.ndarray:
     colors = lesion_colors(configuration.infer.mask_colors, len(configuration.class_names))
-    predicted, truth = read_gray(mask_file(folder, sample)), read_ground_truth(sample.mask, configuration)
-    return draw_row(read_gray(sample.image), predicted, truth, f"{sample.name}, Dice {dice:.2f}", colors)
+    predicted, ground_truth = read_gray(mask_file(folder, sample)), read_ground_truth(sample.mask, configuration)
+    return draw_row(read_gray(sample.image), predicted, ground_truth, f"{sample.name}, Dice {dice:.2f}", colors)
 
 
 def mask_file(folder: Path, sample: Sample) -> Path:

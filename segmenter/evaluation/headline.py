@@ -1,8 +1,8 @@
-"""The few figures of `evaluation.csv`, by flat names, as the published project's users know them."""
+"""The few metrics of `evaluation.csv`, by flat names, as the published project's users know them."""
 
 import pandas as pd
 
-# Of the figures with intervals, over originals: what a reader asks for first beside Dice.
+# Of the metrics with intervals, over originals: what a reader asks for first, next to Dice.
 _CHOSEN = (
     ("nsd", "mean", "nsd_mean_originals"),
     ("hd95_px", "median", "hd95_px_median_originals"),
@@ -11,31 +11,31 @@ _CHOSEN = (
 )
 
 
-def headline(images: pd.DataFrame, figures: pd.DataFrame) -> dict[str, float]:
+def headline(images: pd.DataFrame, metrics: pd.DataFrame) -> dict[str, float]:
     """Mean and median Dice over images with lesions, originals and all; the images without; lesions found.
 
     With several lesion classes then Dice of each class, over the images that have it.
 
     Args:
       images: per_image.csv.
-      figures: figures.csv.
+      metrics: metrics.csv.
     """
-    found = _dice_figures(images, "dice", "")
+    values = _dice_metrics(images, "dice", "")
     empty = images[images["empty_truth"] == 1]
-    found |= {
+    values |= {
         "images": len(images),
         "empty_truth": len(empty),
         "empty_truth_with_false_positives": int((empty["predicted_px"] > 0).sum()),
     }
     if (images["variant"] == "original").any():
-        of_all = {row["metric"]: row for row in figures[figures["group"] == "all"].to_dict("records")}
-        found |= {name: float(of_all[metric][kind]) for metric, kind, name in _CHOSEN if metric in of_all}
+        of_all = {row["metric"]: row for row in metrics[metrics["group"] == "all"].to_dict("records")}
+        values |= {name: float(of_all[metric][kind]) for metric, kind, name in _CHOSEN if metric in of_all}
     for column in images.columns[images.columns.str.startswith("dice_")]:
-        found |= _dice_figures(images, column, column.removeprefix("dice"))
-    return found
+        values |= _dice_metrics(images, column, column.removeprefix("dice"))
+    return values
 
 
-def _dice_figures(images: pd.DataFrame, column: str, suffix: str) -> dict[str, float]:
+def _dice_metrics(images: pd.DataFrame, column: str, suffix: str) -> dict[str, float]:
     scored = images.dropna(subset=[column])
     originals = scored[scored["variant"] == "original"]
     return _middle(f"dice_{{}}_originals{suffix}", originals[column]) | _middle(f"dice_{{}}{suffix}", scored[column])

@@ -1,6 +1,6 @@
 """Lesions as objects: connected regions, which of them were found, and how that changes with the threshold.
 
-Two criteria stand beside each other. By overlap, a predicted region finds the annotated one that it shares an IoU of more
+There are two criteria. By overlap, a predicted region finds the annotated one that it shares an IoU of more
 than MATCH_IOU with, one to one, the best pairs first. By centre, an annotated region is found when the centre of a
 predicted one lies in it. Localisation and assignment: Maier-Hein, Reinke et al., "Metrics reloaded", Nature Methods 21,
 2024; FROC: Bunch et al., "A free response approach to the measurement and characterization of radiographic observer
@@ -47,7 +47,7 @@ def find_regions(mask: np.ndarray) -> Regions:
 
 @dataclass(frozen=True)
 class Matching:
-    """Which annotated regions were found, and what was found beside them.
+    """Which annotated regions were found, and how many predicted regions match none.
 
     Attributes:
       ious: (annotated,) float64; with the predicted region that found it, 0 for none.
@@ -72,10 +72,10 @@ class Matching:
         return dict(zip(CRITERIA, (by_overlap, by_centre), strict=True))
 
 
-def match_regions(truth: Regions, predicted: Regions) -> Matching:
+def match_regions(ground_truth: Regions, predicted: Regions) -> Matching:
     """Matches the regions of two masks of one size."""
-    ious = np.zeros(len(truth))
-    pairs = _ious(truth, predicted)
+    ious = np.zeros(len(ground_truth))
+    pairs = _ious(ground_truth, predicted)
     free = np.ones(len(predicted), bool)
     candidates = np.argwhere(pairs > MATCH_IOU)
     # Stable, so that equal pairs are taken in the order of their numbers.
@@ -84,17 +84,17 @@ def match_regions(truth: Regions, predicted: Regions) -> Matching:
             ious[annotated], free[found] = pairs[annotated, found], False
     # A centre between two pixels is the right or lower one's, wherever in the image; np.rint would go by odd and even.
     columns, rows = np.floor(predicted.centres + 0.5).astype(int).reshape(-1, 2).T
-    hits = truth.labels[rows, columns]
-    return Matching(ious, np.isin(np.arange(1, len(truth) + 1), hits), int(free.sum()), int((hits == 0).sum()))
+    hits = ground_truth.labels[rows, columns]
+    return Matching(ious, np.isin(np.arange(1, len(ground_truth) + 1), hits), int(free.sum()), int((hits == 0).sum()))
 
 
-def _ious(truth: Regions, predicted: Regions) -> np.ndarray:
+def _ious(ground_truth: Regions, predicted: Regions) -> np.ndarray:
     """IoU of each annotated with each predicted region, (annotated, predicted)."""
-    rows, columns = len(truth) + 1, len(predicted) + 1
-    inside = truth.labels > 0
-    together = truth.labels[inside].astype(np.int64) * columns + predicted.labels[inside]
+    rows, columns = len(ground_truth) + 1, len(predicted) + 1
+    inside = ground_truth.labels > 0
+    together = ground_truth.labels[inside].astype(np.int64) * columns + predicted.labels[inside]
     common = np.bincount(together, minlength=rows * columns).reshape(rows, columns)[1:, 1:]
-    return common / np.maximum(truth.areas[:, None] + predicted.areas[None] - common, 1)
+    return common / np.maximum(ground_truth.areas[:, None] + predicted.areas[None] - common, 1)
 
 
 @dataclass(frozen=True)
@@ -107,23 +107,23 @@ class Sweep:
     false_positives: int
 
 
-def sweep_thresholds(truth: Regions, likely: np.ndarray, thresholds: Sequence[float], smallest_px: int = 0) -> list[Sweep]:
+def sweep_thresholds(ground_truth: Regions, likely: np.ndarray, thresholds: Sequence[float], smallest_px: int = 0) -> list[Sweep]:
     """Matches what lies at and above each threshold with the annotated regions.
 
     Args:
-      truth: the annotated regions.
+      ground_truth: the annotated regions.
       likely: (height, width) float32, the probability of a lesion.
-      smallest_px: connected parts of less than so many pixels do not count.
+      smallest_px: connected components of fewer pixels do not count.
 
     Returns:
-      For each threshold one entry a criterion; `detected` is (annotated,) bool.
+      For each threshold one entry per criterion; `detected` is (annotated,) bool.
     """
     if not thresholds:
         return []
-    # Outside of what the lowest threshold and the truth leave nothing is found, and nothing is there to be found.
-    left, top, width, height = cv2.boundingRect(((likely >= min(thresholds)) | (truth.labels > 0)).astype(np.uint8))
+    # Outside of the box around all that passes the lowest threshold and the ground truth there is nothing to match.
+    left, top, width, height = cv2.boundingRect(((likely >= min(thresholds)) | (ground_truth.labels > 0)).astype(np.uint8))
     box = np.s_[top : top + max(1, height), left : left + max(1, width)]
-    annotated = replace(truth, labels=truth.labels[box])
+    annotated = replace(ground_truth, labels=ground_truth.labels[box])
     found = []
     for threshold in thresholds:
         predicted = find_regions(drop_small((likely[box] >= threshold).astype(np.uint8), smallest_px))

@@ -1,4 +1,4 @@
-"""All measures of one image, and the rows that they are in the tables of an evaluation."""
+"""Measures one image, and makes the rows of an evaluation's tables from it."""
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +12,7 @@ from pipeline.contract import DESCRIPTIONS
 from segmenter.configuration import Configuration
 from segmenter.data.dataset import Sample
 from segmenter.evaluation.lesions import Matching, Regions, Sweep, find_regions, match_regions, sweep_thresholds
+from segmenter.evaluation.metrics import IMAGE_METRICS
 from segmenter.evaluation.overlap import Overlap, measure_overlap
 from segmenter.evaluation.sizes import SIZES, Cuts, size_of
 from segmenter.evaluation.surfaces import Distances, measure_distances
@@ -27,13 +28,13 @@ Batch = tuple[Sequence[Sample], np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Measured:
-    """What is known of one image: of lesion against the rest, and with several lesion classes of each of them."""
+    """The measurements of one image: of lesion against the rest, and with several lesion classes of each of them."""
 
     sample: Sample
     overlap: Overlap
     by_class: Mapping[str, Overlap]
     distances: Distances
-    truth: Regions
+    ground_truth: Regions
     predicted: Regions
     matching: Matching
     sweep: Sequence[Sweep]
@@ -49,19 +50,19 @@ class Tables:
 
 
 def measure_batches(batches: Iterable[Batch], configuration: Configuration, cuts: Cuts | None, swept: Container[str]) -> Tables:
-    """Measures the images of a batch side by side; of each only its rows are kept, some ten kilobytes.
+    """Measures the images of a batch in parallel; of each only its rows are kept, some ten kilobytes.
 
     Args:
-      batches: samples, truth, (batch, size, size) uint8, and probabilities, (batch, size, size, classes) float32.
+      batches: samples, ground truth, (batch, size, size) uint8, and probabilities, (batch, size, size, classes) float32.
       cuts: what is a small and what a large lesion, in pixels.
-      swept: names of the samples that the FROC curve is made from; to go through the thresholds is most of the work.
+      swept: names of the samples that the FROC curve is made from; trying all thresholds is most of the work.
     """
     tables = Tables()
     with ThreadPoolExecutor() as executor:  # OpenCV lets go of the interpreter's lock
-        for samples, truth, probabilities in batches:
+        for samples, ground_truth, probabilities in batches:
             sweeps = [FROC_THRESHOLDS if sample.name in swept else () for sample in samples]
             work = partial(measure, configuration=configuration)
-            for measured in executor.map(work, samples, truth, probabilities, sweeps):
+            for measured in executor.map(work, samples, ground_truth, probabilities, sweeps):
                 tables.images.append(image_row(measured, cuts))
                 tables.lesions.extend(lesion_rows(measured, cuts))
                 tables.points.extend(froc_rows(measured, cuts))
@@ -70,7 +71,7 @@ def measure_batches(batches: Iterable[Batch], configuration: Configuration, cuts
 
 def measure(
     sample: Sample,
-    truth: np.ndarray,
+    ground_truth: np.ndarray,
     probabilities: np.ndarray,
     thresholds: Sequence[float] = FROC_THRESHOLDS,
     *,
@@ -79,20 +80,20 @@ def measure(
     """Measures one image on its own grid.
 
     Args:
-      truth: (height, width) uint8 class map, 0 is background.
+      ground_truth: (height, width) uint8 class map, 0 is background.
       probabilities: (height, width, classes) float32.
       thresholds: at which lesions are matched, for the FROC curve.
     """
     predicted = threshold_mask(probabilities, configuration.infer)
     names = configuration.class_names
     classes = enumerate(names, 1) if len(names) > 1 else ()
-    annotated, found = find_regions(truth), find_regions(predicted)
+    annotated, found = find_regions(ground_truth), find_regions(predicted)
     likely = lesion_probability(probabilities, configuration.infer)
     return Measured(
         sample,
-        measure_overlap(truth, predicted),
-        {name: measure_overlap(truth == index, predicted == index) for index, name in classes},
-        measure_distances(truth, predicted, configuration.eval.nsd_tolerance_px),
+        measure_overlap(ground_truth, predicted),
+        {name: measure_overlap(ground_truth == index, predicted == index) for index, name in classes},
+        measure_distances(ground_truth, predicted, configuration.eval.nsd_tolerance_px),
         annotated,
         found,
         match_regions(annotated, found),
@@ -101,8 +102,8 @@ def measure(
 
 
 def image_row(measured: Measured, cuts: Cuts | None) -> Row:
-    """The image's row of per_image.csv; lengths on the data set's grid, in source pixels, and where known in mm."""
-    sample, overlap, distances = measured.sample, measured.overlap, measured.distances
+    """The image's row of per_image.csv: names, areas, IMAGE_METRICS, lesions, groups, and the classes."""
+    sample, overlap = measured.sample, measured.overlap
     row: Row = {
         "sample": sample.name,
         "image_id": sample.image_id,
@@ -110,39 +111,22 @@ def image_row(measured: Measured, cuts: Cuts | None) -> Row:
         "variant": sample.variant,
         "class": sample.label,
         "split": sample.split,
-        "dice": overlap.dice,
-        "iou": overlap.iou,
         "truth_px": overlap.truth_px,
         "predicted_px": overlap.predicted_px,
         "empty_truth": int(overlap.truth_px == 0),
-        "sensitivity": overlap.sensitivity,
-        "precision": overlap.precision if overlap.truth_px else None,
-        "specificity": overlap.specificity,
-        "hd95_px": distances.hd95,
-        "asd_px": distances.asd,
-        "nsd": distances.nsd,
     }
-    row |= _source_lengths(sample, distances) | _lesion_counts(measured)
+    row |= {name: metric.compute(measured) for name, metric in IMAGE_METRICS.items()} | _lesion_counts(measured)
     row |= {name: sample.details.get(name, "") for name in DESCRIPTIONS}
-    row["size"] = size_of(measured.truth.areas.max(), cuts) if len(measured.truth) else ""
-    for name, part in measured.by_class.items():
-        row |= {f"dice_{name}": part.dice, f"truth_px_{name}": part.truth_px, f"predicted_px_{name}": part.predicted_px}
+    row["size"] = size_of(measured.ground_truth.areas.max(), cuts) if len(measured.ground_truth) else ""
+    for name, overlap in measured.by_class.items():
+        row |= {f"dice_{name}": overlap.dice, f"truth_px_{name}": overlap.truth_px, f"predicted_px_{name}": overlap.predicted_px}
     return row
-
-
-def _source_lengths(sample: Sample, distances: Distances) -> Row:
-    row: Row = {}
-    for name, length in (("hd95", distances.hd95), ("asd", distances.asd)):
-        source = length / sample.scale if length is not None and sample.scale else None
-        row[f"{name}_source_px"] = source
-        row[f"{name}_mm"] = source * sample.spacing_mm if source is not None and sample.spacing_mm else None
-    return {name: row[name] for name in ("hd95_source_px", "asd_source_px", "hd95_mm", "asd_mm")}
 
 
 def _lesion_counts(measured: Measured) -> Row:
     matching = measured.matching
     return {
-        "lesions": len(measured.truth),
+        "lesions": len(measured.ground_truth),
         "detected": int(matching.detected.sum()),
         "false_positives": matching.false_positives,
         "centre_detected": int(matching.centre_detected.sum()),
@@ -151,27 +135,27 @@ def _lesion_counts(measured: Measured) -> Row:
 
 
 def lesion_rows(measured: Measured, cuts: Cuts | None) -> list[Row]:
-    """The image's rows of per_lesion.csv, one an annotated region."""
-    truth, matching = measured.truth, measured.matching
+    """The image's rows of per_lesion.csv, one per annotated region."""
+    ground_truth, matching = measured.ground_truth, measured.matching
     return [
         {
             "sample": measured.sample.name,
             "lesion": index + 1,
-            "area_px": int(truth.areas[index]),
-            "size": size_of(truth.areas[index], cuts),
-            "centre_x": float(truth.centres[index, 0]),
-            "centre_y": float(truth.centres[index, 1]),
+            "area_px": int(ground_truth.areas[index]),
+            "size": size_of(ground_truth.areas[index], cuts),
+            "centre_x": float(ground_truth.centres[index, 0]),
+            "centre_y": float(ground_truth.centres[index, 1]),
             "iou": float(matching.ious[index]),
             "detected": int(matching.detected[index]),
             "centre_detected": int(matching.centre_detected[index]),
         }
-        for index in range(len(truth))
+        for index in range(len(ground_truth))
     ]
 
 
 def froc_rows(measured: Measured, cuts: Cuts | None) -> list[Row]:
-    """The image's rows of froc.csv, one a criterion and threshold."""
-    sizes = np.array([size_of(area, cuts) for area in measured.truth.areas])
+    """The image's rows of froc.csv, one per criterion and threshold."""
+    sizes = np.array([size_of(area, cuts) for area in measured.ground_truth.areas])
     return [
         {
             "sample": measured.sample.name,

@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Overlap:
-    """Areas of one image, in pixels of the data set's grid. A figure that would divide by nothing is None."""
+    """Areas of one image, in pixels of the data set's grid. A metric that would divide by nothing is None."""
 
     truth_px: int
     predicted_px: int
@@ -19,17 +19,17 @@ class Overlap:
 
     @property
     def dice(self) -> float | None:
-        """2 common / (truth + predicted), or None without truth."""
+        """2 common / (ground truth + predicted), or None without ground truth."""
         return 2 * self.common_px / (self.truth_px + self.predicted_px) if self.truth_px else None
 
     @property
     def iou(self) -> float | None:
-        """common / (truth or predicted), or None without truth."""
+        """common / (ground truth or predicted), or None without ground truth."""
         return self.common_px / (self.truth_px + self.predicted_px - self.common_px) if self.truth_px else None
 
     @property
     def sensitivity(self) -> float | None:
-        """Part of the lesion that was found, or None without truth."""
+        """Part of the lesion that was found, or None without ground truth."""
         return self.common_px / self.truth_px if self.truth_px else None
 
     @property
@@ -44,7 +44,7 @@ class Overlap:
         return 1 - (self.predicted_px - self.common_px) / rest_px if rest_px else None
 
 
-def measure_overlap(truth: np.ndarray, predicted: np.ndarray) -> Overlap:
+def measure_overlap(ground_truth: np.ndarray, predicted: np.ndarray) -> Overlap:
     """Counts the pixels of two masks, (height, width), nonzero is lesion."""
-    truth, predicted = truth != 0, predicted != 0
-    return Overlap(int(truth.sum()), int(predicted.sum()), int((truth & predicted).sum()), truth.size)
+    ground_truth, predicted = ground_truth != 0, predicted != 0
+    return Overlap(int(ground_truth.sum()), int(predicted.sum()), int((ground_truth & predicted).sum()), ground_truth.size)

@@ -1,4 +1,4 @@
-"""What a model says of a split's samples, on the data set's own grid, batch by batch."""
+"""What a model predicts for samples, on the data set's own grid, batch by batch."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from segmenter.data.dataset import Sample
 
 
 def load(model_file: Path, configuration: Configuration):
-    """The model of a file, looking at as many views of each image as [infer] augmentation says."""
+    """The model of a file, averaged over as many views of each image as [infer] augmentation says."""
     from segmenter.inference.ensembles import AugmentedPredictor
     from segmenter.models.saved_models import load_predictor
 
@@ -23,18 +23,18 @@ def load(model_file: Path, configuration: Configuration):
 def predict_batches(
     predictor, samples: Sequence[Sample], configuration: Configuration
 ) -> Iterator[tuple[Sequence[Sample], np.ndarray, np.ndarray]]:
-    """Samples, truth, (batch, size, size, 1) uint8 of classes, and probabilities of that size, float32; batch by batch."""
+    """Yields, batch by batch, samples, ground truth, (batch, size, size, 1) uint8 of classes, and probabilities, float32."""
     import tensorflow as tf
 
     from segmenter.data.input_pipeline import evaluation_batches
     from segmenter.data.pairs import PairFormat, explained
 
-    # The model decides about its input; the configuration about the rest.
-    form = dataclasses.replace(PairFormat.of(configuration), side=predictor.side, channels=predictor.channels)
+    # The model fixes the format of its input, the configuration the rest.
+    pair_format = dataclasses.replace(PairFormat.of(configuration), side=predictor.side, channels=predictor.channels)
     count = configuration.eval.batch_size
-    with explained(samples, form):
-        batches = evaluation_batches(samples, form, count)
-        told = progress(batches, -(-len(samples) // count), f"evaluating {samples[0].split}", "batches")
-        for number, (images, masks) in enumerate(told):
+    with explained(samples, pair_format):
+        batches = evaluation_batches(samples, pair_format, count)
+        batches_with_progress = progress(batches, -(-len(samples) // count), f"evaluating {samples[0].split}", "batches")
+        for number, (images, masks) in enumerate(batches_with_progress):
             probabilities = tf.image.resize(predictor.predict(images.numpy()), masks.shape[1:3], method="bilinear")
             yield samples[number * count :][:count], masks.numpy(), probabilities.numpy()

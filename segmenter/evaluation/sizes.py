@@ -7,6 +7,7 @@ import numpy as np
 from segmenter.configuration import Configuration
 from segmenter.data.dataset import Sample
 from segmenter.data.ground_truth import read_ground_truth
+from segmenter.data.originals import originals_or_all
 from segmenter.evaluation.lesions import find_regions
 
 SIZES = ("small", "medium", "large")
@@ -16,9 +17,9 @@ Cuts = tuple[float, float]
 def train_cuts(samples: Sequence[Sample], configuration: Configuration) -> Cuts | None:
     """The terciles of the connected lesions' areas, in pixels of the data set's grid; None without lesions.
 
-    Variants would only repeat their original's areas, so originals count where there are any.
+    Originals count, or all samples where there are none.
     """
-    masks = [sample.mask for sample in samples if sample.is_original] or [sample.mask for sample in samples]
+    masks = [sample.mask for sample in originals_or_all(samples)]
     return tercile_cuts(area for mask in masks for area in find_regions(read_ground_truth(mask, configuration)).areas)
 
 
@@ -31,5 +32,5 @@ def tercile_cuts(areas: Iterable[int]) -> Cuts | None:
 
 
 def size_of(area: float, cuts: Cuts | None) -> str:
-    """The size of a lesion; medium where no training lesions tell what is small and what is large."""
+    """The size of a lesion; medium where there are no training lesions to compare with."""
     return SIZES[1] if cuts is None else SIZES[int(area > cuts[0]) + int(area > cuts[1])]

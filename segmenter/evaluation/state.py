@@ -10,11 +10,11 @@ from segmenter.configuration import Configuration
 from segmenter.configuration.objectives import loss_parameters
 from segmenter.data.dataset import DataSet
 
-SCHEMA = 2  # of the tables; an evaluation of another schema is made anew
+SCHEMA = 3  # of the tables; an evaluation of another schema is repeated
 
 
 def evaluation_identity(model_file: Path, data: DataSet, configuration: Configuration, split: str) -> dict[str, object]:
-    """What an evaluation depends on; the same again means that there is nothing to do."""
+    """What an evaluation depends on; where it is unchanged there is nothing to do."""
     model, infer = configuration.model, configuration.infer
     return {
         "schema": SCHEMA,
@@ -36,13 +36,15 @@ def read_summary(folder: Path) -> dict:
 
 
 def describe_leak(summary: Mapping[str, Any], split: str) -> str:
-    """A warning where a model was tested on patients that it was trained on, or where nobody knows; else empty."""
+    """A warning where a model was tested on patients that it was trained on, or where that is unknown; else empty."""
     seen, patients = summary.get("patients_in_train"), summary.get("patients")
     if split == "train" or seen == 0:
         return ""
     if seen is None:
-        return "whom the model was trained on is not known, so neither is whether these figures are flattered"
-    return f"{seen} of {patients} patients of {split} were trained on: these figures are flattered, and say little of new ones"
+        return "the patients that the model was trained on are not known, so these metrics may be inflated"
+    return (
+        f"{seen} of {patients} patients of {split} were trained on: these metrics are inflated, and say little about new patients"
+    )
 
 
 def read_json(path: Path) -> dict:

@@ -1,4 +1,4 @@
-"""How far the outlines of two masks lie apart: Hausdorff, average and normalised surface distance.
+"""How far the contours of two masks lie apart: Hausdorff, average and normalised surface distance.
 
 Definitions: Maier-Hein, Reinke et al., "Metrics reloaded", Nature Methods 21, 2024; normalised surface Dice: Nikolov et al.,
 "Clinically applicable segmentation of head and neck anatomy", J. Med. Internet Res. 23, 2021.
@@ -14,12 +14,12 @@ _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 
 @dataclass(frozen=True)
 class Distances:
-    """Distances between two outlines, in pixels of the masks' grid; None where they are not defined.
+    """Distances between two contours, in pixels of the masks' grid; None where they are not defined.
 
     Attributes:
-      hd95: the greater of the two 95th percentiles, from each outline's pixels to the other outline.
-      asd: mean over the pixels of both outlines of the distance to the other one (symmetric).
-      nsd: share of the pixels of both outlines that lie within the tolerance of the other one, 0 to 1.
+      hd95: the greater of the two 95th percentiles, from each contour's pixels to the other contour.
+      asd: mean over the pixels of both contours of the distance to the other one (symmetric).
+      nsd: share of the pixels of both contours that lie within the tolerance of the other one, 0 to 1.
     """
 
     hd95: float | None = None
@@ -27,28 +27,28 @@ class Distances:
     nsd: float | None = None
 
 
-def measure_distances(truth: np.ndarray, predicted: np.ndarray, tolerance_px: float) -> Distances:
-    """Compares the outlines of two masks.
+def measure_distances(ground_truth: np.ndarray, predicted: np.ndarray, tolerance_px: float) -> Distances:
+    """Compares the contours of two masks.
 
-    An outline is the mask's pixels of which an edge neighbour is not in the mask; beyond the image's border nothing is.
+    A contour is the mask's pixels with an edge neighbor outside the mask; beyond the image's border all is outside.
 
     Args:
-      truth, predicted: (height, width), nonzero is lesion.
-      tolerance_px: distance within which outlines count as one.
+      ground_truth, predicted: (height, width), nonzero is lesion.
+      tolerance_px: distance within which contours count as one.
 
     Returns:
-      No distances without truth, since there is nothing to be near to. Where nothing was predicted, nsd is 0 and the
+      No distances without ground truth, since there is nothing to be near to. Where nothing was predicted, nsd is 0 and the
       others are not defined: a missed lesion is at no distance.
     """
-    truth, predicted = (truth != 0).astype(np.uint8), (predicted != 0).astype(np.uint8)
-    if not truth.any():
+    ground_truth, predicted = (ground_truth != 0).astype(np.uint8), (predicted != 0).astype(np.uint8)
+    if not ground_truth.any():
         return Distances()
     if not predicted.any():
         return Distances(nsd=0.0)
-    # Both outlines lie in the box around both masks, and so do the shortest ways between them.
-    left, top, width, height = cv2.boundingRect(truth | predicted)
+    # Both contours lie in the box around both masks, and so do the shortest paths between them.
+    left, top, width, height = cv2.boundingRect(ground_truth | predicted)
     box = np.s_[top : top + height, left : left + width]
-    first, second = (_outline(mask[box]) for mask in (truth, predicted))
+    first, second = (_contour(mask[box]) for mask in (ground_truth, predicted))
     there, back = _distances_to(second)[first], _distances_to(first)[second]
     both = np.concatenate([there, back])
     return Distances(
@@ -58,13 +58,13 @@ def measure_distances(truth: np.ndarray, predicted: np.ndarray, tolerance_px: fl
     )
 
 
-def _outline(mask: np.ndarray) -> np.ndarray:
+def _contour(mask: np.ndarray) -> np.ndarray:
     inside = cv2.erode(mask, _CROSS, borderType=cv2.BORDER_CONSTANT, borderValue=0)
     return (mask != 0) & (inside == 0)
 
 
-def _distances_to(outline: np.ndarray) -> np.ndarray:
-    """Of each pixel to the nearest one of an outline, exact; (height, width) float64."""
-    distances = cv2.distanceTransform((~outline).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    # Squares of distances between pixels are whole numbers: rounding them mends what single precision loses.
+def _distances_to(contour: np.ndarray) -> np.ndarray:
+    """Of each pixel to the nearest one of a contour, exact; (height, width) float64."""
+    distances = cv2.distanceTransform((~contour).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    # Squares of distances between pixels are whole numbers: rounding them repairs what single precision loses.
     return np.sqrt(np.rint(np.square(distances, dtype=np.float64)))

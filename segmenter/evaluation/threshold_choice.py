@@ -9,6 +9,7 @@ import numpy as np
 from pipeline.files import InputError, write_text
 from segmenter.configuration import Configuration
 from segmenter.data.dataset import DataSet, Sample
+from segmenter.data.originals import originals_or_all
 from segmenter.evaluation.overlap import measure_overlap
 from segmenter.evaluation.predictions import load, predict_batches
 from segmenter.evaluation.state import evaluation_identity, read_json
@@ -51,10 +52,10 @@ def _dice_by_threshold(model_file: Path, samples: Sequence[Sample], configuratio
 
     load_tensorflow()
     tried = {value: configuration.infer.model_copy(update={"threshold": value}) for value in THRESHOLDS}
-    chosen = [sample for sample in samples if sample.is_original] or samples
+    chosen = originals_or_all(samples)
     dices: dict[float, list[float]] = {value: [] for value in THRESHOLDS}
-    for _, truth, probabilities in predict_batches(load(model_file, configuration), chosen, configuration):
-        for mask, likely in zip(truth, probabilities, strict=True):
+    for _, ground_truth, probabilities in predict_batches(load(model_file, configuration), chosen, configuration):
+        for mask, likely in zip(ground_truth, probabilities, strict=True):
             if mask.any():
                 for value, settings in tried.items():
                     dices[value].append(measure_overlap(mask[..., 0], threshold_mask(likely, settings)).dice or 0.0)

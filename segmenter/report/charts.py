@@ -1,4 +1,4 @@
-"""The charts of a report. Each comes with words that tell those who do not see it what it shows."""
+"""The charts of a report. Each comes with a description for readers who cannot see it."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,25 +7,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.page import SERIES, chart, new_figure, set_log_axis
-from segmenter.report.labels import CRITERIA, GROUP_NAMES, KINDS, counted, interval, told
+from segmenter.evaluation.aggregation import GROUPS
+from segmenter.evaluation.formatting import counted, format_number, row_interval
+from segmenter.report.labels import CRITERIA, KINDS, group_name
 
 if TYPE_CHECKING:
     import pandas as pd
     from markupsafe import Markup
 
-_INK = "#000000"  # `chart` turns black into the colour of the page's text
+_INK = "#000000"  # `chart` turns black into the color of the page's text
 _MARKERS, _DASHES = ("o", "s", "^", "D"), ("-", "--", "-.", ":")
 _QUIET = "0.55"  # gray that is seen on white and on black
 _GRID = {"color": _QUIET, "alpha": 0.25, "linewidth": 0.8}
 _PANELS = 3  # side by side
-_FEWEST = 0.125  # false positives an image; below it a curve's axis is linear
+_FEWEST = 0.125  # false positives per image; below it a curve's axis is linear
 
 
 def training_chart(history: Sequence[Mapping[str, float]], best_epoch: int | None) -> "Markup":
     """Loss and metrics of training and validation over the epochs.
 
     Args:
-      history: a row an epoch with `epoch`, and for each figure its name and `val_` before it.
+      history: one row per epoch with `epoch`, and for each metric its name and `val_` before it.
     """
     names = [name for name in history[0] if f"val_{name}" in history[0]]
     columns = min(_PANELS, len(names))
@@ -45,22 +47,24 @@ def training_chart(history: Sequence[Mapping[str, float]], best_epoch: int | Non
     for ax in axes[len(names) :]:
         ax.remove()
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
-    return chart(figure, _training_words(history, names, best_epoch))
+    return chart(figure, _training_description(history, names, best_epoch))
 
 
-def _training_words(history: Sequence[Mapping[str, float]], names: Sequence[str], best_epoch: int | None) -> str:
+def _training_description(history: Sequence[Mapping[str, float]], names: Sequence[str], best_epoch: int | None) -> str:
     shown = next((row for row in history if row["epoch"] == best_epoch), history[-1])
-    figures = ", ".join(f"{name} {told(shown[name])} and on valid {told(shown[f'val_{name}'])}" for name in names)
+    metrics = ", ".join(
+        f"{name} {format_number(shown[name])} and on valid {format_number(shown[f'val_{name}'])}" for name in names
+    )
     epoch = f"in epoch {shown['epoch']:.0f}{', the best' if best_epoch else ''}"
-    return f"Training over {counted(len(history), 'epoch')}: {epoch}, {figures}."
+    return f"Training over {counted(len(history), 'epoch')}: {epoch}, {metrics}."
 
 
 def froc_chart(curve: "pd.DataFrame", points: Mapping[str, tuple[float, float]]) -> "Markup":
-    """Detection rate of all lesions against false positives an image, with the interval as a band, for both criteria.
+    """Detection rate of all lesions against false positives per image, with the interval as a band, for both criteria.
 
     Args:
       curve: froc_curve.csv.
-      points: by criterion, false positives an image and detection rate as evaluated.
+      points: by criterion, false positives per image and detection rate as evaluated.
     """
     figure, (ax,) = new_figure(7.2, 4)
     shown = curve[curve["size"] == "all"]
@@ -71,26 +75,26 @@ def froc_chart(curve: "pd.DataFrame", points: Mapping[str, tuple[float, float]])
             ax.plot(*points[criterion], "*", color=SERIES[number], markersize=17, clip_on=False, zorder=5)
     ax.plot([], [], "*", color=_QUIET, markersize=13, label="as evaluated")
     _finish_froc(ax, shown)
-    words = [
-        f"{CRITERIA[criterion]} finds {rate:.0%} of the lesions at {told(false_positives, 2)} false positives an image"
+    descriptions = [
+        f"{CRITERIA[criterion]} finds {rate:.0%} of the lesions at {format_number(false_positives, 2)} false positives per image"
         for criterion, (false_positives, rate) in points.items()
     ]
-    return chart(figure, f"FROC curve. As evaluated, {' and '.join(words) or 'no point is known'}.")
+    return chart(figure, f"FROC curve. As evaluated, {' and '.join(descriptions) or 'no point is known'}.")
 
 
 def froc_by_size_chart(curve: "pd.DataFrame") -> "Markup":
     """The same curve by the size of the lesions, by IoU."""
     figure, (ax,) = new_figure(7.2, 4)
     shown = curve[(curve["criterion"] == "iou") & (curve["size"] != "all")]
-    told_sizes = []
+    found_by_size = []
     for number, size in enumerate(("small", "medium", "large")):
         part = shown[shown["size"] == size].sort_values("threshold")
         if len(part):
             lesions, highest = int(part["lesions"].iloc[0]), part["detection_rate"].max()
             _draw_curve(ax, part, number, f"{size}, {counted(lesions, 'lesion')}")
-            told_sizes.append(f"at most {highest:.0%} of {counted(lesions, f'{size} lesion')}")
+            found_by_size.append(f"at most {highest:.0%} of {counted(lesions, f'{size} lesion')}")
     _finish_froc(ax, shown)
-    return chart(figure, f"FROC curves by lesion size (IoU > 0.1): over all thresholds, found are {', '.join(told_sizes)}.")
+    return chart(figure, f"FROC curves by lesion size (IoU > 0.1): over all thresholds, found are {', '.join(found_by_size)}.")
 
 
 def _draw_curve(ax: Any, part: "pd.DataFrame", number: int, label: str, *, band: bool = False) -> None:
@@ -101,56 +105,56 @@ def _draw_curve(ax: Any, part: "pd.DataFrame", number: int, label: str, *, band:
 
 
 def _finish_froc(ax: Any, shown: "pd.DataFrame") -> None:
-    # Logarithmic, as FROC curves are drawn, but with a place for no false positive at all.
+    # Logarithmic, as FROC curves are drawn, but with room for no false positive at all.
     furthest = max(shown["false_positives_per_image"].max(), 1)
     ax.set_xscale("symlog", base=2, linthresh=_FEWEST, linscale=1)
     ticks = [0, *(_FEWEST * 2**power for power in range(12) if _FEWEST * 2**power <= furthest)]
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.minorticks_off()
     ax.set_xlim(-0.01, 1.1 * furthest)
-    ax.set(xlabel="false positives an image (log scale)", ylabel="lesions found", ylim=(0, 1.04))
+    ax.set(xlabel="false positives per image (log scale)", ylabel="lesions found", ylim=(0, 1.04))
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     ax.grid(**_GRID)
     # Outside: a star or marker of a legend inside reads as a point of the data.
     ax.get_figure().legend(loc="outside upper center", ncols=3, frameon=False)
 
 
-def strata_chart(figures: "pd.DataFrame", dice: str) -> "Markup":
+def strata_chart(metrics: "pd.DataFrame", dice: str) -> "Markup":
     """Mean Dice of each group's values with its interval.
 
     Args:
-      figures: figures.csv.
+      metrics: metrics.csv.
       dice: what Dice is called.
     """
-    rows = _strata_rows(figures)
+    rows = _strata_rows(metrics)
     groups = list(dict.fromkeys(row["group"] for row in rows))
     figure, (ax,) = new_figure(7.2, 0.9 + 0.25 * len(rows) + 0.18 * len(groups))
-    places, labels, place = [], [], 0.0
+    positions, labels, position = [], [], 0.0
     for number, group in enumerate(groups):
         part = [row for row in rows if row["group"] == group]
-        heights = [place + step for step in range(len(part))]
+        heights = [position + step for step in range(len(part))]
         means = np.array([row["mean"] for row in part])
         _draw_intervals(ax, part, means, heights, SERIES[number % 2])
-        places += heights
-        labels += [f"{GROUP_NAMES[group]} {row['value']} ({row['images']}; {row['patients']})" for row in part]
-        place = heights[-1] + 1.7
-    ax.set_yticks(places, labels)
+        positions += heights
+        labels += [f"{group_name(group)} {row['value']} ({row['images']}; {row['patients']})" for row in part]
+        position = heights[-1] + 1.7
+    ax.set_yticks(positions, labels)
     ax.invert_yaxis()
     ax.set_xlim(-0.01, 1.01)
     ax.set_xlabel(f"mean {dice}, 95 % interval (images with lesions; their patients)")
     ax.grid(axis="x", **_GRID)
-    words = "; ".join(f"{GROUP_NAMES[row['group']]} {row['value']} {told(row['mean'], 2)}" for row in rows)
-    return chart(figure, f"Mean {dice} by group: {words}.")
+    values = "; ".join(f"{group_name(row['group'])} {row['value']} {format_number(row['mean'], 2)}" for row in rows)
+    return chart(figure, f"Mean {dice} by group: {values}.")
 
 
-def _strata_rows(figures: "pd.DataFrame") -> list[dict]:
-    dice = figures[figures["metric"] == "dice"]
-    return [row for group in GROUP_NAMES for row in dice[dice["group"] == group].to_dict("records")]
+def _strata_rows(metrics: "pd.DataFrame") -> list[dict]:
+    dice = metrics[metrics["metric"] == "dice"]
+    return [row for group in GROUPS for row in dice[dice["group"] == group].to_dict("records")]
 
 
 def _draw_intervals(ax: Any, rows: Sequence[Mapping], means: np.ndarray, heights: Sequence[float], color: str) -> None:
     for row, mean, height in zip(rows, means, heights, strict=True):
-        if interval(row):
+        if row_interval(row):
             ax.plot([row["mean_low"], row["mean_high"]], [height, height], color=color, linewidth=2, solid_capstyle="butt")
         ax.plot(mean, height, "o", color=color, markersize=6)
 
@@ -160,7 +164,7 @@ def size_chart(images: "pd.DataFrame", detection: Sequence[Mapping]) -> "Markup"
 
     Args:
       images: per_image.csv.
-      detection: rows of figures.csv, one a size.
+      detection: rows of metrics.csv, one per size.
     """
     figure, (left, right) = new_figure(9, 3.6, 1, 2)
     annotated = images[images["empty_truth"] == 0]
@@ -175,22 +179,22 @@ def size_chart(images: "pd.DataFrame", detection: Sequence[Mapping]) -> "Markup"
     left.grid(**_GRID)
     figure.legend(loc="outside upper left", ncols=2, frameon=False)
     _draw_detection(right, detection)
-    return chart(figure, _size_words(annotated, detection))
+    return chart(figure, _size_description(annotated, detection))
 
 
-def _size_words(annotated: "pd.DataFrame", detection: Sequence[Mapping]) -> str:
+def _size_description(annotated: "pd.DataFrame", detection: Sequence[Mapping]) -> str:
     middle = annotated["truth_px"].median()
     is_small = annotated["truth_px"] <= middle
-    small, large = (told(annotated.loc[chosen, "dice"].mean(), 2) for chosen in (is_small, ~is_small))
+    small, large = (format_number(annotated.loc[chosen, "dice"].mean(), 2) for chosen in (is_small, ~is_small))
     dice = f"Mean Dice is {small} up to the median lesion area of {middle:,.0f} px and {large} above it"
     return "; ".join([dice, *(f"found are {row['mean']:.0%} of the {row['value']} lesions" for row in detection)]) + "."
 
 
 def _draw_detection(ax: Any, rows: Sequence[Mapping]) -> None:
-    for place, row in enumerate(rows):
-        ax.bar(place, row["mean"], 0.6, color=SERIES[place], edgecolor=SERIES[place])
-        if interval(row):
-            ax.plot([place, place], [row["mean_low"], row["mean_high"]], color=_INK, linewidth=1.5)
+    for number, row in enumerate(rows):
+        ax.bar(number, row["mean"], 0.6, color=SERIES[number], edgecolor=SERIES[number])
+        if row_interval(row):
+            ax.plot([number, number], [row["mean_low"], row["mean_high"]], color=_INK, linewidth=1.5)
     ax.set_xticks(range(len(rows)), [row["value"] for row in rows])
     ax.set(xlabel="lesion size", ylabel="lesions found (IoU > 0.1)", ylim=(0, 1.04), xlim=(-0.6, max(len(rows), 1) - 0.4))
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
@@ -201,13 +205,13 @@ def folds_chart(folds: Sequence[Mapping[str, str]]) -> "Markup":
     """Mean Dice, NSD and detection rate of each fold of a cross-validation."""
     names = {"dice_mean": "mean Dice", "nsd": "NSD", "detection_rate": "detection rate"}
     figure, (ax,) = new_figure(7.2, 3.4)
-    places = np.arange(len(folds))
+    positions = np.arange(len(folds))
     for number, (column, label) in enumerate(names.items()):
         values = [float(row[column]) if row[column] else math.nan for row in folds]
-        ax.plot(places, values, _MARKERS[number], color=SERIES[number], markersize=8, label=label)
-    ax.set_xticks(places, [f"fold {row['fold']}" for row in folds])
+        ax.plot(positions, values, _MARKERS[number], color=SERIES[number], markersize=8, label=label)
+    ax.set_xticks(positions, [f"fold {row['fold']}" for row in folds])
     ax.set(ylim=(0, 1.04), xlim=(-0.5, len(folds) - 0.5))
     ax.grid(axis="y", **_GRID)
     ax.get_figure().legend(loc="outside upper center", ncols=3, frameon=False)
-    words = ", ".join(f"fold {row['fold']} {row['dice_mean'] or 'none'}" for row in folds)
-    return chart(figure, f"Mean Dice by fold: {words}.")
+    dices = ", ".join(f"fold {row['fold']} {row['dice_mean'] or 'none'}" for row in folds)
+    return chart(figure, f"Mean Dice by fold: {dices}.")

@@ -1,4 +1,4 @@
-"""The rows and sentences of a report, from its material; what is not known is left out."""
+"""The rows and sentences of a report; what is not known is left out."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -6,29 +6,25 @@ from importlib import metadata
 
 from pipeline.contract import MANIFEST, SPLITS
 from segmenter.data.dataset import Sample
-from segmenter.evaluation.sizes import SIZES
-from segmenter.report.labels import (
-    CRITERIA,
-    GROUP_NAMES,
-    WIDE_UNDER,
-    Metric,
+from segmenter.evaluation.aggregation import GROUPS
+from segmenter.evaluation.formatting import (
+    NONE,
     counted,
-    interval,
-    metric_of,
-    told,
-    with_interval,
+    format_estimate,
+    format_interval,
+    format_number,
+    row_interval,
 )
-from segmenter.report.results import Material
+from segmenter.evaluation.metrics import IMAGE_METRICS, RATES, Metric, metric_of
+from segmenter.evaluation.sizes import SIZES
+from segmenter.report.labels import CRITERIA, WIDE_UNDER, group_name
+from segmenter.report.results import RunResults
 from segmenter.runs import TRAINED_ON
 
-METRIC_COLUMNS = ("figure", "mean", "95 % interval", "median", "95 % interval", "images", "patients", "what it means")
-EMPTY_COLUMNS = ("figure", "mean", "95 % interval", "images", "patients", "what it means")
-STRATA_COLUMNS = (
-    *("group", "images", "patients", "with lesions", "their patients"),
-    *("Dice", "NSD", "sensitivity", "detection rate", "false positives an image"),
-)
+METRIC_COLUMNS = ("metric", "mean", "95 % interval", "median", "95 % interval", "images", "patients", "what it means")
+EMPTY_COLUMNS = ("metric", "mean", "95 % interval", "images", "patients", "what it means")
 SPLIT_COLUMNS = ("split", "patients", "source images", "samples", "source images by class")
-CURVE_COLUMNS = ("criterion", "lesions", "threshold", "found", "95 % interval", "false positives an image")
+CURVE_COLUMNS = ("criterion", "lesions", "threshold", "found", "95 % interval", "false positives per image")
 FOLD_COLUMNS = {
     "fold": "fold",
     "patients": "patients",
@@ -40,67 +36,66 @@ FOLD_COLUMNS = {
     "nsd": "NSD",
     "hd95_px": "median HD95, px",
     "detection_rate": "detection rate",
-    "false_positives_per_image": "false positives an image",
+    "false_positives_per_image": "false positives per image",
 }
-_STRATA_METRICS = ("dice", "nsd", "sensitivity", "detection_rate", "false_positives_per_image")
-_UNTOLD = ("data_identity", TRAINED_ON)  # told elsewhere on the page, or too long for it
+_SHOWN_ELSEWHERE = ("data_identity", TRAINED_ON)  # elsewhere on the page, or too long for it
 Entry = tuple[str, str, str]
 Rows = list[tuple[object, ...]]
 
 
-def warnings(material: Material) -> list[str]:
-    """What a reader must know before any figure."""
-    found = []
-    if material.is_phantom:
-        found.append(
+def warnings(results: RunResults) -> list[str]:
+    """What a reader must know before reading any metric."""
+    messages = []
+    if results.is_phantom:
+        messages.append(
             "This is a phantom: synthetic images made by a program. They prove nothing clinical and are nobody's breast."
         )
-    shared = material.summary["patients_in_train"]
-    if shared and material.split != "train":
-        found.append(
-            f"{shared} of the {counted(material.patients, 'patient')} of {material.split} are in train too: these figures are "
-            "flattered, and say little of new patients."
+    shared = results.summary["patients_in_train"]
+    if shared and results.split != "train":
+        messages.append(
+            f"{shared} of the {counted(results.patients, 'patient')} of {results.split} are in train too: these metrics are "
+            "inflated, and say little about new patients."
         )
     elif shared is None:
-        found.append(shared_words(material))
-    if material.split == "train":
-        found.append("These are figures of the images that the model was trained on: they say nothing of new patients.")
-    if material.patients < WIDE_UNDER:
-        found.append(
-            f"Only {counted(material.patients, 'patient')} ({counted(len(material.images), 'image')}) in {material.split}: "
-            "intervals are wide, and still too narrow; take them as a lower bound of the doubt."
+        messages.append(shared_sentence(results))
+    if results.split == "train":
+        messages.append("The model was trained on these images: their metrics say nothing about new patients.")
+    if results.patients < WIDE_UNDER:
+        messages.append(
+            f"Only {counted(results.patients, 'patient')} ({counted(len(results.images), 'image')}) in {results.split}: "
+            "intervals are wide, and still too narrow; take them as a lower bound of the uncertainty."
         )
-    return found
+    return messages
 
 
-def key_figures(material: Material) -> list[Entry]:
+def key_metrics(results: RunResults) -> list[Entry]:
     """The cards at the top: value, name, small print."""
-    dice = dice_name(material)
+    dice = dice_name(results)
     entries = [
-        _card(material, "all", "dice", f"mean {dice}", 2),
-        _card(material, "all", "dice", f"median {dice}", 2, kind="median"),
-        *(_card(material, "all", f"dice_{name}", f"mean Dice, {name}", 2) for name in material.class_names),
-        _card(material, "all", "nsd", f"NSD at {material.summary['tolerance_px']:g} px", 2),
-        _card(material, "all", "hd95_px", "median HD95, px", 1, kind="median"),
-        _card(material, "all", "hd95_mm", "median HD95, mm", 1, kind="median"),
-        _card(material, "all", "detection_rate", "lesions found", share=True, more=_found_words(material)),
-        _card(material, "all", "false_positives_per_image", "false positives an image", 2),
-        _card(material, "without lesion", "share_without_false_positive", "images without lesion that stay clean", share=True),
+        _card(results, "all", "dice", f"mean {dice}", 2),
+        _card(results, "all", "dice", f"median {dice}", 2, kind="median"),
+        *(_card(results, "all", f"dice_{name}", f"mean Dice, {name}", 2) for name in results.class_names),
+        _card(results, "all", "nsd", f"NSD at {results.summary['tolerance_px']:g} px", 2),
+        _card(results, "all", "hd95_px", "median HD95, px", 1, kind="median"),
+        _card(results, "all", "hd95_mm", "median HD95, mm", 1, kind="median"),
+        _card(results, "all", "detection_rate", "lesions found", share=True, more=_detected_lesions(results)),
+        _card(results, "all", "false_positives_per_image", "false positives per image", 2),
+        _card(results, "without lesion", "share_without_false_positive", "images without lesion that stay clean", share=True),
     ]
-    images = material.images
+    images = results.images
     clean = int((images["empty_truth"] == 1).sum())
     more = f"{len(images) - clean} with lesions, {clean} without"
-    known = [entry for entry in entries if entry]
-    return [*known, (f"{len(images):,}", "images", more), (f"{material.patients:,}", "patients", f"split {material.split}")]
+    known_entries = [entry for entry in entries if entry]
+    return [*known_entries, (f"{len(images):,}", "images", more), (f"{results.patients:,}", "patients", f"split {results.split}")]
 
 
-def dice_name(material: Material) -> str:
+def dice_name(results: RunResults) -> str:
     """What Dice over all lesions is called: that of one class has the class's name."""
-    return "Dice, any class" if material.has_classes else "Dice"
+    return "Dice, any class" if results.has_classes else "Dice"
 
 
 def _card(
-    material: Material,
+    results: RunResults,
     group: str,
     metric: str,
     name: str,
@@ -110,108 +105,125 @@ def _card(
     share: bool = False,
     more: str = "",
 ) -> Entry | None:
-    row = material.figure(group, metric)
+    row = results.metric(group, metric)
     if row is None:
         return None
     if share:
-        known = f"{row[f'{kind}_low']:.0%} to {row[f'{kind}_high']:.0%}" if interval(row, kind) else ""
-        return f"{row[kind]:.0%}", name, "; ".join(part for part in (more, known) if part)
-    return told(row[kind], digits), name, interval(row, kind, digits)
+        share_interval = f"{row[f'{kind}_low']:.0%} to {row[f'{kind}_high']:.0%}" if row_interval(row, kind) else ""
+        return f"{row[kind]:.0%}", name, "; ".join(part for part in (more, share_interval) if part)
+    return format_number(row[kind], digits), name, row_interval(row, kind, digits)
 
 
-def _found_words(material: Material) -> str:
-    return f"{material.lesions['detected'].sum():,.0f} of {counted(len(material.lesions), 'lesion')}"
+def _detected_lesions(results: RunResults) -> str:
+    return f"{results.lesions['detected'].sum():,.0f} of {counted(len(results.lesions), 'lesion')}"
 
 
-def metric_rows(material: Material) -> Rows:
-    """All figures over the images of the split, with intervals."""
+def metric_rows(results: RunResults) -> Rows:
+    """All metrics over the images of the split, with intervals."""
     return [
-        (metric.name, *_estimate(row, metric.digits), *_median(row, metric.digits), *_counts(row), _meaning(material, row))
-        for row, metric in _rows(material, "all")
+        (metric.label, *_estimate(row, metric.digits), *_median(row, metric.digits), *_counts(row), _meaning(results, row))
+        for row, metric in _rows(results, "all")
     ]
 
 
-def empty_rows(material: Material) -> Rows:
-    """The figures of images without lesion; none where there is no such image."""
+def empty_rows(results: RunResults) -> Rows:
+    """The metrics of images without lesion; none where there is no such image."""
     return [
-        (metric.name, *_estimate(row, metric.digits), *_counts(row), _meaning(material, row))
-        for row, metric in _rows(material, "without lesion")
+        (metric.label, *_estimate(row, metric.digits), *_counts(row), _meaning(results, row))
+        for row, metric in _rows(results, "without lesion")
     ]
 
 
-def _rows(material: Material, group: str) -> Iterable[tuple[Mapping, Metric]]:
-    table = material.figures
+def _rows(results: RunResults, group: str) -> Iterable[tuple[Mapping, Metric]]:
+    table = results.metrics
     for row in table[table["group"] == group].to_dict("records"):
         yield row, metric_of(row["metric"])
 
 
 def _estimate(row: Mapping, digits: int) -> tuple[str, str]:
-    return told(row["mean"], digits), interval(row, "mean", digits)
+    return format_number(row["mean"], digits), row_interval(row, "mean", digits)
 
 
 def _median(row: Mapping, digits: int) -> tuple[str, str]:
-    return ("", "") if row["median"] != row["median"] else (told(row["median"], digits), interval(row, "median", digits))
+    return (
+        ("", "")
+        if row["median"] != row["median"]
+        else (format_number(row["median"], digits), row_interval(row, "median", digits))
+    )
 
 
 def _counts(row: Mapping) -> tuple[int, int]:
     return int(row["images"]), int(row["patients"])
 
 
-def _meaning(material: Material, row: Mapping) -> str:
-    values = {"tolerance": material.summary["tolerance_px"], "lesions": counted(len(material.lesions), "lesion")}
+def _meaning(results: RunResults, row: Mapping) -> str:
+    values = {"tolerance": results.summary["tolerance_px"], "lesions": counted(len(results.lesions), "lesion")}
     return metric_of(row["metric"]).meaning.format(**values)
 
 
-def strata_rows(material: Material) -> Rows:
-    """A row a value of each group, its figures with intervals."""
-    table = material.figures
+def strata_rows(results: RunResults) -> Rows:
+    """One row per value of each group, its metrics with intervals."""
+    table = results.metrics
     rows: Rows = []
-    for group, name in GROUP_NAMES.items():
-        part = table[table["group"] == group]
-        for value in part["value"].unique():
-            found = {row["metric"]: row for row in part[part["value"] == value].to_dict("records")}
-            counts = *_counts(found["false_positives_per_image"]), *(_counts(found["dice"]) if "dice" in found else (0, 0))
-            figures = [with_interval(found[metric], digits=2) if metric in found else "–" for metric in _STRATA_METRICS]
-            rows.append((f"{name} {value}", *counts, *figures))
+    for group in GROUPS:
+        of_group = table[table["group"] == group]
+        for value in of_group["value"].unique():
+            of_value = {row["metric"]: row for row in of_group[of_group["value"] == value].to_dict("records")}
+            counts = (
+                *_counts(of_value["false_positives_per_image"]),
+                *(_counts(of_value["dice"]) if "dice" in of_value else (0, 0)),
+            )
+            cells = [format_estimate(of_value[name], digits=2) if name in of_value else NONE for name in _group_metrics()]
+            rows.append((f"{group_name(group)} {value}", *counts, *cells))
     return rows
 
 
-def size_detection(material: Material) -> list[Mapping]:
-    """The detection rate of small, medium and large lesions: rows of figures.csv."""
-    rows = (material.figure("lesion size", "detection_rate", size) for size in SIZES)
+def strata_columns() -> tuple[str, ...]:
+    """The columns of `strata_rows`."""
+    labels = [metric.label for metric in _group_metrics().values()]
+    return ("group", "images", "patients", "with lesions", "their patients", *labels)
+
+
+def _group_metrics() -> dict[str, Metric]:
+    return {name: metric for name, metric in (IMAGE_METRICS | RATES).items() if metric.by_group}
+
+
+def size_detection(results: RunResults) -> list[Mapping]:
+    """The detection rate of small, medium and large lesions: rows of metrics.csv."""
+    rows = (results.metric("lesion size", "detection_rate", size) for size in SIZES)
     return [row for row in rows if row is not None]
 
 
-def curve_rows(material: Material) -> Rows:
+def curve_rows(results: RunResults) -> Rows:
     """The points of the FROC curves of all lesions."""
-    shown = material.curve[material.curve["size"] == "all"]
+    shown = results.curve[results.curve["size"] == "all"]
     return [
         (
             CRITERIA[row["criterion"]],
             int(row["lesions"]),
             f"{row['threshold']:g}",
-            told(row["detection_rate"]),
-            "" if row["low"] != row["low"] else f"{told(row['low'])} to {told(row['high'])}",
-            told(row["false_positives_per_image"], 2),
+            format_number(row["detection_rate"]),
+            format_interval(row["low"], row["high"]),
+            format_number(row["false_positives_per_image"], 2),
         )
         for row in shown.to_dict("records")
     ]
 
 
-def operating_points(material: Material) -> dict[str, tuple[float, float]]:
-    """By criterion, false positives an image and detection rate with the mask as it was decided."""
+def operating_points(results: RunResults) -> dict[str, tuple[float, float]]:
+    """By criterion, false positives per image and detection rate of the mask as it was thresholded."""
     points = {}
     for criterion, prefix in (("iou", ""), ("centre", "centre_")):
-        rate = material.figure("all", f"{prefix}detection_rate")
-        false_positives = material.figure("all", f"{prefix}false_positives_per_image")
+        rate = results.metric("all", f"{prefix}detection_rate")
+        false_positives = results.metric("all", f"{prefix}false_positives_per_image")
         if rate and false_positives:
             points[criterion] = (false_positives["mean"], rate["mean"])
     return points
 
 
-def split_rows(material: Material) -> Rows:
+def split_rows(results: RunResults) -> Rows:
     """Patients, source images and samples of each split as the run saw it."""
-    samples = material.data.samples
+    samples = results.data.samples
     parts = [(split, [sample for sample in samples if sample.split == split]) for split in SPLITS]
     return [
         (
@@ -227,85 +239,85 @@ def split_rows(material: Material) -> Rows:
 
 def _classes(samples: Iterable[Sample]) -> str:
     classes = Counter(label for _, label in {(sample.image_id, sample.label) for sample in samples} if label)
-    return ", ".join(f"{count} {label}" for label, count in sorted(classes.items())) or "–"
+    return ", ".join(f"{count} {label}" for label, count in sorted(classes.items())) or NONE
 
 
-def shared_words(material: Material) -> str:
+def shared_sentence(results: RunResults) -> str:
     """How many of the split's patients were trained on, in a sentence."""
-    shared, split = material.summary["patients_in_train"], material.split
+    shared, split = results.summary["patients_in_train"], results.split
     if shared is None:
         return f"Whether patients of {split} are in train too is not known."
     return f"{counted(shared, 'patient') if shared else 'No patient'} of {split} {'are' if shared > 1 else 'is'} in train too."
 
 
-def dropped_rows(material: Material) -> Rows:
+def dropped_rows(results: RunResults) -> Rows:
     """Why source images are not in the data set, how many, and what it means: the table of the data set's card."""
-    table = material.card.get("What was dropped, and why", "").splitlines()
+    table = results.card.get("What was dropped, and why", "").splitlines()
     rows = [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in table if line.startswith("| `")]
     return [(reason, int(images), meaning) for reason, images, meaning in rows]
 
 
-def audit_words(material: Material) -> str:
+def audit_sentence(results: RunResults) -> str:
     """What the data set's audit found, in a line."""
-    if not material.audit:
+    if not results.audit:
         return "The data set was not audited, or has changed since; `cesm-pipeline audit` does it."
-    findings = material.audit["findings"]
+    findings = results.audit["findings"]
     if not findings:
         return "The audit of the data set found nothing: no patient or image in two splits, no duplicates, every mask clean."
-    found = "; ".join(f"{one['count']} {one.get('meaning', 'findings')} ({one['code']})" for one in findings)
-    return f"The audit of the data set found {found}."
+    issues = "; ".join(f"{one['count']} {one.get('meaning', 'findings')} ({one['code']})" for one in findings)
+    return f"The audit of the data set found {issues}."
 
 
-def fold_rows(material: Material) -> Rows:
-    """A row a fold, and mean and standard deviation of their figures."""
-    rows: Rows = [tuple(row[name] or "–" for name in FOLD_COLUMNS) for row in material.folds]
-    figures = material.summary["figures"]
+def fold_rows(results: RunResults) -> Rows:
+    """One row per fold, and mean and standard deviation of their metrics."""
+    rows: Rows = [tuple(row[name] or NONE for name in FOLD_COLUMNS) for row in results.folds]
+    metrics = results.summary["metrics"]
     for kind, name in (("mean", "mean"), ("std", "standard deviation")):
-        spread = [told(figures.get(f"fold_{column}_{kind}"), 4) for column in list(FOLD_COLUMNS)[5:]]
+        spread = [format_number(metrics.get(f"fold_{column}_{kind}"), 4) for column in list(FOLD_COLUMNS)[5:]]
         rows.append((name, "", "", "", "", *spread))
     return rows
 
 
-def hash_rows(material: Material) -> Rows:
-    """What pins the figures down: models, data, split."""
-    models: Rows = [(f"model of {run}, SHA-256", digest) for run, digest in material.models.items()]
-    has_manifest = (material.data.folder / MANIFEST).is_file()
-    # For one fold the identity is the hash and words on the fold.
-    data = (f"{MANIFEST}, SHA-256" if has_manifest else "data, SHA-256 of its listing", material.data.identity)
-    return [*models, data, ("split", material.split), ("reported with cesm-segmentation", metadata.version("cesm-segmentation"))]
+def hash_rows(results: RunResults) -> Rows:
+    """What the metrics are of: models, data, split."""
+    models: Rows = [(f"model of {run}, SHA-256", digest) for run, digest in results.models.items()]
+    has_manifest = (results.data.folder / MANIFEST).is_file()
+    # For one fold the identity is the hash and the fold's number.
+    data = (f"{MANIFEST}, SHA-256" if has_manifest else "data, SHA-256 of its listing", results.data.identity)
+    return [*models, data, ("split", results.split), ("reported with cesm-segmentation", metadata.version("cesm-segmentation"))]
 
 
-def version_rows(material: Material) -> Rows:
+def version_rows(results: RunResults) -> Rows:
     """Versions of the libraries and what else training recorded."""
-    known = {name: value for name, value in material.versions.items() if name not in _UNTOLD and value is not None}
-    return [(name.replace("_", " "), str(value)) for name, value in known.items()]
+    versions = {name: value for name, value in results.versions.items() if name not in _SHOWN_ELSEWHERE and value is not None}
+    return [(name.replace("_", " "), str(value)) for name, value in versions.items()]
 
 
-def training_words(material: Material) -> str:
+def training_sentence(results: RunResults) -> str:
     """How the network was trained, in a line."""
-    model, train = material.configuration.model, material.configuration.train
+    model, train = results.configuration.model, results.configuration.train
     losses = [name if weight == 1 else f"{weight:g} {name}" for name, weight in model.loss.items()]
-    words = f"loss {' + '.join(losses)}, optimizer {model.optimizer}, learning rate {model.learning_rate:g}"
-    words += f", batches of {train.batch_size}, at most {counted(train.epochs, 'epoch')}"
-    if material.best_epoch:
-        words += f"; the best of {len(material.history)} was epoch {material.best_epoch}"
-    return words
+    sentence = f"loss {' + '.join(losses)}, optimizer {model.optimizer}, learning rate {model.learning_rate:g}"
+    sentence += f", batches of {train.batch_size}, at most {counted(train.epochs, 'epoch')}"
+    if results.best_epoch:
+        sentence += f"; the best of {len(results.history)} was epoch {results.best_epoch}"
+    return sentence
 
 
-def setting_words(material: Material) -> str:
+def settings_sentence(results: RunResults) -> str:
     """How predictions were cut, and what a small lesion is."""
-    threshold, cuts = material.summary["threshold"], material.summary["size_cuts_px"]
+    threshold, cuts = results.summary["threshold"], results.summary["size_cuts_px"]
     if threshold is not None:
-        words = f"A pixel is lesion from a probability of {threshold:g} on."
-    elif material.has_classes:
-        names = " and ".join(f"Dice, {name}" for name in material.class_names)
-        words = "A pixel is of its most probable class. Figures are of lesion of any class, detection and FROC too: the wrong "
-        words += f"class costs nothing there; {names} alone tell the classes apart."
+        sentence = f"A pixel is lesion from a probability of {threshold:g} on."
+    elif results.has_classes:
+        names = " and ".join(f"Dice, {name}" for name in results.class_names)
+        sentence = "A pixel belongs to its most probable class. Metrics are of any lesion class, detection and FROC too, so "
+        sentence += f"that the wrong class costs nothing there; only {names} distinguish the classes."
     else:
-        words = f"The cut is found image by image ({material.configuration.infer.algorithm})."
+        sentence = f"The threshold is found for each image ({results.configuration.infer.algorithm})."
     if cuts:
-        words += f" A lesion is small up to {cuts[0]:,.0f} px and large above {cuts[1]:,.0f} px, the terciles of train."
-    return words
+        sentence += f" A lesion is small up to {cuts[0]:,.0f} px and large above {cuts[1]:,.0f} px, the terciles of train."
+    return sentence
 
 
 def paragraphs(text: str) -> list[str]:

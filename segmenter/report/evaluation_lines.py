@@ -8,7 +8,8 @@ from segmenter.configuration import Configuration
 from segmenter.configuration.objectives import class_metrics
 from segmenter.evaluation import read_summary
 from segmenter.evaluation.cross_validation import align_columns
-from segmenter.report.labels import counted, interval, metric_of, told
+from segmenter.evaluation.formatting import NONE, counted, format_number, row_interval
+from segmenter.evaluation.metrics import metric_of
 
 _FIRST = (("dice", "mean"), ("dice", "median"))
 _THEN = (("detection_rate", "mean"), ("false_positives_per_image", "mean"), ("nsd", "mean"), ("hd95_px", "median"))
@@ -27,7 +28,7 @@ def describe_evaluation(folder: Path, configuration: Configuration) -> list[str]
     """
     from segmenter.evaluation.aggregation import read_table
 
-    metrics, images = read_table(folder / "figures.csv"), read_table(folder / "per_image.csv")
+    metrics, images = read_table(folder / "metrics.csv"), read_table(folder / "per_image.csv")
     rows = {(row["group"], row["metric"]): row for row in metrics.to_dict("records") if row["group"] in ("all", "without lesion")}
     of_classes = [(metric, "mean") for group, metric in rows if group == "all" and metric.startswith("dice_")]
     originals = int((images["variant"] == "original").sum())
@@ -37,15 +38,15 @@ def describe_evaluation(folder: Path, configuration: Configuration) -> list[str]
     if ("without lesion", "share_without_false_positive") in rows:
         lines.append(["images without lesion", *[""] * 4])
         lines += _metric_lines(rows, "without lesion", _WITHOUT_LESION)
-    return [f"  {line}" for line in [*align_columns(lines), *_other_lines(read_summary(folder)["figures"], configuration)]]
+    return [f"  {line}" for line in [*align_columns(lines), *_other_lines(read_summary(folder)["metrics"], configuration)]]
 
 
 def _metric_lines(rows: Mapping, group: str, chosen: tuple[tuple[str, str], ...]) -> Iterator[list[str]]:
     for name, kind in chosen:
         if row := rows.get((group, name)):
             metric = metric_of(name)
-            label = metric.name if math.isnan(row["median"]) else f"{metric.name}, {kind}"
-            values = told(row[kind], metric.digits), interval(row, kind, metric.digits) or "–"
+            label = metric.label if math.isnan(row["median"]) else f"{metric.label}, {kind}"
+            values = format_number(row[kind], metric.digits), row_interval(row, kind, metric.digits) or NONE
             yield [f"  {label}", *values, f"{row['images']}", f"{row['patients']}"]
 
 
@@ -57,7 +58,7 @@ def _other_lines(values: Mapping[str, float], configuration: Configuration) -> l
     lines = []
     if values.get("dice_count", 0) > values.get("dice_count_originals", 0) > 0:
         count = counted(int(values["dice_count"]), "image")
-        lines.append(f"with turned and flipped images: mean Dice {told(values['dice_mean'])} over {count}")
+        lines.append(f"with turned and flipped images: mean Dice {format_number(values['dice_mean'])} over {count}")
     if "threshold" in values:
         lines.append(f"a pixel is lesion from a probability of {values['threshold']:g}")
     return [*lines, f"over batches of {configuration.eval.batch_size}, as Keras reports them", *align_columns(batches)]

@@ -3,10 +3,10 @@
 from pipeline.page import render
 from segmenter.report import contents
 from segmenter.report.page import LICENCE
-from segmenter.report.results import Material
+from segmenter.report.results import RunResults
 
 
-def model_card(material: Material, mark: str) -> str:
+def model_card(results: RunResults, mark: str) -> str:
     """A model card as Markdown.
 
     Args:
@@ -18,7 +18,7 @@ def model_card(material: Material, mark: str) -> str:
         "segmenter.report",
         "model_card.md",
         mark=mark,
-        material=material,
+        results=results,
         contents=contents,
-        licence=material.card.get(LICENCE, ""),
+        licence=results.card.get(LICENCE, ""),
     )

@@ -3,12 +3,12 @@
 from pipeline.files import dump_toml
 from pipeline.page import render
 from segmenter.report import cases, charts, contents
-from segmenter.report.results import Material
+from segmenter.report.results import RunResults
 
 LICENCE = "Licence and citations"  # a heading of the data set's card
 
 
-def report_page(material: Material, mark: str) -> str:
+def report_page(results: RunResults, mark: str) -> str:
     """The page as HTML.
 
     Args:
@@ -18,27 +18,27 @@ def report_page(material: Material, mark: str) -> str:
         "segmenter.report",
         "report.html",
         mark=mark,
-        material=material,
+        results=results,
         contents=contents,
-        charts=_draw_charts(material),
-        cases=cases.by_dice(material),
-        missed=cases.missed(material),
-        false_alarms=cases.false_alarms(material),
-        colors=cases.class_colors(material),
-        configuration=dump_toml(material.configuration),
-        licence=material.card.get(LICENCE, ""),
+        charts=_draw_charts(results),
+        cases=cases.by_dice(results),
+        missed=cases.missed(results),
+        false_alarms=cases.false_alarms(results),
+        colors=cases.class_colors(results),
+        configuration=dump_toml(results.configuration),
+        licence=results.card.get(LICENCE, ""),
     )
 
 
-def _draw_charts(material: Material) -> dict[str, object]:
-    """The charts by name; one that there are no figures for is None."""
-    curve, has_lesions = material.curve, bool((material.images["empty_truth"] == 0).any())
-    history = material.history
+def _draw_charts(results: RunResults) -> dict[str, object]:
+    """The charts by name; None where there is nothing to draw."""
+    curve, has_lesions = results.curve, bool((results.images["empty_truth"] == 0).any())
+    history = results.history
     return {
-        "training": charts.training_chart(history, material.best_epoch) if history else None,
-        "froc": charts.froc_chart(curve, contents.operating_points(material)) if len(curve) else None,
+        "training": charts.training_chart(history, results.best_epoch) if history else None,
+        "froc": charts.froc_chart(curve, contents.operating_points(results)) if len(curve) else None,
         "froc_by_size": charts.froc_by_size_chart(curve) if len(curve) else None,
-        "strata": charts.strata_chart(material.figures, contents.dice_name(material)) if has_lesions else None,
-        "size": charts.size_chart(material.images, contents.size_detection(material)) if has_lesions else None,
-        "folds": charts.folds_chart(material.folds) if material.is_pooled else None,
+        "strata": charts.strata_chart(results.metrics, contents.dice_name(results)) if has_lesions else None,
+        "size": charts.size_chart(results.images, contents.size_detection(results)) if has_lesions else None,
+        "folds": charts.folds_chart(results.folds) if results.is_pooled else None,
     }

@@ -1,4 +1,4 @@
-"""What a report is made from: everything that training, evaluation and the data set left about one run and split."""
+"""The results of a run on one split: everything that training, evaluation and the data set left about it."""
 
 import hashlib
 import json
@@ -13,6 +13,7 @@ from pipeline.contract import MANIFEST
 from pipeline.files import InputError, read_csv, sha256
 from segmenter.configuration import Configuration
 from segmenter.data.dataset import DataSet, Sample
+from segmenter.data.originals import original_rows
 from segmenter.evaluation.state import read_json, read_summary
 from segmenter.runs import Run, data_of, open_run, read_configuration
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Material:
-    """A run's evaluation on a split, and what is known beside it.
+class RunResults:
+    """A run's evaluation on a split, its training, and its data.
 
     Attributes:
       data: as the run saw it; for a cross-validation with the folder's own splits.
@@ -50,10 +51,8 @@ class Material:
 
     @cached_property
     def images(self) -> "pd.DataFrame":
-        """The rows of per_image.csv that figures are taken over."""
-        from segmenter.evaluation.aggregation import originals
-
-        return originals(self._table("per_image.csv"))
+        """The rows of per_image.csv that metrics are taken over."""
+        return original_rows(self._table("per_image.csv"))
 
     @cached_property
     def lesions(self) -> "pd.DataFrame":
@@ -62,18 +61,18 @@ class Material:
         return lesions[lesions["sample"].isin(self.images["sample"])]
 
     @cached_property
-    def figures(self) -> "pd.DataFrame":
-        """figures.csv."""
-        return self._table("figures.csv")
+    def metrics(self) -> "pd.DataFrame":
+        """metrics.csv."""
+        return self._table("metrics.csv")
 
     @cached_property
     def curve(self) -> "pd.DataFrame":
         """froc_curve.csv."""
         return self._table("froc_curve.csv")
 
-    def figure(self, group: str, metric: str, value: str = "") -> Mapping | None:
-        """One row of figures.csv, or None."""
-        table = self.figures
+    def metric(self, group: str, metric: str, value: str = "") -> Mapping | None:
+        """One row of metrics.csv, or None."""
+        table = self.metrics
         found = table[(table["group"] == group) & (table["value"] == value) & (table["metric"] == metric)]
         return None if found.empty else found.iloc[0].to_dict()
 
@@ -91,7 +90,7 @@ class Material:
 
     @property
     def has_classes(self) -> bool:
-        """Whether there are several lesion classes; all figures but Dice of each are then of lesion of any class."""
+        """Whether there are several lesion classes; all metrics but Dice of each are then of lesion of any class."""
         return len(self.class_names) > 1
 
     @property
@@ -135,8 +134,8 @@ class Material:
     @property
     def is_phantom(self) -> bool:
         """Whether the images are synthetic."""
-        told = read_json(self.data.folder / ".work" / "index.json").get("phantom")
-        return bool(told) or "**This is a phantom**" in self.card.get("", "")
+        is_marked = read_json(self.data.folder / ".work" / "index.json").get("phantom")
+        return bool(is_marked) or "**This is a phantom**" in self.card.get("", "")
 
     @property
     def recipe(self) -> dict:
@@ -171,7 +170,7 @@ class Material:
         return read_table(self.evaluation / name)
 
 
-def read_material(data: DataSet, run: Run, split: str) -> Material:
+def read_results(data: DataSet, run: Run, split: str) -> RunResults:
     """Finds the evaluation of a run on a split; tables are read when they are asked for.
 
     Raises:
@@ -184,14 +183,14 @@ def read_material(data: DataSet, run: Run, split: str) -> Material:
     if not summary:
         raise InputError(f"{run.evaluation(split)}: holds no evaluation (no summary.json); make it with `{remedy}`")
     identity = summary.get("identity", {})
-    if "class_names" not in summary:
-        raise InputError(f"{run.evaluation(split)}: is of an older program and lacks tables; make it again with `{remedy}`")
+    if "metrics" not in summary:
+        raise InputError(f"{run.evaluation(split)}: was made by an earlier version; evaluate again with `{remedy}`")
     parts = dict(zip(identity["runs"], identity["folds"], strict=True)) if "folds" in identity else {run.name: identity}
     for name, part in parts.items():
         _check_part(data, open_run(data.folder, name), part, remedy)
     models = {name: part["model_sha256"] for name, part in parts.items()}
     seen = data if run.folds.is_file() else data_of(run, data)
-    return Material(seen, run, split, read_configuration(run), summary, models)
+    return RunResults(seen, run, split, read_configuration(run), summary, models)
 
 
 def _check_part(data: DataSet, run: Run, identity: Mapping, remedy: str) -> None:
@@ -221,18 +220,18 @@ def split_card(text: str) -> dict[str, str]:
     return {heading: "\n".join(lines).strip() for heading, lines in parts.items()}
 
 
-def fingerprint(material: Material, schema: int) -> str:
-    """What a report depends on, in one word; the same again means that there is nothing to do."""
-    folder = material.data.folder
-    run = material.run
+def fingerprint(results: RunResults, schema: int) -> str:
+    """A digest of what a report depends on; where it is unchanged there is nothing to do."""
+    folder = results.data.folder
+    run = results.run
     paths = [
-        material.evaluation / "summary.json",
-        material.evaluation / "figures.csv",
+        results.evaluation / "summary.json",
+        results.evaluation / "metrics.csv",
         run.folds,
         run.config,
         run.versions,
         run.state,
     ]
-    paths += [*material.history_files, *(folder / name for name in ("README.md", "audit.json"))]
+    paths += [*results.history_files, *(folder / name for name in ("README.md", "audit.json"))]
     hashes = {path.name: sha256(path) for path in paths if path.is_file()}
     return hashlib.sha256(json.dumps({"schema": schema, **hashes}).encode()).hexdigest()

@@ -3,11 +3,13 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pipeline.contract import SPLITS
 from segmenter.data.dataset import DataSet
 from segmenter.evaluation import read_summary
-from segmenter.report.labels import WIDE_UNDER, counted
+from segmenter.evaluation.formatting import counted
+from segmenter.report.labels import WIDE_UNDER
 from segmenter.runs import Run
 
 
@@ -19,7 +21,7 @@ def summarise_run(data: DataSet, run: Run) -> list[str]:
     """
     lines = [f"data set  {_shown(data.folder)}", *_split_lines(data), f"run       {_shown(run.folder)}"]
     for split in ("valid", "test"):
-        lines.append(_dice_line(split, read_summary(run.evaluation(split)).get("figures", {})))
+        lines.append(_dice_line(split, read_summary(run.evaluation(split))))
     lines += _advise_folds(data)
     for title, paths in (("read first:", _pages(data, run)), ("pictures worth opening:", _pictures(data, run))):
         if paths:
@@ -37,9 +39,12 @@ def _split_lines(data: DataSet) -> list[str]:
     return lines
 
 
-def _dice_line(split: str, values: Mapping[str, float]) -> str:
-    if not values:
+def _dice_line(split: str, summary: Mapping[str, Any]) -> str:
+    if not summary:
         return f"  {split:<6}  not evaluated"
+    if "metrics" not in summary:
+        return f"  {split:<6}  evaluated by an earlier version; evaluate again"
+    values = summary["metrics"]
     if "dice_mean_originals" not in values:
         return f"  {split:<6}  no original with a lesion among {values['images']} images"
     count, mean, median = (values[f"dice_{name}_originals"] for name in ("count", "mean", "median"))

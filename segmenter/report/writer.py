@@ -5,7 +5,7 @@ from pathlib import Path
 from pipeline.files import write_text
 from pipeline.page import require_templates
 from segmenter.data.dataset import DataSet
-from segmenter.report.results import fingerprint, read_material
+from segmenter.report.results import fingerprint, read_results
 from segmenter.runs import Run
 
 SCHEMA = 2  # of both files; raising it has them written again
@@ -26,16 +26,16 @@ def write_report(data: DataSet, run: Run, split: str) -> tuple[list[Path], bool]
       InputError: there is no such evaluation, or it is of another model or of other data; or the template
         library is not installed.
     """
-    material = read_material(data, run, split)
+    results = read_results(data, run, split)
     suffix = "" if split == "test" else f"_{split}"
     paths = [run.folder / f"report{suffix}.html", run.folder / f"model_card{suffix}.md"]
-    mark = fingerprint(material, SCHEMA)
+    mark = fingerprint(results, SCHEMA)
     if all(path.is_file() and mark in path.read_text(encoding="utf-8") for path in paths):
         return paths, False
     require_templates()
     from segmenter.report.model_card import model_card
     from segmenter.report.page import report_page
 
-    write_text(paths[0], report_page(material, mark))
-    write_text(paths[1], model_card(material, mark))
+    write_text(paths[0], report_page(results, mark))
+    write_text(paths[1], model_card(results, mark))
     return paths, True

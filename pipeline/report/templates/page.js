@@ -1,5 +1,5 @@
 "use strict";
-// Everything is to be seen without this script; it adds contents, switches for the outlines and large pictures.
+// Everything is to be seen without this script; it adds contents, switches for the contours and large pictures.
 const contents = document.getElementById("contents");
 for (const heading of document.querySelectorAll("main h2[id]")) {
   const link = document.createElement("a");
@@ -10,10 +10,10 @@ for (const heading of document.querySelectorAll("main h2[id]")) {
 
 for (const tools of document.querySelectorAll(".tools")) tools.hidden = false;
 // Several rows of switches act on all cases, so they follow each other.
-for (const box of document.querySelectorAll("[data-outline]")) {
+for (const box of document.querySelectorAll("[data-contour]")) {
   box.addEventListener("change", () => {
-    document.body.classList.toggle(`no-${box.dataset.outline}`, !box.checked);
-    for (const other of document.querySelectorAll(`[data-outline="${box.dataset.outline}"]`)) other.checked = box.checked;
+    document.body.classList.toggle(`no-${box.dataset.contour}`, !box.checked);
+    for (const other of document.querySelectorAll(`[data-contour="${box.dataset.contour}"]`)) other.checked = box.checked;
   });
 }
 for (const slider of document.querySelectorAll("[data-strength]")) {

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from pipeline.files import InputError
-from segmenter.evaluation.aggregation import CURVE_COLUMNS, FIGURE_COLUMNS, read_table, summarise, write_figures
+from segmenter.evaluation.aggregation import CURVE_COLUMNS, METRIC_COLUMNS, read_table, summarise_metrics, write_metrics
 
 UNDEFINED = ("iou", "specificity", "hd95_source_px", "asd_source_px", "hd95_mm", "asd_mm", "asd_px")
 
@@ -44,14 +44,14 @@ def tables(images=IMAGES):
 
 
 @pytest.fixture(scope="module")
-def figures():
-    return summarise(*tables([*IMAGES, TURNED])).figures
+def metrics():
+    return summarise_metrics(*tables([*IMAGES, TURNED])).metrics
 
 
-def found(figures, group, value, metric):
+def found(metrics, group, value, metric):
     """The one row of a figure, without its names."""
-    row = figures[(figures["group"] == group) & (figures["value"] == value) & (figures["metric"] == metric)]
-    return row[FIGURE_COLUMNS[3:]].to_numpy(float).tolist()
+    row = metrics[(metrics["group"] == group) & (metrics["value"] == value) & (metrics["metric"] == metric)]
+    return row[METRIC_COLUMNS[3:]].to_numpy(float).tolist()
 
 
 def figure(images, patients, *values):
@@ -70,27 +70,27 @@ def figure(images, patients, *values):
         ("centre_false_positives_per_image", figure(5, 4, 0.0, 0.0, 0.0)),
     ],
 )
-def test_figures_of_all(figures, metric, row):
-    assert found(figures, "all", "", metric) == row
+def test_metrics_of_all(metrics, metric, row):
+    assert found(metrics, "all", "", metric) == row
 
 
-def test_false_positives_are_over_images_without_lesion_too(figures):
-    ((images, patients, mean, low, high, *median),) = found(figures, "all", "", "false_positives_per_image")
+def test_false_positives_are_over_images_without_lesion_too(metrics):
+    ((images, patients, mean, low, high, *median),) = found(metrics, "all", "", "false_positives_per_image")
     assert (images, patients, mean) == (5, 4, pytest.approx(3 / 5))
     assert 0 <= low < mean < high <= 2
     assert np.isnan(median).all()
 
 
-def test_a_figure_that_no_image_has_is_no_row(figures):
-    assert not set(figures["metric"]) & set(UNDEFINED)
+def test_a_figure_that_no_image_has_is_no_row(metrics):
+    assert not set(metrics["metric"]) & set(UNDEFINED)
 
 
 @pytest.mark.parametrize(
     ("size", "row"),
     [("small", figure(2, 2, 0.0, 0.0, 0.0)), ("medium", figure(1, 1, 1.0)), ("large", figure(1, 1, 1.0))],
 )
-def test_detection_by_the_size_of_each_lesion(figures, size, row):
-    assert found(figures, "lesion size", size, "detection_rate") == row
+def test_detection_by_the_size_of_each_lesion(metrics, size, row):
+    assert found(metrics, "lesion size", size, "detection_rate") == row
 
 
 @pytest.mark.parametrize(
@@ -102,8 +102,8 @@ def test_detection_by_the_size_of_each_lesion(figures, size, row):
         ("dice", []),
     ],
 )
-def test_images_without_lesion_are_a_group_of_their_own(figures, metric, row):
-    assert found(figures, "without lesion", "", metric) == row
+def test_images_without_lesion_are_a_group_of_their_own(metrics, metric, row):
+    assert found(metrics, "without lesion", "", metric) == row
 
 
 @pytest.mark.parametrize(
@@ -124,12 +124,12 @@ def test_images_without_lesion_are_a_group_of_their_own(figures, metric, row):
         ("machine", "unknown", "dice", figure(3, 2, 0.4, 0.0, 0.6, 0.4, 0.0, 0.6)),
     ],
 )
-def test_figures_of_groups(figures, group, value, metric, row):
-    assert found(figures, group, value, metric) == row
+def test_metrics_of_groups(metrics, group, value, metric, row):
+    assert found(metrics, group, value, metric) == row
 
 
-def test_values_of_a_group_stand_in_order(figures):
-    values = figures.groupby("group", sort=False)["value"].unique().map(list)
+def test_values_of_a_group_stand_in_order(metrics):
+    values = metrics.groupby("group", sort=False)["value"].unique().map(list)
     assert values["size"] == ["small", "medium", "large"]
     assert values["birads"] == ["4", "5", "unknown"]
 
@@ -137,18 +137,18 @@ def test_values_of_a_group_stand_in_order(figures):
 def test_classes_have_their_own_dice():
     images, lesions, froc = tables()
     images["dice_benign"] = [0.5, np.nan, 0.1, np.nan, np.nan]
-    figures = summarise(images, lesions, froc).figures
-    assert found(figures, "all", "", "dice_benign") == figure(2, 2, 0.3, 0.1, 0.5, 0.3, 0.1, 0.5)
+    metrics = summarise_metrics(images, lesions, froc).metrics
+    assert found(metrics, "all", "", "dice_benign") == figure(2, 2, 0.3, 0.1, 0.5, 0.3, 0.1, 0.5)
 
 
 def test_without_originals_all_samples_count():
-    figures = summarise(*tables([TURNED])).figures
-    assert found(figures, "all", "", "false_positives_per_image") == figure(1, 1, 9.0)
+    metrics = summarise_metrics(*tables([TURNED])).metrics
+    assert found(metrics, "all", "", "false_positives_per_image") == figure(1, 1, 9.0)
 
 
 def test_without_any_lesion_there_is_only_what_was_found_too_much():
-    found_all = summarise(*tables(IMAGES[3:]))
-    assert set(found_all.figures["metric"]) == {
+    found_all = summarise_metrics(*tables(IMAGES[3:]))
+    assert set(found_all.metrics["metric"]) == {
         *("false_positives_per_image", "centre_false_positives_per_image"),
         *("share_without_false_positive", "false_positive_px", "false_positives"),
     }
@@ -156,7 +156,7 @@ def test_without_any_lesion_there_is_only_what_was_found_too_much():
 
 
 def test_the_curve_has_a_row_a_threshold_and_size():
-    curve = summarise(*tables([*IMAGES, TURNED])).froc_curve
+    curve = summarise_metrics(*tables([*IMAGES, TURNED])).froc_curve
     rows = {(row["threshold"], row["size"]): row for _, row in curve.iterrows()}
     assert list(curve.columns) == CURVE_COLUMNS
     assert len(curve) == len(rows) == 2 * 4
@@ -174,14 +174,14 @@ def test_tables_are_read_as_they_were_written(tmp_path):
     assert read[0].loc[0, ["machine", "birads", "density"]].tolist() == ["1", "4", "NA"]
     assert read[0].loc[4, "patient"] == ""
     assert np.isnan(read[0].loc[4, "dice"])
-    result = summarise(*read)
-    pd.testing.assert_frame_equal(result.figures, summarise(images, lesions, froc).figures)
-    write_figures(tmp_path, result)
-    for name, table in {"figures": result.figures, "froc_curve": result.froc_curve}.items():
+    result = summarise_metrics(*read)
+    pd.testing.assert_frame_equal(result.metrics, summarise_metrics(images, lesions, froc).metrics)
+    write_metrics(tmp_path, result)
+    for name, table in {"metrics": result.metrics, "froc_curve": result.froc_curve}.items():
         pd.testing.assert_frame_equal(read_table(tmp_path / f"{name}.csv"), table, rtol=1e-5, check_dtype=False)
 
 
 def test_what_is_no_table_is_told(tmp_path):
-    (tmp_path / "figures.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match=r"figures\.csv: cannot be read as a table .*evaluate again with `cesm-segmenter eval"):
-        read_table(tmp_path / "figures.csv")
+    (tmp_path / "metrics.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match=r"metrics\.csv: cannot be read as a table .*evaluate again with `cesm-segmenter eval"):
+        read_table(tmp_path / "metrics.csv")

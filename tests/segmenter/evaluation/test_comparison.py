@@ -21,7 +21,7 @@ DETECTED = (1, 1, 0, 0)
 
 
 def write(folder, dices, *, detected=DETECTED, false_positives=(0, 0, 0, 1), images=IMAGES, **summary):
-    """A run whose evaluation on test has these figures for its images; NSD is half of Dice, HD95 ten times what Dice lacks."""
+    """A run whose evaluation on test has these metrics for its images; NSD is half of Dice, HD95 ten times what Dice lacks."""
     rows = []
     for (sample, patient, truth_px, lesions), dice, found, wrong in zip(images, dices, detected, false_positives, strict=True):
         row = {"sample": sample, "image_id": sample, "patient": patient, "variant": "original", "truth_px": truth_px}
@@ -183,8 +183,8 @@ def test_the_command_prints_warns_and_writes(first, tmp_path, capsys):
     assert " ".join(dice.split()).startswith("dice, mean 3 2 0.367 0.567 +0.200 ")
     assert "  images by Dice: 2 better, 0 worse, 1 equal" in lines
     assert told.err == (
-        f"warning: {second.as_posix()}: 2 of 3 patients of test were trained on: these figures are flattered, and say little of "
-        "new ones\n"
+        f"warning: {second.as_posix()}: 2 of 3 patients of test were trained on: these metrics are inflated, and say little "
+        "about new patients\n"
     )
     assert list(pd.read_csv(out / "comparison.csv").columns) == COLUMNS
     assert (out / "comparison.png").read_bytes().startswith(b"\x89PNG")

@@ -190,7 +190,7 @@ def evaluated(folder, fold, images, shared=()):
 
 @pytest.fixture
 def hand(tmp_path):
-    """Three folds whose figures can be checked by eye."""
+    """Three folds whose metrics can be checked by eye."""
     images = (
         [("P1", 0.2, 1, 1, 0), ("P2", 0.4, 1, 0, 2)],
         [("P3", 0.6, 2, 1, 1), ("P4", None, 0, 0, 1)],
@@ -199,25 +199,25 @@ def hand(tmp_path):
     return [evaluated(tmp_path, fold, rows) for fold, rows in enumerate(images)]
 
 
-def test_pooled_figures_are_over_all_held_out_images_and_the_spread_over_folds(hand, tmp_path):
+def test_pooled_metrics_are_over_all_held_out_images_and_the_spread_over_folds(hand, tmp_path):
     pooled = open_run(tmp_path, "hand-cv")
     assert pool_folds(hand, pooled)
     folder = pooled.evaluation("test")
     summary = read_summary(folder)
-    figures = summary["figures"]
-    assert figures["dice_mean_originals"] == pytest.approx((0.2 + 0.4 + 0.6 + 0.9) / 4)
-    assert figures["dice_median_originals"] == pytest.approx(0.5)
-    assert figures["detection_rate"] == pytest.approx(3 / 5)
-    assert figures["false_positives_per_image"] == pytest.approx(4 / 5)
-    assert figures["fold_dice_mean_mean"] == pytest.approx((0.3 + 0.6 + 0.9) / 3)
-    assert figures["fold_dice_mean_std"] == pytest.approx(0.3)
-    assert "fold_hd95_px_mean" not in figures
-    assert "loss" not in figures
+    metrics = summary["metrics"]
+    assert metrics["dice_mean_originals"] == pytest.approx((0.2 + 0.4 + 0.6 + 0.9) / 4)
+    assert metrics["dice_median_originals"] == pytest.approx(0.5)
+    assert metrics["detection_rate"] == pytest.approx(3 / 5)
+    assert metrics["false_positives_per_image"] == pytest.approx(4 / 5)
+    assert metrics["fold_dice_mean_mean"] == pytest.approx((0.3 + 0.6 + 0.9) / 3)
+    assert metrics["fold_dice_mean_std"] == pytest.approx(0.3)
+    assert "fold_hd95_px_mean" not in metrics
+    assert "loss" not in metrics
     assert (summary["patients"], summary["patients_in_train"], summary["size_cuts_px"]) == (5, 0, None)
     assert (summary["tolerance_px"], summary["class_names"], summary["threshold"]) == (2.0, ["lesion"], 0.5)
     assert [identity["fold"] for identity in summary["identity"]["folds"]] == [0, 1, 2]
     assert "dice_mean_originals,0.5250" in (folder / "evaluation.csv").read_text().splitlines()
-    assert {path.name for path in folder.iterdir()} >= {"per_lesion.csv", "froc.csv", "froc_curve.csv", "figures.csv"}
+    assert {path.name for path in folder.iterdir()} >= {"per_lesion.csv", "froc.csv", "froc_curve.csv", "metrics.csv"}
 
 
 def test_a_patient_that_several_folds_trained_on_counts_once(tmp_path):

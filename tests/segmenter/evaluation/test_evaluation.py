@@ -11,7 +11,7 @@ from segmenter.configuration.networks import SlightlyFlexibleUNetSettings as UNe
 from segmenter.data.dataset import Sample, read_data_set
 from segmenter.data.ground_truth import read_gray
 from segmenter.evaluation import describe_leak, evaluate, evaluation_identity, read_summary
-from segmenter.evaluation.batch_metrics import BatchFigures
+from segmenter.evaluation.batch_metrics import BatchMetrics
 from segmenter.evaluation.measuring import FROC_COLUMNS, FROC_THRESHOLDS, LESION_COLUMNS, image_row, measure
 from segmenter.evaluation.threshold_choice import choose_threshold
 
@@ -56,12 +56,12 @@ def run(model, data, folder, configuration=CONFIGURATION):
     return evaluate(model, data.split("test"), configuration, folder, identity, train=(), trained_on=())
 
 
-def test_figures_an_image(judged, gray_as_probability, tmp_path):
-    figures = run(gray_as_probability(8), judged, tmp_path / "out")
+def test_metrics_per_image(judged, gray_as_probability, tmp_path):
+    metrics = run(gray_as_probability(8), judged, tmp_path / "out")
     dice = 2 * 16 / (16 + 32)
-    assert {name: figures[name] for name in figures if name not in ("loss", "dice_coef", "iou_coef")} == pytest.approx(
+    assert {name: metrics[name] for name in metrics if name not in ("loss", "dice_coef", "iou_coef")} == pytest.approx(
         {
-            "dice_mean_originals": 0.6667,  # tables, from which figures are made, hold four digits
+            "dice_mean_originals": 0.6667,  # tables, from which metrics are made, hold four digits
             "dice_median_originals": 0.6667,
             "dice_mean": (dice + 1) / 2,
             "dice_median": (dice + 1) / 2,
@@ -151,7 +151,7 @@ def test_training_samples_tell_sizes_and_what_a_run_was_trained_on_its_leak(judg
     summary = read_summary(out)
     assert summary["size_cuts_px"] == pytest.approx([8 + 16 * 2 / 3, 24 + 24 / 3])
     assert (summary["patients"], summary["patients_in_train"], summary["trained_on_too"]) == (3, 2, ["P2", "P3"])
-    told = "2 of 3 patients of test were trained on: these figures are flattered, and say little of new ones"
+    told = "2 of 3 patients of test were trained on: these metrics are inflated, and say little about new patients"
     assert (describe_leak(summary, "test"), describe_leak(summary, "train")) == (told, "")
     assert read_csv(out / "per_lesion.csv")[0]["size"] == "medium"
 
@@ -162,32 +162,32 @@ def test_masks_of_originals_are_kept(judged, gray_as_probability, tmp_path):
     np.testing.assert_array_equal(read_gray(tmp_path / "out/masks/P1_L_CM_CC.png"), stripes(2))
 
 
-def test_figures_over_batches_by_hand(judged, gray_as_probability, tmp_path):
-    figures = run(gray_as_probability(8), judged, tmp_path / "out")
+def test_metrics_over_batches_by_hand(judged, gray_as_probability, tmp_path):
+    metrics = run(gray_as_probability(8), judged, tmp_path / "out")
     # Batches of two in the order of names: (P1, P2) and (P3, flipped P1).
     first, second = (2 * 16 + 1) / (32 + 16 + 1), (2 * 32 + 1) / (32 + 40 + 1)
-    assert figures["dice_coef"] == pytest.approx((first + second) / 2, abs=1e-6)
-    assert figures["iou_coef"] == pytest.approx((16 / 32 + 32 / 40) / 2, abs=1e-6)
+    assert metrics["dice_coef"] == pytest.approx((first + second) / 2, abs=1e-6)
+    assert metrics["iou_coef"] == pytest.approx((16 / 32 + 32 / 40) / 2, abs=1e-6)
     lines = (tmp_path / "out/evaluation.csv").read_text().splitlines()
-    assert lines[0] == f"loss,{figures['loss']:.4f}"
-    assert lines[1] == f"dice_coef,{figures['dice_coef']:.4f}"
+    assert lines[0] == f"loss,{metrics['loss']:.4f}"
+    assert lines[1] == f"dice_coef,{metrics['dice_coef']:.4f}"
     assert "images,4" in lines
 
 
-def test_batch_figures_are_those_of_keras(judged, gray_as_probability, tmp_path):
+def test_batch_metrics_are_those_of_keras(judged, gray_as_probability, tmp_path):
     from segmenter.data.input_pipeline import validation_batches
     from segmenter.training.losses import LOSSES
     from segmenter.training.metrics import METRICS
 
     samples = judged.split("test")[:3]  # the last batch is smaller
-    figures = evaluate(gray_as_probability(8), samples, CONFIGURATION, tmp_path / "out", {}, train=(), trained_on=None)
+    metrics = evaluate(gray_as_probability(8), samples, CONFIGURATION, tmp_path / "out", {}, train=(), trained_on=None)
     model = keras.saving.load_model(gray_as_probability(8), compile=False)
     model.compile(loss=LOSSES["bce_dice_loss"], metrics=[METRICS["dice_coef"], METRICS["iou_coef"]])
     from segmenter.data.pairs import PairFormat
 
     batches = validation_batches(samples, PairFormat(8, 1), 2, cache=False)
     expected = model.evaluate(batches, return_dict=True, verbose=0)
-    assert {name: figures[name] for name in expected} == pytest.approx(expected, abs=1e-5)
+    assert {name: metrics[name] for name in expected} == pytest.approx(expected, abs=1e-5)
 
 
 def test_a_smaller_model_is_measured_on_the_grid_of_the_data(tmp_path, write_data_set, write_pair, gray_as_probability):
@@ -222,9 +222,9 @@ def test_the_same_again_is_recognised(judged, gray_as_probability, tmp_path):
 def test_a_split_without_lesions_has_no_mean(tmp_path, write_data_set, write_pair, gray_as_probability):
     folder = write_data_set(tmp_path / "none", test=0)
     write_pair(folder, "test", "P1_L_CM_CC", stripes(0), stripes(0))
-    figures = run(gray_as_probability(8), read_data_set(folder), tmp_path / "out")
-    assert (figures["images"], figures["empty_truth"], figures["empty_truth_with_false_positives"]) == (1, 1, 0)
-    assert not [name for name in figures if name.startswith(("dice_mean", "dice_median", "nsd", "hd95", "detection"))]
+    metrics = run(gray_as_probability(8), read_data_set(folder), tmp_path / "out")
+    assert (metrics["images"], metrics["empty_truth"], metrics["empty_truth_with_false_positives"]) == (1, 1, 0)
+    assert not [name for name in metrics if name.startswith(("dice_mean", "dice_median", "nsd", "hd95", "detection"))]
 
 
 def test_several_classes_are_measured_together_and_apart(tmp_path):
@@ -239,11 +239,11 @@ def test_several_classes_are_measured_together_and_apart(tmp_path):
     assert (without_benign["dice_benign"], without_benign["truth_px_benign"]) == (None, 0)
 
 
-def test_batch_figures_are_given_for_each_class():
-    figures = BatchFigures(Configuration(model=UNetSettings(num_classes=3)))
+def test_batch_metrics_are_given_for_each_class():
+    metrics = BatchMetrics(Configuration(model=UNetSettings(num_classes=3)))
     truth = np.array([0, 1, 2, 2], np.uint8).reshape(1, 1, 4, 1)
-    figures.add(truth, np.eye(3, dtype=np.float32)[[0, 1, 2, 0]].reshape(1, 1, 4, 3))
-    values = figures.values()
+    metrics.add(truth, np.eye(3, dtype=np.float32)[[0, 1, 2, 0]].reshape(1, 1, 4, 3))
+    values = metrics.values()
     assert values["dice_coef_benign"] == pytest.approx(1)
     assert values["dice_coef_malignant"] == pytest.approx((2 * 1 + 1) / (2 + 1 + 1))
     assert values["dice_coef"] == pytest.approx((1 + 3 / 4) / 2)

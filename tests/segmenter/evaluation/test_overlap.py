@@ -7,11 +7,11 @@ from inputs import picture
 
 from segmenter.evaluation.overlap import measure_overlap
 
-FIGURES = ("dice", "iou", "sensitivity", "precision", "specificity")
+METRICS = ("dice", "iou", "sensitivity", "precision", "specificity")
 
 
 @pytest.mark.parametrize(
-    ("truth", "predicted", "figures"),
+    ("truth", "predicted", "metrics"),
     [
         pytest.param("##.. ##..", ".##. .##.", (1 / 2, 1 / 3, 1 / 2, 1 / 2, 1 / 2), id="half of it"),
         pytest.param(".#.. ....", "##.. #...", (1 / 2, 1 / 3, 1, 1 / 3, 5 / 7), id="too much"),
@@ -23,16 +23,16 @@ FIGURES = ("dice", "iou", "sensitivity", "precision", "specificity")
         pytest.param("#### ####", "#### ##..", (6 / 7, 3 / 4, 3 / 4, 1, None), id="lesion everywhere"),
     ],
 )
-def test_figures_by_hand(truth, predicted, figures):
+def test_metrics_by_hand(truth, predicted, metrics):
     overlap = measure_overlap(picture(truth), picture(predicted))
-    assert [getattr(overlap, name) for name in FIGURES] == pytest.approx(list(figures))
+    assert [getattr(overlap, name) for name in METRICS] == pytest.approx(list(metrics))
 
 
 masks = arrays.arrays(bool, (7, 5))
 
 
 @given(masks, masks)
-def test_figures_are_those_of_scikit_learn(truth, predicted):
+def test_metrics_are_those_of_scikit_learn(truth, predicted):
     overlap = measure_overlap(truth, predicted)
     y, p = truth.ravel(), predicted.ravel()
     theirs = {

@@ -9,9 +9,9 @@ import pytest
 from pipeline.files import write_csv, write_text
 from segmenter.configuration import Configuration
 from segmenter.configuration.networks import SlightlyFlexibleUNetSettings
-from segmenter.evaluation.aggregation import CURVE_COLUMNS, FIGURE_COLUMNS, Figures, write_figures
+from segmenter.evaluation.aggregation import CURVE_COLUMNS, METRIC_COLUMNS, MetricTables, write_metrics
+from segmenter.evaluation.metrics import metric_of
 from segmenter.report.evaluation_lines import describe_evaluation
-from segmenter.report.labels import metric_of
 
 NONE = (None, None, None)
 BATCH_VALUES = {"loss": 0.27164, "dice_coef": 0.6039}
@@ -22,10 +22,10 @@ def write(tmp_path):
     """Writes an evaluation of metrics, variants and values by name."""
 
     def write_tables(metrics, variants, values):
-        table = pd.DataFrame([dict(zip(FIGURE_COLUMNS, row, strict=True)) for row in metrics], columns=FIGURE_COLUMNS)
-        write_figures(tmp_path, Figures(table, pd.DataFrame(columns=CURVE_COLUMNS)))
+        table = pd.DataFrame([dict(zip(METRIC_COLUMNS, row, strict=True)) for row in metrics], columns=METRIC_COLUMNS)
+        write_metrics(tmp_path, MetricTables(table, pd.DataFrame(columns=CURVE_COLUMNS)))
         write_csv(tmp_path / "per_image.csv", ["sample", "variant"], [{"sample": "x", "variant": name} for name in variants])
-        write_text(tmp_path / "summary.json", json.dumps({"figures": values}))
+        write_text(tmp_path / "summary.json", json.dumps({"metrics": values}))
         return tmp_path
 
     return write_tables
@@ -47,11 +47,11 @@ def test_dice_comes_first_then_detection_then_images_without_lesions_and_batches
         ["over 14 originals", "95 % interval", "images", "patients"],
         ["Dice, mean", "0.613", "0.500 to 0.700", "12", "6"],
         ["Dice, median", "0.655", "0.560 to 0.710", "12", "6"],
-        [metric_of("detection_rate").name, "0.800", "0.700 to 0.900", "12", "6"],
-        [metric_of("false_positives_per_image").name, "0.42", "0.10 to 0.90", "1014", "7"],
+        [metric_of("detection_rate").label, "0.800", "0.700 to 0.900", "12", "6"],
+        [metric_of("false_positives_per_image").label, "0.42", "0.10 to 0.90", "1014", "7"],
         ["HD95, px, median", "64.1", "58.0 to 90.0", "12", "6"],
         ["images without lesion"],
-        [metric_of("share_without_false_positive").name, "0.500", "–", "2", "1"],
+        [metric_of("share_without_false_positive").label, "0.500", "–", "2", "1"],
         ["with turned and flipped images: mean Dice 0.600 over 72 images"],
         ["a pixel is lesion from a probability of 0.35"],
         ["over batches of 4, as Keras reports them"],
@@ -76,7 +76,7 @@ def test_dice_of_each_class_follows_dice_and_batch_values_have_their_names(write
         "Dice, mean",
         "Dice, median",
         "Dice, benign, mean",
-        metric_of("detection_rate").name,
+        metric_of("detection_rate").label,
         "over batches of 4, as Keras reports them",
         "loss",
         "dice_coef",

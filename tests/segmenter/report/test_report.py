@@ -19,7 +19,7 @@ from segmenter.evaluation.cross_validation import pool_folds
 from segmenter.evaluation.measuring import measure_batches
 from segmenter.pictures import write_png
 from segmenter.report import cases, contents
-from segmenter.report.results import read_material, split_card
+from segmenter.report.results import read_results, split_card
 from segmenter.runs import State, open_run, record_start, write_state
 
 MISSED, CLEAN, ALARM = "P4_R_DM_MLO", "P5_L_CM_CC", "P5_R_DM_MLO"
@@ -35,7 +35,7 @@ Free <for all>, but cite:
 - Somebody A.: Of squares.
   https://doi.org/10.1/square
 """
-SECTIONS = ["key", "data", "training", "figures", "froc", "groups", "sizes", "cases", "making"]
+SECTIONS = ["key", "data", "training", "metrics", "froc", "groups", "sizes", "cases", "making"]
 
 
 @pytest.fixture
@@ -61,9 +61,9 @@ def folder(tmp_path, write_pair, draw_pair):
     return tmp_path / "set"
 
 
-def predict(sample, truth):
-    """The truth moved right, by as many pixels as the image's patient has for a number; MISSED and ALARM are what they say."""
-    predicted = np.roll(truth, int(sample.patient[1:]) - 1, axis=1)
+def predict(sample, ground_truth):
+    """The ground truth moved right by the number of the image's patient in pixels; MISSED and ALARM are what they say."""
+    predicted = np.roll(ground_truth, int(sample.patient[1:]) - 1, axis=1)
     if sample.name == MISSED:
         predicted[:] = 0
     if sample.name == ALARM:
@@ -76,15 +76,13 @@ def evaluate(run, data, configuration, shared=0, predict=predict):
     write_text(run.best_model, f"model of {run.name}")
     record_start(run, configuration, {"python": "3.11", "data_identity": data.identity, "fold": data.fold})
     classes, samples, evaluation = configuration.model.num_classes, data.split("test"), run.evaluation("test")
-    truths = [read_ground_truth(sample.mask, configuration) for sample in samples]
-    found = [predict(sample, truth) for sample, truth in zip(samples, truths, strict=True)]
+    masks = [read_ground_truth(sample.mask, configuration) for sample in samples]
+    found = [predict(sample, truth) for sample, truth in zip(samples, masks, strict=True)]
     for sample, mask in zip(samples, found, strict=True):
         write_png(evaluation / "masks" / f"{sample.name}.png", mask if classes > 1 else mask * 255)
     likely = np.stack([mask == index for mask in found for index in range(classes)] if classes > 1 else found)
-    likely = np.moveaxis(likely.reshape(len(samples), -1, *truths[0].shape), 1, -1) * np.float32(0.8) + np.float32(0.1)
-    tables = measure_batches(
-        [(samples, np.stack(truths), likely)], configuration, (100, 140), {sample.name for sample in samples}
-    )
+    likely = np.moveaxis(likely.reshape(len(samples), -1, *masks[0].shape), 1, -1) * np.float32(0.8) + np.float32(0.1)
+    tables = measure_batches([(samples, np.stack(masks), likely)], configuration, (100, 140), {sample.name for sample in samples})
     summary = {
         "identity": {"model_sha256": sha256(run.best_model), "data_identity": data.identity, "split": "test"},
         "trained_on_too": None if shared is None else [f"P{number + 1}" for number in range(shared)],
@@ -114,11 +112,11 @@ def report(run, *more):
     return (run.folder / "report.html").read_text(), (run.folder / "model_card.md").read_text()
 
 
-def material_of(run):
-    return read_material(read_data_set(run.folder.parents[1]), run, "test")
+def results_of(run):
+    return read_results(read_data_set(run.folder.parents[1]), run, "test")
 
 
-def test_the_page_has_its_sections_and_the_figures_of_the_tables(run):
+def test_the_page_has_its_sections_and_the_metrics_of_the_tables(run):
     page, _ = report(run)
     assert re.findall(r'<h2 id="(\w+)"', page) == SECTIONS
     assert "<h1>Run tiny on set, split test</h1>" in page
@@ -155,8 +153,8 @@ def test_what_a_reader_must_know_first_stands_at_the_top(folder, run, phantom, s
     assert top.count('class="warning"') == 1 + len(words)
 
 
-def test_cases_are_the_best_the_middling_and_the_worst_by_dice(run):
-    found = cases.by_dice(material_of(run))
+def test_cases_are_the_best_the_median_and_the_worst_by_dice(run):
+    found = cases.by_dice(results_of(run))
     names = {group: [case.caption.split(";")[0] for case in part] for group, part in found.items()}
     assert names == {
         "Best": ["P1_R_DM_MLO", "P1_L_CM_CC", "P2_R_DM_MLO"],
@@ -164,75 +162,75 @@ def test_cases_are_the_best_the_middling_and_the_worst_by_dice(run):
         "Worst": [MISSED, "P4_L_CM_CC", "P3_L_CM_CC"],
     }
     best, worst = found["Best"][1], found["Worst"][0]
-    assert best.words == "Mammogram P1_L_CM_CC, subtracted, CC: 1 annotated lesion, 1 predicted, Dice 1.00"
+    assert best.description == "Mammogram P1_L_CM_CC, subtracted, CC: 1 annotated lesion, 1 predicted, Dice 1.00"
     assert best.caption == "P1_L_CM_CC; malignant, subtracted, CC; Dice 1.00; HD95 0.0 px; 1 lesion of 144 px, largest large"
     square = "M0.5 0.5L0.5 11.5L11.5 11.5L11.5 0.5Z"
-    assert best.outlines == [("truth", square, ""), ("prediction", square, "")]
-    assert [kind for kind, *_ in worst.outlines] == ["truth"]
-    assert "0 predicted, Dice 0.00" in worst.words
+    assert best.contours == [("ground-truth", square, ""), ("prediction", square, "")]
+    assert [kind for kind, *_ in worst.contours] == ["ground-truth"]
+    assert "0 predicted, Dice 0.00" in worst.description
 
 
 def test_missed_lesions_and_false_alarms_are_shown(run):
-    material = material_of(run)
-    assert [case.caption for case in cases.missed(material)] == [
+    results = results_of(run)
+    assert [case.caption for case in cases.missed(results)] == [
         f"{MISSED}; missed: a large lesion of 144 px, IoU 0.00; 1 lesion in the image"
     ]
-    (alarm,) = cases.false_alarms(material)
-    assert alarm.caption == f"{ALARM}; normal, low energy, MLO; no lesion, found 24 px in 1 part"
-    assert alarm.words == f"Mammogram {ALARM}, low energy, MLO: 0 annotated lesions, 1 predicted"
+    (alarm,) = cases.false_alarms(results)
+    assert alarm.caption == f"{ALARM}; normal, low energy, MLO; no lesion, predicted 24 px in 1 component"
+    assert alarm.description == f"Mammogram {ALARM}, low energy, MLO: 0 annotated lesions, 1 predicted"
     page, _ = report(run)
     assert page.count('<figure class="case">') == 8 + 1 + 1
 
 
-def test_a_large_image_is_shrunk_with_its_outlines(run, folder, write_pair):
+def test_a_large_image_is_shrunk_with_its_contours(run, folder, write_pair):
     image = np.zeros((1024, 1024), np.uint8)
     image[200:400, 200:400] = 255
     for name in [sample.name for sample in read_data_set(folder).split("test")]:
         write_pair(folder, "test", name, image, image)
     evaluate(run, read_data_set(folder), Configuration())
-    best = cases.by_dice(material_of(run))["Best"][0]
-    assert best.side == 512
-    assert best.outlines[0] == ("truth", "M100.5 100.5L100.5 199.5L199.5 199.5L199.5 100.5Z", "")
+    best = cases.by_dice(results_of(run))["Best"][0]
+    assert best.size_px == 512
+    assert best.contours[0] == ("ground-truth", "M100.5 100.5L100.5 199.5L199.5 199.5L199.5 100.5Z", "")
 
 
-def test_several_classes_are_drawn_in_their_colours(folder, run, write_pair):
+def test_several_classes_are_drawn_in_their_colors(folder, run, write_pair):
     configuration = Configuration.model_validate({"model": {"num_classes": 3, "final_activation": "softmax"}})
     image, mask = np.full((32, 32), 40, np.uint8), np.zeros((32, 32), np.uint8)
     mask[2:8, 2:8], mask[20:28, 20:28] = 1, 2
     for sample in read_data_set(folder).split("test"):
         write_pair(folder, "test", sample.name, image, mask)
     evaluate(run, read_data_set(folder), configuration, predict=lambda sample, truth: np.where(truth == 2, 2, 0).astype(np.uint8))
-    material = material_of(run)
-    best = cases.by_dice(material)["Best"][0]
-    assert [(kind, color) for kind, _, color in best.outlines] == [
-        *[("truth", "#00ff00"), ("truth", "#ffffff")],
+    results = results_of(run)
+    best = cases.by_dice(results)["Best"][0]
+    assert [(kind, color) for kind, _, color in best.contours] == [
+        *[("ground-truth", "#00ff00"), ("ground-truth", "#ffffff")],
         ("prediction", "#ffffff"),
     ]
-    rows = {row[0]: row[1] for row in contents.metric_rows(material)}
+    rows = {row[0]: row[1] for row in contents.metric_rows(results)}
     assert (rows["Dice, benign"], rows["Dice, malignant"]) == ("0.000", "1.000")
     page, card = report(run)
     assert 'style="color: #00ff00"></span> benign' in page
     for text in (page, card):
-        assert "A pixel is of its most probable class. Figures are of lesion of any class, detection and FROC too" in text
-        assert "Dice, benign and Dice, malignant alone tell the classes apart." in text
-    figures = {name: value for value, name, _ in contents.key_figures(material)}
-    assert figures["mean Dice, any class"] == "0.78"
-    assert (figures["mean Dice, benign"], figures["mean Dice, malignant"]) == ("0.00", "1.00")
+        assert "A pixel belongs to its most probable class. Metrics are of any lesion class, detection and FROC too" in text
+        assert "only Dice, benign and Dice, malignant distinguish the classes." in text
+    values = {name: value for value, name, _ in contents.key_metrics(results)}
+    assert values["mean Dice, any class"] == "0.78"
+    assert (values["mean Dice, benign"], values["mean Dice, malignant"]) == ("0.00", "1.00")
     assert "Dice 0.78 of any class (benign 0.00, malignant 1.00); HD95" in best.caption
     assert "Best by Dice, any class" in page
-    assert "Truth is green" not in page
+    assert "ground truth is green" not in page
 
 
-def test_counts_stand_beside_the_figures_that_they_are_of(run):
-    material = material_of(run)
-    figures = {name: more for _, name, more in contents.key_figures(material)}
-    found = int(material.lesions["detected"].sum())
-    assert figures["lesions found"].startswith(f"{found} of 8 lesions; ")
-    rows = {row[0]: row[1:5] for row in contents.strata_rows(material)}
+def test_counts_stand_beside_the_metrics_that_they_are_of(run):
+    results = results_of(run)
+    notes = {name: more for _, name, more in contents.key_metrics(results)}
+    found = int(results.lesions["detected"].sum())
+    assert notes["lesions found"].startswith(f"{found} of 8 lesions; ")
+    rows = {row[0]: row[1:5] for row in contents.strata_rows(results)}
     assert rows["kind CM"] == (5, 5, 4, 4)
     assert rows["class normal"] == (2, 1, 0, 0)
     page, _ = report(run)
-    assert "share of the 8 lesions that a predicted part overlaps" in page
+    assert "share of the 8 lesions that a predicted component overlaps" in page
     assert "kind CM (4; 4)" in page
     assert re.search(r"found are \d+% of the large lesions\.", page)
 
@@ -245,12 +243,12 @@ def test_the_data_set_s_card_and_audit_are_told_with_their_meanings(folder, run)
     finding = {"code": "patient-in-splits", "count": 3, "meaning": "patients in several splits"}
     write_text(folder / "audit.json", json.dumps({"manifest_sha256": sha256(folder / "manifest.csv"), "findings": [finding]}))
     page, card = report(run)
-    assert contents.dropped_rows(material_of(run)) == [("no-region", 2, "nobody drew it")]
+    assert contents.dropped_rows(results_of(run)) == [("no-region", 2, "nobody drew it")]
     assert "nobody drew it" in page
     for text in (page, card):
         assert "The audit of the data set found 3 patients in several splits (patient-in-splits)." in text
         assert "8 malignant, 2 normal" in text
-        assert "fold" not in [row[0] for row in contents.version_rows(material_of(run))]
+        assert "fold" not in [row[0] for row in contents.version_rows(results_of(run))]
         assert "reported with cesm-segmentation" in text
 
 
@@ -271,7 +269,7 @@ def test_lesions_alone_say_that_nothing_is_known_of_healthy_breasts(folder, run,
     page, card = report(run)
     assert "No such images are in this split." in page
     assert "None: every lesion of this split was found." in page
-    assert "nothing is known of false alarms on healthy breasts" in card
+    assert "nothing is known about false positives on healthy breasts" in card
 
 
 @pytest.fixture
@@ -297,7 +295,7 @@ def test_a_cross_validation_shows_its_folds_and_takes_masks_from_their_runs(fold
     assert '<th scope="row">standard deviation</th>' in page
     assert all(sha256(open_run(folder, f"tiny-fold{fold}").best_model) in page for fold in range(3))
     assert "each held out once" in card
-    assert len(cases.by_dice(material_of(pooled))["Best"][0].outlines) == 2
+    assert len(cases.by_dice(results_of(pooled))["Best"][0].contours) == 2
     assert main(["report", str(folder), "--name", "tiny-cv", "--split", "valid"]) == 2
     assert "is a cross-validation, which knows the split test only" in capsys.readouterr().err
 
@@ -323,7 +321,7 @@ def forget(run):
 def age(run):
     path = run.evaluation("test") / "summary.json"
     old = json.loads(path.read_text())
-    write_text(path, json.dumps({name: old[name] for name in ("identity", "figures")}))
+    write_text(path, json.dumps({"identity": old["identity"], "figures": old["metrics"]}))
 
 
 def train_again(run):
@@ -346,7 +344,7 @@ def change_data(run):
             forget,
             r"holds no evaluation \(no summary.json\); make it with `cesm-segmenter evaluate .*set --name tiny --split test`",
         ),
-        (age, "is of an older program and lacks tables; make it again with `cesm-segmenter evaluate"),
+        (age, "was made by an earlier version; evaluate again with `cesm-segmenter evaluate"),
         (train_again, "best_model.keras: is another model than was evaluated; evaluate it with `cesm-segmenter evaluate"),
         (lose_model, "best_model.keras: is not there, and its evaluation is"),
         (change_data, "set: holds other data than tiny was evaluated on; evaluate it again with `cesm-segmenter evaluate"),
@@ -355,21 +353,21 @@ def change_data(run):
 def test_an_evaluation_that_does_not_fit_is_named_with_its_remedy(run, damage, words):
     damage(run)
     with pytest.raises(InputError, match=words):
-        material_of(run)
+        results_of(run)
 
 
 def test_a_missing_cross_validation_is_named_with_its_command(folder):
     with pytest.raises(InputError, match=r"make it with `cesm-segmenter cv .*set --name tiny`"):
-        read_material(read_data_set(folder), open_run(folder, "tiny-cv"), "test")
+        read_results(read_data_set(folder), open_run(folder, "tiny-cv"), "test")
 
 
 def test_a_mask_of_another_size_is_refused(run):
     write_png(run.evaluation("test") / "masks" / f"{MISSED}.png", np.zeros((8, 8), np.uint8))
-    with pytest.raises(InputError, match=f"{MISSED}.png: is 8 x 8, its truth 32 x 32; evaluate the run again"):
-        cases.by_dice(material_of(run))
+    with pytest.raises(InputError, match=f"{MISSED}.png: is 8 x 8, its ground truth 32 x 32; evaluate the run again"):
+        cases.by_dice(results_of(run))
 
 
-def test_the_model_card_has_the_sections_of_model_cards_and_the_run_s_figures(run):
+def test_the_model_card_has_the_sections_of_model_cards_and_the_run_s_metrics(run):
     _, card = report(run)
     assert [line[3:] for line in card.splitlines() if line.startswith("## ")] == [
         "Model details",
@@ -396,7 +394,7 @@ def test_a_folder_without_manifest_and_card_has_a_report(folder):
     run = open_run(folder, "bare")
     evaluate(run, read_data_set(folder), Configuration())
     page, _ = report(run)
-    assert "A folder without a recipe: how it was made is not known here." in page
+    assert "A folder without a recipe: how it was made is unknown." in page
     assert "The data set has no card here, so no licence is known" in page
     assert "The run's folder has no tables of training." in page
 
@@ -431,9 +429,9 @@ def test_the_page_works_in_a_browser(run, browser):
     browser.open(run.folder / "report.html")
     assert browser.evaluate("[...document.images].filter(i => i.src).every(i => i.complete && i.naturalWidth > 0)")
     assert browser.evaluate("document.querySelectorAll('.case img').length") == 10
-    shown = "getComputedStyle(document.querySelector('.outline.truth')).visibility"
+    shown = "getComputedStyle(document.querySelector('.contour.ground-truth')).visibility"
     assert browser.evaluate(shown) == "visible"
-    browser.evaluate("document.querySelector('[data-outline=truth]').focus()")
+    browser.evaluate("document.querySelector('[data-contour=ground-truth]').focus()")
     browser.press("Space")
     assert browser.evaluate(shown) == "hidden"
     browser.evaluate("scrollTo({top: 1e6, behavior: 'instant'})")

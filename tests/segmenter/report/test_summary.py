@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.files import write_text
 from segmenter.data.dataset import DataSet, Sample
 from segmenter.report.summary import summarise_run
 from segmenter.runs import Run
@@ -27,3 +28,11 @@ def test_cross_validation_is_suggested_where_test_has_few_patients(tmp_path, dat
     lines = summarise_run(data, Run(tmp_path / "run"))
     assert ("  test has 29 patients, and with fewer than 30 an interval says little;" in lines) == is_advised
     assert any("`make cv`" in line for line in lines) == is_advised
+
+
+def test_an_evaluation_of_the_version_before_is_to_be_repeated(tmp_path):
+    run = Run(tmp_path / "run")
+    write_text(run.evaluation("test") / "summary.json", '{"identity": {"schema": 2}, "figures": {"images": 3}}')
+    lines = summarise_run(data_set(30), run)
+    assert "  test    evaluated by an earlier version; evaluate again" in lines
+    assert "  valid   not evaluated" in lines

@@ -1,0 +1,33 @@
+"""Which samples a data set is measured by: originals, where there are any."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from segmenter.data.dataset import Sample
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def counts(variants: Sequence[str]) -> list[bool]:
+    """Which of some samples to measure, by their variants: originals, or all where there are none.
+
+    Turned and flipped copies would only repeat their original; a set that was split by sample may lack the original.
+
+    Example:
+      >>> counts(["original", "flipped"]), counts(["flipped", "mirrored"])
+      ([True, False], [True, True])
+    """
+    originals = [variant == "original" for variant in variants]
+    return originals if any(originals) else [True] * len(originals)
+
+
+def originals_or_all(samples: Sequence[Sample]) -> list[Sample]:
+    """The samples to measure, in their order."""
+    chosen = counts([sample.variant for sample in samples])
+    return [sample for sample, is_chosen in zip(samples, chosen, strict=True) if is_chosen]
+
+
+def original_rows(images: "pd.DataFrame") -> "pd.DataFrame":
+    """The same of the rows of per_image.csv."""
+    return images[counts(images["variant"].tolist())]

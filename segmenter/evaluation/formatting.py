@@ -1,0 +1,54 @@
+"""How numbers and intervals are written, in tables of an evaluation, in the terminal and in reports."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+NONE = "–"  # where there is no number
+
+
+def format_number(value: float | None, digits: int = 3, *, signed: bool = False, none: str = NONE) -> str:
+    """A number with so many digits behind the point, thousands grouped; `none` where there is none."""
+    return none if value is None or math.isnan(value) else f"{value:{'+' if signed else ''},.{digits}f}"
+
+
+def format_interval(low: float | None, high: float | None, digits: int = 3, *, signed: bool = False) -> str:
+    """An interval as `0.512 to 0.634`; empty where it has no ends.
+
+    Example:
+      >>> format_interval(-0.02, 0.5, 2, signed=True)
+      '-0.02 to +0.50'
+    """
+    if low is None or high is None or math.isnan(low) or math.isnan(high):
+        return ""
+    return f"{format_number(low, digits, signed=signed)} to {format_number(high, digits, signed=signed)}"
+
+
+def row_interval(row: Mapping, average: str = "mean", digits: int = 3) -> str:
+    """The 95 % interval of a row of metrics.csv.
+
+    Args:
+      average: `mean` or `median`.
+    """
+    return format_interval(row[f"{average}_low"], row[f"{average}_high"], digits)
+
+
+def format_estimate(row: Mapping, average: str = "mean", digits: int = 3) -> str:
+    """A row of metrics.csv as `0.573 (0.512 to 0.634)`; a dash where it has no value."""
+    interval = row_interval(row, average, digits)
+    return format_number(row[average], digits) + (f" ({interval})" if interval else "")
+
+
+def rounded(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A table's row, its fractions with four digits behind the point."""
+    return {name: f"{value:.4f}" if isinstance(value, float) else value for name, value in row.items()}
+
+
+def counted(number: int, one: str, several: str = "") -> str:
+    """A number with its noun.
+
+    Example:
+      >>> counted(1200, "lesion")
+      '1,200 lesions'
+    """
+    return f"{number:,} {one if number == 1 else several or one + 's'}"
