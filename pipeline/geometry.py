@@ -145,3 +145,39 @@ def unsquare(square: np.ndarray, width: int, height: int) -> np.ndarray:
     box = Letterbox(width, height, square.shape[0])
     full = cv2.resize(square, (box.side, box.side), interpolation=cv2.INTER_LINEAR)
     return full[box.pad_top : box.pad_top + height, box.pad_left : box.pad_left + width]
+
+
+@dataclass(frozen=True)
+class Components:
+    """The connected components of a mask; edges and corners connect.
+
+    Attributes:
+      labels: (height, width) int32: 0 is background, component i has the label i + 1.
+      areas: (components,) int64, in pixels.
+      boxes: (components, 4) int64: first column, first row, width and height of the smallest window around each.
+      centres: (components, 2) float64 x, y; the mean of a component's pixels.
+    """
+
+    labels: np.ndarray
+    areas: np.ndarray
+    boxes: np.ndarray
+    centres: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.areas)
+
+
+def connected_components(mask: np.ndarray) -> Components:
+    """The connected components of a mask, (height, width), nonzero is inside.
+
+    Example:
+      >>> components = connected_components(np.array([[1, 1, 0], [0, 0, 0], [0, 0, 1]]))
+      >>> components.areas.tolist(), components.boxes.tolist(), components.centres.tolist()
+      ([2, 1], [[0, 0, 2, 1], [2, 2, 1, 1]], [[0.5, 0.0], [2.0, 2.0]])
+    """
+    # Grana's block-based labelling gives the statistics in half the time of the default.
+    _, labels, stats, centres = cv2.connectedComponentsWithStatsWithAlgorithm(
+        (mask != 0).astype(np.uint8), 8, cv2.CV_32S, cv2.CCL_BBDT
+    )
+    stats = stats[1:].astype(np.int64)
+    return Components(labels, stats[:, cv2.CC_STAT_AREA], stats[:, : cv2.CC_STAT_AREA], centres[1:])

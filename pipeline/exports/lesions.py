@@ -8,6 +8,7 @@ import numpy as np
 
 from pipeline import contract
 from pipeline.files import InputError
+from pipeline.geometry import connected_components
 from pipeline.recipe import Recipe
 
 
@@ -79,10 +80,9 @@ def find_parts(mask: np.ndarray) -> list[Part]:
     """
     parts = []
     for index in range(1, int(mask.max(initial=0)) + 1):
-        count, labels, stats, _ = cv2.connectedComponentsWithStats((mask == index).astype(np.uint8), connectivity=8)
-        for label in range(1, count):
-            left, top, width, height = (int(value) for value in stats[label, :4])
-            window = labels[top : top + height, left : left + width]
+        components = connected_components(mask == index)
+        for label, (left, top, width, height) in enumerate(components.boxes.tolist(), 1):
+            window = components.labels[top : top + height, left : left + width]
             parts.append(Part(index, left, top, (window == label).astype(np.uint8)))
     return sorted(parts, key=lambda part: (part.class_index, part.top, part.left))
 

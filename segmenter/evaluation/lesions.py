@@ -13,36 +13,11 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from pipeline.geometry import Components, connected_components
 from segmenter.inference.thresholding import drop_small
 
 MATCH_IOU = 0.1
 CRITERIA = ("iou", "centre")
-
-
-@dataclass(frozen=True)
-class Regions:
-    """The connected regions of a mask; edges and corners connect.
-
-    Attributes:
-      labels: (height, width) int32, 0 is background, region 1, 2, ... the others.
-      areas: (regions,) int64, in pixels.
-      centres: (regions, 2) float64 x, y; the mean of a region's pixels.
-    """
-
-    labels: np.ndarray
-    areas: np.ndarray
-    centres: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.areas)
-
-
-def find_regions(mask: np.ndarray) -> Regions:
-    """The connected regions of a mask, (height, width), nonzero is lesion of whatever class."""
-    # Grana's block-based labelling gives the statistics in half the time of the default.
-    found = cv2.connectedComponentsWithStatsWithAlgorithm((mask != 0).astype(np.uint8), 8, cv2.CV_32S, cv2.CCL_BBDT)
-    _, labels, stats, centres = found
-    return Regions(labels, stats[1:, cv2.CC_STAT_AREA].astype(np.int64), centres[1:])
 
 
 @dataclass(frozen=True)
@@ -72,7 +47,7 @@ class Matching:
         return dict(zip(CRITERIA, (by_overlap, by_centre), strict=True))
 
 
-def match_regions(ground_truth: Regions, predicted: Regions) -> Matching:
+def match_regions(ground_truth: Components, predicted: Components) -> Matching:
     """Matches the regions of two masks of one size."""
     ious = np.zeros(len(ground_truth))
     pairs = _ious(ground_truth, predicted)
@@ -88,7 +63,7 @@ def match_regions(ground_truth: Regions, predicted: Regions) -> Matching:
     return Matching(ious, np.isin(np.arange(1, len(ground_truth) + 1), hits), int(free.sum()), int((hits == 0).sum()))
 
 
-def _ious(ground_truth: Regions, predicted: Regions) -> np.ndarray:
+def _ious(ground_truth: Components, predicted: Components) -> np.ndarray:
     """IoU of each annotated with each predicted region, (annotated, predicted)."""
     rows, columns = len(ground_truth) + 1, len(predicted) + 1
     inside = ground_truth.labels > 0
@@ -107,7 +82,7 @@ class Sweep:
     false_positives: int
 
 
-def sweep_thresholds(ground_truth: Regions, likely: np.ndarray, thresholds: Sequence[float], smallest_px: int = 0) -> list[Sweep]:
+def sweep_thresholds(ground_truth: Components, likely: np.ndarray, thresholds: Sequence[float], smallest_px: int = 0) -> list[Sweep]:
     """Matches what lies at and above each threshold with the annotated regions.
 
     Args:
@@ -126,7 +101,7 @@ def sweep_thresholds(ground_truth: Regions, likely: np.ndarray, thresholds: Sequ
     annotated = replace(ground_truth, labels=ground_truth.labels[box])
     found = []
     for threshold in thresholds:
-        predicted = find_regions(drop_small((likely[box] >= threshold).astype(np.uint8), smallest_px))
+        predicted = connected_components(drop_small((likely[box] >= threshold).astype(np.uint8), smallest_px))
         for criterion, (detected, false_positives) in match_regions(annotated, predicted).by_criterion().items():
             found.append(Sweep(threshold, criterion, detected, false_positives))
     return found

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from pipeline.contract import DESCRIPTIONS
+from pipeline.geometry import Components, connected_components
 from segmenter.configuration import Configuration
 from segmenter.data.dataset import Sample
-from segmenter.evaluation.lesions import Matching, Regions, Sweep, find_regions, match_regions, sweep_thresholds
+from segmenter.evaluation.lesions import Matching, Sweep, match_regions, sweep_thresholds
 from segmenter.evaluation.metrics import IMAGE_METRICS
 from segmenter.evaluation.overlap import Overlap, measure_overlap
 from segmenter.evaluation.sizes import SIZES, Cuts, size_of
@@ -34,8 +35,8 @@ class Measured:
     overlap: Overlap
     by_class: Mapping[str, Overlap]
     distances: Distances
-    ground_truth: Regions
-    predicted: Regions
+    ground_truth: Components
+    predicted: Components
     matching: Matching
     sweep: Sequence[Sweep]
 
@@ -87,7 +88,7 @@ def measure(
     predicted = threshold_mask(probabilities, configuration.infer)
     names = configuration.class_names
     classes = enumerate(names, 1) if len(names) > 1 else ()
-    annotated, found = find_regions(ground_truth), find_regions(predicted)
+    annotated, found = connected_components(ground_truth), connected_components(predicted)
     likely = lesion_probability(probabilities, configuration.infer)
     return Measured(
         sample,

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from pipeline.geometry import connected_components
 from segmenter.configuration import Configuration
 from segmenter.data.dataset import Sample
 from segmenter.data.ground_truth import read_ground_truth
 from segmenter.data.originals import originals_or_all
-from segmenter.evaluation.lesions import find_regions
 
 SIZES = ("small", "medium", "large")
 Cuts = tuple[float, float]
@@ -20,7 +20,7 @@ def train_cuts(samples: Sequence[Sample], configuration: Configuration) -> Cuts 
     Originals count, or all samples where there are none.
     """
     masks = [sample.mask for sample in originals_or_all(samples)]
-    return tercile_cuts(area for mask in masks for area in find_regions(read_ground_truth(mask, configuration)).areas)
+    return tercile_cuts(area for mask in masks for area in connected_components(read_ground_truth(mask, configuration)).areas)
 
 
 def tercile_cuts(areas: Iterable[int]) -> Cuts | None:

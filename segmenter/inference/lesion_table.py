@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from pipeline.files import read_csv, write_csv
+from pipeline.geometry import connected_components
 
 TABLE = "lesions.csv"
 TABLE_BEFORE = "findings.csv"  # in the version before, where the column `lesion` was called `finding`
@@ -44,11 +44,12 @@ def lesion_rows(mask: np.ndarray, probabilities: np.ndarray, class_names: Sequen
 
 
 def _class_rows(mask: np.ndarray, probabilities: np.ndarray, class_name: str) -> list[dict]:
-    count, labels, stats, centres = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    sums = np.bincount(labels.ravel(), probabilities.ravel(), minlength=count)
+    components = connected_components(mask)
+    sums = np.bincount(components.labels.ravel(), probabilities.ravel(), minlength=len(components) + 1)[1:]
     rows = []
-    for label in range(1, count):
-        left, top, width, height, area = (int(value) for value in stats[label])
+    for area, (left, top, width, height), (x, y), total in zip(
+        components.areas.tolist(), components.boxes.tolist(), components.centres, sums, strict=True
+    ):
         rows.append(
             {
                 "class": class_name,
@@ -57,9 +58,9 @@ def _class_rows(mask: np.ndarray, probabilities: np.ndarray, class_name: str) ->
                 "box_top": top,
                 "box_width": width,
                 "box_height": height,
-                "centre_x": f"{centres[label][0]:.1f}",
-                "centre_y": f"{centres[label][1]:.1f}",
-                "mean_probability": f"{sums[label] / area:.4f}",
+                "centre_x": f"{x:.1f}",
+                "centre_y": f"{y:.1f}",
+                "mean_probability": f"{total / area:.4f}",
             }
         )
     return rows

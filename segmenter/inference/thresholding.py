@@ -6,6 +6,7 @@ Otsu: N. Otsu, "A Threshold Selection Method from Gray-Level Histograms", IEEE T
 import cv2
 import numpy as np
 
+from pipeline.geometry import connected_components
 from segmenter.configuration import InferSettings
 
 # Otsu's cut never lies lower. It always finds two groups, be it in noise, and most images have no lesion.
@@ -59,14 +60,15 @@ def _cut_by_otsu(probabilities: np.ndarray) -> np.ndarray:
 
 
 def drop_small(mask: np.ndarray, smallest_px: int) -> np.ndarray:
-    """Takes out connected parts of less than so many pixels.
+    """Removes connected components of fewer pixels.
 
-    Edges and corners connect, also across classes: the malignant core of a benign part stays with it.
+    Edges and corners connect, also across classes: the malignant core of a benign component stays with it.
 
     Args:
       mask: (height, width) uint8, 0 is background.
     """
     if smallest_px <= 1:
         return mask
-    _, labels, stats, _ = cv2.connectedComponentsWithStats((mask != 0).astype(np.uint8), connectivity=8)
-    return mask * (stats[:, cv2.CC_STAT_AREA] >= smallest_px)[labels]
+    components = connected_components(mask)
+    kept = np.concatenate([[False], components.areas >= smallest_px])
+    return mask * kept[components.labels]

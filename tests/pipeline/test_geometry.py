@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.geometry import VARIANTS, Letterbox, area_average, square_image, unsquare, vary
+from pipeline.geometry import Letterbox, VARIANTS, area_average, connected_components, square_image, unsquare, vary
 
 
 def test_a_letterboxed_point_lands_where_the_formula_says():
@@ -105,3 +105,19 @@ def test_unsquare_returns_to_the_source(size):
     assert back.shape == image.shape
     inner = (slice(2, -2), slice(2, -2)) if min(size) > 4 else (slice(0, 0),) * 2
     assert np.abs(back - image)[inner].max(initial=0) < 3
+
+
+def test_components_touch_at_corners_and_have_areas_boxes_and_centres():
+    components = connected_components(np.array([[9, 9, 0, 0, 0], [0, 0, 9, 0, 0], [0, 0, 0, 0, 0], [0, 0, 0, 0, 9]]))
+    assert len(components) == 2
+    assert (components.labels.dtype, components.areas.dtype, components.boxes.dtype) == (np.int32, np.int64, np.int64)
+    np.testing.assert_array_equal(components.labels[:2], [[1, 1, 0, 0, 0], [0, 0, 1, 0, 0]])
+    assert components.areas.tolist() == [3, 1]
+    assert components.boxes.tolist() == [[0, 0, 3, 2], [4, 3, 1, 1]]
+    np.testing.assert_allclose(components.centres, [[1, 1 / 3], [4, 3]])
+
+
+def test_an_empty_mask_has_no_component():
+    components = connected_components(np.zeros((3, 4), bool))
+    assert (len(components), components.boxes.shape, components.centres.shape) == (0, (0, 4), (0, 2))
+    assert not components.labels.any()

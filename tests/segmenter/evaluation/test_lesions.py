@@ -3,11 +3,12 @@ import pytest
 from inputs import picture
 from scipy import ndimage
 
-from segmenter.evaluation.lesions import find_regions, match_regions, sweep_thresholds
+from pipeline.geometry import connected_components
+from segmenter.evaluation.lesions import match_regions, sweep_thresholds
 
 
 def test_regions_touch_at_corners_and_have_areas_and_centres():
-    regions = find_regions(picture("##... ..#.. ..... ....#"))
+    regions = connected_components(picture("##... ..#.. ..... ....#"))
     assert len(regions) == 2
     assert sorted(regions.areas) == [1, 3]
     first = regions.labels[0, 0] - 1
@@ -15,7 +16,7 @@ def test_regions_touch_at_corners_and_have_areas_and_centres():
 
 
 def match(truth, predicted):
-    return match_regions(find_regions(picture(truth)), find_regions(picture(predicted)))
+    return match_regions(connected_components(picture(truth)), connected_components(picture(predicted)))
 
 
 def test_what_overlaps_enough_is_found():
@@ -77,7 +78,7 @@ def test_regions_and_overlaps_are_those_of_scipy(seed):
     rng = np.random.default_rng(seed)
     truth, predicted = (ndimage.gaussian_filter(rng.normal(size=(64, 64)), 2) > 0.12 for _ in range(2))
     (annotated, count), (others, other_count) = (ndimage.label(mask, np.ones((3, 3))) for mask in (truth, predicted))
-    ours, found = find_regions(truth), find_regions(predicted)
+    ours, found = connected_components(truth), connected_components(predicted)
     assert (len(ours), len(found)) == (count, other_count)
     assert sorted(ours.areas) == sorted(ndimage.sum_labels(truth, annotated, range(1, count + 1)))
     hits = 0
@@ -101,7 +102,7 @@ def test_lower_thresholds_find_more_and_more_that_is_none():
     truth = picture("..... .##.. .##.. ..... .....")
     likely = np.zeros((5, 5), np.float32)
     likely[1:3, 1:3], likely[4, 4] = 0.6, 0.3
-    points = sweep_thresholds(find_regions(truth), likely, (0.2, 0.5, 0.9))
+    points = sweep_thresholds(connected_components(truth), likely, (0.2, 0.5, 0.9))
     assert [(point.threshold, point.criterion, point.detected.tolist(), point.false_positives) for point in points] == [
         (0.2, "iou", [True], 1),
         (0.2, "centre", [True], 1),
@@ -110,21 +111,21 @@ def test_lower_thresholds_find_more_and_more_that_is_none():
         (0.9, "iou", [False], 0),
         (0.9, "centre", [False], 0),
     ]
-    without_small = sweep_thresholds(find_regions(truth), likely, (0.2,), smallest_px=2)
+    without_small = sweep_thresholds(connected_components(truth), likely, (0.2,), smallest_px=2)
     assert [point.false_positives for point in without_small] == [0, 0]
 
 
 def test_a_sweep_over_nothing_finds_nothing():
-    points = sweep_thresholds(find_regions(np.zeros((4, 4), np.uint8)), np.zeros((4, 4), np.float32), (0.1,))
+    points = sweep_thresholds(connected_components(np.zeros((4, 4), np.uint8)), np.zeros((4, 4), np.float32), (0.1,))
     assert [(point.detected.tolist(), point.false_positives) for point in points] == [([], 0), ([], 0)]
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_sweep_gives_what_matching_at_each_threshold_gives(seed):
     rng = np.random.default_rng(seed)
-    truth = find_regions(ndimage.gaussian_filter(rng.normal(size=(48, 48)), 2) > 0.15)
+    truth = connected_components(ndimage.gaussian_filter(rng.normal(size=(48, 48)), 2) > 0.15)
     likely = ndimage.gaussian_filter(rng.uniform(size=(48, 48)), 2).astype(np.float32)
     for point in sweep_thresholds(truth, likely, (0.45, 0.5, 0.55)):
-        detected, false_positives = match_regions(truth, find_regions(likely >= point.threshold)).by_criterion()[point.criterion]
+        detected, false_positives = match_regions(truth, connected_components(likely >= point.threshold)).by_criterion()[point.criterion]
         assert point.detected.tolist() == detected.tolist()
         assert point.false_positives == false_positives
