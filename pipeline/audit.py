@@ -3,21 +3,24 @@
 import hashlib
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
-from pipeline.contract import SPLITS, MaskError, SourceError, decode_mask, find_split_folders, parse_sample
+from pipeline.contract import MANIFEST, SPLITS, MaskError, SourceError, decode_mask, find_split_folders, parse_sample
 from pipeline.dataset.manifest import read_manifest
 from pipeline.files import InputError, progress
 from pipeline.recipe import Recipe
 from pipeline.sources import read_image
 from pipeline.workers import all_cores, in_order
+
+Rows = Sequence[Mapping[str, Any]]
 
 EXAMPLES = 5
 SCHEMA = 3  # of audit.json; since 2 a finding has pairs, since 3 its meaning
@@ -106,15 +109,21 @@ class _Contents:
     changed: tuple[str, ...] = ()
 
 
-def audit(folder: Path) -> list[AuditFinding]:
+def audit(folder: Path, manifest: Rows | None = None) -> list[AuditFinding]:
     """Audits a data set folder, with a manifest or without; nothing is written.
 
-    Without a manifest, identity comes from the samples' names.
+    Without a manifest, patient and source image come from the samples' names.
+
+    Args:
+      folder: with train, valid and test.
+      manifest: its rows where the caller has read them already.
 
     Raises:
       InputError: the folder holds no split with images and masks.
     """
-    samples = list(_list_samples(folder))
+    if manifest is None and (folder / MANIFEST).exists():
+        manifest = read_manifest(folder / MANIFEST)
+    samples = list(_list_samples(folder, manifest or []))
     if not samples:
         raise InputError(f"{folder}: holds no train/images, valid/images or test/images with files; wanted a data set folder")
     cv2.setNumThreads(1)
@@ -138,9 +147,8 @@ def expected_codes(recipe: Recipe) -> list[str]:
     return codes
 
 
-def _list_samples(folder: Path) -> Iterator[_Sample]:
-    manifest = folder / "manifest.csv"
-    rows = {(row["split"], row["sample"]): row for row in read_manifest(manifest)} if manifest.exists() else {}
+def _list_samples(folder: Path, manifest: Rows) -> Iterator[_Sample]:
+    rows = {(row["split"], row["sample"]): row for row in manifest}
     for split_folder, split in _split_folders(folder, {split for split, _ in rows}):
         images, masks = _stems(split_folder / "images"), _stems(split_folder / "masks")
         named = {sample for other, sample in rows if other == split}

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.dataset.folder import DatasetFolder
-from pipeline.dataset.manifest import read_manifest
 from pipeline.exports import coco, hf, nnunet, tfrecord, via
 from pipeline.exports.format import ExportFormat, Options
 from pipeline.files import InputError, remove_tree, write_text
@@ -59,7 +58,7 @@ def export(folder: DatasetFolder, name: str, output: Path | None, given: Options
     if mark.get("identity") == identity and all((output / path).is_file() for path in mark["files"]):
         return Exported(output, False, tuple(mark["told"]))
     _check_free(output, mark)
-    rows = read_manifest(folder.manifest)
+    rows = folder.read_manifest()
     with _building(output) as beside:
         lines = export_format.write(folder, rows, beside, **options)
         files = sorted(path.relative_to(beside).as_posix() for path in beside.rglob("*") if path.is_file())

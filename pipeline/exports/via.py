@@ -19,7 +19,7 @@ from pipeline.dataset.folder import DatasetFolder, digest_of
 from pipeline.exports.format import ExportFormat, Option, Options, Rows
 from pipeline.exports.lesions import Part, class_names, find_parts, outline, read_mask
 from pipeline.files import InputError, progress, read_csv, sha256, write_text
-from pipeline.indexing.tables import REGION_COLUMNS, SourceImage, read_images
+from pipeline.indexing.tables import REGION_COLUMNS, SourceImage
 from pipeline.recipe import Recipe
 from pipeline.sources import find_files, read_header, stem_of
 
@@ -97,7 +97,7 @@ def _drawn(folder: DatasetFolder, image_ids: set[str]) -> Iterator[tuple[str, in
     shapes: dict[str, list[Mapping]] = defaultdict(list)
     for row in read_csv(folder.regions, REGION_COLUMNS):
         shapes[row["image_id"]].append(json.loads(row["attributes"]))
-    for image in read_images(folder.index):
+    for image in folder.read_images():
         if image.image_id in image_ids:
             yield _file_name(image), image.source_size, _as_drawn(shapes[image.image_id], image.image_class)
 

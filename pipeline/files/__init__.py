@@ -1,10 +1,11 @@
-"""What both halves need for files and programs, behind one name: writing, tables, settings, progress, programs,
+"""What both halves need for files and programs, behind one name: writing, memory, tables, settings, progress, programs,
 optional packages.
 
 Knows no image, no recipe and no model.
 """
 
 from pipeline.files.extras import install_command, is_installed, require
+from pipeline.files.memory import FileMemory
 from pipeline.files.program import (
     BAD_INPUT,
     DONE,
@@ -27,6 +28,7 @@ __all__ = [
     "FINDINGS",
     "INTERNAL",
     "INTERRUPTED",
+    "FileMemory",
     "InputError",
     "Settings",
     "add_command",
