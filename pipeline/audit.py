@@ -3,21 +3,24 @@
 import hashlib
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
-from pipeline.contract import SPLITS, MaskError, SourceError, decode_mask, find_split_folders, parse_sample
+from pipeline.contract import MANIFEST, SPLITS, MaskError, SourceError, decode_mask, find_split_folders, parse_sample
 from pipeline.dataset.manifest import read_manifest
 from pipeline.files import InputError, progress
 from pipeline.recipe import Recipe
 from pipeline.sources import read_image
 from pipeline.workers import all_cores, in_order
+
+Rows = Sequence[Mapping[str, Any]]
 
 EXAMPLES = 5
 SCHEMA = 3  # of audit.json; since 2 a finding has pairs, since 3 its meaning
@@ -41,13 +44,13 @@ _THUMB, _COARSE = 64, 16
 
 
 @dataclass(frozen=True)
-class Finding:
+class AuditFinding:
     """One kind of trouble.
 
     Attributes:
       code: what it is.
       count: how many images, patients, groups or files have it, as `unit` says.
-      examples: the first few, in words.
+      examples: the first few, as text.
       pairs: of each example two images that show it, as paths relative to the data set's folder; only for what is
         seen in two images: leaks and duplicates.
     """
@@ -84,7 +87,7 @@ class _Sample:
     sha256: tuple[str, str] = ("", "")
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         return f"{self.folder}/{self.name}"
 
     @property
@@ -94,7 +97,7 @@ class _Sample:
 
 
 @dataclass(frozen=True)
-class _Look:
+class _Contents:
     """What reading a sample's files showed; a size is (width, height), None where the file is missing or broken."""
 
     thumb: np.ndarray | None = None
@@ -106,27 +109,33 @@ class _Look:
     changed: tuple[str, ...] = ()
 
 
-def audit(folder: Path) -> list[Finding]:
+def audit(folder: Path, manifest: Rows | None = None) -> list[AuditFinding]:
     """Audits a data set folder, with a manifest or without; nothing is written.
 
-    Without a manifest, identity comes from the samples' names.
+    Without a manifest, patient and source image come from the samples' names.
+
+    Args:
+      folder: with train, valid and test.
+      manifest: its rows where the caller has read them already.
 
     Raises:
       InputError: the folder holds no split with images and masks.
     """
-    samples = list(_list_samples(folder))
+    if manifest is None and (folder / MANIFEST).exists():
+        manifest = read_manifest(folder / MANIFEST)
+    samples = list(_list_samples(folder, manifest or []))
     if not samples:
         raise InputError(f"{folder}: holds no train/images, valid/images or test/images with files; wanted a data set folder")
     cv2.setNumThreads(1)
     with ThreadPoolExecutor(all_cores()) as executor:  # OpenCV decodes without holding the interpreter's lock
-        looks = list(progress(in_order(executor, _look, samples), len(samples), "audit", "pairs"))
+        contents = list(progress(in_order(executor, _read_contents, samples), len(samples), "audit", "pairs"))
     findings = [
         *_leaks(samples),
-        *_duplicates(samples, looks),
+        *_duplicates(samples, contents),
         *_pairs(samples),
-        *_sizes(samples, looks),
-        *_masks(samples, looks),
-        *_broken(samples, looks),
+        *_sizes(samples, contents),
+        *_masks(samples, contents),
+        *_broken(samples, contents),
     ]
     return [finding for finding in findings if finding.count]
 
@@ -138,11 +147,10 @@ def expected_codes(recipe: Recipe) -> list[str]:
     return codes
 
 
-def _list_samples(folder: Path) -> Iterator[_Sample]:
-    manifest = folder / "manifest.csv"
-    rows = {(row["split"], row["sample"]): row for row in read_manifest(manifest)} if manifest.exists() else {}
-    for place, split in _split_folders(folder, {split for split, _ in rows}):
-        images, masks = _stems(place / "images"), _stems(place / "masks")
+def _list_samples(folder: Path, manifest: Rows) -> Iterator[_Sample]:
+    rows = {(row["split"], row["sample"]): row for row in manifest}
+    for split_folder, split in _split_folders(folder, {split for split, _ in rows}):
+        images, masks = _stems(split_folder / "images"), _stems(split_folder / "masks")
         named = {sample for other, sample in rows if other == split}
         for name in sorted(images.keys() | masks.keys() | named):
             row = rows.get((split, name))
@@ -151,7 +159,7 @@ def _list_samples(folder: Path) -> Iterator[_Sample]:
             else:
                 parsed = parse_sample(name)[1]
                 identity = (parsed.image_id, parsed.patient, "", ("", ""))
-            yield _Sample(name, split, place.name, images.get(name), masks.get(name), *identity)
+            yield _Sample(name, split, split_folder.name, images.get(name), masks.get(name), *identity)
 
 
 def _split_folders(folder: Path, named: Set[str]) -> list[tuple[Path, str]]:
@@ -171,7 +179,7 @@ def _stems(folder: Path) -> dict[str, Path]:
     }
 
 
-def _look(sample: _Sample) -> _Look:
+def _read_contents(sample: _Sample) -> _Contents:
     """Reads both files of a sample; runs in a thread."""
     found: dict = {}
     broken, changed = [], []
@@ -182,13 +190,13 @@ def _look(sample: _Sample) -> _Look:
         if digest and hashlib.sha256(data).hexdigest() != digest:
             changed.append(name)
         try:
-            found |= _look_at_image(path, data) if name == "image" else _look_at_mask(data)
+            found |= _inspect_image(path, data) if name == "image" else _inspect_mask(data)
         except SourceError:
             broken.append(name)
-    return _Look(**found, broken=tuple(broken), changed=tuple(changed))
+    return _Contents(**found, broken=tuple(broken), changed=tuple(changed))
 
 
-def _look_at_image(path: Path, data: bytes) -> dict:
+def _inspect_image(path: Path, data: bytes) -> dict:
     pixels = read_image(path, data) if data else None
     if pixels is None:
         raise SourceError("file-empty", "has 0 bytes")
@@ -196,7 +204,7 @@ def _look_at_image(path: Path, data: bytes) -> dict:
     return {"image_size": pixels.shape[::-1], "thumb": thumb}
 
 
-def _look_at_mask(data: bytes) -> dict:
+def _inspect_mask(data: bytes) -> dict:
     try:
         mask = decode_mask(data)
     except MaskError as error:
@@ -204,7 +212,7 @@ def _look_at_mask(data: bytes) -> dict:
     return {"mask_size": mask.levels.shape[::-1], "mask_values": tuple(mask.values)}
 
 
-def _leaks(samples: Sequence[_Sample]) -> Iterator[Finding]:
+def _leaks(samples: Sequence[_Sample]) -> Iterator[AuditFinding]:
     by_image: dict[str, list[_Sample]] = defaultdict(list)
     by_patient: dict[str, list[_Sample]] = defaultdict(list)
     for sample in samples:
@@ -224,33 +232,33 @@ def _name_splits(name: str, group: Sequence[_Sample]) -> str:
     return f"{name}: " + ", ".join(f"{counts[split]} in {split}" for split in SPLITS if counts[split])
 
 
-def make_finding(code: str, unit: str, examples: Iterable[str], groups: Iterable[Sequence[_Sample]] = ()) -> Finding:
+def make_finding(code: str, unit: str, examples: Iterable[str], groups: Iterable[Sequence[_Sample]] = ()) -> AuditFinding:
     """A finding; `groups` holds the samples that each example is about, where two images show it."""
     listed = list(examples)
-    return Finding(code, len(listed), unit, tuple(listed[:EXAMPLES]), tuple(map(_telling_pair, islice(groups, EXAMPLES))))
+    return AuditFinding(code, len(listed), unit, tuple(listed[:EXAMPLES]), tuple(map(_pair_of_group, islice(groups, EXAMPLES))))
 
 
-def _telling_pair(group: Sequence[_Sample]) -> tuple[str, str]:
+def _pair_of_group(group: Sequence[_Sample]) -> tuple[str, str]:
     """Two images of a group, of two splits where it spans them."""
     first = group[0]
     second = next((sample for sample in group if sample.split != first.split), group[1])
     return first.file, second.file
 
 
-def _duplicates(samples: Sequence[_Sample], looks: Sequence[_Look]) -> Iterator[Finding]:
+def _duplicates(samples: Sequence[_Sample], contents: Sequence[_Contents]) -> Iterator[AuditFinding]:
     """Groups of samples with the same pixels: up to a flip or turn across splits, as they are within one split."""
-    seen = [index for index, look in enumerate(looks) if look.thumb is not None]
+    seen = [index for index, content in enumerate(contents) if content.thumb is not None]
     splits = [samples[index].split for index in seen]
-    pairs = same_pixels(np.array([looks[index].thumb for index in seen]), splits) if seen else []
+    pairs = same_pixels(np.array([contents[index].thumb for index in seen]), splits) if seen else []
     groups = [[samples[seen[index]] for index in group] for group in _connected(len(seen), pairs)]
     yield make_finding("duplicate-pixels", "groups", map(_name_group, groups), groups)
 
 
 def _name_group(group: Sequence[_Sample]) -> str:
-    """The group in words: one sample of each image and split before the other variants, which say less."""
-    tellers = list({(sample.split, sample.image_id): sample for sample in reversed(group)}.values())[::-1][:4]
-    more = len(group) - len(tellers)
-    return " = ".join(sample.place for sample in tellers) + (f" and {more} more" if more else "")
+    """The group as text: one sample of each image and split before the other variants, which say less."""
+    shown = list({(sample.split, sample.image_id): sample for sample in reversed(group)}.values())[::-1][:4]
+    more = len(group) - len(shown)
+    return " = ".join(sample.location for sample in shown) + (f" and {more} more" if more else "")
 
 
 def same_pixels(thumbs: np.ndarray, splits: Sequence[str]) -> list[tuple[int, int]]:
@@ -264,7 +272,7 @@ def same_pixels(thumbs: np.ndarray, splits: Sequence[str]) -> list[tuple[int, in
       Pairs of indices, the first the smaller.
     """
     # Averaging over the eight turns and over blocks can only bring two images closer together, so pairs that are
-    # far apart afterwards need no closer look; what is left is few.
+    # far apart afterwards need no closer comparison; what is left is few.
     blocks = thumbs.reshape(len(thumbs), _COARSE, _THUMB // _COARSE, _COARSE, -1).mean(axis=(2, 4))
     flat = _eight(blocks).mean(axis=0).reshape(len(thumbs), -1)
     squares = (flat**2).sum(axis=1)
@@ -305,21 +313,22 @@ def _connected(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _pairs(samples: Sequence[_Sample]) -> Iterator[Finding]:
-    yield make_finding("mask-missing", "files", (sample.place for sample in samples if sample.mask is None and sample.image))
-    yield make_finding("image-missing", "files", (sample.place for sample in samples if sample.image is None))
+def _pairs(samples: Sequence[_Sample]) -> Iterator[AuditFinding]:
+    yield make_finding("mask-missing", "files", (sample.location for sample in samples if sample.mask is None and sample.image))
+    yield make_finding("image-missing", "files", (sample.location for sample in samples if sample.image is None))
 
 
-def _sizes(samples: Sequence[_Sample], looks: Sequence[_Look]) -> Iterator[Finding]:
-    sizes = Counter(look.image_size for look in looks if look.image_size)
+def _sizes(samples: Sequence[_Sample], contents: Sequence[_Contents]) -> Iterator[AuditFinding]:
+    sizes = Counter(content.image_size for content in contents if content.image_size)
     common = sizes.most_common(1)[0][0] if sizes else None
     yield make_finding(
         "size",
         "files",
         (
-            f"{sample.place}: image {_size(look.image_size)}, mask {_size(look.mask_size)}; most images are {_size(common)}"
-            for sample, look in zip(samples, looks, strict=True)
-            if {size for size in (look.image_size, look.mask_size) if size} - {common}
+            f"{sample.location}: image {_size(content.image_size)}, mask {_size(content.mask_size)}; "
+            f"most images are {_size(common)}"
+            for sample, content in zip(samples, contents, strict=True)
+            if {size for size in (content.image_size, content.mask_size) if size} - {common}
         ),
     )
 
@@ -328,35 +337,41 @@ def _size(size: tuple[int, int] | None) -> str:
     return f"{size[0]} x {size[1]}" if size else "none"
 
 
-def _masks(samples: Sequence[_Sample], looks: Sequence[_Look]) -> Iterator[Finding]:
-    both = list(zip(samples, looks, strict=True))
-    seen = [(sample, look) for sample, look in both if look.mask_size]
+def _masks(samples: Sequence[_Sample], contents: Sequence[_Contents]) -> Iterator[AuditFinding]:
+    both = list(zip(samples, contents, strict=True))
+    seen = [(sample, content) for sample, content in both if content.mask_size]
     # Class indices are fine where all masks hold them; 0, 1 and 2 among masks of 0 and 255 are a fault.
-    indices = all(set(look.mask_values) <= {0, 1, 2} for _, look in seen)
+    indices = all(set(content.mask_values) <= {0, 1, 2} for _, content in seen)
     sound = {0, 1, 2} if indices else {0, 255}
     yield make_finding(
         "mask-values",
         "files",
         [
-            f"{sample.place}: {len(look.mask_values)} values, {', '.join(map(str, look.mask_values[:6]))}"
-            f"{' ...' if len(look.mask_values) > 6 else ''}; wanted 0 and 255"
-            for sample, look in seen
-            if set(look.mask_values) - sound
+            f"{sample.location}: {len(content.mask_values)} values, {', '.join(map(str, content.mask_values[:6]))}"
+            f"{' ...' if len(content.mask_values) > 6 else ''}; wanted 0 and 255"
+            for sample, content in seen
+            if set(content.mask_values) - sound
         ]
-        + [f"{sample.place}: {look.mask_fault}" for sample, look in both if look.mask_fault],
+        + [f"{sample.location}: {content.mask_fault}" for sample, content in both if content.mask_fault],
     )
     yield make_finding(
         "mask-empty",
         "files",
-        (sample.place for sample, look in seen if look.mask_values == (0,) and sample.image_class != "normal"),
+        (sample.location for sample, content in seen if content.mask_values == (0,) and sample.image_class != "normal"),
     )
 
 
-def _broken(samples: Sequence[_Sample], looks: Sequence[_Look]) -> Iterator[Finding]:
-    both = list(zip(samples, looks, strict=True))
-    yield make_finding("unreadable", "files", (f"{sample.place}: {name}" for sample, look in both for name in look.broken))
+def _broken(samples: Sequence[_Sample], contents: Sequence[_Contents]) -> Iterator[AuditFinding]:
+    both = list(zip(samples, contents, strict=True))
+    yield make_finding(
+        "unreadable", "files", (f"{sample.location}: {name}" for sample, content in both for name in content.broken)
+    )
     yield make_finding(
         "changed",
         "files",
-        (f"{sample.place}: {name} is not the file that the manifest names" for sample, look in both for name in look.changed),
+        (
+            f"{sample.location}: {name} is not the file that the manifest names"
+            for sample, content in both
+            for name in content.changed
+        ),
     )

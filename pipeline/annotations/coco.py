@@ -9,11 +9,19 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.annotations.contents import AnnotatedImage, DrawnRegion
+from pipeline.annotations.contents import AnnotatedImage, Annotations, DrawnRegion
+from pipeline.annotations.format import AnnotationFile, AnnotationFormat, add_images
 from pipeline.drawing.regions import MOST_PIXELS, RegionError, bitmap_attributes, decode_runs
 from pipeline.files import InputError, require
+from pipeline.recipe import Layout
 
 Size = tuple[int, int]
+
+
+def add_coco(annotations: Annotations, file: AnnotationFile, layout: Layout) -> bool:
+    """Adds the regions of a COCO file; False where it is another one, which need not even be valid JSON."""
+    marked = file.suffix == ".json" and b'"images"' in file.data and b'"annotations"' in file.data
+    return marked and is_coco(file.content) and add_images(annotations, file, read_coco(file.path, file.content), layout)
 
 
 def is_coco(content: object) -> bool:
@@ -106,3 +114,6 @@ def _decompress(counts: str, size: Size) -> np.ndarray:
         return coco.decode({"size": [size[1], size[0]], "counts": counts.encode("ascii")})
     except ValueError as error:
         raise RegionError(f"compressed run lengths cannot be unpacked ({error}): {counts[:40]}") from error
+
+
+COCO = AnnotationFormat(add_coco, frozenset({".json"}))

@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.annotations.contents import Annotations, DrawnRegion, SegReference
+from pipeline.annotations.format import AnnotationFile, AnnotationFormat
 from pipeline.contract import SourceError
 from pipeline.dicom.parsing import guarded, refuse_bombs
 from pipeline.drawing.regions import MOST_PIXELS, bitmap_attributes
 from pipeline.files import require
+from pipeline.recipe import Layout
 
 _MOST_ITEMS = 100_000  # a frame has a handful
 _SOP_CLASS = re.compile(rb"1\.2\.840\.10008\.5\.1\.4\.1\.1\.66\.4(?![0-9.])")
@@ -29,8 +31,10 @@ def is_seg(path: Path) -> bool:
     return start[128:132] == b"DICM" and _SOP_CLASS.search(start) is not None
 
 
-def add_seg(found: Annotations, path: Path) -> None:
-    """Adds a segmentation's reference and, where it is of one image, its regions; a copy of one that was read is passed over.
+def add_seg(annotations: Annotations, file: AnnotationFile, layout: Layout) -> bool:
+    """Adds a segmentation's reference and, where it is of one image, its regions; False where the file is no segmentation.
+
+    A copy of one that was read already is passed over.
 
     A fractional segmentation is cut at half of its maximum. One that cannot be read leaves a reference with a fault and no
     region, so that it does not end the run.
@@ -38,17 +42,21 @@ def add_seg(found: Annotations, path: Path) -> None:
     Raises:
       InputError: highdicom is not installed.
     """
+    path = file.path
+    if not is_seg(path):
+        return False
     require("highdicom", f"to read the DICOM segmentation {path}", "dicom")
     try:
         reference, regions = _read_seg(path)
     except SourceError as error:
-        found.references.append(SegReference(path.name, fault=str(error)))
-        return
-    if reference.uid in {known.uid for known in found.references}:
-        return
-    found.references.append(reference)
+        annotations.references.append(SegReference(path.name, fault=str(error)))
+        return True
+    if reference.uid in {known.uid for known in annotations.references}:
+        return True
+    annotations.references.append(reference)
     if len(reference.images) == 1:
-        found.regions_by_uid.setdefault(reference.images[0], []).extend(regions)
+        annotations.regions_by_uid.setdefault(reference.images[0], []).extend(regions)
+    return True
 
 
 def _read_seg(path: Path) -> tuple[SegReference, list[DrawnRegion]]:
@@ -122,3 +130,6 @@ def check_reference(reference: SegReference, sizes: Mapping[str, tuple[int, int]
     if (width, height) != image:
         return f"is of {width} x {height} pixels, but its image is of {image[0]} x {image[1]}; wanted the image's grid"
     return ""
+
+
+SEG = AnnotationFormat(add_seg, is_dicom=is_seg)

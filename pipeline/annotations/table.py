@@ -1,65 +1,42 @@
 """Reads the table of images: CDD-CESM's as CSV or the sheet `all` of the workbook (xlsx), or another one by its headers."""
 
-import csv
 import re
 from dataclasses import replace
-from pathlib import Path
 
 from pipeline.annotations.contents import Annotations, TableRow, add_row
+from pipeline.annotations.format import AnnotationFile, AnnotationFormat
+from pipeline.annotations.rows import read_rows
 from pipeline.contract import COLUMNS, WORST_FIRST, clean_name
 from pipeline.files import InputError
 from pipeline.indexing.layout import image_key
 from pipeline.recipe import Layout
-
-SHEET = "all"  # of the workbook's nine sheets the only one that holds the whole table
 
 # Our name for a column, and how its header begins in small letters alone.
 _HEADERS = {"image": "imagename"} | {column.name: column.header for column in COLUMNS if column.header}
 _REQUIRED = ("image", "class")
 
 
-def read_rows(path: Path, delimiter: str = ",") -> tuple[list[str], list[list[str]]]:
-    """Header and rows of a CSV file; an empty file has neither."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            header, *rows = list(csv.reader(file, delimiter=delimiter)) or [[]]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read as CSV ({error}); save it again as UTF-8 CSV, or move it away") from error
-    return header, rows
-
-
-def read_xlsx(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of the workbook's sheet `all`; a workbook without it has neither."""
-    import pandas
-
-    try:
-        with pandas.ExcelFile(path) as book:
-            if SHEET not in book.sheet_names:
-                return [], []
-            table = pandas.read_excel(book, sheet_name=SHEET, dtype=str, keep_default_na=False)
-    except Exception as error:  # openpyxl raises what its unzipping and its XML parser happen to meet
-        raise InputError(f"{path}: cannot be read as xlsx ({error}); save it again, or give the CSV instead") from error
-    return [str(name) for name in table.columns], table.to_numpy().tolist()
-
-
-def add_table(found: Annotations, path: Path, header: list[str], rows: list[list[str]]) -> bool:
-    """Adds an annotation table's rows; False where the file is no such table."""
-    places = {}
+def add_table(annotations: Annotations, file: AnnotationFile, layout: Layout) -> bool:
+    """Adds the rows of CDD-CESM's table; False where the file is another one, or the layout names another table's columns."""
+    if layout.table.columns:
+        return False
+    (header, rows), path = file.rows, file.path
+    indices = {}
     for index, name in enumerate(header):
         plain = re.sub(r"[^a-z]", "", name.lower())
-        places.update({ours: index for ours, start in _HEADERS.items() if plain.startswith(start) and ours not in places})
-    if len(places) < 2 or not set(_REQUIRED) & set(places):
+        indices.update({ours: index for ours, start in _HEADERS.items() if plain.startswith(start) and ours not in indices})
+    if len(indices) < 2 or not set(_REQUIRED) & set(indices):
         return False
-    if missing := [column for column in _REQUIRED if column not in places]:
+    if missing := [column for column in _REQUIRED if column not in indices]:
         wanted = {"image": "Image_name", "class": "Pathology Classification/ Follow up"}[missing[0]]
         raise InputError(f"{path}: has no column {wanted!r}; it has {', '.join(header)}")
     for number, row in enumerate(rows, 2):
         padded = row + [""] * (len(header) - len(row))
-        if not padded[places["image"]].strip():
+        if not padded[indices["image"]].strip():
             continue
-        cells = {column: _cell(padded[index]) for column, index in places.items() if column != "image"}
-        written = padded[places["image"]]
-        add_row(found, clean_name(written), TableRow(written, cells, f"{path.name} row {number}"))
+        cells = {column: _cell(padded[index]) for column, index in indices.items() if column != "image"}
+        written = padded[indices["image"]]
+        add_row(annotations, clean_name(written), TableRow(written, cells, f"{path.name} row {number}"))
     return True
 
 
@@ -68,34 +45,38 @@ def _cell(text: str) -> str:
     return "" if text == "_" else text
 
 
-def add_listed(found: Annotations, path: Path, header: list[str], rows: list[list[str]], layout: Layout) -> bool:
-    """Adds the rows of a table with the layout's headers; False where the file is no such table.
+def add_listed(annotations: Annotations, file: AnnotationFile, layout: Layout) -> bool:
+    """Adds the rows of a table with the layout's headers; False where the file is another one, or the layout names none.
 
     An image may have a row for each of its findings: it is of the worst class, and the other cells are joined by `$`.
 
     Raises:
       InputError: the table lacks a column, or a row lacks cells.
     """
+    if not layout.table.columns:
+        return False
+    path, delimiter = file.path, layout.table.delimiter
+    header, rows = read_rows(path, delimiter) if file.suffix == ".csv" and delimiter != "," else file.rows
     columns = {ours: theirs.strip() for ours, theirs in layout.table.columns.items()}
     plain = [name.strip() for name in header]
     if not {columns["image"], columns["class"]} <= set(plain):
         return False
     if missing := [name for name in columns.values() if name not in plain]:
         raise InputError(f"{path}: has no column {missing[0]!r}, which [layout.table] names; it has {', '.join(plain)}")
-    places = {ours: plain.index(theirs) for ours, theirs in columns.items()}
+    indices = {ours: plain.index(theirs) for ours, theirs in columns.items()}
     images: dict[str, list[TableRow]] = {}
     for number, row in enumerate(rows, 2):
         if not any(cell.strip() for cell in row):
             continue
         if len(row) != len(header):
             raise InputError(f"{path}: row {number} has {len(row)} cells; the header has {len(header)}")
-        cells: dict[str, str] = {ours: _cell(row[at]) for ours, at in places.items()}
+        cells: dict[str, str] = {ours: _cell(row[at]) for ours, at in indices.items()}
         if not (written := cells.pop("image")):
             continue
         cells["class"] = read_class(cells["class"], layout)
         images.setdefault(image_key(written, layout), []).append(TableRow(written, cells, f"{path.name} row {number}"))
     for key, same in images.items():
-        add_row(found, key, _united(same))
+        add_row(annotations, key, _united(same))
     return True
 
 
@@ -112,3 +93,8 @@ def _united(rows: list[TableRow]) -> TableRow:
         (row.cells["class"] for row in rows), key=lambda name: WORST_FIRST.index(name) if name in WORST_FIRST else -1
     )
     return replace(rows[0], cells=cells | {"class": classes[0]})
+
+
+_SUFFIXES = frozenset({".csv", ".xlsx"})
+CDD_CESM_TABLE = AnnotationFormat(add_table, _SUFFIXES)
+LISTED_TABLE = AnnotationFormat(add_listed, _SUFFIXES)

@@ -4,10 +4,25 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from pipeline.annotations.contents import AnnotatedImage, DrawnRegion
+from pipeline.annotations.contents import AnnotatedImage, Annotations, DrawnRegion
+from pipeline.annotations.format import AnnotationFile, AnnotationFormat, add_images
 from pipeline.files import InputError
+from pipeline.recipe import Layout
 
 _COLUMNS = ("file_size", "region_shape_attributes")
+
+
+def add_via_csv(annotations: Annotations, file: AnnotationFile, layout: Layout) -> bool:
+    """Adds the regions of a CSV export; False where the file is another one."""
+    header, rows = file.rows
+    marked = "region_shape_attributes" in header or "#filename" in header
+    return marked and add_images(annotations, file, read_via_csv(file.path, header, rows), layout)
+
+
+def add_via_json(annotations: Annotations, file: AnnotationFile, layout: Layout) -> bool:
+    """Adds the regions of a project or an annotation export; False where the file is another one."""
+    marked = file.suffix == ".json" and (b"shape_attributes" in file.data or b"_via_img_metadata" in file.data)
+    return marked and add_images(annotations, file, read_via_json(file.path, file.content), layout)
 
 
 def read_via_csv(path: Path, header: list[str], rows: list[list[str]]) -> Iterator[AnnotatedImage]:
@@ -67,3 +82,7 @@ def read_via_json(path: Path, project: object) -> Iterator[AnnotatedImage]:
             for number, region in enumerate(regions)
         ]
         yield str(entry["filename"]), _size(entry.get("size")), drawn
+
+
+VIA_CSV = AnnotationFormat(add_via_csv, frozenset({".csv"}))
+VIA_JSON = AnnotationFormat(add_via_json, frozenset({".json"}))

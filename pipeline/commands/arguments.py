@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from pipeline.files import positive
 from pipeline.privacy.site_key import VARIABLE
 from pipeline.recipe import recipe_names
 from pipeline.workers import all_cores
@@ -56,10 +57,3 @@ def add_workers(parser: argparse.ArgumentParser) -> None:
 def add_assignment(parser: argparse.ArgumentParser) -> None:
     """Adds --assignment."""
     parser.add_argument("--assignment", type=Path, help="your own assignment.csv: patient, split and maybe fold")
-
-
-def positive(text: str) -> int:
-    """A whole number of 1 or more."""
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 1 or more")
-    return int(text)

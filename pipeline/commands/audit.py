@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from pipeline.audit import Finding, audit
+from pipeline.audit import AuditFinding, audit
 from pipeline.commands.arguments import add_folder
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.files import DONE, FINDINGS, add_command
@@ -46,7 +46,7 @@ def execute(arguments: argparse.Namespace) -> int:
     return FINDINGS if findings else DONE
 
 
-def _audit_privacy(root: Path, raw: Path) -> list[Finding]:
+def _audit_privacy(root: Path, raw: Path) -> list[AuditFinding]:
     folder = DatasetFolder(root)
     keyed = folder.read_state(folder.index_state).get("keyed", False)
     identifiers = collect_identifiers(raw, public=not keyed)

@@ -3,14 +3,13 @@
 from pipeline.contract import find_reason
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.files import InputError
-from pipeline.indexing.tables import read_rejects
 
 
 def check_strict(folder: DatasetFolder, strict: bool) -> None:
     """With `strict`, raises an InputError that names the first rejected source image; what a recipe leaves out is none."""
     if not strict:
         return
-    rejected = [reject for reject in read_rejects(folder.rejects) if not find_reason(reject.reason).left_out]
+    rejected = [reject for reject in folder.read_rejects() if not find_reason(reject.reason).left_out]
     if rejected:
         first = rejected[0]
         raise InputError(

@@ -14,9 +14,9 @@ from pipeline.dataset.folder import DatasetFolder, digest_of, make_split_folders
 from pipeline.dataset.journal import JournalEntry
 from pipeline.dataset.manifest import manifest_text, sample_rows
 from pipeline.dataset.samples import Task
-from pipeline.files import InputError, progress, read_csv, write_text
+from pipeline.files import InputError, progress, read_csv
 from pipeline.indexing.find import SourceFiles
-from pipeline.indexing.tables import REGION_COLUMNS, Reject, SourceImage, read_images, read_rejects, write_rejects
+from pipeline.indexing.tables import REGION_COLUMNS, Reject, SourceImage
 from pipeline.splitting.assignment import read_assignment
 from pipeline.workers import in_order
 
@@ -28,9 +28,9 @@ def read_kept(folder: DatasetFolder) -> list[SourceImage]:
       InputError: there is no index yet, or it kept none.
     """
     folder.need(folder.index, "index")
-    images = read_images(folder.index)
+    images = folder.read_images()
     if not images:
-        reasons = Counter(reject.reason for reject in read_rejects(folder.rejects))
+        reasons = Counter(reject.reason for reject in folder.read_rejects())
         counts = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(3))
         raise InputError(f"{folder.root}: no source image was kept ({counts}); {folder.rejects.name} says why for each")
     return images
@@ -147,11 +147,12 @@ class Builder:
         if not rows:
             raise InputError(f"{self.folder.root}: not one source image could be read; {self.folder.rejects.name} says why")
         text = manifest_text(rows)
-        changed = not (self.folder.manifest.exists() and self.folder.manifest.read_text() == text)
+        changed = not self.folder.has_manifest(text)
         if changed:
             self.folder.manifest.unlink(missing_ok=True)
         self._describe(rows, text)  # what was dropped may have changed where the samples have not
-        write_text(self.folder.manifest, text, durable=True)
+        if changed:
+            self.folder.write_manifest(text)
         return changed
 
     def _describe(self, rows: Sequence[Mapping], manifest: str) -> None:
@@ -163,7 +164,7 @@ class Builder:
             self.recipe,
             rows,
             hashlib.sha256(manifest.encode()).hexdigest(),
-            read_rejects(self.folder.rejects),
+            self.folder.read_rejects(),
             counts,
             named=self.indexed.get("summary", {}).get("named", 0),
             phantom=bool(self.indexed.get("phantom")),
@@ -186,8 +187,8 @@ class Builder:
             for entry in entries
             if entry.reject
         ]
-        indexed = [reject for reject in read_rejects(self.folder.rejects) if reject.image not in self.images]
-        write_rejects(self.folder.rejects, indexed + unreadable)
+        indexed = [reject for reject in self.folder.read_rejects() if reject.image not in self.images]
+        self.folder.write_rejects(indexed + unreadable)
         counts: Counter = Counter()
         for entry in entries:
             counts.update(entry.counts)

@@ -4,15 +4,18 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from pipeline.contract import DATASET_JSON, DATASET_MARK, MANIFEST, SPLITS
 from pipeline.dataset.journal import Journal, Stamp
-from pipeline.files import InputError, dump_toml, load_toml, remove_tree, sha256, write_text
+from pipeline.dataset.manifest import read_manifest
+from pipeline.files import FileMemory, InputError, dump_toml, load_toml, remove_tree, sha256, write_text
+from pipeline.indexing.tables import Reject, SourceImage, read_images, read_rejects, write_rejects
 from pipeline.recipe import Recipe
 
 
 class DatasetFolder:
-    """The files of one data set.
+    """The files of one data set. What several stages read is read once, and again where it has changed since.
 
     Beside what DESIGN names there is `.work/`: `index.json` (what the index was made from, and its counts), `split.json`
     (the [split] table that the assignment follows) and `made.jsonl` (the journal). Between the stages masks and variants
@@ -38,6 +41,7 @@ class DatasetFolder:
         self.split_state = self.work / "split.json"
         self.stats_state = self.work / "stats.json"
         self.report_state = self.work / "report.json"
+        self._memory = FileMemory()
         self.journal = Journal(self.work / "made.jsonl")
 
     def claim(self, recipe: Recipe, raw: str, *, keyed: bool = False) -> None:
@@ -52,7 +56,7 @@ class DatasetFolder:
           InputError: the folder is of another recipe, of other sources, or no data set at all.
         """
         if self.recipe.exists():
-            found = load_toml(self.recipe, Recipe)
+            found = self.load_recipe()
             if found.pixels != recipe.pixels:
                 raise InputError(
                     f"{self.root}: was made by recipe {found.name!r}, not {recipe.name!r} "
@@ -76,7 +80,43 @@ class DatasetFolder:
     def load_recipe(self) -> Recipe:
         """The resolved recipe that the folder was begun with."""
         self.need(self.recipe, "index")
-        return load_toml(self.recipe, Recipe)
+        return self._memory.read(self.recipe, _load_recipe)
+
+    def read_images(self) -> list[SourceImage]:
+        """The source images that the index kept."""
+        return self._memory.read(self.index, read_images)
+
+    def read_rejects(self) -> list[Reject]:
+        """The source images that were dropped."""
+        return self._memory.read(self.rejects, read_rejects)
+
+    def write_rejects(self, rejects: Iterable[Reject]) -> None:
+        """Writes rejects.csv, sorted, unless it is known to say so."""
+        rejects = sorted(rejects, key=lambda reject: (reject.image, reject.where))
+        if self._memory.recall(self.rejects, read_rejects) != rejects:
+            write_rejects(self.rejects, rejects)
+            self._memory.keep(self.rejects, read_rejects, rejects)
+
+    def read_manifest(self) -> list[dict[str, Any]]:
+        """The rows of the manifest.
+
+        Raises:
+          InputError: the data set is not complete, or its manifest not what this version writes.
+        """
+        self.need(self.manifest, "variants")
+        return self._memory.read(self.manifest, self._read_rows)
+
+    def _read_rows(self, path: Path) -> list[dict[str, Any]]:
+        return read_manifest(path, self._memory.read(path, Path.read_bytes))
+
+    def write_manifest(self, text: str) -> None:
+        """Writes the manifest, which makes the data set complete; durably, because everything else is on disk by then."""
+        write_text(self.manifest, text, durable=True)
+        self._memory.keep(self.manifest, Path.read_bytes, text.encode())
+
+    def has_manifest(self, text: str) -> bool:
+        """Whether the manifest is there and has this text."""
+        return self.manifest.exists() and self._memory.read(self.manifest, Path.read_bytes) == text.encode()
 
     def need(self, path: Path, stage: str) -> None:
         """Raises an InputError that names the stage whose output is missing."""
@@ -87,11 +127,7 @@ class DatasetFolder:
 
     def read_state(self, path: Path) -> dict:
         """Reads a state file; one that is missing or broken is an empty state, and the stage runs again."""
-        try:
-            state = json.loads(path.read_text())
-        except (OSError, ValueError):
-            return {}
-        return state if isinstance(state, dict) else {}
+        return dict(self._memory.read(path, _load_state)) if path.exists() else {}
 
     def write_state(self, path: Path, state: Mapping) -> None:
         """Writes a state file."""
@@ -122,7 +158,21 @@ class DatasetFolder:
 
     def digest(self) -> str:
         """SHA-256 of the manifest: the identity of a complete data set; empty while it is not complete."""
-        return sha256(self.manifest) if self.manifest.exists() else ""
+        if not self.manifest.exists():
+            return ""
+        return hashlib.sha256(self._memory.read(self.manifest, Path.read_bytes)).hexdigest()
+
+
+def _load_recipe(path: Path) -> Recipe:
+    return load_toml(path, Recipe)
+
+
+def _load_state(path: Path) -> dict:
+    try:
+        state = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return state if isinstance(state, dict) else {}
 
 
 def sample_paths(split: str, sample: str, recipe: Recipe) -> dict[str, str]:

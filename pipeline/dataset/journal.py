@@ -4,12 +4,13 @@ An interrupted run goes on from it: it holds enough to find out, mostly without 
 """
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.files import write_text
+from pipeline.files import FileMemory, write_text
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class JournalEntry:
 
 
 class Journal:
-    """The journal of one data set.
+    """The journal of one data set; it is read once, as long as nobody else writes it.
 
     Args:
       path: its file, which need not exist yet.
@@ -74,36 +75,51 @@ class Journal:
 
     def __init__(self, path: Path):
         self.path = path
+        self._memory = FileMemory()
 
     def read(self) -> dict[str, JournalEntry]:
         """The entries by image; a later line replaces an earlier one, and a line that was cut off is passed over."""
-        entries = {}
-        try:
-            lines = self.path.read_text().splitlines()
-        except OSError:
-            lines = []
-        for line in lines:
-            try:
-                entry = JournalEntry.from_json(line)
-            except (ValueError, KeyError, TypeError):
-                continue
-            entries[entry.image_id] = entry
-        return entries
+        return dict(self._read()[0])
+
+    def _read(self) -> tuple[dict[str, JournalEntry], int]:
+        return self._memory.read(self.path, _read_entries) if self.path.exists() else ({}, 0)
 
     def write(self, entries: Iterable[JournalEntry]) -> None:
-        """Rewrites the file with one line per image."""
+        """Makes the file hold these entries, one line per image; one that does so already is left alone."""
+        entries = list(entries)
+        known, lines = self._read()
+        if lines == len(entries) and list(known.values()) == entries:
+            return
         write_text(self.path, "".join(entry.to_json() + "\n" for entry in entries))
+        self._memory.keep(self.path, _read_entries, ({entry.image_id: entry for entry in entries}, len(entries)))
 
     @contextmanager
     def appending(self) -> Iterator[Callable[[JournalEntry], None]]:
         """Opens the file and gives a function that adds an entry; it is in the file before the next image is begun."""
+        known, lines = self._read()
+        added: list[JournalEntry] = []
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a+b") as file:
-            if file.tell() and not self.path.read_bytes().endswith(b"\n"):
+            if file.seek(0, os.SEEK_END) and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
                 file.write(b"\n")  # an interrupted run left half a line
 
             def add(entry: JournalEntry) -> None:
                 file.write(entry.to_json().encode() + b"\n")
                 file.flush()
+                added.append(entry)
 
             yield add
+        self._memory.keep(self.path, _read_entries, (known | {entry.image_id: entry for entry in added}, lines + len(added)))
+
+
+def _read_entries(path: Path) -> tuple[dict[str, JournalEntry], int]:
+    """The entries of a journal's file, and its number of lines."""
+    entries = {}
+    lines = path.read_text().splitlines()
+    for line in lines:
+        try:
+            entry = JournalEntry.from_json(line)
+        except (ValueError, KeyError, TypeError):
+            continue
+        entries[entry.image_id] = entry
+    return entries, len(lines)

@@ -61,13 +61,17 @@ def manifest_text(rows: Sequence[Mapping]) -> str:
     return csv_text(COLUMN_NAMES, sorted(rows, key=itemgetter("sample")))
 
 
-def read_manifest(path: Path) -> list[dict[str, Any]]:
+def read_manifest(path: Path, data: bytes | None = None) -> list[dict[str, Any]]:
     """Reads a manifest; the values are of the types that `contract.COLUMNS` declares.
+
+    Args:
+      path: the file.
+      data: its bytes where the caller has read them already.
 
     Raises:
       InputError: there is none, a column is missing, a cell is not of its column's type, or it is of another schema.
     """
-    rows = read_csv(path, COLUMN_NAMES)
+    rows = read_csv(path, COLUMN_NAMES, data)
     if other := {row["schema"] for row in rows} - {str(SCHEMA)}:
         raise InputError(f"{path}: is of schema {', '.join(sorted(other))}; this program reads {SCHEMA}: make the set again")
     values = []

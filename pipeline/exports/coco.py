@@ -5,7 +5,7 @@ COCO counts coordinates from the corner of the first pixel: pixel x reaches from
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,14 @@ import numpy as np
 
 from pipeline.contract import COLUMNS, SPLITS
 from pipeline.dataset.folder import DatasetFolder
+from pipeline.exports.format import ExportFormat, Option, Rows
 from pipeline.exports.lesions import Part, class_names, find_parts, outline, read_mask
 from pipeline.files import progress, require, write_text
 
 SHAPES = ("rle", "polygon")
 
 
-def write(folder: DatasetFolder, rows: Sequence[Mapping[str, Any]], out: Path, *, shape: str = "rle") -> list[str]:
+def write(folder: DatasetFolder, rows: Rows, out: Path, *, shape: str = "rle") -> list[str]:
     """Writes a file a split; `file_name` is relative to the data set's folder, and no image is copied.
 
     Args:
@@ -102,3 +103,6 @@ def _polygon(part: Part, _: tuple[int, ...]) -> dict[str, Any]:
     halves = outline(np.kron(filled, np.ones((2, 2), np.uint8)))
     points = (halves + 0.5) / 2 + (part.left, part.top)
     return _annotation(part, int(filled.sum()), [points.ravel().tolist()])
+
+
+FORMAT = ExportFormat("coco", write, (Option("shape", "rle is exact, polygon fills holes", "rle", {"choices": SHAPES}),))

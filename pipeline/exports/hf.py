@@ -6,19 +6,20 @@ Source: "Create an image dataset" of huggingface.co/docs/datasets; a column that
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline.contract import COLUMNS, SPLITS
 from pipeline.dataset.folder import DatasetFolder
+from pipeline.exports.format import ExportFormat, Rows
 from pipeline.files import InputError, progress, write_text
 
 _FOLDERS = {"train": "train", "valid": "validation", "test": "test"}
 _FILES = ("image", "mask")  # `datasets` names the decoded pictures so
 
 
-def write(folder: DatasetFolder, rows: Sequence[Mapping[str, Any]], out: Path) -> list[str]:
+def write(folder: DatasetFolder, rows: Rows, out: Path) -> list[str]:
     """Links each sample's files, or copies them where the disk cannot link, and writes the manifest beside them.
 
     A split without samples has no folder: `datasets` cannot read an empty one. JSON lines keep each column's type;
@@ -68,3 +69,6 @@ def _link(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:  # another disk, or one that knows no hard links
         shutil.copyfile(source, target)
+
+
+FORMAT = ExportFormat("hf", write)

@@ -5,18 +5,17 @@ Source: `documentation/dataset_format.md`, `documentation/manual_data_splits.md`
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from pipeline.dataset.folder import DatasetFolder
+from pipeline.exports.format import ExportFormat, Option, Rows
 from pipeline.exports.lesions import class_names, read_mask
 from pipeline.files import InputError, progress, write_bytes, write_text
 from pipeline.recipe import Recipe
-
-Rows = Sequence[Mapping[str, str]]
 
 # nnU-Net normalises by the channel's name; one that it does not know is set to mean 0 and deviation 1 an image.
 _CHANNEL = "mammogram"
@@ -120,3 +119,6 @@ def _read_gray(path: Path) -> np.ndarray:
 
 def _write_png(path: Path, pixels: np.ndarray) -> None:
     write_bytes(str(path), cv2.imencode(".png", pixels)[1].tobytes())
+
+
+FORMAT = ExportFormat("nnunet", write, (Option("dataset_id", "its number of the data set", 501, {"type": int, "metavar": "N"}),))

@@ -8,12 +8,13 @@ protobuf.dev for its bytes.
 """
 
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pipeline.contract import SPLITS
 from pipeline.dataset.folder import DatasetFolder
-from pipeline.files import InputError, progress, replacing, require
+from pipeline.exports.format import ExportFormat, Option, Rows
+from pipeline.files import InputError, positive, progress, replacing, require
 from pipeline.geometry import Letterbox
 
 Checksum = Callable[[bytes], int]
@@ -23,7 +24,7 @@ _FORMATS = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png"}
 _BYTES_LIST, _INT64_LIST = 1, 3  # fields of the message Feature
 
 
-def write(folder: DatasetFolder, rows: Sequence[Mapping[str, str]], out: Path, *, records: int = 512) -> list[str]:
+def write(folder: DatasetFolder, rows: Rows, out: Path, *, records: int = 512) -> list[str]:
     """Writes `train-00000-of-00008.tfrecord` and so on; an empty split is one empty shard.
 
     Args:
@@ -111,3 +112,6 @@ def _varint(value: int) -> bytes:
     """A whole number from 0 on, seven bits a byte, the lowest first; all bytes but the last have the eighth bit set."""
     low, rest = value & 0x7F, value >> 7
     return bytes([low | 0x80]) + _varint(rest) if rest else bytes([low])
+
+
+FORMAT = ExportFormat("tfrecord", write, (Option("records", "samples a shard", 512, {"type": positive, "metavar": "N"}),))

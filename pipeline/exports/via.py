@@ -16,13 +16,13 @@ import numpy as np
 
 from pipeline.contract import IMAGE_SUFFIXES, SourceError, clean_name
 from pipeline.dataset.folder import DatasetFolder, digest_of
+from pipeline.exports.format import ExportFormat, Option, Options, Rows
 from pipeline.exports.lesions import Part, class_names, find_parts, outline, read_mask
 from pipeline.files import InputError, progress, read_csv, sha256, write_text
-from pipeline.indexing.tables import REGION_COLUMNS, SourceImage, read_images
+from pipeline.indexing.tables import REGION_COLUMNS, SourceImage
 from pipeline.recipe import Recipe
 from pipeline.sources import find_files, read_header, stem_of
 
-Rows = Sequence[Mapping[str, str]]
 # Regions of an image as VIA has them, and how many had to be filled.
 _Regions = tuple[list[dict[str, Any]], int]
 
@@ -61,18 +61,21 @@ def write(
     return [f"{count} regions of {len(entries)} images", *([warning] if filled else [])]
 
 
-def made_from(folder: DatasetFolder, predictions: Path | None = None, images: Path | None = None) -> str:
-    """SHA-256 of what is read beside the manifest: index and regions, or the masks and the list of images.
+def _identify(folder: DatasetFolder, options: Options) -> dict[str, Any]:
+    """What decides the project: index and regions, or the predicted masks and the list of images; contents, not paths.
 
     Raises:
       InputError: one of the two folders is given without the other, or the first holds no mask.
     """
+    predictions, images = options["predictions"], options["images"]
     if bool(predictions) != bool(images):
         raise InputError("--predictions and --images go together: the masks, and the images that they belong to")
-    if not predictions or not images:
-        return digest_of([sha256(path) for path in (folder.index, folder.regions)])
-    masks = [[path.name, sha256(path)] for path in _find_masks(predictions)]
-    return digest_of(masks, [[path.name, path.stat().st_size] for path in find_files(images, IMAGE_SUFFIXES, dicom=True)])
+    if not predictions:
+        digest = digest_of([sha256(path) for path in (folder.index, folder.regions)])
+    else:
+        masks = [[path.name, sha256(path)] for path in _find_masks(predictions)]
+        digest = digest_of(masks, [[path.name, path.stat().st_size] for path in find_files(images, IMAGE_SUFFIXES, dicom=True)])
+    return {"options": {"truth": not predictions}, "made_from": digest}
 
 
 def _project(recipe: Recipe, entries: Mapping[str, Mapping]) -> dict[str, Any]:
@@ -94,7 +97,7 @@ def _drawn(folder: DatasetFolder, image_ids: set[str]) -> Iterator[tuple[str, in
     shapes: dict[str, list[Mapping]] = defaultdict(list)
     for row in read_csv(folder.regions, REGION_COLUMNS):
         shapes[row["image_id"]].append(json.loads(row["attributes"]))
-    for image in read_images(folder.index):
+    for image in folder.read_images():
         if image.image_id in image_ids:
             yield _file_name(image), image.source_size, _as_drawn(shapes[image.image_id], image.image_class)
 
@@ -173,3 +176,16 @@ def _check_size(path: Path, mask: np.ndarray, image: Path, recipe: Recipe) -> No
             f"{path}: is {mask.shape[1]} x {mask.shape[0]} and {image} {header.width} x {header.height}; "
             "--images wants the images that were predicted on"
         )
+
+
+FORMAT = ExportFormat(
+    "via",
+    write,
+    (
+        Option("predictions", "write these masks of `cesm-segmenter infer`", argument={"type": Path, "metavar": "DIR"}),
+        Option("images", "the images that --predictions belong to", argument={"type": Path, "metavar": "DIR"}),
+    ),
+    _identify,
+    # Ground truth and predictions can be in `exports/` together.
+    lambda options: "via-predictions" if options["predictions"] else "via",
+)

@@ -1,11 +1,22 @@
-"""What both halves need for files and programs, behind one name: writing, tables, settings, progress, programs,
+"""What both halves need for files and programs, behind one name: writing, memory, tables, settings, progress, programs,
 optional packages.
 
 Knows no image, no recipe and no model.
 """
 
 from pipeline.files.extras import install_command, is_installed, require
-from pipeline.files.program import BAD_INPUT, DONE, FINDINGS, INTERNAL, INTERRUPTED, InputError, add_command, run_program
+from pipeline.files.memory import FileMemory
+from pipeline.files.program import (
+    BAD_INPUT,
+    DONE,
+    FINDINGS,
+    INTERNAL,
+    INTERRUPTED,
+    InputError,
+    add_command,
+    positive,
+    run_program,
+)
 from pipeline.files.progress import progress
 from pipeline.files.settings import Settings, dump_toml, load_toml
 from pipeline.files.tables import csv_text, read_csv, write_csv
@@ -17,6 +28,7 @@ __all__ = [
     "FINDINGS",
     "INTERNAL",
     "INTERRUPTED",
+    "FileMemory",
     "InputError",
     "Settings",
     "add_command",
@@ -25,6 +37,7 @@ __all__ = [
     "install_command",
     "is_installed",
     "load_toml",
+    "positive",
     "progress",
     "read_csv",
     "remove_tree",

@@ -51,3 +51,10 @@ def add_command(
     parser = commands.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}. {description}".strip())
     parser.set_defaults(command=execute)
     return parser
+
+
+def positive(text: str) -> int:
+    """Reads an argument that is a whole number of 1 or more."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 1 or more")
+    return int(text)

@@ -26,17 +26,22 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, ob
     write_text(path, csv_text(columns, rows))
 
 
-def read_csv(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
+def read_csv(path: Path, columns: Sequence[str] = (), data: bytes | None = None) -> list[dict[str, str]]:
     """Reads a CSV with a header; the rows are dictionaries of strings.
 
+    Args:
+      path: the file.
+      columns: which it has to have.
+      data: its bytes where the caller has read them already.
+
     Raises:
-      InputError: it is no UTF-8 text, or one of `columns` is missing.
+      InputError: it is not UTF-8 text, or one of `columns` is missing.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            rows = list(reader)
-            found = reader.fieldnames or []
+        text = (path.read_bytes() if data is None else data).decode("utf-8-sig")
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        rows = list(reader)
+        found = reader.fieldnames or []
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as CSV ({error})") from error
     if missing := [column for column in columns if column not in found]:

@@ -70,8 +70,7 @@ REJECT_COLUMNS = ("image", "reason", "where", "words")
 
 
 def write_rejects(path: Path, rejects: Sequence[Reject]) -> None:
-    """Writes rejects.csv, sorted."""
-    rejects = sorted(rejects, key=lambda reject: (reject.image, reject.where))
+    """Writes rejects.csv."""
     write_csv(path, REJECT_COLUMNS, (dict(zip(REJECT_COLUMNS, astuple(reject), strict=True)) for reject in rejects))
 
 

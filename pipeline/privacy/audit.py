@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pipeline.audit import Finding, make_finding
+from pipeline.audit import AuditFinding, make_finding
 from pipeline.contract import DATASET_MARK, clean_name, parse_image
 from pipeline.dicom.parsing import refuse_bombs
 from pipeline.files import InputError, progress
@@ -129,7 +129,7 @@ def _add_value(identifiers: Identifiers, kind: str, representation: str, text: s
         identifiers.add(kind, text)
 
 
-def audit_privacy(folder: Path, identifiers: Identifiers) -> Finding:
+def audit_privacy(folder: Path, identifiers: Identifiers) -> AuditFinding:
     """Looks for identifiers in every name and every file below a folder; the finding shows where, and never the value."""
     paths = sorted(Path(parent, name) for parent, folders, names in os.walk(folder) for name in (*folders, *names))
     examples = []

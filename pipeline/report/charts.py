@@ -14,7 +14,6 @@ import PIL.ImageDraw
 import PIL.ImageFont
 
 from pipeline.contract import GROUPS, SPLITS, MaskError, SourceError, cut_levels, read_mask
-from pipeline.dataset.manifest import read_manifest
 from pipeline.files import replacing
 from pipeline.page import SERIES, new_figure, set_log_axis
 from pipeline.sources import read_image
@@ -31,17 +30,17 @@ _OUTLINE = (255, 200, 0)
 _CELL, _GAP, _CAPTION = 220, 6, 18
 
 
-def draw_stats(folder: Path, out: Path) -> list[Path]:
+def draw_stats(folder: Path, rows: Rows, out: Path) -> list[Path]:
     """Draws every picture of a data set into `out`.
 
     Args:
-      folder: a data set with a manifest.
+      folder: the data set's.
+      rows: of its manifest.
       out: the folder for the PNG files.
 
     Returns:
       The pictures, most telling first.
     """
-    rows = read_manifest(folder / "manifest.csv")
     sheets = [out / f"contact_sheet_{split}.png" for split in SPLITS]
     for split, path in zip(SPLITS, sheets, strict=True):
         with replacing(path) as beside:

@@ -14,7 +14,6 @@ from pipeline.contract import GROUPS, SPLITS, SourceError
 from pipeline.dataset.card import read_audit
 from pipeline.dataset.description import PHANTOM, describe_regions, read_description
 from pipeline.dataset.folder import DatasetFolder, digest_of
-from pipeline.dataset.manifest import read_manifest
 from pipeline.files import dump_toml, sha256, write_text
 from pipeline.page import chart, picture, render
 from pipeline.report.charts import (
@@ -47,7 +46,7 @@ def report_identity(folder: DatasetFolder) -> str:
 
 def write_report(folder: DatasetFolder) -> None:
     """Writes `report.html` into the folder of a complete data set whose audit and card are of its manifest."""
-    rows = read_manifest(folder.manifest)
+    rows = folder.read_manifest()
     recipe, description, audit = folder.load_recipe(), read_description(folder.description), read_audit(folder)
     reasons = [(dropped["reason"], dropped["images"], dropped["meaning"]) for dropped in description["dropped"]]
     splits = _count_groups(rows, "split", SPLITS)

@@ -10,7 +10,7 @@ from pipeline.dataset.folder import DatasetFolder, digest_of
 from pipeline.files import InputError, write_csv
 from pipeline.indexing.find import SourceFiles
 from pipeline.indexing.match import build_index
-from pipeline.indexing.tables import COLUMNS, REGION_COLUMNS, read_images, write_map, write_rejects
+from pipeline.indexing.tables import COLUMNS, REGION_COLUMNS, write_map
 from pipeline.privacy.site_key import SiteKey
 from pipeline.recipe import Layout, Recipe
 from pipeline.sources import PHANTOM_MARK, UNFINISHED_PHANTOM_MARK, find_files
@@ -84,10 +84,10 @@ def index(
             f"{annotations_path or raw}: holds no {missing}; ANNOTATIONS names the folder with the annotation files, which "
             "are separate downloads"
         )
-    known = read_images(folder.index) if folder.index.exists() else []
+    known = folder.read_images() if folder.index.exists() else []
     found = build_index(sources, files, annotations, recipe, known, state.get("times", {}), executor)
     write_csv(folder.regions, REGION_COLUMNS, found.regions)
-    write_rejects(folder.rejects, found.rejects)
+    folder.write_rejects(found.rejects)
     write_csv(folder.index, COLUMNS, (image.to_row() for image in found.images))
     state = {
         "seen": seen,

@@ -24,7 +24,7 @@ def audit(folder: DatasetFolder) -> Outcome:
     folder.need(folder.manifest, "variants")
     changed = not read_audit(folder)
     if changed:
-        findings, expected = audit_folder(folder.root), expected_codes(folder.load_recipe())
+        findings, expected = audit_folder(folder.root, folder.read_manifest()), expected_codes(folder.load_recipe())
         write_text(folder.audit, audit_json(folder, [finding.to_json() for finding in findings], expected))
     write_card(folder, read_description(folder.description))
     return Outcome(changed, read_audit(folder))
@@ -44,7 +44,9 @@ def stats(folder: DatasetFolder) -> Outcome:
     pictures = state.get("pictures", [])
     if state.get("manifest_sha256") == folder.digest() and all((folder.root / path).exists() for path in pictures):
         return Outcome(False, {"pictures": pictures})
-    pictures = [path.relative_to(folder.root).as_posix() for path in draw_stats(folder.root, folder.stats)]
+    pictures = [
+        path.relative_to(folder.root).as_posix() for path in draw_stats(folder.root, folder.read_manifest(), folder.stats)
+    ]
     folder.write_state(folder.stats_state, {"manifest_sha256": folder.digest(), "pictures": pictures})
     return Outcome(True, {"pictures": pictures})
 

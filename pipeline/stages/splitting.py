@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pipeline.dataset.builder import read_kept
 from pipeline.dataset.folder import DatasetFolder
-from pipeline.files import InputError, write_csv
+from pipeline.files import InputError, csv_text, write_text
 from pipeline.splitting.assignment import complete, count_splits, read_assignment
 from pipeline.splitting.splits import SplitError
 from pipeline.stages.outcome import Outcome
@@ -31,10 +31,12 @@ def split(folder: DatasetFolder, given: Path | None = None) -> Outcome:
         assignment = complete(images, recipe, folder.assignment, kept)
     except SplitError as error:
         raise InputError(f"{folder.root}: {error}") from error
-    old = folder.assignment.read_bytes() if folder.assignment.exists() else b""
     rows = assignment.rows(images, recipe)
-    write_csv(folder.assignment, list(rows[0]), rows)
+    text = csv_text(list(rows[0]), rows)
+    changed = not folder.assignment.exists() or folder.assignment.read_bytes() != text.encode()
+    if changed:
+        write_text(folder.assignment, text)
     folder.write_state(folder.split_state, {"table": recipe.split.model_dump(mode="json"), "given": own})
     added = len(assignment.splits.keys() - kept.splits.keys()) if kept else 0
     summary = {"splits": count_splits(assignment, images, recipe), "assigned_now": added}
-    return Outcome(folder.assignment.read_bytes() != old, summary)
+    return Outcome(changed, summary)

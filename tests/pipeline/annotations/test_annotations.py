@@ -6,7 +6,7 @@ import openpyxl
 import pytest
 from inputs import REGIONS, TABLE, Download, circle, polygon
 
-from pipeline.annotations import find_annotations, read_annotations
+from pipeline.annotations import AnnotationFormat, DrawnRegion, add_images, find_annotations, read_annotations, reading
 from pipeline.files import InputError
 from pipeline.recipe import Layout, LayoutTable
 
@@ -139,7 +139,7 @@ def test_malformed_json_in_a_cell_stays_with_its_image(download):
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("via.json", '{"a": {"regions": [{"shape_attributes": ', "is no valid JSON"),
+        ("via.json", '{"a": {"regions": [{"shape_attributes": ', "is not valid JSON"),
         ("via.json", '[{"shape_attributes": {}}]', "is no VIA 2 project or annotation export"),
         ("via.json", '{"a": {"regions": [{"shape_attributes": {}}]}}', "entry 'a' has no filename"),
         ("table.xlsx", "hello", "cannot be read as xlsx"),
@@ -225,3 +225,24 @@ def test_a_table_that_lacks_something_is_an_error(tmp_path, text, words):
     with pytest.raises(InputError) as error:
         read_annotations([path], tmp_path, LISTED)
     assert words in str(error.value)
+
+
+def test_json_of_another_program_is_passed_over_though_it_is_no_table(tmp_path):
+    (tmp_path / "settings.json").write_bytes(b'{"theme": "\xff')
+    assert read_annotations(find_annotations(tmp_path), tmp_path).files == []
+
+
+def test_a_format_is_declared_once(tmp_path, monkeypatch):
+    """Points in a text file, one image per line."""
+
+    def add_points(annotations, file, layout):
+        lines = [line.split() for line in file.data.decode().splitlines()]
+        points = [{"name": "point", "cx": int(x), "cy": int(y)} for _, x, y in lines]
+        drawn = [(line[0], None, [DrawnRegion(point, file.path.name)]) for line, point in zip(lines, points, strict=True)]
+        return file.suffix == ".points" and add_images(annotations, file, drawn, layout)
+
+    monkeypatch.setattr(reading, "FORMATS", [AnnotationFormat(add_points, frozenset({".points"})), *reading.FORMATS])
+    (tmp_path / "mine.points").write_text("P1_L_DM_CC.jpg 3 4\n")
+    annotations = read_annotations(find_annotations(tmp_path), tmp_path)
+    assert [path.name for path in annotations.files] == ["mine.points"]
+    assert annotations.regions["P1_L_DM_CC"][0].attributes == {"name": "point", "cx": 3, "cy": 4}

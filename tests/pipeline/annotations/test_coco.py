@@ -129,7 +129,7 @@ def test_a_broken_file_is_an_error_that_names_it(tmp_path, changes, words):
 def test_json_that_is_cut_off_is_an_error(tmp_path):
     path = coco(tmp_path / "coco.json", RUNS)
     path.write_text(path.read_text()[:-5])
-    with pytest.raises(InputError, match="is no valid JSON"):
+    with pytest.raises(InputError, match="is not valid JSON"):
         read(path)
 
 

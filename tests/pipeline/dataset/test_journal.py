@@ -52,3 +52,28 @@ def test_half_a_line_is_passed_over_and_ended(journal):
     with journal.appending() as append:
         append(REJECT)
     assert journal.read() == {"P1_L_DM_CC": ENTRY, "P2_L_DM_CC": REJECT}
+
+
+def test_what_the_file_holds_already_is_not_written_again(journal):
+    with journal.appending() as append:
+        append(ENTRY)
+        append(REJECT)
+    before = journal.path.stat()
+    for one in (journal, Journal(journal.path)):
+        one.write([ENTRY, REJECT])
+    assert (journal.path.stat().st_ino, journal.path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    journal.write([REJECT, ENTRY])
+    assert journal.path.read_text() == REJECT.to_json() + "\n" + LINE + "\n"
+
+
+def test_an_interrupted_run_and_another_program_are_seen(journal):
+    def stop():
+        with journal.appending() as append:
+            append(ENTRY)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stop()
+    assert journal.read() == {"P1_L_DM_CC": ENTRY}
+    Journal(journal.path).write([REJECT])
+    assert journal.read() == {"P2_L_DM_CC": REJECT}

@@ -92,8 +92,8 @@ def ring(tmp_path):
 
 def test_holes_are_kept_by_run_lengths_and_filled_in_polygons(ring):
     exact, filled = (export(ring, "coco", ring.root / shape, {"shape": shape}) for shape in ("rle", "polygon"))
-    assert not any("holes" in words for words in exact.told)
-    assert "6 lesions have holes, which no polygon can hold: they were filled; --shape rle keeps them" in filled.told
+    assert not any("holes" in line for line in exact.lines)
+    assert "6 lesions have holes, which no polygon can hold: they were filled; --shape rle keeps them" in filled.lines
     lesions = [(data := load(done, "train")).loadAnns(data.getAnnIds())[0] for done in (exact, filled)]
     assert lesions[0]["area"] < lesions[1]["area"]
     assert lesions[1]["area"] == data.annToMask(lesions[1]).sum()
@@ -103,7 +103,7 @@ def test_an_empty_split_is_a_file_without_images(tmp_path):
     folder = make_set(tmp_path, changes=[("train = 0.5, valid = 0.25, test = 0.25", "train = 0.7, valid = 0.3, test = 0")])
     done = export(folder, "coco", None, {})
     assert load(done, "test").getImgIds() == []
-    assert "test 0 images with 0 lesions" in done.told[0]
+    assert "test 0 images with 0 lesions" in done.lines[0]
 
 
 def test_the_missing_extra_is_named(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import pytest
 from small_sets import make_set
 
 from pipeline.cli import main
-from pipeline.exports import FORMATS, MARK, export, hf
+from pipeline.exports import FORMATS, MARK, ExportFormat, Option, export, hf
 from pipeline.files import InputError
 
 
@@ -24,12 +24,12 @@ def stamps(root):
     return {path: path.stat().st_mtime_ns for path in root.rglob("*")}
 
 
-@pytest.mark.parametrize("form", FORMATS)
-def test_an_export_leaves_the_data_set_alone_and_is_the_same_twice(folder, tmp_path, form):
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_export_leaves_the_data_set_alone_and_is_the_same_twice(folder, tmp_path, name):
     before = contents(folder.root)
-    first, second = (export(folder, form, tmp_path / name, {}) for name in ("first", "second"))
+    first, second = (export(folder, name, tmp_path / copy, {}) for copy in ("first", "second"))
     assert contents(folder.root) == before
-    assert first.told == second.told
+    assert first.lines == second.lines
     ours, theirs = (
         {path.relative_to(done.output): digest for path, digest in contents(done.output).items()} for done in (first, second)
     )
@@ -108,10 +108,28 @@ def test_a_folder_that_is_not_complete_names_the_stage(folder, capsys):
     assert "has no manifest.csv; run the stage 'variants' first" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("form", ["coco", "hf", "nnunet", "tfrecord"])
-def test_a_sample_whose_file_is_gone_is_named(folder, form):
+@pytest.mark.parametrize("name", ["coco", "hf", "nnunet", "tfrecord"])
+def test_a_sample_whose_file_is_gone_is_named(folder, name):
     victim = sorted((folder.root / "train" / "masks").glob("P*"))[0]
     victim.unlink()
     with pytest.raises(InputError, match=victim.name):
-        export(folder, form, None, {})
+        export(folder, name, None, {})
     assert not any((folder.root / "exports").iterdir())
+
+
+def test_a_format_is_declared_once(folder, monkeypatch, capsys):
+    def write(folder, rows, out, *, greeting):
+        (out / "names.txt").write_text(greeting + "".join(row["sample"] for row in rows[:1]))
+        return [f"{len(rows)} names"]
+
+    options = (Option("greeting", "how the file begins", "hello ", {"metavar": "TEXT"}),)
+    monkeypatch.setitem(FORMATS, "names", ExportFormat("names", write, options))
+    with pytest.raises(SystemExit):
+        main(["export", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "--greeting TEXT names: how the file begins (default: hello )" in text
+    assert main(["export", str(folder.root), "--format", "names"]) == 0
+    assert (folder.root / "exports" / "names" / "names.txt").read_text() == "hello P1_L_CM_CC"
+    assert "export: 36 names\nexport: names in" in capsys.readouterr().out
+    assert main(["export", str(folder.root), "--format", "hf", "--greeting", "x"]) == 2
+    assert "--greeting: goes with --format names, and this is hf; leave it out" in capsys.readouterr().err

@@ -59,4 +59,4 @@ def test_an_empty_split_has_no_folder(tmp_path):
     folder = make_set(tmp_path, changes=[("train = 0.5, valid = 0.25, test = 0.25", "train = 0.7, valid = 0.3, test = 0")])
     done = export(folder, "hf", None, {})
     assert not (done.output / "test").exists()
-    assert "test 0 samples, so no folder" in done.told[0]
+    assert "test 0 samples, so no folder" in done.lines[0]

@@ -23,7 +23,7 @@ class Exported:
     def __init__(self, folder):
         self.folder = folder
         done = export(folder, "nnunet", None, {})
-        self.told = done.told
+        self.lines = done.lines
         (self.root,) = done.output.glob("Dataset*")
         self.json = json.loads((self.root / "dataset.json").read_text())
         self.splits = json.loads((self.root / "splits_final.json").read_text())
@@ -122,7 +122,7 @@ def test_patients_on_both_sides_of_the_test_are_told(tmp_path):
     patients = [{exported.originals[case]["patient"] for case in exported.cases(part)} for part in ("Tr", "Ts")]
     both = len(patients[0] & patients[1])
     assert both
-    assert f"{both} patients are both in imagesTr and in imagesTs, because the recipe splits by sample" in exported.told
+    assert f"{both} patients are both in imagesTr and in imagesTs, because the recipe splits by sample" in exported.lines
 
 
 def test_a_fold_of_test_patients_only_is_passed_over_and_told(tmp_path):
@@ -131,7 +131,7 @@ def test_a_fold_of_test_patients_only_is_passed_over_and_told(tmp_path):
     missing = ", ".join(str(fold) for fold in range(6) if fold not in folds)
     assert missing
     assert len(exported.splits) == len(folds)
-    assert f"our folds without a training case, which nnU-Net's numbers pass over: {missing}" in exported.told
+    assert f"our folds without a training case, which nnU-Net's numbers pass over: {missing}" in exported.lines
 
 
 def test_all_bits_of_a_16_bit_image_are_kept(tmp_path):

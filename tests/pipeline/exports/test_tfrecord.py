@@ -46,7 +46,7 @@ def test_a_shard_holds_so_many_samples(tmp_path, records, shards):
     done = export(folder, "tfrecord", None, {"records": records})
     names = sorted(path.name for path in done.output.glob("train-*"))
     assert names == [f"train-{number:05d}-of-{shards:05d}.tfrecord" for number in range(shards)]
-    assert f"train 18 samples in {shards} shard" in done.told[0]
+    assert f"train 18 samples in {shards} shard" in done.lines[0]
 
 
 def test_an_empty_split_is_an_empty_shard(tmp_path):

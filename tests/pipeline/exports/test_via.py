@@ -108,7 +108,7 @@ def test_a_bitmap_becomes_polygons_of_the_same_pixels(folder, first):
     expected[20:32, 7:16] = mask
     assert len(regions["P1_L_DM_CC"]) == 3 + first
     np.testing.assert_array_equal(rasterise(regions["P1_L_DM_CC"], 40, 60), expected)
-    assert len(done.told) == 1
+    assert len(done.lines) == 1
 
 
 @pytest.fixture
@@ -173,7 +173,7 @@ def test_holes_of_predictions_are_filled_and_counted(predicted):
     mask[6:9, 6:9] = 0
     predicted(a=mask)
     done = export(predicted.folder, "via", None, predicted.options)
-    assert done.told == ("1 regions of 2 images", "1 regions have holes, which no polygon can hold: they were filled")
+    assert done.lines == ("1 regions of 2 images", "1 regions have holes, which no polygon can hold: they were filled")
     (part,) = find_parts(mask // 255)
     regions, _ = imported(done)
     assert rasterise(regions["a"], 30, 30).sum() == part.filled.sum()

@@ -25,8 +25,8 @@ def folder(tmp_path):
 
 
 def test_pictures_are_drawn_and_the_same_twice(folder, tmp_path):
-    first = draw_stats(folder.root, tmp_path / "a")
-    second = draw_stats(folder.root, tmp_path / "b")
+    first = draw_stats(folder.root, folder.read_manifest(), tmp_path / "a")
+    second = draw_stats(folder.root, folder.read_manifest(), tmp_path / "b")
     assert [path.name for path in first] == [
         "contact_sheet_train.png",
         "contact_sheet_valid.png",
@@ -57,7 +57,7 @@ def test_each_source_image_of_a_split_is_there_once(where, chosen):
 
 
 def test_a_contact_sheet_shows_the_outline_in_colour(folder, tmp_path):
-    sheet = cv2.imread(str(draw_stats(folder.root, tmp_path / "a")[0])).astype(int)
+    sheet = cv2.imread(str(draw_stats(folder.root, folder.read_manifest(), tmp_path / "a")[0])).astype(int)
     colored = np.ptp(sheet, axis=2) > 100
     assert 200 < colored.sum() < 0.2 * colored.size
 
@@ -65,13 +65,13 @@ def test_a_contact_sheet_shows_the_outline_in_colour(folder, tmp_path):
 def test_a_split_without_samples_still_has_its_pictures(folder, tmp_path):
     text = folder.manifest.read_text()
     folder.manifest.write_text(text.replace(",test,", ",train,"))
-    assert all(path.exists() for path in draw_stats(folder.root, tmp_path / "a"))
+    assert all(path.exists() for path in draw_stats(folder.root, folder.read_manifest(), tmp_path / "a"))
 
 
 def test_a_file_that_is_gone_leaves_its_place_empty(folder, tmp_path):
-    whole, rows = draw_stats(folder.root, tmp_path / "a")[0], read_manifest(folder.manifest)
+    whole, rows = draw_stats(folder.root, folder.read_manifest(), tmp_path / "a")[0], read_manifest(folder.manifest)
     gone = next(one for one in rows if one["split"] == "train" and one["variant"] == "original")
     (folder.root / gone["mask"]).unlink()
-    lacking = draw_stats(folder.root, tmp_path / "b")[0]
+    lacking = draw_stats(folder.root, folder.read_manifest(), tmp_path / "b")[0]
     white = [(cv2.imread(str(path)) == 255).all(axis=2).sum() for path in (whole, lacking)]
     assert white[1] > white[0] + 2 * 100 * 100, "image, mask and outline are left out"

@@ -1,0 +1,60 @@
+"""Finds and reads the annotation files, in any format that has a module here and a line in `FORMATS`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.annotations.coco import COCO
+from pipeline.annotations.contents import Annotations, add_regions
+from pipeline.annotations.format import AnnotationFile, AnnotationFormat
+from pipeline.annotations.masks import SUFFIXES as MASK_SUFFIXES
+from pipeline.annotations.masks import find_masks, read_masks
+from pipeline.annotations.seg import SEG
+from pipeline.annotations.table import CDD_CESM_TABLE, LISTED_TABLE
+from pipeline.annotations.via import VIA_CSV, VIA_JSON
+from pipeline.files import InputError
+from pipeline.recipe import CDD_CESM, Layout
+from pipeline.sources import find_files
+
+# Each file is of the first format that takes it. A folder of masks, which are read together, is what `masks` is for.
+FORMATS: list[AnnotationFormat] = [SEG, COCO, VIA_JSON, VIA_CSV, CDD_CESM_TABLE, LISTED_TABLE]
+
+
+def find_annotations(root: Path, layout: Layout = CDD_CESM) -> list[Path]:
+    """Files below a folder that may hold annotations (or the one file given), sorted.
+
+    Raises:
+      InputError: there is no such folder or file.
+    """
+    if root.is_file():
+        return [root]
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder; ANNOTATIONS names the folder with the annotation files")
+    suffixes = frozenset().union(*(known.suffixes for known in FORMATS))
+    checks = [known.is_dicom for known in FORMATS if known.is_dicom]
+    dicom = [path for path in find_files(root, set(), dicom=True) if any(check(path) for check in checks)]
+    return sorted([*find_files(root, suffixes), *dicom, *find_masks(root, layout)])
+
+
+def read_annotations(paths: Sequence[Path], root: Path, layout: Layout = CDD_CESM) -> Annotations:
+    """Reads every file that holds an annotation table or regions and passes over the others.
+
+    Two files with the same rows are one.
+
+    Args:
+      paths: the files, as `find_annotations` gave them.
+      root: the folder where they were found, or the one file.
+      layout: of the recipe.
+
+    Raises:
+      InputError: a file lacks a column or is broken, or two files contradict each other.
+    """
+    masks = {path for path in paths if layout.mask and path.suffix.lower() in MASK_SUFFIXES}
+    annotations = Annotations()
+    for path in paths:
+        file = AnnotationFile(path)
+        if path not in masks and any(known.add(annotations, file, layout) for known in FORMATS):
+            annotations.files.append(path)
+    if masks:
+        add_regions(annotations, "a mask", read_masks(sorted(masks), root, layout))
+        annotations.files += sorted(masks)
+    return annotations

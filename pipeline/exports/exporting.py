@@ -1,0 +1,111 @@
+"""Writes an export: its folder, its options, and the mark that shows what is there already."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.dataset.folder import DatasetFolder
+from pipeline.exports import coco, hf, nnunet, tfrecord, via
+from pipeline.exports.format import ExportFormat, Options
+from pipeline.files import InputError, remove_tree, write_text
+
+FORMATS: dict[str, ExportFormat] = {module.FORMAT.name: module.FORMAT for module in (coco, hf, nnunet, tfrecord, via)}
+MARK = "export.json"
+_SCHEMA = 1  # of the mark and of what the formats write: another number makes an export be written again
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export did.
+
+    Attributes:
+      output: the folder.
+      changed: False where everything was done already.
+      lines: what is there, to be printed.
+    """
+
+    output: Path
+    changed: bool
+    lines: tuple[str, ...]
+
+
+def export(folder: DatasetFolder, name: str, output: Path | None, given: Options) -> Exported:
+    """Writes a complete data set in another format; what is there already is not written again.
+
+    Args:
+      folder: the data set.
+      name: of the format, one of `FORMATS`.
+      output: where to write; None means `exports/` and the format in the data set's folder.
+      given: options, by name.
+
+    Raises:
+      InputError: the data set is not complete, an option is of another format, or the output folder holds other files.
+    """
+    folder.need(folder.manifest, "variants")
+    export_format = FORMATS[name]
+    options = _complete_options(export_format, given)
+    output = (output or folder.root / "exports" / export_format.default_folder(options)).absolute()
+    identity = {
+        "schema": _SCHEMA,
+        "format": name,
+        "manifest_sha256": folder.digest(),
+        **export_format.identify(folder, options),
+    }
+    mark = _read_mark(output)
+    if mark.get("identity") == identity and all((output / path).is_file() for path in mark["files"]):
+        return Exported(output, False, tuple(mark["told"]))
+    _check_free(output, mark)
+    rows = folder.read_manifest()
+    with _building(output) as beside:
+        lines = export_format.write(folder, rows, beside, **options)
+        files = sorted(path.relative_to(beside).as_posix() for path in beside.rglob("*") if path.is_file())
+        mark = {"identity": identity, "told": lines, "files": files}
+        write_text(beside / MARK, json.dumps(mark, indent=1) + "\n", durable=True)
+    return Exported(output, True, tuple(lines))
+
+
+def _complete_options(export_format: ExportFormat, given: Options) -> dict[str, Any]:
+    """The options with their defaults; raises InputError for an option of another format."""
+    options = {option.name: option.default for option in export_format.options}
+    owners = {option.name: (option.flag, other.name) for other in FORMATS.values() for option in other.options}
+    for name in given.keys() - options.keys():
+        flag, owner = owners[name]
+        raise InputError(f"{flag}: goes with --format {owner}, and this is {export_format.name}; leave it out")
+    return options | dict(given)
+
+
+def _read_mark(output: Path) -> dict[str, Any]:
+    """The mark of an earlier export; empty where there is none."""
+    try:
+        mark = json.loads((output / MARK).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return mark if isinstance(mark, dict) and {"identity", "told", "files"} <= mark.keys() else {}
+
+
+def _check_free(output: Path, mark: Mapping[str, Any]) -> None:
+    """Raises an InputError where files would be lost that no export wrote."""
+    if output.exists() and not output.is_dir():
+        raise InputError(f"{output}: is a file; --output wants a folder")
+    there = (path.relative_to(output).as_posix() for path in output.rglob("*") if not path.is_dir())
+    if foreign := sorted(set(there) - {MARK, *mark.get("files", ())}):
+        reason = f"holds {foreign[0]}, which this export did not write" if mark else "is not empty and no export of this program"
+        raise InputError(f"{output}: {reason}; move it away, or choose another folder with --output")
+
+
+@contextmanager
+def _building(output: Path) -> Iterator[Path]:
+    """Gives a folder next to `output` to write to, and renames it to `output` when the block ends well."""
+    beside = output.with_name(f".{output.name}.part")
+    remove_tree(beside)
+    beside.mkdir(parents=True)
+    try:
+        yield beside
+    except BaseException:
+        remove_tree(beside)
+        raise
+    remove_tree(output)
+    beside.replace(output)
