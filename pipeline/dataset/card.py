@@ -66,7 +66,8 @@ def _groups(groups: Mapping[str, Mapping[str, Mapping[str, int]]]) -> str:
     for column, title in GROUPS.items():
         for value, counts in groups.get(column, {}).items():
             lines.append(f"| {title}: {value or 'unknown'} | {' | '.join(str(counts[split]) for split in SPLITS)} |")
-    return "\n".join(lines) + "\n"
+    note = "DM is low energy, CM subtracted; density is of ACR's scale. An image with several BI-RADS values has them all."
+    return "\n".join(lines) + f"\n\n{note}\n"
 
 
 def _dropped(description: Mapping[str, Any]) -> str:

@@ -251,10 +251,8 @@ def shared_sentence(results: RunResults) -> str:
 
 
 def dropped_rows(results: RunResults) -> Rows:
-    """Why source images are not in the data set, how many, and what it means: the table of the data set's card."""
-    table = results.card.get("What was dropped, and why", "").splitlines()
-    rows = [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in table if line.startswith("| `")]
-    return [(reason, int(images), meaning) for reason, images, meaning in rows]
+    """Why source images are not in the data set, how many, and what it means."""
+    return [(dropped["reason"], dropped["images"], dropped["meaning"]) for dropped in results.description.get("dropped", [])]
 
 
 def audit_sentence(results: RunResults) -> str:
@@ -318,16 +316,3 @@ def settings_sentence(results: RunResults) -> str:
     if cuts:
         sentence += f" A lesion is small up to {cuts[0]:,.0f} px and large above {cuts[1]:,.0f} px, the terciles of train."
     return sentence
-
-
-def paragraphs(text: str) -> list[str]:
-    """The paragraphs and list items of a Markdown text, each on one line."""
-    lines: list[str] = []
-    is_new = True
-    for line in text.splitlines():
-        if is_new or not line.strip() or line.startswith("- "):
-            lines.append(line.strip())
-        else:
-            lines[-1] += f" {line.strip()}"
-        is_new = not line.strip()
-    return [line for line in lines if line]

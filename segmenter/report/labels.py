@@ -1,6 +1,8 @@
 """What groups, criteria and kinds of images are called in a report."""
 
-GROUP_NAMES = {"size": "largest lesion", "birads": "BI-RADS"}
+from pipeline.contract import GROUPS
+
+GROUP_NAMES = {"size": "largest lesion"} | GROUPS
 CRITERIA = {"iou": "IoU > 0.1", "centre": "centre inside"}
 KINDS = {"DM": "low energy", "CM": "subtracted"}
 WIDE_UNDER = 30  # patients; docs/metrics.md

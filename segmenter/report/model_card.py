@@ -2,7 +2,6 @@
 
 from pipeline.page import render
 from segmenter.report import contents
-from segmenter.report.page import LICENCE
 from segmenter.report.results import RunResults
 
 
@@ -20,5 +19,6 @@ def model_card(results: RunResults, mark: str) -> str:
         mark=mark,
         results=results,
         contents=contents,
-        licence=results.card.get(LICENCE, ""),
+        licence=results.description.get("licence", ""),
+        citations=results.description.get("citations", []),
     )

@@ -5,8 +5,6 @@ from pipeline.page import render
 from segmenter.report import cases, charts, contents
 from segmenter.report.results import RunResults
 
-LICENCE = "Licence and citations"  # a heading of the data set's card
-
 
 def report_page(results: RunResults, mark: str) -> str:
     """The page as HTML.
@@ -26,7 +24,8 @@ def report_page(results: RunResults, mark: str) -> str:
         false_alarms=cases.false_alarms(results),
         colors=cases.class_colors(results),
         configuration=dump_toml(results.configuration),
-        licence=results.card.get(LICENCE, ""),
+        licence=results.description.get("licence", ""),
+        citations=results.description.get("citations", []),
     )
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.contract import MANIFEST
+from pipeline.contract import DATASET_JSON, MANIFEST
 from pipeline.files import InputError, read_csv, sha256
 from segmenter.configuration import Configuration
 from segmenter.data.dataset import DataSet, Sample
@@ -126,16 +126,20 @@ class RunResults:
         return read_json(runs[0].versions)
 
     @cached_property
-    def card(self) -> dict[str, str]:
-        """The parts of the data set's card by heading, the first under the empty one; nothing where there is no card."""
-        path = self.data.folder / "README.md"
-        return split_card(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    def description(self) -> dict:
+        """The data set's dataset.json; nothing where it has none, or where it is of another manifest."""
+        description = read_json(self.data.folder / DATASET_JSON)
+        return description if description.get("manifest_sha256") == self._manifest_sha256 else {}
+
+    @cached_property
+    def _manifest_sha256(self) -> str:
+        manifest = self.data.folder / MANIFEST
+        return sha256(manifest) if manifest.is_file() else ""
 
     @property
     def is_phantom(self) -> bool:
         """Whether the images are synthetic."""
-        is_marked = read_json(self.data.folder / ".work" / "index.json").get("phantom")
-        return bool(is_marked) or "**This is a phantom**" in self.card.get("", "")
+        return bool(self.description.get("phantom"))
 
     @property
     def recipe(self) -> dict:
@@ -146,10 +150,8 @@ class RunResults:
     @property
     def audit(self) -> dict:
         """The data set's audit, if it is of this manifest."""
-        manifest = self.data.folder / MANIFEST
         report = read_json(self.data.folder / "audit.json")
-        fits = manifest.is_file() and report.get("manifest_sha256") == sha256(manifest)
-        return report if fits else {}
+        return report if self._manifest_sha256 and report.get("manifest_sha256") == self._manifest_sha256 else {}
 
     def sample(self, name: str) -> Sample:
         """The data set's sample of a name."""
@@ -208,18 +210,6 @@ def _remedy(folder: Path, run: Run, split: str) -> str:
     return f"cesm-segmenter evaluate {folder} --name {run.name} --split {split}"
 
 
-def split_card(text: str) -> dict[str, str]:
-    """The parts of a Markdown text by their headings of second order; what comes before is under the empty one."""
-    parts: dict[str, list[str]] = {"": []}
-    for line in text.splitlines():
-        if line.startswith("## "):
-            parts[line.removeprefix("## ").strip()] = lines = []
-        else:
-            lines = parts[list(parts)[-1]]
-            lines.append(line)
-    return {heading: "\n".join(lines).strip() for heading, lines in parts.items()}
-
-
 def fingerprint(results: RunResults, schema: int) -> str:
     """A digest of what a report depends on; where it is unchanged there is nothing to do."""
     folder = results.data.folder
@@ -232,6 +222,6 @@ def fingerprint(results: RunResults, schema: int) -> str:
         run.versions,
         run.state,
     ]
-    paths += [*results.history_files, *(folder / name for name in ("README.md", "audit.json"))]
+    paths += [*results.history_files, *(folder / name for name in (DATASET_JSON, "audit.json"))]
     hashes = {path.name: sha256(path) for path in paths if path.is_file()}
     return hashlib.sha256(json.dumps({"schema": schema, **hashes}).encode()).hexdigest()

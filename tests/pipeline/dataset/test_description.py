@@ -35,7 +35,7 @@ def test_it_counts_what_the_manifest_lists(folder):
 def test_the_card_says_the_same_to_people(folder):
     card = folder.card.read_text()
     assert "| all | 6 | 12 | 36 |" in card
-    assert "| kind (DM low energy, CM subtracted): CM | " in card
+    assert "| kind: CM | " in card
 
 
 def test_equal_folds_have_equal_digests_whatever_the_images(folder, tmp_path):

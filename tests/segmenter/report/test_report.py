@@ -19,28 +19,16 @@ from segmenter.evaluation.cross_validation import pool_folds
 from segmenter.evaluation.measuring import measure_batches
 from segmenter.pictures import write_png
 from segmenter.report import cases, contents
-from segmenter.report.results import read_results, split_card
+from segmenter.report.results import read_results
 from segmenter.runs import State, open_run, record_start, write_state
 
 MISSED, CLEAN, ALARM = "P4_R_DM_MLO", "P5_L_CM_CC", "P5_R_DM_MLO"
-CARD = """\
-# A tiny set
-
-{phantom}Not a medical device, and not for clinical use.
-
-## Licence and citations
-
-Free <for all>, but cite:
-
-- Somebody A.: Of squares.
-  https://doi.org/10.1/square
-"""
 SECTIONS = ["key", "data", "training", "metrics", "froc", "groups", "sizes", "cases", "making"]
 
 
 @pytest.fixture
 def folder(tmp_path, write_pair, draw_pair):
-    """Fourteen images of seven patients: ten in test, of which P5's two have no lesion; with a manifest and a card."""
+    """Fourteen images of seven patients: ten in test, of which P5's two have no lesion; with a manifest and a description."""
     rows = []
     for number in range(14):
         patient, split = f"P{number // 2 + 1}", "test" if number < 10 else "train" if number < 12 else "valid"
@@ -57,8 +45,15 @@ def folder(tmp_path, write_pair, draw_pair):
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
-    write_text(tmp_path / "set" / "README.md", CARD.format(phantom=""))
+    describe(tmp_path / "set")
     return tmp_path / "set"
+
+
+def describe(folder, **facts):
+    """Writes dataset.json."""
+    known = {"manifest_sha256": sha256(folder / "manifest.csv"), "licence": "Free <for all>, but cite:"}
+    known["citations"] = ["Somebody A.: Of squares. https://doi.org/10.1/square"]
+    write_text(folder / "dataset.json", json.dumps(known | facts))
 
 
 def predict(sample, ground_truth):
@@ -136,14 +131,14 @@ def test_the_page_has_its_sections_and_the_metrics_of_the_tables(run):
 @pytest.mark.parametrize(
     ("phantom", "shared", "words"),
     [
-        pytest.param("", 0, [], id="few patients alone"),
-        pytest.param("**This is a phantom**: made up.\n\n", 0, ["This is a phantom: synthetic images"], id="phantom"),
-        pytest.param("", 2, ["2 of the 5 patients of test are in train too"], id="leak"),
-        pytest.param("", None, ["Whether patients of test are in train too is not known."], id="leak unknown"),
+        pytest.param(False, 0, [], id="few patients alone"),
+        pytest.param(True, 0, ["This is a phantom: synthetic images"], id="phantom"),
+        pytest.param(False, 2, ["2 of the 5 patients of test are in train too"], id="leak"),
+        pytest.param(False, None, ["Whether patients of test are in train too is not known."], id="leak unknown"),
     ],
 )
 def test_what_a_reader_must_know_first_stands_at_the_top(folder, run, phantom, shared, words):
-    write_text(folder / "README.md", CARD.format(phantom=phantom))
+    describe(folder, phantom=phantom)
     evaluate(run, read_data_set(folder), Configuration(), shared)
     page, card = report(run)
     top = page[: page.index("<main")]
@@ -235,11 +230,8 @@ def test_counts_stand_beside_the_metrics_that_they_are_of(run):
     assert re.search(r"found are \d+% of the large lesions\.", page)
 
 
-def test_the_data_set_s_card_and_audit_are_told_with_their_meanings(folder, run):
-    dropped = (
-        "## What was dropped, and why\n\n| reason | images | |\n| --- | ---: | --- |\n| `no-region` | 2 | nobody drew it |\n"
-    )
-    write_text(folder / "README.md", CARD.format(phantom="") + dropped)
+def test_what_was_dropped_and_audited_is_listed_with_its_meaning(folder, run):
+    describe(folder, dropped=[{"reason": "no-region", "images": 2, "meaning": "nobody drew it"}])
     finding = {"code": "patient-in-splits", "count": 3, "meaning": "patients in several splits"}
     write_text(folder / "audit.json", json.dumps({"manifest_sha256": sha256(folder / "manifest.csv"), "findings": [finding]}))
     page, card = report(run)
@@ -310,7 +302,7 @@ def test_a_report_that_is_up_to_date_is_left_alone_and_made_again_it_is_the_same
     for name in ("report.html", "model_card.md"):
         (run.folder / name).unlink()
     assert report(run) == first
-    write_text(folder / "README.md", CARD.format(phantom="**This is a phantom**: made up.\n\n"))
+    describe(folder, phantom=True)
     assert "This is a phantom" in report(run)[0]
 
 
@@ -388,24 +380,15 @@ def test_the_model_card_has_the_sections_of_model_cards_and_the_run_s_metrics(ru
     assert all(len({line.count("|") for line in table}) == 1 for table in tables)
 
 
-def test_a_folder_without_manifest_and_card_has_a_report(folder):
-    for name in ("manifest.csv", "README.md"):
+def test_a_folder_without_manifest_and_description_has_a_report(folder):
+    for name in ("manifest.csv", "dataset.json"):
         (folder / name).unlink()
     run = open_run(folder, "bare")
     evaluate(run, read_data_set(folder), Configuration())
     page, _ = report(run)
     assert "A folder without a recipe: how it was made is unknown." in page
-    assert "The data set has no card here, so no licence is known" in page
+    assert "The data set has no dataset.json, so its licence is not known here" in page
     assert "The run's folder has no tables of training." in page
-
-
-def test_a_card_is_split_at_its_headings():
-    assert split_card("# Title\n\nFirst.\n## One\n\nText\n- item\n## Two\n") == {
-        "": "# Title\n\nFirst.",
-        "One": "Text\n- item",
-        "Two": "",
-    }
-    assert contents.paragraphs("One\ntwo.\n\n- a\n  b\n- c\n") == ["One two.", "- a b", "- c"]
 
 
 def test_a_report_needs_no_tensorflow(run):
@@ -445,3 +428,8 @@ def test_the_page_works_in_a_browser(run, browser):
         browser.open(run.folder / "report.html")
         assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"scrolls sideways at {width} px"
     assert browser.errors == []
+
+
+def test_a_description_of_another_manifest_is_not_believed(folder, run):
+    describe(folder, phantom=True, manifest_sha256="0" * 64)
+    assert "This is a phantom" not in report(run)[0]
