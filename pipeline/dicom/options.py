@@ -40,7 +40,7 @@ class Rule(Settings):
         return pattern
 
     @pydantic.model_validator(mode="after")
-    def _tells(self) -> "Rule":
+    def _has_a_result(self) -> "Rule":
         if not (self.kind or self.side or self.view):
             raise ValueError("a rule tells kind, side or view; this one tells none")
         return self

@@ -34,20 +34,20 @@ def read_tags(dataset: Any, options: DicomOptions) -> Tags:
     text = read_words(dataset, "BurnedInAnnotation")
     return Tags(
         str(dataset.get("PatientID") or "").strip(),
-        **{name: _tell(dataset, name, options.rules, RULES) for name in ("side", "kind", "view")},
+        **{name: _apply_rules(dataset, name, options.rules, RULES) for name in ("side", "kind", "view")},
         uid=uid,
         exposure=str(dataset.get("FrameOfReferenceUID") or uid),
         has_text=True if "YES" in text else False if text == {"NO"} else None,
     )
 
 
-def _tell(dataset: Any, name: str, *tables: Sequence[Rule]) -> str:
-    """What the first tag of the first table that tells anything tells; nothing where its rules contradict each other."""
+def _apply_rules(dataset: Any, name: str, *tables: Sequence[Rule]) -> str:
+    """The value by the first tag of the first table whose rules match; empty where none does, or where they contradict."""
     for rules in tables:
-        telling = [rule for rule in rules if getattr(rule, name)]
-        for tag in dict.fromkeys(rule.tag for rule in telling):
+        candidates = [rule for rule in rules if getattr(rule, name)]
+        for tag in dict.fromkeys(rule.tag for rule in candidates):
             values = list(_values(dataset, tag))
-            matching = {getattr(rule, name) for rule in telling if rule.tag == tag and _matches(rule, values)}
+            matching = {getattr(rule, name) for rule in candidates if rule.tag == tag and _matches(rule, values)}
             if matching:
                 return matching.pop() if len(matching) == 1 else ""
     return ""

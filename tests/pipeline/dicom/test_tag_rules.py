@@ -65,11 +65,11 @@ def test_rules_of_one_tag_that_contradict_each_other_tell_nothing(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "has_text"),
     [("YES", True), (" yes", True), (["NO", "YES"], True), ("NO", False), ("no ", False), ("perhaps", None), (None, None)],
 )
-def test_burned_in_text_absent_is_not_no(tmp_path, text, told):
-    assert tags(tmp_path, DicomOptions(burned_in="keep"), BurnedInAnnotation=text).has_text is told
+def test_burned_in_text_absent_is_not_no(tmp_path, text, has_text):
+    assert tags(tmp_path, DicomOptions(burned_in="keep"), BurnedInAnnotation=text).has_text is has_text
 
 
 def test_an_exposure_is_what_both_images_of_a_compression_share(tmp_path):
