@@ -82,7 +82,9 @@ class Sweep:
     false_positives: int
 
 
-def sweep_thresholds(ground_truth: Components, likely: np.ndarray, thresholds: Sequence[float], smallest_px: int = 0) -> list[Sweep]:
+def sweep_thresholds(
+    ground_truth: Components, likely: np.ndarray, thresholds: Sequence[float], smallest_px: int = 0
+) -> list[Sweep]:
     """Matches what lies at and above each threshold with the annotated regions.
 
     Args:

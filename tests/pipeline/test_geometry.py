@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.geometry import Letterbox, VARIANTS, area_average, connected_components, square_image, unsquare, vary
+from pipeline.geometry import VARIANTS, Letterbox, area_average, connected_components, square_image, unsquare, vary
 
 
 def test_a_letterboxed_point_lands_where_the_formula_says():

@@ -126,6 +126,8 @@ def test_a_sweep_gives_what_matching_at_each_threshold_gives(seed):
     truth = connected_components(ndimage.gaussian_filter(rng.normal(size=(48, 48)), 2) > 0.15)
     likely = ndimage.gaussian_filter(rng.uniform(size=(48, 48)), 2).astype(np.float32)
     for point in sweep_thresholds(truth, likely, (0.45, 0.5, 0.55)):
-        detected, false_positives = match_regions(truth, connected_components(likely >= point.threshold)).by_criterion()[point.criterion]
+        detected, false_positives = match_regions(truth, connected_components(likely >= point.threshold)).by_criterion()[
+            point.criterion
+        ]
         assert point.detected.tolist() == detected.tolist()
         assert point.false_positives == false_positives
