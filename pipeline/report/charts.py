@@ -15,7 +15,7 @@ import PIL.ImageFont
 
 from pipeline.contract import GROUPS, SPLITS, MaskError, SourceError, cut_levels, read_mask
 from pipeline.files import replacing
-from pipeline.page import SERIES, new_figure, set_log_axis
+from pipeline.page import GROUND_TRUTH_COLOR, SERIES, new_figure, rgb, set_log_axis
 from pipeline.sources import read_image
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ Rows = Sequence[Mapping[str, Any]]
 SPLIT_COLORS = {"train": "#4477aa", "valid": "#ddaa33", "test": "#bb5566"}  # distinct for the color-blind too
 # An edge in ink makes light bars legible on white and dark ones on black.
 _EDGE: dict = {"edgecolor": "black", "linewidth": 0.6}
-_OUTLINE = (255, 200, 0)
-_CELL, _GAP, _CAPTION = 220, 6, 18
+_CELL, _GAP, _CAPTION = 220, 6, 32
+_TITLE_FONT, _CAPTION_FONT, _SMALLEST_FONT = 30, 24, 8  # height of the letters, in pixels of a sheet some 2000 px wide
 
 
 def draw_stats(folder: Path, rows: Rows, out: Path) -> list[Path]:
@@ -171,7 +171,7 @@ def draw_reasons(reasons: Sequence[tuple[str, int, str]]) -> "Figure":
 
 
 def contact_sheet(folder: Path, every: Rows, split: str, columns: int = 3, most: int = 15) -> PIL.Image.Image:
-    """Up to `most` source images of a split, evenly spread over lesion size, each as image, mask and outline over image."""
+    """Up to `most` source images of a split, evenly spread over lesion size, each as image, mask and contour on the image."""
     rows = source_images(every, split=split)
     ordered = sorted(rows, key=lambda row: (row["lesion_px"], row["sample"]))
     count = min(most, len(ordered))
@@ -179,29 +179,45 @@ def contact_sheet(folder: Path, every: Rows, split: str, columns: int = 3, most:
     cell_width, cell_height = 3 * _CELL + _GAP * 2, _CELL + _CAPTION + _GAP
     lines = max(1, -(-len(chosen) // columns))
     sheet = PIL.Image.new("RGB", (columns * (cell_width + _GAP) + _GAP, lines * cell_height + 2 * _CAPTION), "white")
-    pen, font = PIL.ImageDraw.Draw(sheet), PIL.ImageFont.load_default(13)
-    pen.text(
-        (_GAP, 4), f"{split}: image, mask, outline ({len(chosen)} of {len(rows)} source images, by lesion size)", "black", font
-    )
+    pen = PIL.ImageDraw.Draw(sheet)
+    _write_title(pen, f"{split}: image, mask, contour ({len(chosen)} of {len(rows)} source images, by lesion size)")
     for number, row in enumerate(chosen):
         left = _GAP + number % columns * (cell_width + _GAP)
         top = 2 * _CAPTION + number // columns * cell_height
         tiles = _tiles(folder, row)
-        caption = f"{row['class']}, lesion {lesion_share(row):.2g} %" if tiles else "missing, or cannot be read"
-        pen.text((left, top - 2), f"{row['sample']}   {caption}", "black", font)
+        state = f"{row['class']}, lesion {lesion_share(row):.2g} %" if tiles else "missing, or cannot be read"
+        caption = f"{row['sample']}   {state}"
+        pen.text((left, top - 2), caption, "black", _fitting_font(caption, cell_width))
         for offset, tile in enumerate(tiles):
             sheet.paste(PIL.Image.fromarray(tile), (left + offset * (_CELL + 2), top + _CAPTION - 2))
     return sheet
 
 
+def _write_title(pen: PIL.ImageDraw.ImageDraw, title: str) -> None:
+    """Writes what a sheet shows, and the legend of its contours."""
+    font = PIL.ImageFont.load_default(_TITLE_FONT)
+    pen.text((_GAP, _GAP), title, "black", font)
+    left, middle = _GAP + font.getlength(title) + 2 * _TITLE_FONT, _GAP + 0.6 * _TITLE_FONT
+    pen.line([(left, middle), (left + 2 * _TITLE_FONT, middle)], rgb(GROUND_TRUTH_COLOR), width=6)
+    pen.text((left + 2.5 * _TITLE_FONT, _GAP), "ground truth", "black", font)
+
+
+def _fitting_font(text: str, width: int) -> PIL.ImageFont.FreeTypeFont | PIL.ImageFont.ImageFont:
+    """The caption font, smaller where a text would be wider than so many pixels."""
+    for size in range(_CAPTION_FONT, _SMALLEST_FONT, -1):
+        if (font := PIL.ImageFont.load_default(size)).getlength(text) <= width:
+            return font
+    return PIL.ImageFont.load_default(_SMALLEST_FONT)
+
+
 def _tiles(folder: Path, row: Mapping[str, Any]) -> list[np.ndarray]:
-    """Image, mask and outline over image of one sample, each (_CELL, _CELL, 3) uint8 in RGB; none where a file is broken."""
+    """Image, mask and contour on the image of one sample, each (_CELL, _CELL, 3) uint8 in RGB; none where a file is broken."""
     try:
         image, mask = read_image(folder / row["image"]), read_mask((folder / row["mask"]).read_bytes(), None)
     except (OSError, MaskError, SourceError):  # the audit names the file
         return []
     small = cv2.cvtColor(cv2.resize(image, (_CELL, _CELL), interpolation=cv2.INTER_AREA), cv2.COLOR_GRAY2RGB)
     shown = cv2.resize(np.sign(mask) * 255, (_CELL, _CELL), interpolation=cv2.INTER_AREA)
-    outlines, _ = cv2.findContours(cut_levels(shown), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    outlined = cv2.drawContours(small.copy(), outlines, -1, _OUTLINE, 1)
+    contours, _ = cv2.findContours(cut_levels(shown), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    outlined = cv2.drawContours(small.copy(), contours, -1, rgb(GROUND_TRUTH_COLOR), 1)
     return [small, cv2.cvtColor(shown, cv2.COLOR_GRAY2RGB), outlined]

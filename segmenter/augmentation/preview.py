@@ -1,6 +1,5 @@
 """A picture sheet of augmented training pairs: for each the pair as it is, then several draws with what was drawn."""
 
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import tensorflow as tf
 
 from segmenter.augmentation.drawing import Draw, draw
 from segmenter.augmentation.variation import apply
+from segmenter.captions import WHITE, add_text, add_titles, legend
 from segmenter.configuration import Configuration
 from segmenter.data.dataset import Sample
 from segmenter.data.input_pipeline import read_all
@@ -17,14 +17,13 @@ from segmenter.data.pairs import PairFormat, explained
 from segmenter.pictures import draw_overlay, lesion_colors, write_png
 from segmenter.training.trainer import choose_evenly
 
-_DRAWS = 5  # beside the pair as it is
+_DRAWS = 5  # in addition to the pair as it is
 _PANEL_PX = 256
-_LINE_PX = 14
-_LINE_CHARACTERS = 36  # what a panel's width holds
+_TEXT_PX = 18  # height of the letters
 
 
 def write_preview(configuration: Configuration, samples: Sequence[Sample], path: Path, count: int, seed: int) -> None:
-    """Draws a row for each of some samples: the pair, then the same pair varied. Outlines are the masks'.
+    """Draws one row per sample: the pair, then the same pair varied. Contours are those of the masks.
 
     Args:
       samples: of which `count` are taken, spread evenly; originals where there are any.
@@ -32,20 +31,21 @@ def write_preview(configuration: Configuration, samples: Sequence[Sample], path:
       seed: the same seed gives the same picture.
     """
     chosen = choose_evenly(samples, count)
-    form = PairFormat.of(configuration)
-    with explained(chosen, form):
-        images, masks = read_all(chosen, form)
+    pair_format = PairFormat.of(configuration)
+    with explained(chosen, pair_format):
+        images, masks = read_all(chosen, pair_format)
     colors = lesion_colors(configuration.infer.mask_colors, len(configuration.class_names))
     panels = [_draw_panel(image, mask, colors) for image, mask in zip(images.numpy(), masks.numpy(), strict=True)]
     varied = tf.function(lambda *arguments: _vary(configuration, *arguments), autograph=False)
     rows = []
     for number, sample in enumerate(chosen):
         row = [(panels[number], sample.name)]
-        for place in range(number * _DRAWS, (number + 1) * _DRAWS):
-            drawn, image, mask = varied(images[number], masks[number], tf.constant([seed, place], tf.int64))
+        for count_drawn in range(number * _DRAWS, (number + 1) * _DRAWS):
+            drawn, image, mask = varied(images[number], masks[number], tf.constant([seed, count_drawn], tf.int64))
             row.append((_draw_panel(image.numpy(), mask.numpy(), colors), describe(drawn)))
-        rows.append(_draw_row(row))
-    write_png(path, np.vstack(rows))
+        rows.append(add_titles([panel for panel, _ in row], [(title, WHITE) for _, title in row], _TEXT_PX))
+    of_truth, _, *of_classes = legend(colors, configuration.class_names)
+    write_png(path, add_text(np.vstack(rows), [[(f"contours: {of_truth[0]}", of_truth[1]), *of_classes]], _TEXT_PX))
 
 
 def _vary(configuration: Configuration, image: tf.Tensor, mask: tf.Tensor, seed: tf.Tensor) -> tuple[Draw, tf.Tensor, tf.Tensor]:
@@ -55,12 +55,12 @@ def _vary(configuration: Configuration, image: tf.Tensor, mask: tf.Tensor, seed:
 
 def describe(drawn: Draw) -> str:
     """The variations that happened, with how much where that is one number."""
-    words = []
+    descriptions = []
     for name, happens in drawn.happens.items():
         if happens:
             value = drawn.values.get(name)
-            words.append(name if value is None or value.shape.rank else f"{name} {float(value):.3g}")
-    return ", ".join(words) or "nothing"
+            descriptions.append(name if value is None or value.shape.rank else f"{name} {float(value):.3g}")
+    return ", ".join(descriptions) or "nothing"
 
 
 def _draw_panel(image: np.ndarray, mask: np.ndarray, colors: Sequence[tuple[int, int, int]]) -> np.ndarray:
@@ -70,15 +70,3 @@ def _draw_panel(image: np.ndarray, mask: np.ndarray, colors: Sequence[tuple[int,
     gray = cv2.resize(gray, size, interpolation=cv2.INTER_AREA if len(gray) > _PANEL_PX else cv2.INTER_NEAREST)
     mask = cv2.resize(mask[..., 0], size, interpolation=cv2.INTER_NEAREST)
     return draw_overlay(gray, np.zeros_like(mask), mask, colors)
-
-
-def _draw_row(panels: Sequence[tuple[np.ndarray, str]]) -> np.ndarray:
-    """Panels side by side, each with its caption above."""
-    captions = [textwrap.wrap(words, _LINE_CHARACTERS) for _, words in panels]
-    above = _LINE_PX * max(map(len, captions)) + 6
-    row = cv2.copyMakeBorder(np.hstack([panel for panel, _ in panels]), above, 4, 0, 0, cv2.BORDER_CONSTANT)
-    for number, lines in enumerate(captions):
-        for line, words in enumerate(lines, 1):
-            place = (number * _PANEL_PX + 4, line * _LINE_PX)
-            cv2.putText(row, words, place, cv2.FONT_HERSHEY_SIMPLEX, 0.37, (255, 255, 255), 1, cv2.LINE_AA)
-    return row

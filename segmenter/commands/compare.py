@@ -15,7 +15,7 @@ def add(commands) -> None:
         "compare",
         execute,
         "set runs against each other, image by image",
-        "Prints how far the figures of each run lie from those of the "
+        "Prints how far the metrics of each run lie from those of the "
         "first, with 95 % intervals for which both share the drawn patients. The runs must have been evaluated on the same "
         "images. A run of another data set and a pooled cross-validation (NAME-cv) will do too.",
     )

@@ -14,13 +14,13 @@ def add(commands) -> None:
         "preview",
         execute,
         "draw a picture sheet of augmented training pairs",
-        "A row a pair of train: as it is, then varied as [augmentor] says, with the outline of its mask and the names of "
+        "One row per pair of train: as it is, then varied as [augmentor] says, with the contour of its mask and the names of "
         "what was drawn.",
     )
     parser.add_argument("--config", required=True, metavar="NAME|FILE", help="a configuration with [model] generator on")
     parser.add_argument("--output", type=_png, metavar="FILE.png", help="default: DATASET/preview-NAME.png")
     parser.add_argument("--count", type=int, choices=range(1, 33), default=6, metavar="N", help="rows, 1 to 32 (default: 6)")
-    parser.add_argument("--seed", type=int, metavar="N", help="another one draws anew (default: [train] seed)")
+    parser.add_argument("--seed", type=int, metavar="N", help="another seed draws other variations (default: [train] seed)")
 
 
 def _png(text: str) -> Path:

@@ -13,7 +13,7 @@ def add(commands) -> None:
         "report",
         execute,
         "show a run's evaluation as a page",
-        "Writes DATASET/runs/NAME/report.html, one file that opens in a browser without a network: figures with intervals, FROC "
+        "Writes DATASET/runs/NAME/report.html, one file that opens in a browser without a network: metrics with intervals, FROC "
         "curve, groups, cases to look at; and model_card.md. Of another split than test the split is in the files' names.",
     )
     parser.add_argument("--name", required=True, help=f"{RUN_HELP}; or a cross-validation, NAME-cv")
@@ -28,6 +28,6 @@ def execute(arguments: argparse.Namespace) -> int:
 
     data = read_data_set(arguments.dataset)
     (page, card), is_new = write_report(data, open_run(arguments.dataset, arguments.name), arguments.split)
-    told = "written" if is_new else "was up to date"
-    print(f"{page}: {told}, {page.stat().st_size / 1e6:.1f} MB; {card.name} beside it")
+    state = "written" if is_new else "was up to date"
+    print(f"{page}: {state}, {page.stat().st_size / 1e6:.1f} MB; {card.name} beside it")
     return DONE

@@ -29,7 +29,9 @@ def write_extremes(scored: Sequence[tuple[float, Sample]], configuration: Config
 def _draw_row(dice: float, sample: Sample, configuration: Configuration, folder: Path) -> np.ndarray:
     colors = lesion_colors(configuration.infer.mask_colors, len(configuration.class_names))
     predicted, ground_truth = read_gray(mask_file(folder, sample)), read_ground_truth(sample.mask, configuration)
-    return draw_row(read_gray(sample.image), predicted, ground_truth, f"{sample.name}, Dice {dice:.2f}", colors)
+    return draw_row(
+        read_gray(sample.image), predicted, ground_truth, f"{sample.name}, Dice {dice:.2f}", colors, configuration.class_names
+    )
 
 
 def mask_file(folder: Path, sample: Sample) -> Path:

@@ -15,9 +15,10 @@ import numpy as np
 
 from pipeline.contract import MaskError, read_mask
 from pipeline.files import InputError, replacing, write_text
+from segmenter.captions import Color, draw_legend, legend
 from segmenter.inference import dicom_seg
 from segmenter.inference.lesion_table import remove_tables
-from segmenter.pictures import Color, colorize, draw_overlay, merge, write_png
+from segmenter.pictures import colorize, draw_overlay, merge, write_png
 
 MARK = "inference.json"
 OUTPUTS = (
@@ -65,14 +66,21 @@ def clear_outputs(output: Path) -> None:
 
 
 def write_pictures(
-    output: Path, name: str, prediction: Prediction, ground_truth: Path | None, colors: Sequence[Color], *, colored: bool
+    output: Path,
+    name: str,
+    prediction: Prediction,
+    ground_truth: Path | None,
+    colors: Sequence[Color],
+    class_names: Sequence[str],
+    *,
+    colored: bool,
 ) -> None:
     """Writes the PNGs of one image, all at its own size.
 
     Args:
       name: the stem of the files.
       ground_truth: the image's mask file, where there is one.
-      colors: of the lesion classes.
+      colors, class_names: of the lesion classes.
       colored: whether the mask in these colors, and merged with the image, is written too.
 
     Raises:
@@ -85,7 +93,8 @@ def write_pictures(
     overlay = draw_overlay(prediction.gray, mask, _read_ground_truth(ground_truth) if ground_truth else None, colors)
     write_png(output / "masks" / f"{name}.png", *((mask,) if several else (mask * 255, cv2.IMWRITE_PNG_BILEVEL, 1)))
     write_png(output / "probabilities" / f"{name}.png", levels)
-    write_png(output / "overlays" / f"{name}.png", overlay)
+    entries = legend(colors, class_names)
+    write_png(output / "overlays" / f"{name}.png", draw_legend(overlay, entries if ground_truth else entries[1:]))
     if colored:
         write_png(output / "colorized" / f"{name}.png", colorize(mask, colors))
         write_png(output / "merged" / f"{name}.png", merge(prediction.gray, mask, colors))

@@ -198,7 +198,7 @@ def infer(plan: Plan, jobs: Sequence[Job], output: Path, identity: dict[str, obj
     colors = lesion_colors(plan.settings.mask_colors, len(class_names))
     algorithm = _describe_algorithm(plan, predictor, jobs, result)
     for job, prediction in _predict(predictor, plan, jobs, result):
-        write_pictures(output, job.name, prediction, job.ground_truth, colors, colored=plan.settings.mask_colorize)
+        write_pictures(output, job.name, prediction, job.ground_truth, colors, class_names, colored=plan.settings.mask_colorize)
         if algorithm and has_dicom_mark(job.image):
             try:
                 write_segmentations(output, job.name, job.image, prediction, class_names, algorithm)

@@ -246,7 +246,7 @@ class EpochPictures(keras.callbacks.Callback):
             gray, predicted, truth = (
                 np.kron(panel, np.ones((times, times), np.uint8)) for panel in (gray, predicted, mask[..., 0])
             )
-            row = draw_row(gray, predicted, truth, f"{name}, epoch {epoch + 1}", self.colors)
+            row = draw_row(gray, predicted, truth, f"{name}, epoch {epoch + 1}", self.colors, self.configuration.class_names)
             write_png(self.folder / f"Epoch_{epoch + 1}_{name}.png", row)
 
     def predict(self, image: np.ndarray) -> np.ndarray:

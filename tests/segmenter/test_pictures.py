@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from segmenter.configuration import InferSettings
-from segmenter.pictures import PREDICTION_BGR, TRUTH_BGR, colorize, draw_overlay, draw_row, lesion_colors, merge
+from segmenter.pictures import GROUND_TRUTH_BGR, PREDICTION_BGR, colorize, draw_overlay, draw_row, lesion_colors, merge
 
 BENIGN, MALIGNANT = (0, 255, 0), (255, 255, 255)
 
@@ -22,13 +22,13 @@ def test_benign_is_green_and_malignant_white_and_all_others_can_be_told_apart():
     assert lesion_colors(((1, 2, 3),), 1) == ((1, 2, 3),)
 
 
-def test_a_class_map_in_colours():
+def test_a_class_map_in_colors():
     mask = np.array([[0, 1, 2]], np.uint8)
     blue_green_red = [[[0, 0, 0], [3, 2, 1], [6, 5, 4]]]
     np.testing.assert_array_equal(colorize(mask, [(1, 2, 3), (4, 5, 6)]), blue_green_red)
 
 
-def test_colours_are_blended_in_and_never_wrap_around():
+def test_colors_are_blended_in_and_never_wrap_around():
     gray = np.array([[255, 255, 255, 100, 0]], np.uint8)
     mask = np.array([[0, 1, 2, 1, 2]], np.uint8)
     merged = merge(gray, mask, [BENIGN, MALIGNANT])
@@ -44,11 +44,11 @@ def ring_of(square, where, size=40):
 
 def test_one_class_is_orange_where_predicted_and_green_where_true():
     gray = np.full((40, 40), 50, np.uint8)
-    assert colors_in(draw_overlay(gray, ring_of(10, 4), ring_of(10, 20))) == {(50, 50, 50), PREDICTION_BGR, TRUTH_BGR}
+    assert colors_in(draw_overlay(gray, ring_of(10, 4), ring_of(10, 20))) == {(50, 50, 50), PREDICTION_BGR, GROUND_TRUTH_BGR}
     assert colors_in(draw_overlay(gray, ring_of(10, 4), colors=[BENIGN])) == {(50, 50, 50), PREDICTION_BGR}
 
 
-def test_several_classes_have_their_colours_and_the_truth_is_dashed():
+def test_several_classes_have_their_colors_and_the_truth_is_dashed():
     gray = np.full((40, 40), 50, np.uint8)
     predicted, truth, colors = ring_of(10, 4) + 2 * ring_of(10, 22), ring_of(36, 2), [BENIGN, (255, 0, 0)]
     assert colors_in(draw_overlay(gray, predicted, colors=colors)) == {(50, 50, 50), BENIGN, (0, 0, 255)}
@@ -63,14 +63,23 @@ def test_several_classes_have_their_colours_and_the_truth_is_dashed():
 def test_a_row_is_image_truth_and_prediction_under_a_caption():
     gray = np.full((40, 40), 50, np.uint8)
     row = draw_row(gray, ring_of(10, 4), ring_of(10, 20), "P1, epoch 2")
-    image, truth, prediction = (row[22:, left : left + 40] for left in (0, 40, 80))
-    assert row.shape == (62, 120, 3)
-    assert row[:22].any()
+    above = len(row) - 40
+    image, truth, prediction = (row[above:, left : left + 40] for left in (0, 40, 80))
+    assert row.shape[1:] == (120, 3)
+    assert row[:20].any()
     np.testing.assert_array_equal(image, cv2.cvtColor(gray, cv2.COLOR_GRAY2BGR))
-    assert TRUTH_BGR in colors_in(truth)
+    assert GROUND_TRUTH_BGR in colors_in(truth)
     assert PREDICTION_BGR in colors_in(prediction) - colors_in(truth)
 
 
-def test_colours_are_levels():
+def test_a_row_of_several_classes_names_them_in_their_colors():
+    gray, colors = np.full((400, 400), 50, np.uint8), [BENIGN, (255, 0, 0)]
+    blank = np.zeros_like(gray)
+    plain, named = (draw_row(gray, blank, blank, "P1", chosen, ("cyst", "mass")) for chosen in ((), colors))
+    assert {BENIGN, (0, 0, 255)} <= colors_in(named[:-400])
+    assert not {BENIGN, (0, 0, 255)} & colors_in(plain)
+
+
+def test_colors_are_levels():
     with pytest.raises(ValueError, match=r"mask_colors holds \[0, 256, 0\]; wanted red, green and blue of 0 to 255"):
         InferSettings(mask_colors=((0, 0, 0), (0, 256, 0)))

@@ -8,8 +8,9 @@ from inputs import small_download, small_recipe
 from pipeline import stages
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.dataset.manifest import read_manifest
+from pipeline.page import GROUND_TRUTH_COLOR, rgb
 from pipeline.recipe import load_recipe
-from pipeline.report.charts import draw_stats, source_images
+from pipeline.report.charts import _fitting_font, draw_stats, source_images
 from pipeline.workers import Inline
 
 
@@ -56,10 +57,21 @@ def test_each_source_image_of_a_split_is_there_once(where, chosen):
     assert [row["sample"] for row in source_images(rows, **where)] == chosen
 
 
-def test_a_contact_sheet_shows_the_outline_in_colour(folder, tmp_path):
-    sheet = cv2.imread(str(draw_stats(folder.root, folder.read_manifest(), tmp_path / "a")[0])).astype(int)
-    colored = np.ptp(sheet, axis=2) > 100
+def test_a_contact_sheet_shows_contours_in_the_color_of_ground_truth_and_a_legend(folder, tmp_path):
+    sheet = cv2.imread(str(draw_stats(folder.root, folder.read_manifest(), tmp_path / "a")[0]))
+    colored = np.ptp(sheet.astype(int), axis=2) > 100
     assert 200 < colored.sum() < 0.2 * colored.size
+    green = (sheet == rgb(GROUND_TRUTH_COLOR)[::-1]).all(axis=2)
+    assert green[:50].sum() > 200, "a stroke beside the title"
+    assert green[50:].sum() > 200, "contours"
+
+
+def test_captions_are_as_large_as_their_width_allows():
+    assert _fitting_font("P1_L_CM_CC   malignant, lesion 1.2 %", 672).size == 24
+    long = "rotated_180_" + "P1_L_CM_CC" * 8
+    font = _fitting_font(long, 672)
+    assert font.size < 24
+    assert font.getlength(long) <= 672
 
 
 def test_a_split_without_samples_still_has_its_pictures(folder, tmp_path):
@@ -74,4 +86,4 @@ def test_a_file_that_is_gone_leaves_its_place_empty(folder, tmp_path):
     (folder.root / gone["mask"]).unlink()
     lacking = draw_stats(folder.root, folder.read_manifest(), tmp_path / "b")[0]
     white = [(cv2.imread(str(path)) == 255).all(axis=2).sum() for path in (whole, lacking)]
-    assert white[1] > white[0] + 2 * 100 * 100, "image, mask and outline are left out"
+    assert white[1] > white[0] + 2 * 100 * 100, "image, mask and contour are left out"

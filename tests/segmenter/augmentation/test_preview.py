@@ -7,7 +7,7 @@ from segmenter.augmentation import Draw
 from segmenter.augmentation.preview import describe, write_preview
 from segmenter.cli import main
 from segmenter.data.dataset import read_data_set
-from segmenter.pictures import TRUTH_BGR
+from segmenter.pictures import GROUND_TRUTH_BGR
 
 CONFIG = """
 [model]
@@ -41,14 +41,15 @@ def test_a_row_a_pair_of_train_beginning_with_the_pair_itself(data_folder, confi
     sheet = cv2.imread(str(path))
     assert sheet.shape[1] == 6 * PANEL
     assert 2 * PANEL < sheet.shape[0] < 3 * PANEL
+    assert (sheet[:20] == GROUND_TRUTH_BGR).all(axis=-1).any(), "the legend"
     # The last row is the last pair, 8 times as large as its file; its lesion is from 4 to 16 px, down and across.
-    last = sheet[-PANEL - 4 : -4, :PANEL]
+    last = sheet[-PANEL:, :PANEL]
     image = cv2.imread(str(data_folder / "train/images/P6_L_CM_CC.png"))
-    outline = (last == TRUTH_BGR).all(axis=-1)
+    outline = (last == GROUND_TRUTH_BGR).all(axis=-1)
     np.testing.assert_array_equal(last[~outline], cv2.resize(image, (PANEL, PANEL), interpolation=cv2.INTER_NEAREST)[~outline])
     rows, columns = np.nonzero(outline)
     assert (rows.min(), rows.max() + 1, columns.min(), columns.max() + 1) == (32, 128, 32, 128)
-    assert (sheet[-PANEL - 4 : -4, PANEL:] != np.tile(last, (1, 5, 1))).any()
+    assert (sheet[-PANEL:, PANEL:] != np.tile(last, (1, 5, 1))).any()
 
 
 def test_the_seed_decides(data_folder, config, tmp_path):

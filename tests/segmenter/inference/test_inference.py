@@ -17,7 +17,7 @@ from segmenter.configuration import InferSettings, TiledInferSettings
 from segmenter.data.dataset import read_data_set
 from segmenter.inference.lesion_table import read_lesions
 from segmenter.inference.run import Job, Plan, find_jobs, infer, inference_identity, name_outputs, read_result
-from segmenter.pictures import PREDICTION_BGR, TRUTH_BGR
+from segmenter.pictures import GROUND_TRUTH_BGR, PREDICTION_BGR
 
 
 def write_model(path, factor=1 / 255, side=64):
@@ -191,7 +191,7 @@ def test_the_default_is_the_originals_of_test_with_their_truth(model, data_folde
     assert find_jobs([data_folder / "test/images"], data) == jobs
     run(model, jobs, tmp_path / "out", threshold=0.1)
     overlay = cv2.imread(str(tmp_path / "out/overlays/P10_L_CM_CC.png"))
-    assert {tuple(pixel) for pixel in overlay.reshape(-1, 3).tolist()} >= {PREDICTION_BGR, TRUTH_BGR}
+    assert {tuple(pixel) for pixel in overlay.reshape(-1, 3).tolist()} >= {PREDICTION_BGR, GROUND_TRUTH_BGR}
     rows = read_lesions(tmp_path / "out")
     assert [row["image"] for row in rows] == [job.name for job in jobs]
 

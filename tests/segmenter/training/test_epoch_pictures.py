@@ -64,7 +64,7 @@ def test_classes_have_their_colours(picture, configure, data_folder, write_pair,
     pictures = picture(configure(**classes, infer__mask_colors=colors))
     image, mask = (enlarged(plane, 8) for plane in draw_pair(7))
     # The model says malignant, class 2; the file says benign, class 1.
-    expected = draw_row(image, mask // 255 * 2, mask // 255, "P7_L_CM_CC, epoch 3", colors)
+    expected = draw_row(image, mask // 255 * 2, mask // 255, "P7_L_CM_CC, epoch 3", colors, ("benign", "malignant"))
     np.testing.assert_array_equal(pictures["epoch_change_tiledinfer"], expected)
     told = {tuple(pixel) for pixel in pictures["epoch_change_infer"].reshape(-1, 3).tolist()}
     assert told >= {(0, 255, 0), (0, 0, 255)}
