@@ -114,8 +114,9 @@ chain: dataset train evaluate infer report
 	@echo 'Go on with it:'
 	@echo '  make stats train evaluate infer report RAW="$(RAW)"$(elsewhere) DATASET=$(DATASET) CONFIG=$(CONFIG)'
 
+# In two processes, of which each may hold 2 GB; ARGS='-n 0' for one, ARGS='-n 8' where there is memory.
 test: install  ## the tests
-	@.venv/bin/python -m pytest -m 'not slow' $(ARGS)
+	@.venv/bin/python -m pytest -n 2 --dist worksteal -m 'not slow' $(ARGS)
 
 test-slow: install  ## the tests that take longer
 	@.venv/bin/python -m pytest -m slow $(ARGS)

@@ -9,18 +9,12 @@ import itertools
 import json
 import os
 import select
-import shutil
 import subprocess
 import time
 from pathlib import Path
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 _KEYS = {"Tab": 9, "Enter": 13, "Escape": 27, "Space": 32, "ArrowLeft": 37}
-
-
-def find_browser() -> str | None:
-    """The path of a Chromium, or None."""
-    return next((path for name in PROGRAMS if (path := shutil.which(name))), None)
 
 
 class Browser:

@@ -5,7 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import PROGRAMS, Browser, find_browser
+from browser import PROGRAMS, Browser
+from skips import need_program
+from skips import pytest_terminal_summary as pytest_terminal_summary  # pytest calls it
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # One core for each of several processes, whose threads would only wait for each other.
+    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
 
 REAL = Path(os.environ.get("CDD_CESM", Path(__file__).resolve().parents[2] / "shared" / "cdd-cesm"))
 
@@ -14,17 +21,14 @@ REAL = Path(os.environ.get("CDD_CESM", Path(__file__).resolve().parents[2] / "sh
 def real_annotations() -> Path:
     """The folder with CDD-CESM's annotation files, named by the variable CDD_CESM; the test skips where there is none."""
     if not (REAL / "Radiology_hand_drawn_segmentations_v2.csv").is_file():
-        pytest.skip("no CDD-CESM annotation files here; name their folder with CDD_CESM=...")
+        pytest.skip("the annotation files of CDD-CESM are missing; name their folder: CDD_CESM=FOLDER make test")
     return REAL
 
 
 @pytest.fixture(scope="session")
 def one_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """A headless Chromium; the test skips where there is none."""
-    program = find_browser()
-    if program is None:
-        pytest.skip(f"no {', '.join(PROGRAMS)} here to look at pages with; on Debian: apt-get install chromium")
-    with Browser(program, tmp_path_factory.mktemp("browser")) as browser:
+    with Browser(need_program(*PROGRAMS, package="chromium"), tmp_path_factory.mktemp("browser")) as browser:
         yield browser
 
 

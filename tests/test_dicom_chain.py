@@ -7,12 +7,13 @@ import numpy as np
 import pydicom
 import pytest
 from inputs import small_recipe
+from skips import need_package
 
 import pipeline.cli
 import segmenter.cli
 from pipeline.files import read_csv
 
-pytest.importorskip("highdicom")
+need_package("highdicom")
 
 SIDE = 128
 CONFIG = """

@@ -34,7 +34,7 @@ TARGETS = [
     "clean",
 ]
 
-pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is missing; on Debian: apt-get install make")
 
 
 def make(*arguments):

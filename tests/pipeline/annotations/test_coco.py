@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 from inputs import picture
+from skips import need_package
 
 from pipeline.annotations import read_annotations
 from pipeline.drawing.raster import rasterise
@@ -61,7 +62,7 @@ def test_a_region_knows_its_category_its_place_and_the_size_of_its_image(tmp_pat
 
 
 def test_compressed_run_lengths_are_the_same_mask(tmp_path):
-    packed = pytest.importorskip("pycocotools.mask").encode(np.asfortranarray(MASK))
+    packed = need_package("pycocotools.mask").encode(np.asfortranarray(MASK))
     regions = read(coco(tmp_path / "coco.json", {"size": [3, 5], "counts": packed["counts"].decode()}))
     np.testing.assert_array_equal(drawn(regions), MASK)
 
@@ -74,7 +75,7 @@ def test_compressed_run_lengths_name_the_extra_that_reads_them(tmp_path, monkeyp
 
 
 def test_polygons_cover_what_pycocotools_draws_but_for_edge_pixels(tmp_path):
-    mask = pytest.importorskip("pycocotools.mask")
+    mask = need_package("pycocotools.mask")
     outline = [10.0, 12.3, 70.2, 5.0, 90.4, 60.1, 44.0, 90.9, 8.8, 55.5]
     (region,) = read(coco(tmp_path / "coco.json", [outline], image={"width": 100, "height": 100}))
     theirs = mask.decode(mask.merge(mask.frPyObjects([outline], 100, 100)))
@@ -101,7 +102,7 @@ def test_polygons_cover_what_pycocotools_draws_but_for_edge_pixels(tmp_path):
 )
 def test_a_bad_segmentation_stays_with_its_image(tmp_path, segmentation, words):
     if words.startswith("compressed run lengths cannot"):
-        pytest.importorskip("pycocotools")
+        need_package("pycocotools")
     (region,) = read(coco(tmp_path / "coco.json", segmentation))
     with pytest.raises(RegionError) as error:
         parse_region(region.attributes)

@@ -9,6 +9,7 @@ import numpy as np
 import pydicom
 import pytest
 from inputs import REGIONS, Download, circle, mammogram
+from skips import need_package
 
 from pipeline.annotations import SegReference, check_reference, find_annotations, read_annotations
 from pipeline.dataset.folder import DatasetFolder
@@ -19,7 +20,7 @@ from pipeline.recipe import load_recipe
 from pipeline.stages import index
 from pipeline.workers import Inline
 
-highdicom = pytest.importorskip("highdicom")
+highdicom = need_package("highdicom")
 
 STUDY = {
     "StudyInstanceUID": "2.25.10",

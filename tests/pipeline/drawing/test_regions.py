@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from inputs import bitmap, circle, picture, polygon
+from skips import need_package
 
 from pipeline.drawing.regions import RegionError, bitmap_attributes, decode_runs, encode_runs, parse_region
 
@@ -83,7 +84,7 @@ def test_runs_give_the_mask_back(mask):
 @settings(max_examples=30, deadline=None)
 @given(masks)
 def test_runs_are_those_of_coco(mask):
-    coco = pytest.importorskip("pycocotools.mask")
+    coco = need_package("pycocotools.mask")
     height, width = mask.shape
     packed = coco.frPyObjects({"size": [height, width], "counts": encode_runs(mask)}, height, width)
     np.testing.assert_array_equal(coco.decode(packed), mask != 0)

@@ -5,7 +5,8 @@ import sys
 import cv2
 import numpy as np
 import pytest
-from inputs import Download, polygon
+from inputs import Download, picture, polygon
+from skips import need_package
 from small_sets import SETS, make_set
 
 from pipeline.contract import SPLITS
@@ -15,8 +16,8 @@ from pipeline.exports.coco import _polygon
 from pipeline.exports.lesions import class_names, find_parts, read_mask
 from pipeline.files import InputError
 
-coco = pytest.importorskip("pycocotools.coco")
-masks = pytest.importorskip("pycocotools.mask")
+coco = need_package("pycocotools.coco")
+masks = need_package("pycocotools.mask")
 
 
 def load(done, split):
@@ -78,6 +79,33 @@ def test_polygons_of_blobs_fit_them(seed):
         whole = np.zeros_like(blobs)
         whole[part.top :, part.left :][: part.pixels.shape[0], : part.pixels.shape[1]] = part.filled
         assert (drawn & whole).sum() / (drawn | whole).sum() > 0.95
+
+
+@pytest.mark.parametrize(
+    ("drawn", "corners"),
+    [
+        pytest.param("... .#. ...", [(1.25, 1.25), (1.25, 1.75), (1.75, 1.75), (1.75, 1.25)], id="pixel"),
+        pytest.param("..... .###.", [(1.25, 1.25), (1.25, 1.75), (3.75, 1.75), (3.75, 1.25)], id="line"),
+        pytest.param(".. .# .#", [(1.25, 1.25), (1.25, 2.75), (1.75, 2.75), (1.75, 1.25)], id="upright line"),
+        pytest.param("## ##", [(0.25, 0.25), (0.25, 1.75), (1.75, 1.75), (1.75, 0.25)], id="square in a corner"),
+        pytest.param(
+            "#. .#",
+            [
+                *[(0.25, 0.25), (0.25, 0.75), (0.75, 0.75), (1.25, 1.25), (1.25, 1.75)],
+                *[(1.75, 1.75), (1.75, 1.25), (1.25, 1.25), (0.75, 0.75), (0.75, 0.25)],
+            ],
+            id="diagonal",
+        ),
+    ],
+)
+def test_an_outline_lies_half_way_between_centres_and_outer_edges(drawn, corners):
+    """COCO counts from the corner of the first pixel: the centre of pixel 1 lies at 1.5, its edges at 1 and 2."""
+    mask = picture(drawn)
+    (part,) = find_parts(mask)
+    annotation = _polygon(part, mask.shape)
+    (points,) = annotation["segmentation"]
+    assert list(zip(points[::2], points[1::2], strict=True)) == corners
+    np.testing.assert_array_equal(masks.decode(masks.merge(masks.frPyObjects([points], *mask.shape))), mask)
 
 
 @pytest.fixture

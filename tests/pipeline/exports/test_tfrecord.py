@@ -4,6 +4,7 @@ import struct
 import sys
 
 import pytest
+from skips import need_package
 from small_sets import make_set
 
 from pipeline.dataset.manifest import read_manifest
@@ -11,7 +12,7 @@ from pipeline.exports import export
 from pipeline.exports.tfrecord import example, frame
 from pipeline.files import InputError
 
-crc32c = pytest.importorskip("google_crc32c")
+crc32c = need_package("google_crc32c")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """The phantom as DICOM: what a viewer shows is the phantom's picture, whatever the vendor, and files are as real ones are."""
 
 import io
-import shutil
 import subprocess
 import sys
 
@@ -12,6 +11,7 @@ import pytest
 from dicom_inputs import shown
 from pydicom.fileset import FileSet
 from pydicom.pixels.encoders import JPEGLSLosslessEncoder
+from skips import need_program
 
 from pipeline.files import InputError
 from pipeline.geometry import square_image
@@ -182,9 +182,9 @@ FAULTS = {
 
 def faults(path) -> list[str]:
     """What dciodvfy calls errors in a file."""
-    if not shutil.which("dciodvfy"):
-        pytest.skip("no dciodvfy here; on Debian: apt-get install dicom3tools")
-    told = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
+    told = subprocess.run(
+        [need_program("dciodvfy", package="dicom3tools"), str(path)], capture_output=True, text=True, check=False
+    )
     return [line for line in (told.stdout + told.stderr).splitlines() if line.startswith("Error") and _CONTRAST not in line]
 
 

@@ -1,7 +1,9 @@
 """A hospital's folder with planted identifiers, made into a data set under a site key: none of them comes through."""
 
+import functools
 import json
 import os
+import shutil
 from pathlib import Path
 
 import cv2
@@ -38,10 +40,9 @@ def secret_tags(number, kind, exposure=1):
     }
 
 
-@pytest.fixture
-def hospital(tmp_path):
+def write_hospital(root):
     """Six patients, both images of one view each, in folders of their own; a VIA file that names the files."""
-    raw, regions = tmp_path / "raw", {}
+    raw, regions = root / "raw", {}
     for number in range(1, 7):
         folder = raw / "WARD-7B" / f"Smithers{number}"
         folder.mkdir(parents=True)
@@ -50,27 +51,51 @@ def hospital(tmp_path):
             pixels = Download.pixels(name).astype(np.uint16) * 16
             mammogram(folder / name, pixels, **secret_tags(number, kind))
             regions[name] = {"filename": name, "size": 1, "regions": [{"shape_attributes": circle(20, 30, 5 + number)}]}
-    (tmp_path / "via.json").write_text(json.dumps(regions))
-    text = Path(small_recipe(tmp_path / "small.toml")).read_text()
-    (tmp_path / "small.toml").write_text(f'{text}\n[layout]\nunlisted_class = "malignant"\n')
-    return tmp_path
+    (root / "via.json").write_text(json.dumps(regions))
+    text = Path(small_recipe(root / "small.toml")).read_text()
+    (root / "small.toml").write_text(f'{text}\n[layout]\nunlisted_class = "malignant"\n')
+    return root
+
+
+WORDS = {
+    "dataset": ["--raw", "raw", "--annotations", "via.json", "--out", "set", "--recipe", "small.toml", "--workers", "1"],
+    "index": ["--raw", "raw", "--annotations", "via.json", "--out", "set", "--recipe", "small.toml", "--workers", "1"],
+    "audit": ["set", "--privacy", "raw"],
+}
+
+
+def run_in(root, command, *more, key=KEY):
+    """Runs a command on a hospital under a key."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CESM_SITE_KEY", key)
+        patch.chdir(root)
+        return main([command, *WORDS.get(command, ["set"]), *more])
 
 
 @pytest.fixture
-def run(hospital, monkeypatch):
+def hospital(tmp_path):
+    """A hospital's folder from which no data set has been made yet."""
+    return write_hospital(tmp_path)
+
+
+@pytest.fixture
+def run(hospital):
     """Runs a command on it under a key."""
+    return functools.partial(run_in, hospital)
 
-    def give(command, *more, key=KEY):
-        monkeypatch.setenv("CESM_SITE_KEY", key)
-        words = {
-            "dataset": ["--raw", "raw", "--annotations", "via.json", "--out", "set", "--recipe", "small.toml", "--workers", "1"],
-            "index": ["--raw", "raw", "--annotations", "via.json", "--out", "set", "--recipe", "small.toml", "--workers", "1"],
-            "audit": ["set", "--privacy", "raw"],
-        }.get(command, ["set"])
-        monkeypatch.chdir(hospital)
-        return main([command, *words, *more])
 
-    return give
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory):
+    """A hospital's folder with its data set."""
+    root = write_hospital(tmp_path_factory.mktemp("hospital"))
+    assert run_in(root, "dataset") == 0
+    return root
+
+
+@pytest.fixture
+def made(made_once, tmp_path):
+    """A copy of it, to change."""
+    return Path(shutil.copytree(made_once, tmp_path / "made"))
 
 
 def everything(folder):
@@ -80,22 +105,19 @@ def everything(folder):
     return "\n".join(f"{path.relative_to(folder)}\n{path.read_bytes().decode('latin-1')}" for path in files)
 
 
-def test_nothing_of_the_sources_is_in_the_output(hospital, run, capsys):
-    assert run("dataset") == 0
-    text = everything(hospital / "set")
+def test_nothing_of_the_sources_is_in_the_output(made_once, capsys):
+    text = everything(made_once / "set")
     assert [secret for secret in SECRETS if secret.lower() in text.lower()] == []
     assert KEY not in text
-    assert str(hospital) not in text
-    capsys.readouterr()
-    assert run("audit") == 0
+    assert str(made_once) not in text
+    assert run_in(made_once, "audit") == 0
     told = capsys.readouterr()
     assert "audit: no findings" in told.out
     assert "audit: looked for" in told.err
 
 
-def test_pairs_stay_pairs_and_patients_patients(hospital, run):
-    assert run("dataset") == 0
-    rows = [row for row in read_csv(hospital / "set" / "manifest.csv") if row["variant"] == "original"]
+def test_pairs_stay_pairs_and_patients_patients(made_once):
+    rows = [row for row in read_csv(made_once / "set" / "manifest.csv") if row["variant"] == "original"]
     assert len(rows) == 12
     assert len({row["patient"] for row in rows}) == 6
     names = {row["image_id"] for row in rows}
@@ -353,20 +375,18 @@ def plant_uid(folder):
         (plant_uid, ".work/uid.json: holds SOPInstanceUID"),
     ],
 )
-def test_the_audit_finds_what_was_planted_and_does_not_repeat_it(hospital, run, capsys, plant, told):
-    assert run("dataset") == 0
-    plant(hospital / "set")
-    capsys.readouterr()
-    assert run("audit") == 1
+def test_the_audit_finds_what_was_planted_and_does_not_repeat_it(made, capsys, plant, told):
+    plant(made / "set")
+    assert run_in(made, "audit") == 1
     out = capsys.readouterr().out
     assert "identifier: 1 files" in out
     assert told in out
     assert not [secret for secret in SECRETS if secret in out.replace("WARD-7B.txt", "")]
 
 
-def test_an_audit_needs_the_sources(hospital, run, capsys):
-    assert run("dataset") == 0
-    (hospital / "empty").mkdir()
+def test_an_audit_needs_the_sources(made, capsys, monkeypatch):
+    (made / "empty").mkdir()
+    monkeypatch.chdir(made)
     assert main(["audit", "set", "--privacy", "empty"]) == 2
     assert "--privacy empty: holds no DICOM file; name the folder that the data set was made from" in capsys.readouterr().err
 

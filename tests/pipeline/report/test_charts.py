@@ -1,32 +1,34 @@
 """The pictures: there, readable, and showing the samples that they name."""
 
+import shutil
+
 import cv2
 import numpy as np
 import pytest
-from inputs import small_download, small_recipe
+from small_sets import make_set
 
-from pipeline import stages
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.dataset.manifest import read_manifest
 from pipeline.page import GROUND_TRUTH_COLOR, rgb
-from pipeline.recipe import load_recipe
 from pipeline.report.charts import _fitting_font, draw_stats, source_images
-from pipeline.workers import Inline
+
+
+@pytest.fixture(scope="module")
+def drawn_once(tmp_path_factory):
+    """A small data set, and the pictures of it."""
+    root = tmp_path_factory.mktemp("drawn")
+    folder = make_set(root)
+    return folder, draw_stats(folder.root, folder.read_manifest(), root / "pictures")
 
 
 @pytest.fixture
-def folder(tmp_path):
-    folder = DatasetFolder(tmp_path / "set")
-    stages.index(
-        folder, load_recipe(small_recipe(tmp_path / "small.toml")), small_download(tmp_path / "raw").root, None, Inline()
-    )
-    stages.split(folder)
-    stages.variants(folder, Inline(), fused=True)
-    return folder
+def folder(drawn_once, tmp_path):
+    """A copy of the data set, to change."""
+    return DatasetFolder(shutil.copytree(drawn_once[0].root, tmp_path / "set"))
 
 
-def test_pictures_are_drawn_and_the_same_twice(folder, tmp_path):
-    first = draw_stats(folder.root, folder.read_manifest(), tmp_path / "a")
+def test_pictures_are_drawn_and_the_same_twice(drawn_once, folder, tmp_path):
+    first = drawn_once[1]
     second = draw_stats(folder.root, folder.read_manifest(), tmp_path / "b")
     assert [path.name for path in first] == [
         "contact_sheet_train.png",
@@ -57,8 +59,8 @@ def test_each_source_image_of_a_split_is_there_once(where, chosen):
     assert [row["sample"] for row in source_images(rows, **where)] == chosen
 
 
-def test_a_contact_sheet_shows_contours_in_the_color_of_ground_truth_and_a_legend(folder, tmp_path):
-    sheet = cv2.imread(str(draw_stats(folder.root, folder.read_manifest(), tmp_path / "a")[0]))
+def test_a_contact_sheet_shows_contours_in_the_color_of_ground_truth_and_a_legend(drawn_once):
+    sheet = cv2.imread(str(drawn_once[1][0]))
     colored = np.ptp(sheet.astype(int), axis=2) > 100
     assert 200 < colored.sum() < 0.2 * colored.size
     green = (sheet == rgb(GROUND_TRUTH_COLOR)[::-1]).all(axis=2)
@@ -80,8 +82,8 @@ def test_a_split_without_samples_still_has_its_pictures(folder, tmp_path):
     assert all(path.exists() for path in draw_stats(folder.root, folder.read_manifest(), tmp_path / "a"))
 
 
-def test_a_file_that_is_gone_leaves_its_place_empty(folder, tmp_path):
-    whole, rows = draw_stats(folder.root, folder.read_manifest(), tmp_path / "a")[0], read_manifest(folder.manifest)
+def test_a_file_that_is_gone_leaves_its_place_empty(drawn_once, folder, tmp_path):
+    whole, rows = drawn_once[1][0], read_manifest(folder.manifest)
     gone = next(one for one in rows if one["split"] == "train" and one["variant"] == "original")
     (folder.root / gone["mask"]).unlink()
     lacking = draw_stats(folder.root, folder.read_manifest(), tmp_path / "b")[0]

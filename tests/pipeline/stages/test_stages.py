@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -272,6 +273,57 @@ def test_an_interrupted_run_goes_on(project, monkeypatch):
     fresh = Project(project.folder.root.parent / "fresh")
     fresh.make()
     assert fresh.folder.manifest.read_bytes() == project.folder.manifest.read_bytes()
+
+
+def interrupted(function, after):
+    """The function; after so many calls it is as if Ctrl-C were pressed."""
+    numbers = iter(range(after))
+
+    def call(*arguments):
+        if next(numbers, None) is None:
+            raise KeyboardInterrupt
+        return function(*arguments)
+
+    return call
+
+
+def change_sources(project):
+    """Other regions in eight images of four patients."""
+    shapes = project.download.shapes
+    shapes[:8] = [(name, circle(12, 25, 7), size) for name, _, size in shapes[:8]]
+    project.download.write()
+
+
+def change_split(project):
+    small_recipe(project.download.root.parent / "small.toml", seed=2)
+
+
+@pytest.mark.parametrize(
+    ("change", "stage", "place", "work"),
+    [
+        pytest.param(change_sources, "masks", stages.samples, "make_square", id="masks"),
+        pytest.param(change_sources, "variants", stages.samples, "make_samples", id="variants"),
+        pytest.param(change_split, "variants", Path, "replace", id="moving"),
+    ],
+)
+def test_while_a_complete_set_is_remade_it_has_no_manifest(project, monkeypatch, change, stage, place, work):
+    project.make()
+    before = project.folder.manifest.read_bytes()
+    change(project)
+    project.index()
+    stages.split(project.folder)
+    assert project.folder.manifest.read_bytes() == before, "so far all files are those of the manifest"
+    stamps = times(project.folder.root)
+    with monkeypatch.context() as patch:
+        patch.setattr(place, work, interrupted(getattr(place, work), after=3))
+        with pytest.raises(KeyboardInterrupt):
+            stages.masks(project.folder, Inline()) if stage == "masks" else stages.variants(project.folder, Inline(), fused=True)
+    assert times(project.folder.root) != stamps, "it was interrupted in the middle"
+    assert not project.folder.manifest.exists()
+    assert project.make()
+    fresh = Project(project.folder.root.parent / "fresh", project.recipe, project.download)
+    fresh.make(assignment=project.folder.assignment)
+    assert project.folder.manifest.read_bytes() == fresh.folder.manifest.read_bytes() != before
 
 
 @pytest.mark.parametrize(

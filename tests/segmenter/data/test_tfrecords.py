@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from skips import need_package
 from small_sets import SETS
 
 from pipeline.dataset.manifest import read_manifest
@@ -11,7 +12,7 @@ from pipeline.files import InputError
 from segmenter.data.pairs import PairFormat, read_pair_whole
 from segmenter.data.tfrecords import read_tfrecords
 
-pytest.importorskip("google_crc32c")
+need_package("google_crc32c")
 
 
 @pytest.fixture

@@ -219,6 +219,25 @@ def test_the_same_again_is_recognised(judged, gray_as_probability, tmp_path):
     assert read_summary(tmp_path / "nothing") == {}
 
 
+@pytest.mark.parametrize(
+    ("loss", "parameter", "value"),
+    [
+        ("tversky_loss", "tversky_alpha", 0.35),
+        ("tversky_loss", "tversky_beta", 0.65),
+        ("focal_loss", "focal_alpha", 0.35),
+        ("focal_loss", "focal_gamma", 1.5),
+    ],
+)
+def test_another_parameter_of_the_loss_is_evaluated_again(judged, gray_as_probability, tmp_path, loss, parameter, value):
+    model, found = gray_as_probability(8), []
+    for parameters in ({}, {parameter: value}):
+        configuration = CONFIGURATION.model_copy(update={"model": UNetSettings(loss=loss, **parameters)})
+        identity = evaluation_identity(model, judged, configuration, "test")
+        found.append((identity, run(model, judged, tmp_path / "out", configuration)["loss"]))
+    assert found[0][1] != found[1][1], "the parameter counts in the loss that is written"
+    assert found[0][0] != found[1][0]
+
+
 def test_a_split_without_lesions_has_no_mean(tmp_path, write_data_set, write_pair, gray_as_probability):
     folder = write_data_set(tmp_path / "none", test=0)
     write_pair(folder, "test", "P1_L_CM_CC", stripes(0), stripes(0))

@@ -1,4 +1,3 @@
-import shutil
 import subprocess
 import sys
 
@@ -7,6 +6,7 @@ import pydicom
 import pytest
 from inputs import mammogram
 from pydicom.uid import RLELossless, SegmentationStorage
+from skips import need_program
 
 from segmenter.inference.dicom_seg import KINDS, Algorithm, SegmentationError, segmentations
 
@@ -135,12 +135,11 @@ def test_probabilities_beyond_one_by_a_rounding_are_one(write, tmp_path):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("tags", SOURCES)
 def test_dciodvfy_finds_no_error(write, tmp_path, tags, kind):
-    if not shutil.which("dciodvfy"):
-        pytest.skip("no dciodvfy here to judge DICOM with; on Debian: apt-get install dicom3tools")
+    program = need_program("dciodvfy", package="dicom3tools")
     source, *inferred = write(2, **tags)
     file = tmp_path / "seg.dcm"
     file.write_bytes(segmentations(source, *inferred, ALGORITHM)[kind])
-    told = subprocess.run(["dciodvfy", str(file)], capture_output=True, text=True, timeout=60)
+    told = subprocess.run([program, str(file)], capture_output=True, text=True, timeout=60)
     lines = (told.stdout + told.stderr).splitlines()
     assert "Segmentation" in lines
     errors = {line for line in lines if line.startswith(("Error", "Abort"))}
