@@ -52,7 +52,7 @@ class Run:
 
     @property
     def predictions(self) -> Path:
-        """Where inference writes unless told otherwise."""
+        """Where inference writes by default."""
         return self.folder / "predictions"
 
     def evaluation(self, split: str) -> Path:
@@ -101,7 +101,7 @@ def find_trained(data_folder: Path, name: str) -> Run:
     """The run of a name that has a model.
 
     Raises:
-      InputError: there is none, and the words name those that are there; or it is a cross-validation.
+      InputError: there is none, and the message names those that are there; or it is a cross-validation.
     """
     run = open_run(data_folder, name)
     if run.folds.is_file():
@@ -132,9 +132,9 @@ def read_state(run: Run) -> State | None:
     try:
         state = State(**json.loads(run.state.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
-        raise InputError(f"{run.state}: is no training state ({error}); start anew with --restart") from error
+        raise InputError(f"{run.state}: is no training state ({error}); start again with --restart") from error
     if not (run.folder / state.checkpoint).is_file():
-        raise InputError(f"{run.state}: names {state.checkpoint}, which is not there; start anew with --restart")
+        raise InputError(f"{run.state}: names {state.checkpoint}, which is not there; start again with --restart")
     return state
 
 
@@ -225,11 +225,11 @@ def _read_versions(run: Run) -> dict[str, Any]:
         versions = json.loads(run.versions.read_text(encoding="utf-8"))
         return versions | {"data_identity": versions["data_identity"]}
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{run.versions}: cannot be read ({error}); start anew with --restart") from error
+        raise InputError(f"{run.versions}: cannot be read ({error}); start again with --restart") from error
 
 
 def describe_fold(fold: int | None) -> str:
-    """What a run was trained on, in words."""
+    """What a run was trained on, as text."""
     return "the data set's own splits" if fold is None else f"fold {fold}"
 
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from segmenter.configuration import Configuration
 
-# Named as in [augmentor]. The place in this list picks the random numbers: a new one goes to the end, and turning one
+# Named as in [augmentor]. The position in this list picks the random numbers: a new one goes to the end, and turning one
 # on or off leaves the others as they were.
 VARIATIONS = (
     "vflip",

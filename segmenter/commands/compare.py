@@ -41,6 +41,6 @@ def execute(arguments: argparse.Namespace) -> int:
         comparison.write_comparison(arguments.output, table)
         print(f"{arguments.output}: comparison.csv, comparison.png")
     for run in runs:
-        if words := describe_leak(run.summary, run.split):
-            print(f"warning: {run.name}: {words}", file=sys.stderr)
+        if message := describe_leak(run.summary, run.split):
+            print(f"warning: {run.name}: {message}", file=sys.stderr)
     return DONE

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from segmenter.configuration import augmentation
 from segmenter.configuration.networks import AnyModel, SlightlyFlexibleUNetSettings, canonical_name
-from segmenter.configuration.section import Colors, Section, Words
+from segmenter.configuration.section import Colors, Names, Section
 
 _NO_VARIATION = ("probability", "angles", "angle_range")  # how [augmentor] varies, not what
 
@@ -19,7 +19,7 @@ class DatasetSettings(Section):
     """[dataset]: the order in which training sees the samples, and what the classes are called."""
 
     shuffle: bool = True
-    class_names: Words = ()  # of the lesion classes 1, 2, ...; empty: those of recipe `full`, or class_1, class_2, ...
+    class_names: Names = ()  # of the lesion classes 1, 2, ...; empty: those of recipe `full`, or class_1, class_2, ...
 
     @model_validator(mode="after")
     def _names_tell_apart(self) -> "DatasetSettings":
@@ -46,7 +46,7 @@ class ImageSettings(Section):
 
 
 class MaskSettings(Section):
-    """[mask]: how the grey levels of a mask file become lesion and background. Class indices are taken as they are."""
+    """[mask]: how the gray levels of a mask file become lesion and background. Class indices are taken as they are."""
 
     blur: bool = False
     blur_size: int = Field(default=5, ge=3)  # odd side of a Gaussian kernel, in pixels of the file
@@ -89,20 +89,20 @@ class TrainSettings(Section):
 
 
 class EvalSettings(Section):
-    """[eval]: batch figures such as dice_coef depend on the number of images in a batch."""
+    """[eval]: batch metrics such as dice_coef depend on the number of images in a batch."""
 
     batch_size: int = Field(default=4, ge=1)
-    nsd_tolerance_px: float = Field(default=2.0, gt=0)  # outlines this near count as one; pixels of the data set's grid
+    nsd_tolerance_px: float = Field(default=2.0, gt=0)  # contours this near count as one; pixels of the data set's grid
 
 
 class InferSettings(Section):
-    """[infer]: where probabilities are cut, for masks and for figures an image, and what is written."""
+    """[infer]: where probabilities are cut, for masks and for metrics per image, and what is written."""
 
     threshold: float = Field(default=0.5, gt=0, lt=1)
     algorithm: Literal["otsu"] | None = None  # finds a threshold for each image, in place of `threshold`
     blur: bool = False  # smooth the probabilities before the cut
     ksize: int = Field(default=5, ge=3)  # odd side of that Gaussian kernel, in pixels of the map that is cut
-    smallest_lesion_px: int = Field(default=0, ge=0)  # smaller connected parts are dropped; pixels of the map that is cut
+    smallest_lesion_px: int = Field(default=0, ge=0)  # smaller connected components are dropped; pixels of the map that is cut
     augmentation: Literal["none", "flips", "turns"] = "none"  # average over 4 flips, or over all 8 turns and flips
     mask_colorize: bool = False  # also write masks in `mask_colors`, and them merged with the image
     mask_colors: Colors = ()  # red, green, blue of each lesion class; empty: green, white (malignant), then others

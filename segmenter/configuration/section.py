@@ -13,7 +13,7 @@ Range = Annotated[tuple[float, float], _listed]
 Integers = Annotated[tuple[int, ...], _listed]
 Numbers = Annotated[tuple[float, ...], _listed]
 Points = Annotated[tuple[tuple[float, float], ...], _listed]
-Words = Annotated[tuple[str, ...], _listed]
+Names = Annotated[tuple[str, ...], _listed]
 Colors = Annotated[tuple[tuple[int, int, int], ...], _listed]
 
 

@@ -38,12 +38,12 @@ _SERIES_NUMBER = 1000  # has to be there and need not be unique; machines count 
 
 
 class SegmentationError(Exception):
-    """A source image cannot carry a SEG; the words say what was found and what to do."""
+    """A source image cannot carry a SEG; the text states what was found and what to do."""
 
 
 @dataclass(frozen=True)
 class Algorithm:
-    """What made the masks, as each segment of a SEG tells it.
+    """What made the masks, as each segment of a SEG records it.
 
     Attributes:
       network: its name; several for an ensemble.
@@ -87,7 +87,7 @@ def can_write() -> bool:
 def segmentations(
     source: Path, mask: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str], algorithm: Algorithm
 ) -> dict[str, bytes]:
-    """The SEG files of one source image: one segment a lesion class, one frame a segment, at the source's size.
+    """The SEG files of one source image: one segment per lesion class, one frame per segment, at the source's size.
 
     Args:
       source: the DICOM file; its header alone is read.
@@ -105,7 +105,7 @@ def segmentations(
 
     Source: PS3.3 C.8.20.2; codes of PS3.16 CID 7150, 7159, 7162, 244.
     """
-    lesions = np.clip(probabilities[..., -len(class_names) :], 0, 1)  # means of several looks may pass 1 by a rounding
+    lesions = np.clip(probabilities[..., -len(class_names) :], 0, 1)  # means of several views may pass 1 by a rounding
     pixels = {"binary": mask, "fractional": lesions[np.newaxis]}
     with warnings.catch_warnings():
         # The packages warn of odd values by printing them, and a header's values are a patient's.
@@ -114,8 +114,8 @@ def segmentations(
         try:
             return {kind: _encode(header, kind, pixels[kind], class_names, algorithm) for kind in KINDS}
         except (AttributeError, KeyError, TypeError, ValueError) as error:  # what highdicom raises for an odd header
-            words = f"has a header that a SEG cannot carry over ({error}); correct it where the image comes from"
-            raise SegmentationError(words) from error
+            message = f"has a header that a SEG cannot carry over ({error}); correct it where the image comes from"
+            raise SegmentationError(message) from error
 
 
 def _read_header(source: Path):
@@ -129,9 +129,9 @@ def _read_header(source: Path):
         header.setdefault(keyword, "")
     if not header.get("FrameOfReferenceUID"):
         header.pop("FrameOfReferenceUID", None)
-    # A projection has no plane in the patient. Where a header tells one, highdicom would add a spacing between slices.
+    # A projection has no plane in the patient. Where a header has one, highdicom would add a spacing between slices.
     header.pop("ImagePositionPatient", None)
-    # highdicom copies PixelSpacing and cannot read it back without a thickness. Empty says that there is none to tell;
+    # highdicom copies PixelSpacing and cannot read it back without a thickness. Empty says that there is none;
     # a number would be made up. ImagerPixelSpacing is at the detector, so it is no PixelSpacing and stays behind.
     if header.get("PixelSpacing") and not header.get("SliceThickness"):
         header.SliceThickness = ""
@@ -181,10 +181,10 @@ def _describe_segments(header, class_names: Sequence[str], algorithm: Algorithm)
     from highdicom.sr import CodedConcept
     from pydicom.sr.codedict import codes
 
-    sides = {"L": codes.cid244.Left, "R": codes.cid244.Right, "B": codes.cid244.Bilateral}
+    lateralities = {"L": codes.cid244.Left, "R": codes.cid244.Right, "B": codes.cid244.Bilateral}
     breast = CodedConcept.from_code(codes.SCT.Breast)
-    if side := sides.get(header.get("ImageLaterality") or header.get("Laterality")):
-        breast.AnatomicRegionModifierSequence = [CodedConcept.from_code(side)]
+    if laterality := lateralities.get(header.get("ImageLaterality") or header.get("Laterality")):
+        breast.AnatomicRegionModifierSequence = [CodedConcept.from_code(laterality)]
     identification = AlgorithmIdentificationSequence(
         name=algorithm.name,
         family=codes.cid7162.ArtificialIntelligence,
@@ -213,7 +213,7 @@ def _describe_segments(header, class_names: Sequence[str], algorithm: Algorithm)
 def _date_and_time(header) -> tuple[str, str]:
     """When the source's content was made. That of the inference would make each run's file another one.
 
-    A SEG must have both; the year 1900 stands for a source that tells no date, as in files whose dates were removed.
+    A SEG must have both; the year 1900 stands for a source that has no date, as in files whose dates were removed.
     """
     for of in ("Content", "Acquisition", "Series", "Study"):
         if date := header.get(f"{of}Date"):

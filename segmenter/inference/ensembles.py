@@ -1,4 +1,4 @@
-"""Several predictions in place of one: of several models, and of turned and flipped images.
+"""Several predictions instead of one: of several models, and of turned and flipped images.
 
 What is averaged is probabilities. Both classes can be used wherever a predictor can, also for each other.
 """
@@ -54,13 +54,13 @@ class Ensemble:
     def __init__(self, predictors: Sequence[AnyPredictor]):
         first = predictors[0]
         for other in predictors[1:]:
-            if _form(other) != _form(first):
+            if _format(other) != _format(first):
                 raise InputError(
-                    f"{other.name}: is for {_words(other)}, and {first.name} for {_words(first)}; "
+                    f"{other.name}: is for {_describe(other)}, and {first.name} for {_describe(first)}; "
                     "an ensemble needs models of one side, one number of channels and one of classes"
                 )
         self.predictors = predictors
-        self.side, self.channels, self.classes = _form(first)
+        self.side, self.channels, self.classes = _format(first)
         self.name = " + ".join(predictor.name for predictor in predictors)
 
     @property
@@ -85,7 +85,7 @@ class AugmentedPredictor:
 
     def __init__(self, predictor: AnyPredictor, views: Literal["flips", "turns"]):
         self.predictor, self.views = predictor, _VIEWS[views]
-        self.side, self.channels, self.classes = _form(predictor)
+        self.side, self.channels, self.classes = _format(predictor)
         self.name = predictor.name
 
     @property
@@ -103,11 +103,11 @@ class AugmentedPredictor:
         return total / np.float32(len(self.views))
 
 
-def _form(predictor: AnyPredictor) -> tuple[int, int, int]:
+def _format(predictor: AnyPredictor) -> tuple[int, int, int]:
     return predictor.side, predictor.channels, predictor.classes
 
 
-def _words(predictor: AnyPredictor) -> str:
+def _describe(predictor: AnyPredictor) -> str:
     channels, classes = predictor.channels, predictor.classes
     return (
         f"{predictor.side} px, {channels} channel{'s' if channels > 1 else ''} and {classes} class{'es' if classes > 1 else ''}"

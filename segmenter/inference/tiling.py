@@ -1,4 +1,4 @@
-"""Predicts one image at its own size: in one look at the model's size, or by overlapping tiles at source resolution.
+"""Predicts one image at its own size: in one pass at the model's size, or by overlapping tiles at source resolution.
 
 Gaussian weights of an eighth of the tile: F. Isensee et al., "nnU-Net", Nature Methods 18, 2021.
 """
@@ -52,15 +52,15 @@ def predict_tiled(gray: np.ndarray, predictor: AnyPredictor, settings: TiledInfe
     padded = cv2.copyMakeBorder(gray, 0, below, 0, right, cv2.BORDER_CONSTANT, value=0)
     result = np.zeros((*padded.shape, predictor.classes), np.float32)
     rows, columns = (weigh_tiles(length, tile, overlap) for length in padded.shape)
-    places = [(row, column) for row in rows for column in columns]
-    for first in range(0, len(places), _TILES_AT_ONCE):
-        batch = places[first : first + _TILES_AT_ONCE]
+    corners = [(row, column) for row in rows for column in columns]
+    for first in range(0, len(corners), _TILES_AT_ONCE):
+        batch = corners[first : first + _TILES_AT_ONCE]
         tiles = [padded[top : top + tile, left : left + tile] for (top, _), (left, _) in batch]
         if tile != predictor.side:
-            tiles = [square_image(part, predictor.side) for part in tiles]
+            tiles = [square_image(one, predictor.side) for one in tiles]
         for ((top, down), (left, across)), square in zip(batch, _predict_squares(tiles, predictor), strict=True):
-            part = square if tile == predictor.side else _unsquare(square, tile, tile)
-            result[top : top + tile, left : left + tile] += part * (down[:, None] * across)[..., None]
+            values = square if tile == predictor.side else _unsquare(square, tile, tile)
+            result[top : top + tile, left : left + tile] += values * (down[:, None] * across)[..., None]
     result = result[:height, :width]
     if settings.whole_image_weight:
         whole = predict_whole([gray], predictor)[0]

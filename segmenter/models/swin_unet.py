@@ -44,8 +44,8 @@ def _blocks(x, stage: int, settings: Settings, name: str):
     for block in range(settings.depths[stage]):
         # A window as large as the map has nowhere to move to.
         shift = window // 2 if block % 2 and side > window else 0
-        place = sum(settings.depths[:stage]) + block
-        drop_path = settings.drop_path * place / max(1, sum(settings.depths) - 1)
+        index = sum(settings.depths[:stage]) + block
+        drop_path = settings.drop_path * index / max(1, sum(settings.depths) - 1)
         x = _block(x, settings.num_heads[stage], window, shift, drop_path, settings, f"{name}_block{block}")
     return x
 

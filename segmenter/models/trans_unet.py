@@ -65,7 +65,7 @@ def _standardized(x, filters: int, kernel: int, stride: int, name: str):
 
 
 def _transformer(x, settings: Settings):
-    """(batch, side / 16, side / 16, hidden_size): each place of the ResNet's features is a token."""
+    """(batch, side / 16, side / 16, hidden_size): each position of the ResNet's features is a token."""
     side = x.shape[1]
     x = layers.Conv2D(settings.hidden_size, 1, name="tokens")(x)
     x = LearnedPositions(name="positions")(layers.Reshape((side * side, settings.hidden_size), name="tokens_in_a_row")(x))
@@ -104,7 +104,7 @@ class StandardizedConv2D(layers.Conv2D):
 
 @keras.saving.register_keras_serializable(package="cesm")
 class LearnedPositions(layers.Layer):
-    """Adds a learned vector to each token, by its place in the row. Input and output: (batch, tokens, size)."""
+    """Adds a learned vector to each token, by its position in the row. Input and output: (batch, tokens, size)."""
 
     def build(self, input_shape: tuple[int, ...]) -> None:
         """Makes a vector a token."""

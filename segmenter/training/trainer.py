@@ -16,6 +16,7 @@ from segmenter.configuration import Configuration, ModelSettings
 from segmenter.configuration.networks import BackboneSettings
 from segmenter.data.dataset import DataSet, Sample, describe_counts
 from segmenter.data.input_pipeline import fits_cache, read_all, training_batches, validation_batches
+from segmenter.data.originals import originals_or_all
 from segmenter.data.pairs import PairFormat, check_pair, explained
 from segmenter.models import build_model
 from segmenter.models.backbones import weights_file
@@ -163,7 +164,7 @@ def _epoch_pictures(run: Run, configuration: Configuration, valid_samples: Seque
 
 def choose_evenly(samples: Sequence[Sample], count: int) -> list[Sample]:
     """Picks `count` originals, spread over the list and so over the patients; variants where there is no original."""
-    candidates = [sample for sample in samples if sample.is_original] or list(samples)
+    candidates = originals_or_all(samples)
     indices = np.linspace(0, len(candidates) - 1, min(count, len(candidates))).round().astype(int)
     return [candidates[index] for index in indices]
 

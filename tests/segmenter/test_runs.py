@@ -132,7 +132,7 @@ def test_a_run_tells_by_which_fold_it_saw_the_data(run, tmp_path):
     record_start(run, OLD, {"data_identity": "abc", "fold": 2})
     assert [sample.split for sample in data_of(run, whole).samples] == ["valid", "train", "test"]
     run.versions.write_text("{")
-    with pytest.raises(InputError, match=r"versions.json: cannot be read \(.*\); start anew with --restart"):
+    with pytest.raises(InputError, match=r"versions.json: cannot be read \(.*\); start again with --restart"):
         data_of(run, whole)
 
 
@@ -152,7 +152,7 @@ def test_a_run_broken_in_its_first_epoch_starts_anew(run, data):
         pytest.param(
             lambda run: run.checkpoint(2).unlink(), "names last_epoch_0002.keras, which is not there", id="no checkpoint"
         ),
-        pytest.param(lambda run: run.state.write_text("{"), r"is no training state \(.*\); start anew with --restart", id="cut"),
+        pytest.param(lambda run: run.state.write_text("{"), r"is no training state \(.*\); start again with --restart", id="cut"),
         pytest.param(lambda run: run.state.write_text("{}"), "is no training state", id="keys"),
     ],
 )

@@ -21,7 +21,7 @@ def convert_to_toml(path: Path) -> str:
     comments = _comments_by_section(published)
     blocks = [
         [f"Converted from {path.name} of the published project by `cesm-segmenter convert-config`."],
-        [f"warning: {words}" for words in published.warnings],
+        [f"warning: {message}" for message in published.warnings],
         *(notes for section, notes in comments.items() if section not in given),
     ]
     header = "\n".join(_comment(line) for block in blocks for line in block)

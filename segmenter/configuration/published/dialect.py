@@ -58,9 +58,9 @@ def read_literal(text: str) -> Any:
     try:
         return ast.literal_eval(text)
     except SyntaxError as error:
-        place = (error.text or "")[max(0, (error.offset or 1) - 1) : error.end_offset and error.end_offset - 1].strip()
+        fragment = (error.text or "")[max(0, (error.offset or 1) - 1) : error.end_offset and error.end_offset - 1].strip()
         # Python itself guesses, as for [90. 180], that a comma is missing.
         guess = "; is a comma missing?" if "comma" in error.msg else ""
-        raise ValueError(f"is no Python literal{f', at {place!r}' if place else ''}{guess}") from error
+        raise ValueError(f"is no Python literal{f', at {fragment!r}' if fragment else ''}{guess}") from error
     except (ValueError, TypeError, MemoryError, RecursionError) as error:
         raise ValueError("is no Python literal; wanted a number, True, False, None, a list, or a text in quotes") from error

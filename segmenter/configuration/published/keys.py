@@ -12,13 +12,13 @@ from segmenter.configuration.augmentation import DeformationSettings
 from segmenter.configuration.model import ModelSettings
 from segmenter.configuration.networks import canonical_name
 
-Place = tuple[str, str]  # section, key
+Key = tuple[str, str]  # section, key
 
 
 class Rule(NamedTuple):
     """What becomes of a key: a key of ours, or nothing. A converter raises ValueError where a value cannot be taken."""
 
-    target: Place | None
+    target: Key | None
     convert: Callable[[Any], Any] = lambda value: value
     note: str = ""  # why it has no effect, or what differs from the published project
 
@@ -33,9 +33,9 @@ def _side(kernel: Any) -> Any:
 
 
 def level_as_probability(level: Any) -> float:
-    """A grey level of 1 to 254 as a probability; what lies between 0 and 1 is one already."""
+    """A gray level of 1 to 254 as a probability; what lies between 0 and 1 is one already."""
     if isinstance(level, bool) or not isinstance(level, int | float) or not 0 < level < 255:
-        raise ValueError("wanted a grey level from 1 to 254")
+        raise ValueError("wanted a gray level from 1 to 254")
     return level if level < 1 else round(level / 255, 4)
 
 
@@ -48,11 +48,11 @@ def thresholding(name: Any) -> str | None:
 
 
 def color(value: Any) -> tuple[int, ...]:
-    """A colour's name, as Pillow knows it, or three numbers, as red, green, blue."""
+    """A color's name, as Pillow knows it, or three numbers, as red, green, blue."""
     if isinstance(value, str):
         return ImageColor.getrgb(value)[:3]
     if not isinstance(value, list | tuple) or len(value) != 3 or not all(type(part) is int and 0 <= part < 256 for part in value):
-        raise ValueError('wanted the name of a colour, such as "green", or three numbers from 0 to 255')
+        raise ValueError('wanted the name of a color, such as "green", or three numbers from 0 to 255')
     return tuple(value)
 
 
@@ -63,7 +63,7 @@ def halve_until_unfolded(alpha: float, sigmoids: Any) -> float:
             return DeformationSettings(alpha=float(alpha), sigmoids=sigmoids).alpha
         except pydantic.ValidationError as error:
             if "folds" not in str(error):
-                return alpha  # something else is wrong, which is told when all is checked
+                return alpha  # something else is wrong, which is reported when all is checked
         alpha /= 2
     return alpha
 
@@ -156,13 +156,13 @@ _CHANGED = {
 }
 
 # Their programs read these only where they need them, and take None there as their own default.
-NONE_IS_LEFT_OUT: set[Place] = {("infer", "ksize"), ("mask", "blur_size")}
+NONE_IS_LEFT_OUT: set[Key] = {("infer", "ksize"), ("mask", "blur_size")}
 
 # Why a key has no effect here, and the keys.
 _WITHOUT_EFFECT = {
     "a run's files lie in DATASET/runs/NAME": "train.model_dir train.eval_dir train.best_model_file train.epoch_change_infer_dir "
     "train.epoch_change_tiledinfer_dir",
-    "the command infer is told its images and its output": "infer.images_dir infer.output_dir infer.merged_dir "
+    "the command infer takes its images and its output as options": "infer.images_dir infer.output_dir infer.merged_dir "
     "tiledinfer.images_dir tiledinfer.output_dir tiledinfer.merged_dir",
     "whole models are written": "train.save_weights_only",
     "a run is kept until --restart": "train.create_backup",
@@ -175,7 +175,7 @@ _WITHOUT_EFFECT = {
     "DATASET is read in one way, whatever it holds": "dataset.datasetclass dataset.image_format dataset.mask_format",
     "images are reduced by area averages": "dataset.resize_interpolation",
     "images are read as red, green, blue": "dataset.color_order",
-    "masks are grey levels or class indices": "dataset.rgb_mask mask.mask_channels mask.grayscaling",
+    "masks are gray levels or class indices": "dataset.rgb_mask mask.mask_channels mask.grayscaling",
     "the published loader reads it and does not use it; [model] input_normalize and [dataset] image_normalize count": (
         "dataset.input_normalize"
     ),
@@ -185,19 +185,19 @@ _WITHOUT_EFFECT = {
 }
 
 
-def _place(dotted: str) -> Place:
+def _place(dotted: str) -> Key:
     section, _, key = dotted.partition(".")
     return section, key
 
 
-RULES: dict[Place, Rule] = (
+RULES: dict[Key, Rule] = (
     {(section, key): Rule((section, key)) for section, keys in _SAME.items() for key in keys.split()}
     | {_place(dotted): Rule(None, note=why) for why, places in _WITHOUT_EFFECT.items() for dotted in places.split()}
     | _CHANGED
 )
 
 # Keys whose effect depends on others; `reader` settles them.
-SETTLED: set[Place] = {
+SETTLED: set[Key] = {
     *((section, key) for section in ("train", "eval", "test") for key in ("image_datapath", "mask_datapath")),
     *(("segmentation", key) for key in ("colorize", "black", "white", "blursize")),
     *(("mask", key) for key in ("binarize", "threshold", "algorithm", "mask_colors")),
@@ -213,7 +213,7 @@ PARTS = ("deformation", "distortion", "barrdistortion", "pincdistortion", "sharp
 
 # What the published project takes for a key that a file leaves out, where our default is another; and the key of the same
 # section that must be on for it to count.
-LEFT_OUT: dict[Place, tuple[Any, str | None]] = {
+LEFT_OUT: dict[Key, tuple[Any, str | None]] = {
     ("model", "clipvalue"): (0.2, None),
     ("model", "loss"): ("bce_loss", None),
     ("model", "metrics"): (("binary_accuracy",), None),

@@ -22,7 +22,7 @@ from segmenter.configuration.published.keys import (
     PARTS,
     RULES,
     SETTLED,
-    Place,
+    Key,
     color,
     halve_until_unfolded,
     level_as_probability,
@@ -81,25 +81,25 @@ def _near(name: str, known: Iterable[str]) -> str:
 
 
 class _Translation:
-    """A file on its way from their keys to ours. `given` shrinks as keys find their place in `settings`."""
+    """A file on its way from their keys to ours. `given` shrinks as keys find their way into `settings`."""
 
     def __init__(self) -> None:
-        self.given: dict[Place, Entry] = {}
+        self.given: dict[Key, Entry] = {}
         self.unused: set[str] = set()
         self.settings: dict[str, dict[str, Any]] = {}
-        self.origins: dict[Place, Entry] = {}  # of what is in settings
+        self.origins: dict[Key, Entry] = {}  # of what is in settings
         self.notes: list[str] = []
         self.warnings: list[str] = []
         self.faults: list[str] = []
         self.paths: list[Entry] = []
 
-    def blame(self, entry: Entry, words: str) -> None:
-        """Tells what is wrong with a key: an error, or in a section that is not used a warning."""
-        told = f"line {entry.line}: {entry} {words}"
+    def report(self, entry: Entry, message: str) -> None:
+        """Records what is wrong with a key: an error, or in a section that is not used a warning."""
+        fault = f"line {entry.line}: {entry} {message}"
         if entry.section in self.unused:
-            self.warnings.append(f"{told}; left out, [{entry.section}] is not used")
+            self.warnings.append(f"{fault}; left out, [{entry.section}] is not used")
         else:
-            self.faults.append(told)
+            self.faults.append(fault)
 
     def value(self, section: str, key: str) -> Any:
         """The value of a key that is given and not yet settled, or None."""
@@ -111,8 +111,8 @@ class _Translation:
             if entry := self.given.pop((section, key), None):
                 self.notes.append(f"{entry}: {why}")
 
-    def put(self, entry: Entry, target: Place, convert: Callable[[Any], Any] = lambda value: value, note: str = "") -> None:
-        """Settles a key that becomes one of ours; tells it where name or value differ."""
+    def put(self, entry: Entry, target: Key, convert: Callable[[Any], Any] = lambda value: value, note: str = "") -> None:
+        """Settles a key that becomes one of ours; a note records where name or value differ."""
         self.given.pop((entry.section, entry.key), None)
         if target in self.origins:
             self.notes.append(f"{entry}: {self.origins[target]} counts")
@@ -120,7 +120,7 @@ class _Translation:
         try:
             value = convert(entry.value)
         except (ValueError, TypeError, AttributeError) as error:
-            self.blame(entry, f"cannot be taken: {error}")
+            self.report(entry, f"cannot be taken: {error}")
             return
         section, key = target
         self.settings.setdefault(section, {})[key] = value
@@ -137,23 +137,23 @@ class _Translation:
         self.faults += strays
         doubtful: list[tuple[Entry, str]] = []
         for entry in entries:
-            place = entry.section, entry.key
-            if place in self.given:
-                doubtful.append((entry, f"is there already, in line {self.given[place].line}; remove one"))
-            elif entry.section in _SECTIONS and place not in _KNOWN:
+            location = entry.section, entry.key
+            if location in self.given:
+                doubtful.append((entry, f"is there already, in line {self.given[location].line}; remove one"))
+            elif entry.section in _SECTIONS and location not in _KNOWN:
                 keys = (key for section, key in _KNOWN if section == entry.section)
                 doubtful.append((entry, f"is no known key; {_near(entry.key, keys)}"))
             elif entry.section in _SECTIONS:
                 try:
-                    self.given[place] = replace(entry, value=read_literal(entry.text))
+                    self.given[location] = replace(entry, value=read_literal(entry.text))
                 except ValueError as error:
                     doubtful.append((entry, str(error)))
         self._find_unused()
-        for entry, words in doubtful:
-            self.blame(entry, words)
+        for entry, message in doubtful:
+            self.report(entry, message)
         unknown = {entry.section: entry for entry in reversed(entries) if entry.section not in _SECTIONS}
         for entry in reversed(unknown.values()):
-            self._blame_section(entry)
+            self._report_section(entry)
 
     def _find_unused(self) -> None:
         """[augmentor] and its parts are used by the generator, and a part where [augmentor] turns it on."""
@@ -164,13 +164,13 @@ class _Translation:
         else:
             self.unused = {part for part in PARTS if not self.value("augmentor", part)}
 
-    def _blame_section(self, first: Entry) -> None:
-        """Tells of a section that nobody knows, by its first key: an error where it is a known one misspelt."""
-        place = f"line {first.line}: {first} is in no known section"
+    def _report_section(self, first: Entry) -> None:
+        """Records an unknown section, by its first key: an error where it is a known one misspelt."""
+        location = f"line {first.line}: {first} is in no known section"
         if near := difflib.get_close_matches(first.section, _SECTIONS, n=1, cutoff=0.75):
-            self.faults.append(f"{place}; is [{near[0]}] meant?")
+            self.faults.append(f"{location}; is [{near[0]}] meant?")
         else:
-            self.warnings.append(f"{place}; left out, with all of [{first.section}]")
+            self.warnings.append(f"{location}; left out, with all of [{first.section}]")
 
     def settle(self) -> None:
         """Settles the keys that depend on others."""
@@ -221,7 +221,7 @@ class _Translation:
             if threshold := self.given.get(("mask", "threshold")):
                 self.put(threshold, ("mask", "threshold"))
             self.leave("mask", "binarize", why="masks are always cut here")
-        why = "without binarize every grey level above 0 was lesion there; here masks are cut at 128"
+        why = "without binarize every gray level above 0 was lesion there; here masks are cut at 128"
         self.leave("mask", "binarize", "threshold", "algorithm", why=why)
 
     def _settle_cut(self) -> None:
@@ -230,7 +230,7 @@ class _Translation:
         if threshold.value == 0 and self.value("infer", "algorithm"):
             self.leave("infer", "threshold", why="the algorithm finds a threshold")
         else:
-            self.put(threshold, ("infer", "threshold"), level_as_probability, "probabilities are cut, not grey levels")
+            self.put(threshold, ("infer", "threshold"), level_as_probability, "probabilities are cut, not gray levels")
 
     def _settle_colors(self) -> None:
         classes = self.value("model", "num_classes")
@@ -284,14 +284,14 @@ class _Translation:
     def translate(self) -> None:
         """Settles all other keys by their rules, and the published values of those that are left out."""
         self._leave_other_networks()
-        for place, entry in list(self.given.items()):
-            rule = RULES[place]
-            if entry.value is None and place in NONE_IS_LEFT_OUT:
-                self.leave(*place, why="None is as if it were left out")
+        for location, entry in list(self.given.items()):
+            rule = RULES[location]
+            if entry.value is None and location in NONE_IS_LEFT_OUT:
+                self.leave(*location, why="None is as if it were left out")
             elif rule.target:
                 self.put(entry, rule.target, rule.convert, rule.note)
             else:
-                self.leave(*place, why=rule.note)
+                self.leave(*location, why=rule.note)
         for (section, key), (value, switch) in LEFT_OUT.items():
             table = self.settings.get(section, {})
             if section not in self.unused and (switch is None or table.get(switch)):
@@ -308,7 +308,7 @@ class _Translation:
         try:
             name = RULES["model", "model"].convert(self.value("model", "model") or SlightlyFlexibleUNetSettings().model)
         except (ValueError, TypeError, AttributeError):
-            return  # told when the key itself is put
+            return  # reported when the key itself is put
         for key in {target[1] for rule in RULES.values() if (target := rule.target) and target[0] == "model"}:
             if key not in MODEL_SETTINGS[name].model_fields:
                 self.leave("model", key, why=f"{name} has no such setting")
@@ -318,29 +318,29 @@ class _Translation:
         try:
             return Configuration.model_validate(self.settings)
         except pydantic.ValidationError as error:
-            told = [(self._blamed(fault), fault["msg"].removeprefix("Value error, ")) for fault in error.errors()]
-        for entry, words in told:
+            faults = [(self._entry_of(fault), fault["msg"].removeprefix("Value error, ")) for fault in error.errors()]
+        for entry, message in faults:
             if entry:
-                self.blame(entry, f"does not fit: {words}")
+                self.report(entry, f"does not fit: {message}")
             else:
-                self.faults.append(words)
-        unfit = [target for target, entry in self.origins.items() if any(entry is blamed for blamed, _ in told)]
+                self.faults.append(message)
+        unfit = [target for target, entry in self.origins.items() if any(entry is faulty for faulty, _ in faults)]
         if self.faults or not unfit:
             return None
         for section, key in unfit:
             del self.settings[section][key], self.origins[section, key]
         return self.validate()
 
-    def _blamed(self, fault: Mapping[str, Any]) -> Entry | None:
-        """The entry that a fault is about: by its place, else the first whose key its words name."""
+    def _entry_of(self, fault: Mapping[str, Any]) -> Entry | None:
+        """The entry that a fault is about: by its location, else the first whose key its message names."""
         sections = fault["loc"][:1] or tuple(self.settings)
         for part in fault["loc"][1:]:
             if entry := self.origins.get((sections[0], part)):
                 return entry
-        of_sections = {place: entry for place, entry in self.origins.items() if place[0] in sections}
+        of_sections = {location: entry for location, entry in self.origins.items() if location[0] in sections}
         placed = [entry for (section, key), entry in of_sections.items() if f"[{section}] {key}" in fault["msg"]]
-        words = re.sub(r"\[\w+\]", "", fault["msg"])  # else [model] would name the key model
-        named = [entry for (_, key), entry in of_sections.items() if re.search(rf"\b{key}\b", words)]
+        message = re.sub(r"\[\w+\]", "", fault["msg"])  # else [model] would name the key model
+        named = [entry for (_, key), entry in of_sections.items() if re.search(rf"\b{key}\b", message)]
         return next(iter(placed + named), None)
 
     def find_data(self, beside: Path) -> Path | None:

@@ -221,7 +221,7 @@ def test_values_become_ours(read, text, section, key, value):
             id="keys that do not agree",
         ),
         pytest.param(
-            "[infer]\nthreshold = 255", "threshold = 255 cannot be taken: wanted a grey level from 1 to 254", id="level"
+            "[infer]\nthreshold = 255", "threshold = 255 cannot be taken: wanted a gray level from 1 to 254", id="level"
         ),
         pytest.param("[infer]\nksize = (5,3)", "ksize = (5,3) cannot be taken: wanted a square kernel", id="kernel"),
         pytest.param("[mask]\nmask_colors = ['grue']", "mask_colors = ['grue'] cannot be taken: unknown color", id="colour"),
