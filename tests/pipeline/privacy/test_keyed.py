@@ -173,7 +173,7 @@ def test_another_key_or_none_is_refused_in_the_same_folder(run, capsys):
     assert run("index") == 0
     assert run("index", key=OTHER_KEY) == 2
     assert (
-        "set: was made with a site key, and RAW or the key is another one now, or none is given; choose another folder"
+        "set: was made with a site key, and RAW or the key has changed, or no key is given; choose another folder"
         in capsys.readouterr().err
     )
 

@@ -385,7 +385,7 @@ def test_ones_own_assignment_is_followed(project, tmp_path):
     [
         ("patient,split\nP1,training\n", "row 2 gives P1 the split 'training'; expected train, valid, test"),
         ("patient,split\nP1,train\nP1,test\n", "P1 is both in train and in test; expected one split each"),
-        ("patient,part\nP1,train\n", "has the columns patient, part; wanted split too"),
+        ("patient,part\nP1,train\n", "has the columns patient, part; expected split too"),
         ("patient,split,fold\nP1,train,7\n", "row 2 has fold '7'; expected a number from 0 to 2"),
     ],
 )
