@@ -23,21 +23,21 @@ from pipeline.workers import all_cores, in_order
 Rows = Sequence[Mapping[str, Any]]
 
 EXAMPLES = 5
-SCHEMA = 3  # of audit.json; since 2 a finding has pairs, since 3 its meaning
+SCHEMA = 3  # of audit.json; since 2 a finding has pairs, since 3 a meaning
 MEANINGS = {  # what each code counts
     "image-in-splits": "source images whose variants are in several splits",
     "patient-in-splits": "patients whose images are in several splits",
     "duplicate-pixels": "groups of samples with the same pixels, up to a flip or turn across splits",
     "mask-missing": "images without a mask",
     "image-missing": "masks, or rows of the manifest, without an image",
-    "size": "images and masks of another size than most",
-    "mask-values": "masks with other values than nothing and lesion",
+    "size": "images and masks whose size is not that of most",
+    "mask-values": "masks with other values than background and lesion",
     "mask-empty": "masks without a lesion, of images that are not normal",
     "unreadable": "files that cannot be decoded",
-    "changed": "files that are not those that the manifest names",
-    "identifier": "files that hold an identifier of the sources, or whose name does",
+    "changed": "files that differ from those in the manifest",
+    "identifier": "files that contain an identifier of the sources, in their content or their name",
 }
-# Two images closer than this, in grey levels RMS at 64 px, are one image; JPEG at quality 75 moves an image by under 2, and
+# Two images closer than this, in gray levels RMS at 64 px, are one image; JPEG at quality 75 moves an image by under 2, and
 # the closest two distinct images of 650 real ones are 9.4 apart.
 SAME_RMS = 3.0
 _THUMB, _COARSE = 64, 16
@@ -45,14 +45,15 @@ _THUMB, _COARSE = 64, 16
 
 @dataclass(frozen=True)
 class AuditFinding:
-    """One kind of trouble.
+    """One type of problem.
 
     Attributes:
-      code: what it is.
-      count: how many images, patients, groups or files have it, as `unit` says.
+      code: a key of `MEANINGS`.
+      count: how many have it, counted in `unit`.
+      unit: images, patients, groups or files.
       examples: the first few, as text.
-      pairs: of each example two images that show it, as paths relative to the data set's folder; only for what is
-        seen in two images: leaks and duplicates.
+      pairs: for each example two images that show it, as paths relative to the data set's folder; only for problems
+        between images: leaks and duplicates.
     """
 
     code: str
@@ -62,7 +63,7 @@ class AuditFinding:
     pairs: tuple[tuple[str, str], ...] = ()
 
     def to_json(self) -> dict:
-        """The form that --json prints."""
+        """Returns the object that --json prints."""
         return {
             "code": self.code,
             "count": self.count,
@@ -74,7 +75,7 @@ class AuditFinding:
 
 @dataclass(frozen=True)
 class _Sample:
-    """One stem of one split, and what is known of it before its files are read; `folder` is the split's own."""
+    """One file stem of one split, with what is known before its files are read; `folder` is the name of the split's folder."""
 
     name: str
     split: str
@@ -125,7 +126,7 @@ def audit(folder: Path, manifest: Rows | None = None) -> list[AuditFinding]:
         manifest = read_manifest(folder / MANIFEST)
     samples = list(_list_samples(folder, manifest or []))
     if not samples:
-        raise InputError(f"{folder}: holds no train/images, valid/images or test/images with files; wanted a data set folder")
+        raise InputError(f"{folder}: holds no train/images, valid/images or test/images with files; expected a data set folder")
     cv2.setNumThreads(1)
     with ThreadPoolExecutor(all_cores()) as executor:  # OpenCV decodes without holding the interpreter's lock
         contents = list(progress(in_order(executor, _read_contents, samples), len(samples), "audit", "pairs"))
@@ -141,7 +142,7 @@ def audit(folder: Path, manifest: Rows | None = None) -> list[AuditFinding]:
 
 
 def expected_codes(recipe: Recipe) -> list[str]:
-    """Findings that a recipe asks for: it reproduces a published defect."""
+    """Lists the findings that a recipe asks for, because it reproduces a published defect."""
     codes = ["image-in-splits", "patient-in-splits", "duplicate-pixels"] if recipe.split.by == "sample" else []
     codes += ["mask-values"] if recipe.mask.format == "jpeg" else []
     return codes
@@ -151,22 +152,22 @@ def _list_samples(folder: Path, manifest: Rows) -> Iterator[_Sample]:
     rows = {(row["split"], row["sample"]): row for row in manifest}
     for split_folder, split in _split_folders(folder, {split for split, _ in rows}):
         images, masks = _stems(split_folder / "images"), _stems(split_folder / "masks")
-        named = {sample for other, sample in rows if other == split}
-        for name in sorted(images.keys() | masks.keys() | named):
+        listed = {sample for other, sample in rows if other == split}
+        for name in sorted(images.keys() | masks.keys() | listed):
             row = rows.get((split, name))
             if row:
-                identity = (row["image_id"], row["patient"], row["class"], (row["image_sha256"], row["mask_sha256"]))
+                fields = (row["image_id"], row["patient"], row["class"], (row["image_sha256"], row["mask_sha256"]))
             else:
                 parsed = parse_sample(name)[1]
-                identity = (parsed.image_id, parsed.patient, "", ("", ""))
-            yield _Sample(name, split, split_folder.name, images.get(name), masks.get(name), *identity)
+                fields = (parsed.image_id, parsed.patient, "", ("", ""))
+            yield _Sample(name, split, split_folder.name, images.get(name), masks.get(name), *fields)
 
 
-def _split_folders(folder: Path, named: Set[str]) -> list[tuple[Path, str]]:
-    """The folders of the splits; a split that the manifest names is among them though its folder is gone."""
-    found = find_split_folders(folder)
-    gone = named - {split for _, split in found}
-    return found + [(folder / split, split) for split in SPLITS if split in gone]
+def _split_folders(folder: Path, listed: Set[str]) -> list[tuple[Path, str]]:
+    """Lists the folders of the splits, including those of `listed` splits of the manifest that are missing."""
+    folders = find_split_folders(folder)
+    missing = listed - {split for _, split in folders}
+    return folders + [(folder / split, split) for split in SPLITS if split in missing]
 
 
 def _stems(folder: Path) -> dict[str, Path]:
@@ -181,7 +182,7 @@ def _stems(folder: Path) -> dict[str, Path]:
 
 def _read_contents(sample: _Sample) -> _Contents:
     """Reads both files of a sample; runs in a thread."""
-    found: dict = {}
+    contents: dict = {}
     broken, changed = [], []
     for name, path, digest in zip(("image", "mask"), (sample.image, sample.mask), sample.sha256, strict=True):
         if path is None:
@@ -190,10 +191,10 @@ def _read_contents(sample: _Sample) -> _Contents:
         if digest and hashlib.sha256(data).hexdigest() != digest:
             changed.append(name)
         try:
-            found |= _inspect_image(path, data) if name == "image" else _inspect_mask(data)
+            contents |= _inspect_image(path, data) if name == "image" else _inspect_mask(data)
         except SourceError:
             broken.append(name)
-    return _Contents(**found, broken=tuple(broken), changed=tuple(changed))
+    return _Contents(**contents, broken=tuple(broken), changed=tuple(changed))
 
 
 def _inspect_image(path: Path, data: bytes) -> dict:
@@ -233,48 +234,48 @@ def _name_splits(name: str, group: Sequence[_Sample]) -> str:
 
 
 def make_finding(code: str, unit: str, examples: Iterable[str], groups: Iterable[Sequence[_Sample]] = ()) -> AuditFinding:
-    """A finding; `groups` holds the samples that each example is about, where two images show it."""
+    """Makes a finding; `groups` holds the samples that each example is about, for problems between images."""
     listed = list(examples)
     return AuditFinding(code, len(listed), unit, tuple(listed[:EXAMPLES]), tuple(map(_pair_of_group, islice(groups, EXAMPLES))))
 
 
 def _pair_of_group(group: Sequence[_Sample]) -> tuple[str, str]:
-    """Two images of a group, of two splits where it spans them."""
+    """Picks two images of a group, from two splits where it spans several."""
     first = group[0]
     second = next((sample for sample in group if sample.split != first.split), group[1])
     return first.file, second.file
 
 
 def _duplicates(samples: Sequence[_Sample], contents: Sequence[_Contents]) -> Iterator[AuditFinding]:
-    """Groups of samples with the same pixels: up to a flip or turn across splits, as they are within one split."""
-    seen = [index for index, content in enumerate(contents) if content.thumb is not None]
-    splits = [samples[index].split for index in seen]
-    pairs = same_pixels(np.array([contents[index].thumb for index in seen]), splits) if seen else []
-    groups = [[samples[seen[index]] for index in group] for group in _connected(len(seen), pairs)]
+    """Groups samples with the same pixels: up to a flip or turn across splits, exactly as stored within one split."""
+    readable = [index for index, content in enumerate(contents) if content.thumb is not None]
+    splits = [samples[index].split for index in readable]
+    pairs = same_pixels(np.array([contents[index].thumb for index in readable]), splits) if readable else []
+    groups = [[samples[readable[index]] for index in group] for group in _connected(len(readable), pairs)]
     yield make_finding("duplicate-pixels", "groups", map(_name_group, groups), groups)
 
 
 def _name_group(group: Sequence[_Sample]) -> str:
-    """The group as text: one sample of each image and split before the other variants, which say less."""
+    """Describes a group: one sample of each image and split, and the number of the others."""
     shown = list({(sample.split, sample.image_id): sample for sample in reversed(group)}.values())[::-1][:4]
     more = len(group) - len(shown)
     return " = ".join(sample.location for sample in shown) + (f" and {more} more" if more else "")
 
 
 def same_pixels(thumbs: np.ndarray, splits: Sequence[str]) -> list[tuple[int, int]]:
-    """Pairs of images that are equal: up to flip or turn where their splits differ, as they are within a split.
+    """Finds pairs of equal images: equal up to a flip or turn where their splits differ, as stored within a split.
 
     Args:
       thumbs: (n, 64, 64) uint8.
-      splits: each one's split.
+      splits: the split of each image.
 
     Returns:
-      Pairs of indices, the first the smaller.
+      Pairs of indices, the smaller one first.
     """
     # Averaging over the eight turns and over blocks can only bring two images closer together, so pairs that are
-    # far apart afterwards need no closer comparison; what is left is few.
+    # far apart afterwards need no closer comparison; only few pairs are left.
     blocks = thumbs.reshape(len(thumbs), _COARSE, _THUMB // _COARSE, _COARSE, -1).mean(axis=(2, 4))
-    flat = _eight(blocks).mean(axis=0).reshape(len(thumbs), -1)
+    flat = _turn_and_flip(blocks).mean(axis=0).reshape(len(thumbs), -1)
     squares = (flat**2).sum(axis=1)
     pairs = []
     for first in range(len(flat)):
@@ -282,7 +283,7 @@ def same_pixels(thumbs: np.ndarray, splits: Sequence[str]) -> list[tuple[int, in
         near = first + 1 + np.flatnonzero(distance < SAME_RMS**2)
         if not len(near):
             continue
-        turned = _eight(thumbs[near].astype(np.float32))
+        turned = _turn_and_flip(thumbs[near].astype(np.float32))
         rms = ((turned - thumbs[first]) ** 2).mean(axis=(2, 3)) ** 0.5
         for second, turns in zip(near.tolist(), rms.T, strict=True):
             if (turns.min() if splits[first] != splits[second] else turns[0]) < SAME_RMS:
@@ -290,14 +291,14 @@ def same_pixels(thumbs: np.ndarray, splits: Sequence[str]) -> list[tuple[int, in
     return pairs
 
 
-def _eight(squares: np.ndarray) -> np.ndarray:
-    """The eight flips and turns of (n, size, size) arrays, (8, n, size, size); the first is the array itself."""
+def _turn_and_flip(squares: np.ndarray) -> np.ndarray:
+    """Stacks the eight flips and turns of (n, size, size) arrays, (8, n, size, size); the first is the array itself."""
     turns = [np.rot90(squares, quarter, axes=(1, 2)) for quarter in range(4)]
     return np.stack(turns + [turn[:, :, ::-1] for turn in turns])
 
 
 def _connected(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
-    """Groups of two and more that pairs connect, each sorted."""
+    """Groups the indices that pairs connect; each group is sorted and has two members or more."""
     parent = list(range(count))
 
     def root(index: int) -> int:
@@ -339,17 +340,17 @@ def _size(size: tuple[int, int] | None) -> str:
 
 def _masks(samples: Sequence[_Sample], contents: Sequence[_Contents]) -> Iterator[AuditFinding]:
     both = list(zip(samples, contents, strict=True))
-    seen = [(sample, content) for sample, content in both if content.mask_size]
+    decoded = [(sample, content) for sample, content in both if content.mask_size]
     # Class indices are fine where all masks hold them; 0, 1 and 2 among masks of 0 and 255 are a fault.
-    indices = all(set(content.mask_values) <= {0, 1, 2} for _, content in seen)
+    indices = all(set(content.mask_values) <= {0, 1, 2} for _, content in decoded)
     sound = {0, 1, 2} if indices else {0, 255}
     yield make_finding(
         "mask-values",
         "files",
         [
             f"{sample.location}: {len(content.mask_values)} values, {', '.join(map(str, content.mask_values[:6]))}"
-            f"{' ...' if len(content.mask_values) > 6 else ''}; wanted 0 and 255"
-            for sample, content in seen
+            f"{' ...' if len(content.mask_values) > 6 else ''}; expected 0 and 255"
+            for sample, content in decoded
             if set(content.mask_values) - sound
         ]
         + [f"{sample.location}: {content.mask_fault}" for sample, content in both if content.mask_fault],
@@ -357,7 +358,7 @@ def _masks(samples: Sequence[_Sample], contents: Sequence[_Contents]) -> Iterato
     yield make_finding(
         "mask-empty",
         "files",
-        (sample.location for sample, content in seen if content.mask_values == (0,) and sample.image_class != "normal"),
+        (sample.location for sample, content in decoded if content.mask_values == (0,) and sample.image_class != "normal"),
     )
 
 
@@ -370,7 +371,7 @@ def _broken(samples: Sequence[_Sample], contents: Sequence[_Contents]) -> Iterat
         "changed",
         "files",
         (
-            f"{sample.location}: {name} is not the file that the manifest names"
+            f"{sample.location}: {name} differs from the file in the manifest"
             for sample, content in both
             for name in content.changed
         ),

@@ -17,24 +17,24 @@ from pipeline.geometry import VARIANTS
 
 SCHEMA = 1  # of recipe, manifest and dataset.json
 MANIFEST = "manifest.csv"  # a folder that has one is complete
-DATASET_JSON = "dataset.json"  # what the data set card tells people, for programs
-DATASET_MARK = "recipe.toml"  # a folder that has one was written by a stage; its images are no sources
+DATASET_JSON = "dataset.json"  # the content of the data set card, for programs
+DATASET_MARK = "recipe.toml"  # a folder that has one was written by a stage; its images are not source images
 
 # Splits
 
 SPLITS = ("train", "valid", "test")
-SPLIT_FOLDERS = {"val": "valid", "validation": "valid"} | {split: split for split in SPLITS}  # folder: its split
+SPLIT_FOLDERS = {"val": "valid", "validation": "valid"} | {split: split for split in SPLITS}  # by folder
 
 
 def find_split_folders(root: Path) -> list[tuple[Path, str]]:
-    """The folders of a data set that hold a split, each with its split; `val` and `validation` are `valid`."""
+    """Lists the folders of a data set that hold a split, each with its split; `val` and `validation` hold `valid`."""
     folders = [(root / name, split) for name, split in SPLIT_FOLDERS.items() if (root / name).is_dir()]
-    return sorted(folders, key=lambda found: (SPLITS.index(found[1]), found[0]))
+    return sorted(folders, key=lambda folder: (SPLITS.index(folder[1]), folder[0]))
 
 
 # Classes
 
-CLASSES = ("normal", "benign", "malignant")  # a class's place is its index in masks; the worse a class, the higher
+CLASSES = ("normal", "benign", "malignant")  # a class's position is its index in masks; worse classes have higher ones
 WORST_FIRST = CLASSES[::-1]
 LESION_CLASSES = CLASSES[1:]
 CLASS_COLORS = ((0, 0, 0), (0, 255, 0), (255, 255, 255))  # red, green, blue of each class in colored masks
@@ -43,7 +43,7 @@ CLASS_COLORS = ((0, 0, 0), (0, 255, 0), (255, 255, 255))  # red, green, blue of 
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".dcm"})  # of source images
 PAIR_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})  # of the images and masks in a data set folder
-MOST_PIXELS = 89_000_000  # Pillow warns from here on; no mammogram has so many
+MOST_PIXELS = 89_000_000  # Pillow warns above this number; no mammogram has as many
 
 # A second exposure carries a suffix (`P99_L_DM_MLO_2`, `P281_L_DM_MLO2`) and is an image of its own.
 _IMAGE = re.compile(r"(?P<patient>P\d+)_(?P<side>[LR])_(?P<kind>DM|CM)_(?P<view>CC|MLO)(_?\d+)?")
@@ -52,7 +52,7 @@ _BEGINNING = re.compile(r"(?P<patient>P\d+)_((?P<side>[LR])_(?P<kind>DM|CM)_(?P<
 
 @dataclass(frozen=True)
 class ImageName:
-    """What an image's name says; every part but `image_id` is empty where the name does not say it."""
+    """The fields of an image's name; all but `image_id` are empty where the name does not contain them."""
 
     image_id: str
     patient: str = ""
@@ -62,7 +62,7 @@ class ImageName:
 
 
 def clean_name(name: str) -> str:
-    """The image's name without folder, suffix and stray spaces.
+    """Removes folder, suffix and stray spaces from an image's name.
 
     Example:
       >>> clean_name("CDD-CESM/P3_L_CM_CC .jpg")
@@ -75,7 +75,7 @@ def clean_name(name: str) -> str:
 
 
 def parse_image(image_id: str) -> ImageName:
-    """Reads patient, side, kind and view from a source image's name, if it has exactly the form of CDD-CESM's.
+    """Reads patient, side, kind and view from a source image's name, if it has exactly the form of CDD-CESM's names.
 
     Example:
       >>> parse_image("P281_L_DM_MLO2")
@@ -86,7 +86,7 @@ def parse_image(image_id: str) -> ImageName:
 
 
 def sample_name(variant: str, image_id: str) -> str:
-    """The published name of a variant of an image.
+    """Returns the published name of a variant of an image.
 
     Example:
       >>> sample_name("flipped", "P1_L_CM_MLO")
@@ -98,7 +98,7 @@ def sample_name(variant: str, image_id: str) -> str:
 def parse_sample(sample: str) -> tuple[str, ImageName]:
     """Splits a sample's name into its variant and the image that it was made from.
 
-    Samples come from anybody's folders, so a name that only begins like CDD-CESM's gives what its beginning says.
+    Samples may come from any folder: where only the beginning of a name has CDD-CESM's form, the beginning is read.
 
     Example:
       >>> parse_sample("rotated_90_P1_L_CM_MLO_aug3")
@@ -119,11 +119,11 @@ class Column:
 
     Attributes:
       name: its header.
-      type: of its values: str, int or float.
-      optional: whether a cell may be empty, which means unknown: an empty text, or None for a number.
+      type: the type of its values: str, int or float.
+      optional: whether a cell may be empty, which means unknown and reads as an empty text, or None for a number.
       exported: whether exports that describe images carry it.
-      group: by what name images are grouped by it in charts, cards and evaluations; empty where they are not.
-      header: where it comes from the annotation table: how that table's header begins, in small letters alone.
+      group: the title under which charts, cards and evaluations group images by it; empty where they do not.
+      header: the beginning of its header in the annotation table, in lowercase letters only; empty where it is not from there.
     """
 
     name: str
@@ -134,7 +134,7 @@ class Column:
     header: str = ""
 
     def read(self, cell: str) -> Any:
-        """The value of a cell; None for a number that is not known."""
+        """Converts a cell to its value; a number that is not known is None."""
         return None if not cell and self.type is not str else self.type(cell)
 
 
@@ -171,13 +171,13 @@ COLUMNS = (
 )
 COLUMN_NAMES = tuple(column.name for column in COLUMNS)
 GROUPS = {column.name: column.group for column in COLUMNS if column.group}
-# What describes an image in addition to its class, from whatever source, and what of that the annotation table says.
+# The columns that describe an image in addition to its class, and those of them that the annotation table has.
 DESCRIPTIONS = tuple(column.name for column in COLUMNS if (column.group or column.header) and column.name != "class")
 DETAILS = tuple(column.name for column in COLUMNS if column.header and column.name != "class")
 
 
 def read_row(row: Mapping[str, str]) -> dict[str, Any]:
-    """The values of a manifest's row by column; a column that a manifest made by hand lacks reads as an empty cell.
+    """Converts a manifest's row to values by column; a column that a manifest made by hand lacks reads as an empty cell.
 
     Raises:
       ValueError: a cell is not of its column's type.
@@ -193,25 +193,25 @@ def read_row(row: Mapping[str, str]) -> dict[str, Any]:
         try:
             values[column.name] = column.read(cell)
         except ValueError as error:
-            raise ValueError(f"{column.name} is {cell!r}; wanted {column.type.__name__}") from error
+            raise ValueError(f"{column.name} is {cell!r}; expected {column.type.__name__}") from error
     return values
 
 
 # Masks
 
-LESION_LEVEL = 128  # gray levels of a mask from here on are lesion
-_MOST_CLASSES = 15  # up to here a mask without loss holds class indices and not gray levels
+LESION_LEVEL = 128  # gray levels of a mask from this one on are lesion
+_MOST_CLASSES = 15  # a lossless mask without higher values holds class indices, not gray levels
 _JPEG, _PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
 # A PNG of 2 or 4 bits: decoders spread its values over 0 to 255.
 _SPREAD = {2: 85, 4: 17}
 
 
 class MaskError(ValueError):
-    """A mask file cannot be read as classes; the text says which values it holds and what to do."""
+    """A mask file cannot be read as classes; the message states which values it holds and what to do."""
 
 
 class ClassesError(MaskError):
-    """A mask file is sound, but not one of so many classes."""
+    """A mask file is sound, but does not hold the expected number of classes."""
 
 
 @dataclass(frozen=True)
@@ -220,7 +220,7 @@ class MaskLevels:
 
     Attributes:
       levels: (height, width) uint8.
-      lossy: whether the coding changes values, as JPEG does.
+      lossy: whether the encoding changes values, as JPEG does.
     """
 
     levels: np.ndarray
@@ -228,12 +228,12 @@ class MaskLevels:
 
     @property
     def values(self) -> list[int]:
-        """The values that occur, in order."""
+        """The values that occur, in ascending order."""
         return np.flatnonzero(np.bincount(self.levels.ravel(), minlength=256)).tolist()
 
 
 def cut_levels(levels: np.ndarray) -> np.ndarray:
-    """1 where a gray level is lesion, else 0; of the shape of `levels`, uint8."""
+    """Thresholds gray levels: 1 where a level is lesion, else 0; uint8 of the shape of `levels`."""
     return (levels >= LESION_LEVEL).astype(np.uint8)
 
 
@@ -244,15 +244,16 @@ def read_mask(
 
     Args:
       data: of a PNG, JPEG, TIFF or another image that OpenCV reads.
-      classes: how many there are, the background among them; 1 tells lesion from the rest; None takes what the file holds.
-      cut: makes 0 and 1 of gray levels, (height, width) uint8.
-      any_levels: whether `cut` knows what to do with levels that are far from both 0 and 255.
+      classes: how many there are, including the background; 1 separates lesion from background; None takes any that the file
+        holds.
+      cut: thresholds gray levels, (height, width) uint8, to 0 and 1.
+      any_levels: whether `cut` also takes masks without a level of 128 or more.
 
     Returns:
       (height, width) uint8: 0 is background, 1 is lesion, or 1, 2, ... are the lesion classes.
 
     Raises:
-      MaskError: it cannot be decoded, or holds what no mask of these classes holds.
+      MaskError: it cannot be decoded, or holds values that a mask of these classes cannot hold.
     """
     return as_classes(decode_mask(data), classes, cut, any_levels=any_levels)
 
@@ -261,19 +262,19 @@ def decode_mask(data: bytes) -> MaskLevels:
     """Reads the values of a mask file: gray levels, palette indices, or 16-bit values.
 
     Raises:
-      MaskError: it is no image, or a colored or a transparent one, or holds values that are neither indices nor levels.
+      MaskError: it is not an image, is colored or transparent, or holds values that are neither indices nor levels.
     """
     lossy = data.startswith(_JPEG)
     if data.startswith(_PNG) and len(data) > 25 and data[25] == 3:
         return MaskLevels(_palette_indices(data), lossy)
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
     if pixels is None:
-        raise MaskError(f"cannot be read as an image ({len(data)} bytes); write it again, as gray PNG of 0 and 255")
+        raise MaskError(f"cannot be read as an image ({len(data)} bytes); write it again as a gray PNG of 0 and 255")
     levels = _one_channel(pixels, lossy)
     if levels.dtype == np.uint16:
         levels = _narrowed(levels)
     if levels.dtype != np.uint8:
-        raise MaskError(f"holds {levels.dtype} values; write it again, as gray PNG of 0 and 255")
+        raise MaskError(f"holds {levels.dtype} values; write it again as a gray PNG of 0 and 255")
     spread = _SPREAD.get(data[24], 1) if data.startswith(_PNG) and data[25:26] == b"\0" else 1
     if spread > 1 and len(np.setdiff1d(levels, (0, 255))) > 0:
         levels = levels // spread
@@ -288,30 +289,30 @@ def _palette_indices(data: bytes) -> np.ndarray:
     try:
         return np.asarray(PIL.Image.open(io.BytesIO(data)))
     except (OSError, SyntaxError, ValueError) as error:
-        raise MaskError(f"cannot be read as an image ({error}); write it again, as gray PNG of 0 and 255") from error
+        raise MaskError(f"cannot be read as an image ({error}); write it again as a gray PNG of 0 and 255") from error
 
 
 def _one_channel(pixels: np.ndarray, lossy: bool) -> np.ndarray:
-    """The channel that all color channels of an image equal; a JPEG's may differ by what its coding changes."""
+    """Reduces a gray image with color channels to one channel; a JPEG's channels may differ by its coding error."""
     if pixels.ndim == 2:
         return pixels
     if pixels.shape[2] in (2, 4) and (pixels[..., -1] != np.iinfo(pixels.dtype).max).any():
         raise MaskError(
-            "is partly transparent, so that it is not certain what marks the lesion; write it again, as gray PNG of 0 and 255"
+            "is partly transparent, so that it is unclear what marks the lesion; write it again as a gray PNG of 0 and 255"
         )
     colors = pixels[..., :3] if pixels.shape[2] > 2 else pixels[..., :1]
-    apart = int((colors.max(axis=2) - colors.min(axis=2)).max(initial=0))
-    if apart > (32 if lossy else 0):
+    difference = int((colors.max(axis=2) - colors.min(axis=2)).max(initial=0))
+    if difference > (32 if lossy else 0):
         blue, green, red = (int(value) for value in colors.reshape(-1, 3)[colors.reshape(-1, 3).sum(axis=1).argmax()])
         raise MaskError(
-            f"is colored, for example red {red} green {green} blue {blue}; write it again, as gray PNG of 0 and 255, or of "
+            f"is colored, for example red {red} green {green} blue {blue}; write it again as a gray PNG of 0 and 255, or of "
             "class indices"
         )
     return colors[..., 0]
 
 
 def _narrowed(levels: np.ndarray) -> np.ndarray:
-    """16-bit values as 8-bit ones: as they are up to 255, and white where 65535 is the highest of a whole range."""
+    """Converts 16-bit values to 8 bits: unchanged where the highest is at most 255, scaled down where it is 65535."""
     highest = int(levels.max(initial=0))
     if highest <= 255:
         return levels.astype(np.uint8)
@@ -327,7 +328,7 @@ def as_classes(
     *,
     any_levels: bool = False,
 ) -> np.ndarray:
-    """The classes of a decoded mask; arguments, result and errors as for `read_mask`.
+    """Converts a decoded mask to classes; arguments, result and errors as for `read_mask`.
 
     Example:
       >>> as_classes(MaskLevels(np.array([[0, 255]], np.uint8), lossy=False)).tolist()
@@ -341,15 +342,15 @@ def as_classes(
         return mask.levels
     if classes is not None and classes > 1:
         if mask.lossy or highest >= classes:
-            found = "is a JPEG" if mask.lossy else f"holds values up to {highest}"
-            raise ClassesError(f"{found}; wanted a mask without loss of the class indices 0 to {classes - 1}")
+            problem = "is a JPEG" if mask.lossy else f"holds values up to {highest}"
+            raise ClassesError(f"{problem}; expected a lossless mask of the class indices 0 to {classes - 1}")
         return mask.levels
     if indices and highest <= 1:
         return mask.levels
     if indices:
-        raise ClassesError(f"holds class indices up to {highest}; wanted 0 and 255, or 0 and 1")
+        raise ClassesError(f"holds class indices up to {highest}; expected 0 and 255, or 0 and 1")
     if highest < LESION_LEVEL and not any_levels and not (mask.lossy and highest <= _MOST_CLASSES):
-        raise MaskError(f"holds levels up to {highest} only, which are neither class indices nor lesion; wanted 0 and 255")
+        raise MaskError(f"holds only levels up to {highest}, which are neither class indices nor lesion; expected 0 and 255")
     return cut(mask.levels)
 
 
@@ -358,12 +359,12 @@ def as_classes(
 
 @dataclass(frozen=True)
 class Reason:
-    """Why source images are dropped.
+    """A reason for which source images are dropped.
 
     Attributes:
-      meaning: for tables and cards.
+      meaning: its text in tables and cards.
       left_out: whether it is the recipe's own choice; all other reasons are faults, which --strict does not accept.
-      quiet: the message under a site key, where the usual one might quote an annotation file; empty to keep it.
+      quiet: the message under a site key, where the usual one might quote an annotation file; empty to keep that one.
     """
 
     meaning: str
@@ -375,46 +376,44 @@ REASONS: dict[str, Reason] = {
     "class-not-wanted": Reason("the recipe takes other classes", left_out=True),
     "no-region": Reason("of a lesion class, but nobody drew its lesion: an empty mask would be a false label", left_out=True),
     "normal-with-region": Reason("normal, but with a drawn region", left_out=True),
-    "strict-join": Reason("lost as the published set lost it: the table's name has stray spaces", left_out=True),
-    "file-missing": Reason("annotated, but there is no such file"),
+    "strict-join": Reason("lost as in the published set: its name in the table has stray spaces", left_out=True),
+    "file-missing": Reason("annotated, but its file is missing"),
     "not-in-table": Reason("no row in the annotation table, so its class is unknown"),
-    "unknown-name": Reason("its name or path names no patient"),
-    "unknown-class": Reason(
-        "of a class that is none of the three", quiet="is of a class that is none of Malignant, Benign and Normal"
-    ),
+    "unknown-name": Reason("its name and path name no patient"),
+    "unknown-class": Reason("of a class other than the three", quiet="is of a class other than Malignant, Benign and Normal"),
     "unknown-patient": Reason("DICOM that names no patient"),
     "unknown-side": Reason("DICOM of an unknown side"),
-    "unknown-kind": Reason("DICOM that is neither known as low-energy nor as subtracted"),
+    "unknown-kind": Reason("DICOM known neither as low-energy nor as subtracted"),
     "unknown-view": Reason("DICOM of an unknown view"),
     "name-differs": Reason("DICOM whose file name and tags disagree"),
-    "duplicate-name": Reason("two different files of one name"),
+    "duplicate-name": Reason("two different files with the same name"),
     "region-malformed": Reason(
-        "a region that cannot be read", quiet="a region of it cannot be read; correct it in the annotation file"
+        "a region that cannot be read", quiet="one of its regions cannot be read; correct it in the annotation file"
     ),
     "region-outside-image": Reason("a region lies more than half outside the image"),
     "annotation-size": Reason("its regions were drawn on an image of another size"),
-    "seg-reference": Reason("a DICOM segmentation that cannot be read, or of no image here"),
+    "seg-reference": Reason("a DICOM segmentation that cannot be read, or whose image is not here"),
     "file-empty": Reason("a file of 0 bytes"),
     "file-truncated": Reason("a file that ends too early"),
     "file-unreadable": Reason("a file that the system cannot open, or whose name cannot be written"),
-    "not-an-image": Reason("no image that can be read", quiet="is no JPEG, PNG, TIFF or DICOM that can be read"),
+    "not-an-image": Reason("not an image that can be read", quiet="is not a JPEG, PNG, TIFF or DICOM file that can be read"),
     "multi-frame": Reason("several frames in one file"),
     "too-large": Reason("more pixels than a mammogram has"),
     "not-a-mammogram": Reason("DICOM of something else"),
-    "for-processing": Reason("DICOM For Processing, whose pixels look unlike the images of the data set"),
+    "for-processing": Reason("DICOM For Processing; its pixels do not look like the images of the data set"),
     "burned-in": Reason("text is burned into the pixels"),
     "no-pixels": Reason("DICOM without pixels"),
     "missing-tags": Reason("DICOM that lacks tags without which pixels have no meaning"),
     "no-such-window": Reason("DICOM without the window that the recipe asks for"),
-    "unsupported-syntax": Reason("DICOM in a coding that is not for single images"),
-    "decoder-missing": Reason("DICOM in a coding whose decoder is not installed"),
+    "unsupported-syntax": Reason("DICOM in a transfer syntax that is not for single images"),
+    "decoder-missing": Reason("DICOM in a transfer syntax whose decoder is not installed"),
     "pixels-unreadable": Reason("its pixels cannot be decoded"),
     "changed-since-index": Reason("changed after it was indexed"),
 }
 
 
 def find_reason(code: str) -> Reason:
-    """The declared reason of a code; a table of another version may hold one that is not declared here."""
+    """Looks up the declared reason of a code; a table of another version may hold one that is not declared here."""
     return REASONS.get(code, Reason("not a reason of this version"))
 
 
@@ -423,7 +422,7 @@ class SourceError(Exception):
 
     Args:
       reason: a key of `REASONS`, for rejects.csv.
-      message: what was found and what to do.
+      message: what was found, what was expected, and what to do.
     """
 
     def __init__(self, reason: str, message: str):

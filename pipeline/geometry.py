@@ -74,13 +74,13 @@ def area_average(patch: np.ndarray, box: Letterbox, left: int = 0, top: int = 0)
     """Averages a patch of the source image over each target pixel's area; outside of the patch the source is zero.
 
     Args:
-      patch: (height, width) uint8 or uint16, a part of the source image or all of it.
+      patch: (height, width) uint8 or uint16, a rectangle of the source image or all of it.
       box: how the source image lies in the target square.
       left, top: the patch's first column and row, in source pixels.
 
     Returns:
-      The averages, (rows, columns) float64 in the patch's unit, of the target pixels that the patch touches, and the
-      first target column and row of them.
+      The averages, (rows, columns) float64 in the patch's unit, of the target pixels that the patch touches, and
+      their first target column and row.
     """
     # Sums over rectangles with whole-pixel edges come from the summed-area table; because a pixel is constant over
     # its area, interpolating the table linearly gives the sum up to any fractional edge exactly.
@@ -88,25 +88,28 @@ def area_average(patch: np.ndarray, box: Letterbox, left: int = 0, top: int = 0)
     table = cv2.integral(patch, sdepth=cv2.CV_32S if small else cv2.CV_64F)
     rows, first_row = _cell_edges(patch.shape[0], top + box.pad_top, box)
     columns, first_column = _cell_edges(patch.shape[1], left + box.pad_left, box)
-    sums = np.diff(_at(np.diff(_at(table, rows), axis=0).T, columns), axis=0).T
+    sums = np.diff(_interpolate_rows(np.diff(_interpolate_rows(table, rows), axis=0).T, columns), axis=0).T
     return sums * box.scale**2, first_column, first_row
 
 
 def _cell_edges(length: int, start: int, box: Letterbox) -> tuple[np.ndarray, int]:
-    """Edges of the target pixels that `length` source pixels from `start` on touch, as offsets into them."""
+    """Returns the edges of the target pixels that `length` source pixels from `start` on touch, and the first of these.
+
+    The edges are offsets into the source pixels.
+    """
     first, last = int(start * box.scale), min(box.target, int(np.ceil((start + length) * box.scale)))
     return np.clip(np.arange(first, last + 1) / box.scale - start, 0, length), first
 
 
-def _at(table: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """Rows of a table at fractional positions, interpolated linearly."""
+def _interpolate_rows(table: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Returns the rows of a table at fractional positions, interpolated linearly."""
     below = np.minimum(positions.astype(np.intp), len(table) - 2)
     lower = table[below]
     return lower + (table[below + 1] - lower) * (positions - below)[:, None]
 
 
 def square_image(image: np.ndarray, target: int) -> np.ndarray:
-    """Letterboxes a source image and resizes it: by area average where it shrinks, by a cubic where it grows.
+    """Letterboxes a source image and resizes it: by area average where it shrinks, by cubic interpolation where it grows.
 
     Args:
       image: (height, width) uint8 or uint16.
@@ -133,7 +136,7 @@ def place(values: np.ndarray, left: int, top: int, target: int) -> np.ndarray:
 
 
 def unsquare(square: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Takes a letterboxed map back to the source image's size, interpolating linearly.
+    """Resizes a letterboxed map back to the source image's size, interpolating linearly.
 
     Args:
       square: (target, target) float32, for example probabilities.
@@ -168,7 +171,7 @@ class Components:
 
 
 def connected_components(mask: np.ndarray) -> Components:
-    """The connected components of a mask, (height, width), nonzero is inside.
+    """Finds the connected components of a mask, (height, width); nonzero is inside.
 
     Example:
       >>> components = connected_components(np.array([[1, 1, 0], [0, 0, 0], [0, 0, 1]]))

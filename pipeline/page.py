@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 # Distinguishable with color blindness, and legible on white and on black (P. Tol, "Colour Schemes", SRON technical note, 2021).
 SERIES = ("#4477aa", "#ee6677", "#228833", "#aa8800", "#aa3377", "#2299bb")
-# What contours are drawn in, in every picture and page.
+# The colors of contours in every picture and page.
 GROUND_TRUTH_COLOR, PREDICTION_COLOR = "#50dc50", "#ff8c00"
-_INK = "#010203"  # what is drawn in it becomes the page's text color, in light, dark and print
+_INK = "#010203"  # lines and text in this color take the page's text color, in light, dark and print
 
 
 def require_templates() -> None:
@@ -66,9 +66,11 @@ def rgb(color: str) -> tuple[int, int, int]:
 
 
 def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Any, np.ndarray]:
-    """A matplotlib figure of so many inches, and its axes as a flat array.
+    """Makes a matplotlib figure; returns it and its axes as a flat array.
 
     Args:
+      width, height: of the figure, in inches.
+      rows, columns: of axes.
       options: for `Figure.subplots`, such as `height_ratios`.
     """
     # The object interface: pyplot takes half a second longer to import and looks for a display.
@@ -89,7 +91,7 @@ def set_log_axis(ax: Any, which: str, values: Sequence[float]) -> None:
     Args:
       which: `x` or `y`.
     """
-    # Ticks by hand: over less than a decade matplotlib writes powers and factors of ten, which overlap.
+    # Explicit ticks: over less than a decade matplotlib writes powers and factors of ten, which overlap.
     low, high = min(values) / 1.6, max(values) * 1.6
     ticks = [factor * 10.0**power for power in range(-4, 8) for factor in (1, 2, 5)]
     shown = [tick for tick in ticks if low <= tick <= high]
@@ -99,7 +101,7 @@ def set_log_axis(ax: Any, which: str, values: Sequence[float]) -> None:
 
 
 def chart(figure: Any, description: str) -> "Markup":
-    """A figure as SVG to stand in a page; what is black in it takes the color of the page's text.
+    """Renders a figure as SVG for a page; what is black in it takes the color of the page's text.
 
     Args:
       description: for readers who cannot see it.
@@ -109,28 +111,28 @@ def chart(figure: Any, description: str) -> "Markup":
     from matplotlib.colors import to_hex
 
     for artist in figure.findobj(lambda artist: hasattr(artist, "get_color") or hasattr(artist, "get_edgecolor")):
-        for kind in ("color", "edgecolor"):
-            known = getattr(artist, f"get_{kind}", lambda: None)()
-            if isinstance(known, str | tuple) and to_hex(known, keep_alpha=True) == "#000000ff":  # "none" is black of alpha 0
-                getattr(artist, f"set_{kind}")(_INK)
+        for name in ("color", "edgecolor"):
+            color = getattr(artist, f"get_{name}", lambda: None)()
+            if isinstance(color, str | tuple) and to_hex(color, keep_alpha=True) == "#000000ff":  # "none" is black of alpha 0
+                getattr(artist, f"set_{name}")(_INK)
     options: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "page", "font.family": "sans-serif"}
-    drawn = io.StringIO()
+    buffer = io.StringIO()
     with matplotlib.rc_context(options):
-        figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    svg = drawn.getvalue()[drawn.getvalue().index("<svg") :]
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    svg = buffer.getvalue()[buffer.getvalue().index("<svg") :]
     svg = svg.replace(_INK, "currentColor")
-    # Several charts share a page, and their ids must not; the page's bytes must not depend on what was drawn before.
+    # The charts of one page must not share ids, and the page's bytes must not depend on what was drawn before.
     prefix = f"c{hashlib.sha256(svg.encode()).hexdigest()[:8]}-"
     svg = re.sub(r'\bid="', f'id="{prefix}', svg)
     svg = re.sub(r'(url\(#|href="#)', rf"\1{prefix}", svg)
     view = svg.split('viewBox="', 1)[1].split('"', 1)[0]
-    width = f"--width: {view.split()[2]}pt"  # its own, in which a letter of 10 pt is one
+    width = f"--width: {view.split()[2]}pt"  # as drawn: a letter of 10 pt stays 10 pt high
     opening = f'<svg class="chart" role="img" aria-label="{escape(description)}" viewBox="{view}" style="{width}">'
     return Markup(opening + svg[svg.index(">") + 1 :])
 
 
 def picture(image: np.ndarray, quality: int = 85) -> str:
-    """An image as a `data:` address of a JPEG.
+    """Encodes an image as the `data:` URL of a JPEG.
 
     Args:
       image: (height, width) gray or (height, width, 3) blue, green, red; uint8.
@@ -140,7 +142,7 @@ def picture(image: np.ndarray, quality: int = 85) -> str:
 
 
 def contour_path(mask: np.ndarray) -> str:
-    """The contours of a mask as the data of an SVG path, in pixels of the mask; holes are contours of their own.
+    """Returns the contours of a mask as the data of an SVG path, in pixels of the mask; holes have contours of their own.
 
     Args:
       mask: (height, width), nonzero is inside.

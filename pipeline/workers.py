@@ -1,6 +1,6 @@
 """Work over many images through the standard `concurrent.futures.Executor` interface, bounded in memory.
 
-Any executor serves, one of a cluster too; by default it is a pool of processes on this machine.
+Any executor will do, also one of a cluster; the default is a pool of processes on this machine.
 """
 
 import collections
@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 
 
 class Inline(Executor):
-    """Runs each call at once in this process: one worker, no start-up, plain tracebacks."""
+    """Runs each call immediately in this process: one worker, no start-up, plain tracebacks."""
 
     def submit(self, fn, /, *args, **kwargs):
         future: Future = Future()
@@ -28,12 +28,12 @@ class Inline(Executor):
 
 
 def all_cores() -> int:
-    """The number of cores that this process may use."""
+    """Returns the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def open_executor(workers: int) -> Executor:
-    """An executor of `workers` processes; with one worker, this process itself.
+    """Opens an executor of `workers` processes; one worker is this process itself.
 
     Processes are started fresh (forkserver, or spawn where there is none): a fork of a process that holds threads, such
     as OpenCV's or TensorFlow's, may hang.
@@ -49,20 +49,20 @@ def open_executor(workers: int) -> Executor:
 
 
 def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent alone decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; only the parent acts on it
     _one_thread()
 
 
 def _one_thread() -> None:
     import cv2
 
-    cv2.setNumThreads(1)  # one image a core; OpenCV's own threads would fight over them
+    cv2.setNumThreads(1)  # one image per core; OpenCV's own threads would fight over them
 
 
 def in_order(executor: Executor, function: Callable[[Item], Result], items: Iterable[Item], ahead: int = 32) -> Iterator[Result]:
     """Maps `function` over `items` in their order; at most `ahead` results wait, so memory stays flat.
 
-    When the caller stops early, what has not begun is cancelled.
+    When the caller stops early, calls that have not begun are cancelled.
     """
     waiting: collections.deque[Future] = collections.deque()
     try:

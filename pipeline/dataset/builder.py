@@ -1,4 +1,4 @@
-"""What has been made of a data set's images, what is still to do, and how it is finished: samples, card, manifest."""
+"""Tracks what has been made of a data set's images and what is still to do, and finishes it: samples, card, manifest."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ from pipeline.workers import in_order
 
 
 def read_kept(folder: DatasetFolder) -> list[SourceImage]:
-    """The source images that the index kept.
+    """Reads the source images that the index kept.
 
     Raises:
       InputError: there is no index yet, or it kept none.
@@ -32,7 +32,7 @@ def read_kept(folder: DatasetFolder) -> list[SourceImage]:
     if not images:
         reasons = Counter(reject.reason for reject in folder.read_rejects())
         counts = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(3))
-        raise InputError(f"{folder.root}: no source image was kept ({counts}); {folder.rejects.name} says why for each")
+        raise InputError(f"{folder.root}: no source image was kept ({counts}); {folder.rejects.name} has the reason for each")
     return images
 
 
@@ -55,7 +55,7 @@ class Builder:
         self.stale = [entry for name, entry in self.entries.items() if name not in self.images]
 
     def unfinished(self) -> list[Task]:
-        """Tasks for the images whose samples are not all there; files of samples that changed splits are moved."""
+        """Returns tasks for the images whose samples are not all there; moves the files of samples that changed splits."""
         make_split_folders(self.folder.root, self.recipe)
         tasks = []
         for image in self.images.values():
@@ -97,7 +97,7 @@ class Builder:
         )
 
     def _settle(self, entry: JournalEntry, task: Task) -> bool:
-        """Whether all samples are there and sound, after moving those whose split is another now."""
+        """Moves the samples whose split has changed; returns whether all samples are there and intact."""
         if entry.samples.keys() != task.paths.keys():
             return False
         settled: dict[str, dict] = {}
@@ -105,19 +105,19 @@ class Builder:
             settled[variant] = {}
             for name, path in paths.items():
                 stamp = entry.samples[variant][name]
-                # An interrupted move has some files where they belong already.
-                found = next((known for known in (path, stamp.path) if self.folder.holds(known, stamp)), None)
-                if found is None:
+                # After an interrupted move some files are where they belong already.
+                current = next((candidate for candidate in (path, stamp.path) if self.folder.holds(candidate, stamp)), None)
+                if current is None:
                     return False
-                if found != path:
+                if current != path:
                     self.folder.manifest.unlink(missing_ok=True)
-                    (self.folder.root / found).replace(self.folder.root / path)
+                    (self.folder.root / current).replace(self.folder.root / path)
                 settled[variant][name] = replace(stamp, path=path)
         self.entries[entry.image_id] = replace(entry, samples=settled)
         return True
 
     def run(self, work: Callable[[Task], JournalEntry], tasks: Sequence[Task], executor: Executor, label: str) -> None:
-        """Does the tasks; each result is in the journal before the next one is waited for."""
+        """Runs the tasks; each result is in the journal before the next one is waited for."""
         if not tasks:
             return
         self.folder.manifest.unlink(missing_ok=True)  # from here on the folder is not complete
@@ -145,7 +145,7 @@ class Builder:
             )
         ]
         if not rows:
-            raise InputError(f"{self.folder.root}: not one source image could be read; {self.folder.rejects.name} says why")
+            raise InputError(f"{self.folder.root}: no source image could be read; {self.folder.rejects.name} has the reasons")
         text = manifest_text(rows)
         changed = not self.folder.has_manifest(text)
         if changed:

@@ -1,4 +1,4 @@
-"""README.md of a data set, its card: dataset.json and the audit in words, tables and Markdown."""
+"""README.md of a data set, its card: dataset.json and the audit as text and tables in Markdown."""
 
 import json
 import textwrap
@@ -13,7 +13,7 @@ from pipeline.files import dump_toml, write_text
 
 
 def write_card(folder: DatasetFolder, description: Mapping[str, Any]) -> None:
-    """Writes the data set card; the audit is on it once it has been run on this manifest.
+    """Writes the data set card; it includes the audit once that has been run on this manifest.
 
     Args:
       folder: the data set.
@@ -66,7 +66,7 @@ def _groups(groups: Mapping[str, Mapping[str, Mapping[str, int]]]) -> str:
     for column, title in GROUPS.items():
         for value, counts in groups.get(column, {}).items():
             lines.append(f"| {title}: {value or 'unknown'} | {' | '.join(str(counts[split]) for split in SPLITS)} |")
-    note = "DM is low energy, CM subtracted; density is of ACR's scale. An image with several BI-RADS values has them all."
+    note = "DM is low energy, CM subtracted; density is on the ACR scale. Images with several BI-RADS values have their own rows."
     return "\n".join(lines) + f"\n\n{note}\n"
 
 
@@ -99,13 +99,13 @@ def _audit(folder: DatasetFolder) -> str:
 
 
 def audit_json(folder: DatasetFolder, findings: list[dict], expected: list[str]) -> str:
-    """The text of audit.json: findings, those that the recipe asks for, and the manifest that was audited."""
+    """Returns the text of audit.json: findings, those that the recipe asks for, and the manifest that was audited."""
     report = {"schema": SCHEMA, "manifest_sha256": folder.digest(), "expected": expected, "findings": findings}
     return json.dumps(report, indent=1) + "\n"
 
 
 def read_audit(folder: DatasetFolder) -> dict:
-    """What audit.json says; empty where it is of another manifest or was written by another version."""
+    """Reads audit.json; empty where it belongs to another manifest or was written by another version."""
     report = folder.read_state(folder.audit)
-    known = report.get("schema") == SCHEMA and report.get("manifest_sha256") == folder.digest()
-    return report if known else {}
+    current = report.get("schema") == SCHEMA and report.get("manifest_sha256") == folder.digest()
+    return report if current else {}

@@ -1,4 +1,4 @@
-"""dataset.json: what a data set holds, how it was made, and what was dropped, for programs. The card says the same to people."""
+"""dataset.json: what a data set holds, how it was made, and what was dropped, for programs; the card is for people."""
 
 import hashlib
 import json
@@ -48,17 +48,17 @@ def describe_dataset(
     phantom: bool,
     keyed: bool,
 ) -> dict[str, Any]:
-    """The content of dataset.json.
+    """Returns the content of dataset.json.
 
     Args:
       recipe: resolved.
       rows: of the manifest.
       manifest_sha256: of the manifest's file.
       rejects: the images that were dropped.
-      regions: how many were `drawn`, `clipped`, `vanished` and `ignored`.
+      regions: counts of regions that were `drawn`, `clipped`, `vanished` and `ignored`.
       named: how many source images the files and annotations name.
       phantom: whether the images are synthetic.
-      keyed: whether sources go by keyed names.
+      keyed: whether sources have keyed names.
     """
     own_layout = recipe.layout.image is not None
     return {
@@ -96,14 +96,14 @@ def _count_images(rows: Iterable[Mapping[str, Any]], column: str, value: Any) ->
 
 
 def _count_group(rows: Sequence[Mapping[str, Any]], column: str) -> dict[str, dict[str, int]]:
-    """By value of a column, how many source images of each split have it; what is not known is under the empty value."""
+    """Counts the source images of each split by value of a column; unknown values are counted under the empty value."""
     values = sorted({row[column] for row in rows}, key=lambda value: (not value, value))
     of_splits = {split: [row for row in rows if row["split"] == split] for split in SPLITS}
     return {str(value): {split: _count_images(inside, column, value) for split, inside in of_splits.items()} for value in values}
 
 
 def _digest_folds(rows: Iterable[Mapping[str, Any]]) -> str:
-    """SHA-256 of who is in which fold: equal digests are equal folds, whatever else differs."""
+    """Returns the SHA-256 of the patients' folds: equal digests mean equal folds, whatever else differs."""
     folds = sorted({(row["patient"], int(row["fold"])) for row in rows})
     return hashlib.sha256("".join(f"{patient},{fold}\n" for patient, fold in folds).encode()).hexdigest()
 
@@ -124,22 +124,22 @@ def read_description(path: Path) -> dict[str, Any]:
     """Reads dataset.json.
 
     Raises:
-      InputError: it is missing, or not what this version writes.
+      InputError: it is missing, or of another schema than this version writes.
     """
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
         if description["schema"] == SCHEMA:
             return description
-        found = f"is of schema {description['schema']}, and this program reads {SCHEMA}"
+        problem = f"is of schema {description['schema']}, and this program reads {SCHEMA}"
     except (OSError, ValueError, KeyError, TypeError) as error:
-        found = f"cannot be read ({error})"
-    raise InputError(f"{path}: {found}; run the stage 'variants' again (make variants)")
+        problem = f"cannot be read ({error})"
+    raise InputError(f"{path}: {problem}; run the stage 'variants' again (make variants)")
 
 
 def describe_regions(counts: Mapping[str, int]) -> str:
-    """What became of the drawn regions, as a sentence."""
+    """Describes what became of the drawn regions, as text."""
     return (
-        f"{counts['drawn']} regions were drawn. {counts['clipped']} of them pass the image's border and were clipped there; "
-        f"{counts['vanished']} are smaller than half a target pixel and kept their fullest one; {counts['ignored']} more "
-        "are points, or polylines where the recipe does not close them, and were not drawn."
+        f"{counts['drawn']} regions were drawn. {counts['clipped']} of them cross the image's border and were clipped there; "
+        f"{counts['vanished']} are smaller than half a target pixel and kept the one that they fill most; {counts['ignored']} "
+        "more are points, or polylines where the recipe does not close them, and were not drawn."
     )

@@ -1,4 +1,4 @@
-"""A data set's folder: where its files are, and what state it is in."""
+"""A data set's folder: the paths of its files, and its state."""
 
 import hashlib
 import json
@@ -15,11 +15,11 @@ from pipeline.recipe import Recipe
 
 
 class DatasetFolder:
-    """The files of one data set. What several stages read is read once, and again where it has changed since.
+    """The files of one data set. What several stages read is read once, and again only after it has changed.
 
-    Beside what DESIGN names there is `.work/`: `index.json` (what the index was made from, and its counts), `split.json`
-    (the [split] table that the assignment follows) and `made.jsonl` (the journal). Between the stages masks and variants
-    the square pairs are in `squares/`.
+    In addition to the files that DESIGN names, the folder `.work/` holds `index.json` (what the index was made from, and
+    its counts), `split.json` (the [split] table that the assignment follows) and `made.jsonl` (the journal). Between the
+    stages masks and variants the square pairs are in `squares/`.
     """
 
     def __init__(self, root: Path):
@@ -45,63 +45,62 @@ class DatasetFolder:
         self.journal = Journal(self.work / "made.jsonl")
 
     def claim(self, recipe: Recipe, raw: str, *, keyed: bool = False) -> None:
-        """Makes the folder this recipe's and these sources', and writes the resolved recipe.
+        """Binds the folder to a recipe and its sources, and writes the resolved recipe.
 
         Args:
           recipe: what is made here.
-          raw: what stands for RAW in the state: its path, or with a site key the keyed one.
+          raw: how the state records RAW: its path, or with a site key the keyed path.
           keyed: whether there is a site key.
 
         Raises:
-          InputError: the folder is of another recipe, of other sources, or no data set at all.
+          InputError: the folder belongs to another recipe or to other sources, or is not a data set.
         """
         if self.recipe.exists():
-            found = self.load_recipe()
-            if found.pixels != recipe.pixels:
+            existing = self.load_recipe()
+            if existing.pixels != recipe.pixels:
                 raise InputError(
-                    f"{self.root}: was made by recipe {found.name!r}, not {recipe.name!r} "
-                    f"({_difference(found.pixels, recipe.pixels)}); choose another folder (DATASET=...) or "
+                    f"{self.root}: was made by recipe {existing.name!r}, not {recipe.name!r} "
+                    f"({_difference(existing.pixels, recipe.pixels)}); choose another folder (DATASET=...) or "
                     "delete this one"
                 )
             state = self.read_state(self.index_state)
             indexed = state.get("raw")
             if indexed and indexed != raw:
-                keyed_one = "was made with a site key, and RAW or the key is another one now, or none is given"
-                reason = (
-                    keyed_one if state.get("keyed") else f"was made from {indexed}, not {'with a site key' if keyed else raw}"
-                )
+                reason = f"was made from {indexed}, not {'with a site key' if keyed else raw}"
+                if state.get("keyed"):
+                    reason = "was made with a site key, and RAW or the key has changed, or no key is given"
                 raise InputError(f"{self.root}: {reason}; choose another folder (DATASET=... or OUT=...) or delete this one")
-            if found.split == recipe.split:
+            if existing.split == recipe.split:
                 return
         elif self.root.exists() and any(path.name not in ("runs", "stats") for path in self.root.iterdir()):
-            raise InputError(f"{self.root}: is not empty and no data set of this program; choose another folder (DATASET=...)")
+            raise InputError(f"{self.root}: is not empty and not a data set of this program; choose another folder (DATASET=...)")
         write_text(self.recipe, dump_toml(recipe, header=f"{recipe.title}\nResolved: every default is filled in."))
 
     def load_recipe(self) -> Recipe:
-        """The resolved recipe that the folder was begun with."""
+        """Reads the resolved recipe that the folder was begun with."""
         self.need(self.recipe, "index")
         return self._memory.read(self.recipe, _load_recipe)
 
     def read_images(self) -> list[SourceImage]:
-        """The source images that the index kept."""
+        """Reads the source images that the index kept."""
         return self._memory.read(self.index, read_images)
 
     def read_rejects(self) -> list[Reject]:
-        """The source images that were dropped."""
+        """Reads the source images that were dropped."""
         return self._memory.read(self.rejects, read_rejects)
 
     def write_rejects(self, rejects: Iterable[Reject]) -> None:
-        """Writes rejects.csv, sorted, unless it is known to say so."""
+        """Writes rejects.csv, sorted, unless it is known to hold these rows already."""
         rejects = sorted(rejects, key=lambda reject: (reject.image, reject.where))
         if self._memory.recall(self.rejects, read_rejects) != rejects:
             write_rejects(self.rejects, rejects)
             self._memory.keep(self.rejects, read_rejects, rejects)
 
     def read_manifest(self) -> list[dict[str, Any]]:
-        """The rows of the manifest.
+        """Reads the rows of the manifest.
 
         Raises:
-          InputError: the data set is not complete, or its manifest not what this version writes.
+          InputError: the data set is not complete, or its manifest is not as this version writes it.
         """
         self.need(self.manifest, "variants")
         return self._memory.read(self.manifest, self._read_rows)
@@ -121,9 +120,9 @@ class DatasetFolder:
     def need(self, path: Path, stage: str) -> None:
         """Raises an InputError that names the stage whose output is missing."""
         if not path.exists():
-            around = sorted(found.parent.name for found in self.root.parent.glob(f"*/{DATASET_MARK}"))
-            others = f"; the data sets beside it are {', '.join(around)}" if around and self.root.name not in around else ""
-            raise InputError(f"{self.root}: has no {path.name}; run the stage {stage!r} first (make {stage}){others}")
+            others = sorted(mark.parent.name for mark in self.root.parent.glob(f"*/{DATASET_MARK}"))
+            hint = f"; the data sets next to it are {', '.join(others)}" if others and self.root.name not in others else ""
+            raise InputError(f"{self.root}: has no {path.name}; run the stage {stage!r} first (make {stage}){hint}")
 
     def read_state(self, path: Path) -> dict:
         """Reads a state file; one that is missing or broken is an empty state, and the stage runs again."""
@@ -134,7 +133,7 @@ class DatasetFolder:
         write_text(path, json.dumps(state, indent=1) + "\n")
 
     def holds(self, path: str, stamp: Stamp) -> bool:
-        """Whether the file at `path` is the stamped one; it is hashed only where its time of change is another."""
+        """Whether the file at `path` is the stamped one; it is hashed only where its modification time differs."""
         file = self.root / path
         try:
             stat = file.stat()
@@ -153,11 +152,11 @@ class DatasetFolder:
             part.unlink(missing_ok=True)
 
     def clear_squares(self) -> None:
-        """Deletes the square pairs between the stages; the samples hold them from now on."""
+        """Deletes the square pairs between the stages; the samples contain them from now on."""
         remove_tree(self.squares)
 
     def digest(self) -> str:
-        """SHA-256 of the manifest: the identity of a complete data set; empty while it is not complete."""
+        """Returns the SHA-256 of the manifest: the identity of a complete data set; empty while it is not complete."""
         if not self.manifest.exists():
             return ""
         return hashlib.sha256(self._memory.read(self.manifest, Path.read_bytes)).hexdigest()
@@ -176,7 +175,7 @@ def _load_state(path: Path) -> dict:
 
 
 def sample_paths(split: str, sample: str, recipe: Recipe) -> dict[str, str]:
-    """Paths of a sample's files, relative to the data set's folder."""
+    """Returns the paths of a sample's files, relative to the data set's folder."""
     suffixes = {"jpeg": "jpg", "png": "png"}
     paths = {
         "image": f"{split}/images/{sample}.{suffixes[recipe.image.format]}",
@@ -194,16 +193,16 @@ def make_split_folders(root: Path, recipe: Recipe) -> None:
             (root / path).parent.mkdir(parents=True, exist_ok=True)
 
 
-def _difference(found: Mapping, wanted: Mapping, section: str = "") -> str:
-    """The first setting in which two recipes differ."""
-    for key in wanted:
-        if found.get(key) != wanted[key] and key != "name":
-            if isinstance(wanted[key], Mapping):
-                return _difference(found[key], wanted[key], f"{section}{key}.")
-            return f"{section}{key} is {found.get(key)!r} there and {wanted[key]!r} here"
+def _difference(existing: Mapping, requested: Mapping, section: str = "") -> str:
+    """Describes the first setting in which two recipes differ."""
+    for key in requested:
+        if existing.get(key) != requested[key] and key != "name":
+            if isinstance(requested[key], Mapping):
+                return _difference(existing[key], requested[key], f"{section}{key}.")
+            return f"{section}{key} is {existing.get(key)!r} there and {requested[key]!r} here"
     return "their names differ"
 
 
 def digest_of(*parts: object) -> str:
-    """SHA-256 of JSON-able values."""
+    """Returns the SHA-256 of values that JSON can hold."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -1,6 +1,6 @@
 """The journal: what has been made of each source image, one line of JSON per image, written as the work goes on.
 
-An interrupted run goes on from it: it holds enough to find out, mostly without reading a file, that the file is still the same.
+An interrupted run resumes from it: it holds enough to recognise an unchanged file, mostly without reading it.
 """
 
 import json
@@ -15,7 +15,7 @@ from pipeline.files import FileMemory, write_text
 
 @dataclass(frozen=True)
 class Stamp:
-    """A file that was written: its path relative to the data set's folder, and what it is recognised by."""
+    """A file that was written: its path relative to the data set's folder, and the values that it is recognised by."""
 
     path: str
     size: int
@@ -29,8 +29,8 @@ class JournalEntry:
 
     Attributes:
       image_id: the image.
-      key: digest of all that decides its pixels; another key means that it must be made again. For a reject the
-        source's time of change is in it too, so that a repaired file is tried again.
+      key: digest of all that determines its pixels; another key means that it must be made again. For a reject it includes
+        the source's modification time, so that a repaired file is tried again.
       reject: reason and message, where its pixels could not be read.
       counts: `drawn`, `ignored`, `clipped`, `vanished` regions and `lesion_px`.
       square: the square image and mask between the stages masks and variants.
@@ -45,7 +45,7 @@ class JournalEntry:
     samples: Mapping[str, Mapping[str, Stamp]] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        """One line of JSON."""
+        """Returns the entry as one line of JSON."""
         square = {name: vars(stamp) for name, stamp in self.square.items()}
         samples = {variant: {name: vars(stamp) for name, stamp in files.items()} for variant, files in self.samples.items()}
         return json.dumps({**vars(self), "square": square, "samples": samples}, separators=(",", ":"))
@@ -67,7 +67,7 @@ class JournalEntry:
 
 
 class Journal:
-    """The journal of one data set; it is read once, as long as nobody else writes it.
+    """The journal of one data set; it is read once unless somebody else writes it.
 
     Args:
       path: its file, which need not exist yet.
@@ -78,17 +78,17 @@ class Journal:
         self._memory = FileMemory()
 
     def read(self) -> dict[str, JournalEntry]:
-        """The entries by image; a later line replaces an earlier one, and a line that was cut off is passed over."""
+        """Reads the entries by image; a later line replaces an earlier one, and a line that was cut off is skipped."""
         return dict(self._read()[0])
 
     def _read(self) -> tuple[dict[str, JournalEntry], int]:
         return self._memory.read(self.path, _read_entries) if self.path.exists() else ({}, 0)
 
     def write(self, entries: Iterable[JournalEntry]) -> None:
-        """Makes the file hold these entries, one line per image; one that does so already is left alone."""
+        """Writes these entries, one line per image; a file that holds them already is left alone."""
         entries = list(entries)
-        known, lines = self._read()
-        if lines == len(entries) and list(known.values()) == entries:
+        current, lines = self._read()
+        if lines == len(entries) and list(current.values()) == entries:
             return
         write_text(self.path, "".join(entry.to_json() + "\n" for entry in entries))
         self._memory.keep(self.path, _read_entries, ({entry.image_id: entry for entry in entries}, len(entries)))
@@ -96,7 +96,7 @@ class Journal:
     @contextmanager
     def appending(self) -> Iterator[Callable[[JournalEntry], None]]:
         """Opens the file and gives a function that adds an entry; it is in the file before the next image is begun."""
-        known, lines = self._read()
+        entries, lines = self._read()
         added: list[JournalEntry] = []
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a+b") as file:
@@ -109,11 +109,11 @@ class Journal:
                 added.append(entry)
 
             yield add
-        self._memory.keep(self.path, _read_entries, (known | {entry.image_id: entry for entry in added}, lines + len(added)))
+        self._memory.keep(self.path, _read_entries, (entries | {entry.image_id: entry for entry in added}, lines + len(added)))
 
 
 def _read_entries(path: Path) -> tuple[dict[str, JournalEntry], int]:
-    """The entries of a journal's file, and its number of lines."""
+    """Reads the entries of a journal's file, and its number of lines."""
     entries = {}
     lines = path.read_text().splitlines()
     for line in lines:

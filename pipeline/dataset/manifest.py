@@ -13,7 +13,7 @@ from pipeline.indexing.tables import SourceImage
 
 
 def sample_rows(image: SourceImage, entry: JournalEntry, target: int, splits: Mapping[str, str], fold: int) -> list[dict]:
-    """The manifest's rows of one source image.
+    """Makes the manifest's rows of one source image.
 
     Args:
       image: its row of the index.
@@ -57,7 +57,7 @@ def sample_rows(image: SourceImage, entry: JournalEntry, target: int, splits: Ma
 
 
 def manifest_text(rows: Sequence[Mapping]) -> str:
-    """The manifest's bytes: rows sorted by sample, so that they do not depend on the order of the work."""
+    """Returns the manifest's text: rows sorted by sample, so that they do not depend on the order of the work."""
     return csv_text(COLUMN_NAMES, sorted(rows, key=itemgetter("sample")))
 
 
@@ -69,7 +69,7 @@ def read_manifest(path: Path, data: bytes | None = None) -> list[dict[str, Any]]
       data: its bytes where the caller has read them already.
 
     Raises:
-      InputError: there is none, a column is missing, a cell is not of its column's type, or it is of another schema.
+      InputError: the file is missing, it lacks a column, a cell is not of its column's type, or it has another schema.
     """
     rows = read_csv(path, COLUMN_NAMES, data)
     if other := {row["schema"] for row in rows} - {str(SCHEMA)}:

@@ -28,13 +28,13 @@ class Task:
 
     Attributes:
       folder: the data set's folder.
-      source: the source file; `source_size` and `source_mtime_ns` as the index saw it, the time None where it is not kept.
-      shown: its name for tables, which a site key makes another.
+      source: the source file; `source_size` and `source_mtime_ns` are from the index, the time None where it keeps none.
+      shown: its name in tables, which is the keyed one under a site key.
       width, height: the source image's size in pixels.
       attributes: the regions' VIA shape attributes.
-      paths: by variant, the sample's files relative to `folder`: `image`, `mask` and maybe `mask_color`.
+      paths: by variant, the sample's files relative to `folder`: `image`, `mask` and, with class indices, `mask_color`.
       square: paths of the square pair, relative to `folder`.
-      entry: what the journal holds of it, where the square pair is there already.
+      entry: its journal entry, where the square pair is there already.
     """
 
     image_id: str
@@ -55,12 +55,12 @@ class Task:
 
     @property
     def reject_key(self) -> str:
-        """The key under which a failure is remembered."""
+        """The key under which the journal keeps a failure."""
         return f"{self.key}@{self.source_mtime_ns}"
 
 
 def make_square(task: Task) -> JournalEntry:
-    """The masks stage: writes the square pair without loss."""
+    """Runs the masks stage for one image: writes the square pair losslessly."""
     try:
         image, mask, counts = square_pair(task)
     except SourceError as error:
@@ -71,7 +71,7 @@ def make_square(task: Task) -> JournalEntry:
 
 
 def make_samples(task: Task) -> JournalEntry:
-    """The variants stage: turns and encodes the square pair; with no pair on disk, makes it in memory first."""
+    """Runs the variants stage for one image: turns and encodes the square pair, made in memory where it is not on disk."""
     try:
         if task.entry:
             image = read_image(task.folder / task.square["image"], bits=task.recipe.image.bits)
@@ -102,7 +102,7 @@ def square_pair(task: Task) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
       that its file will hold before any lossy encoding; and the counts of `JournalEntry`.
 
     Raises:
-      SourceError: the file cannot be decoded, or is another than the index saw.
+      SourceError: the file cannot be decoded, or has changed since it was indexed.
     """
     image = _read_source(task)
     recipe = task.recipe
@@ -112,7 +112,7 @@ def square_pair(task: Task) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
     counts = {
         "drawn": len(drawn),
         "ignored": len(regions) - len(drawn),
-        "clipped": sum(_passes_border(region, box) for region in drawn),
+        "clipped": sum(_crosses_border(region, box) for region in drawn),
         "vanished": 0,
     }
     if recipe.mask.drawing == "published":
@@ -131,20 +131,22 @@ def _read_source(task: Task) -> np.ndarray:
     try:
         stat = task.source.stat()
     except OSError as error:
-        raise SourceError("file-unreadable", f"is gone since it was indexed ({error.strerror}); run index again") from error
+        raise SourceError(
+            "file-unreadable", f"has disappeared since it was indexed ({error.strerror}); run index again"
+        ) from error
     if stat.st_size != task.source_size or task.source_mtime_ns not in (stat.st_mtime_ns, None):
         raise SourceError("changed-since-index", "has changed since it was indexed; run index again")
     image = read_image(task.source, read_bytes(task.source), task.recipe.dicom, bits=task.recipe.image.bits)
     if image.shape != (task.height, task.width):
         raise SourceError(
             "pixels-unreadable",
-            f"decodes to {image.shape[1]} x {image.shape[0]} pixels, but its header says "
+            f"decodes to {image.shape[1]} x {image.shape[0]} pixels, but its header states "
             f"{task.width} x {task.height}; download it again",
         )
     return image
 
 
-def _passes_border(region: Region, box: Letterbox) -> bool:
+def _crosses_border(region: Region, box: Letterbox) -> bool:
     x0, y0, x1, y1 = region.extent
     return x0 < -0.5 or y0 < -0.5 or x1 > box.width - 0.5 or y1 > box.height - 0.5
 
@@ -176,7 +178,7 @@ def encode_mask(mask: np.ndarray, settings: Mask) -> bytes:
         return _png(mask)
     if settings.drawing == "published":
         mask = np.where(mask >= 128, 255, 0).astype(np.uint8)
-    # One bit a pixel reads back as exactly 0 and 255, and decodes three times as fast as eight.
+    # One bit per pixel reads back as exactly 0 and 255, and decodes three times as fast as eight.
     return _encoded(".png", mask, [cv2.IMWRITE_PNG_BILEVEL, 1, cv2.IMWRITE_PNG_COMPRESSION, 1])
 
 
@@ -191,8 +193,8 @@ def _png(image: np.ndarray) -> bytes:
 
 
 def _encoded(suffix: str, image: np.ndarray, options: list[int]) -> bytes:
-    done, data = cv2.imencode(suffix, image, options)
-    if not done:
+    encoded, data = cv2.imencode(suffix, image, options)
+    if not encoded:
         raise RuntimeError(f"OpenCV cannot encode a {image.shape} {image.dtype} array as {suffix}")
     return data.tobytes()
 

@@ -20,7 +20,7 @@ _SHIFT = 4
 
 
 def drawable(regions: Iterable[Region], *, polylines: bool) -> list[Region]:
-    """The regions that have an area; polylines only where the recipe closes them, points never."""
+    """Selects the regions that have an area; polylines only where the recipe closes them, points never."""
     return [region for region in regions if region.shape in _AREAS or (polylines and region.shape == "polyline")]
 
 
@@ -44,15 +44,15 @@ def draw(region: Region, left: int, top: int, width: int, height: int) -> np.nda
 
 
 def _draw_bitmap(bitmap: np.ndarray, x: int, y: int, width: int, height: int) -> np.ndarray:
-    """A window of `width` by `height` with the bitmap's first pixel at x, y of it, which may be outside."""
+    """Copies a bitmap into a window of `width` by `height`; its first pixel lies at x, y of the window, or outside of it."""
     drawn = np.zeros((height, width), np.uint8)
-    part = bitmap[max(0, -y) : max(0, height - y), max(0, -x) : max(0, width - x)]
-    drawn[max(0, y) : max(0, y) + part.shape[0], max(0, x) : max(0, x) + part.shape[1]] = part
+    visible = bitmap[max(0, -y) : max(0, height - y), max(0, -x) : max(0, width - x)]
+    drawn[max(0, y) : max(0, y) + visible.shape[0], max(0, x) : max(0, x) + visible.shape[1]] = visible
     return drawn
 
 
 def _draw_ellipse(region: Region, left: int, top: int, width: int, height: int) -> np.ndarray:
-    """Pixels whose centre is on or inside the ellipse; one thinner than a pixel still covers its own centre line."""
+    """Sets the pixels whose centre is on or inside the ellipse; one thinner than a pixel still covers its own centre line."""
     x = np.arange(left, left + width) - region.points[0, 0]
     y = (np.arange(top, top + height) - region.points[0, 1])[:, None]
     cos, sin = np.cos(region.angle), np.sin(region.angle)
@@ -74,7 +74,7 @@ def draw_clipped(region: Region, width: int, height: int) -> tuple[np.ndarray, i
 
 
 def window(region: Region, width: int, height: int) -> tuple[int, int, int, int]:
-    """The region's bounding box in whole pixels, cut at the image's border: left, top, right, bottom (exclusive)."""
+    """Returns the region's bounding box in whole pixels, cut at the image's border: left, top, right, bottom (exclusive)."""
     x0, y0, x1, y1 = region.extent
     return (
         max(0, int(np.floor(x0))),
@@ -103,7 +103,7 @@ class Coverage:
 
     Attributes:
       area_px: drawn pixels inside of the image.
-      share: of all its pixels, the part inside of the image, 0 to 1.
+      share: the fraction of its pixels that lie inside of the image, 0 to 1.
     """
 
     area_px: float
@@ -111,7 +111,7 @@ class Coverage:
 
 
 def coverage(region: Region, width: int, height: int, finest: int = 1024) -> Coverage:
-    """Measures a region against the image's border; a drawn one larger than `finest` pixels at a coarser scale."""
+    """Measures how much of a region lies in the image; one larger than `finest` pixels at a coarser scale, unless a bitmap."""
     x0, y0, x1, y1 = region.extent
     factor = 1.0 if region.bitmap is not None else min(1.0, finest / max(x1 - x0 + 1, y1 - y0 + 1))
     small = region.scaled(factor)
@@ -126,7 +126,7 @@ def coverage(region: Region, width: int, height: int, finest: int = 1024) -> Cov
 def square_mask(regions: Sequence[Region], box: Letterbox) -> tuple[np.ndarray, int]:
     """Draws regions at source size, letterboxes them, and keeps the target pixels that are at least half lesion.
 
-    A region that leaves no target pixel alone keeps its fullest one, so that no small lesion vanishes.
+    A region that by itself fills half of no target pixel keeps its fullest one, so that no small lesion vanishes.
 
     Returns:
       (target, target) uint8 of 0 and 1, and the number of regions that would have vanished.
@@ -146,7 +146,7 @@ def square_mask(regions: Sequence[Region], box: Letterbox) -> tuple[np.ndarray, 
 
 
 def _union(patches: Sequence[tuple[np.ndarray, int, int]]) -> tuple[np.ndarray, int, int]:
-    """Patches with their first column and row, united in one just large enough."""
+    """Unites patches, each with its first column and row, in the smallest patch that holds them."""
     if len(patches) == 1:
         return patches[0]
     left, top = min(x for _, x, _ in patches), min(y for _, _, y in patches)
@@ -159,7 +159,7 @@ def _union(patches: Sequence[tuple[np.ndarray, int, int]]) -> tuple[np.ndarray, 
 
 
 def _fullest_if_vanished(patch: np.ndarray, left: int, top: int, box: Letterbox) -> tuple[int, int] | None:
-    """Row and column of the target pixel that holds most of a drawn region, if none holds half a pixel of it."""
+    """Returns row and column of the target pixel that a drawn region fills most, if it fills half of none."""
     if _surely_stays(patch, box):
         return None
     averages, column, row = area_average(patch, box, left, top)
@@ -170,10 +170,10 @@ def _fullest_if_vanished(patch: np.ndarray, left: int, top: int, box: Letterbox)
 
 
 def _surely_stays(patch: np.ndarray, box: Letterbox) -> bool:
-    """Whether a look is enough to know that some target pixel is half full; most regions are, and measuring is slow.
+    """Whether a quick check proves that some target pixel is half full; it does for most regions, and measuring is slow.
 
-    If the region fills half of the target pixels that its box touches on average, one of them is half full. Else, a
-    filled square of two target pixels' side around its middle holds a whole one.
+    If the region fills on average half of the target pixels that its box touches, one of them is half full. Otherwise,
+    a filled square around its middle whose side is two target pixels contains a whole one.
     """
     height, width = (size * box.scale + 2 for size in patch.shape)
     if cv2.countNonZero(patch) * box.scale**2 >= 0.5 * height * width:
@@ -184,7 +184,7 @@ def _surely_stays(patch: np.ndarray, box: Letterbox) -> bool:
 
 
 def published_mask(regions: Iterable[Region], width: int, height: int) -> PIL.Image.Image:
-    """Draws regions as the published data sets did, their wrong ellipses included.
+    """Draws regions as the published data sets did, including their wrong ellipses.
 
     An ellipse became a circle of half its rx in the box (cx, cy) to (cx + rx, cy + rx): displaced, and a quarter of
     the area. Measured on the published masks.

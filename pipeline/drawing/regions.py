@@ -1,7 +1,7 @@
-"""A region as VGG Image Annotator 2 writes it, or as a bitmap: what shape it is, and where. Numbers only.
+"""A region as VGG Image Annotator 2 writes it, or as a bitmap: its shape and location. Numbers only.
 
 Source: `shape_attributes` of VIA 2 (Dutta and Zisserman, ACM Multimedia 2019, 10.1145/3343031.3350535). VIA has no
-bitmap; ours holds runs as COCO does (Lin et al., ECCV 2014): column by column, the first run of zeros.
+bitmap; ours holds runs as COCO does (Lin et al., ECCV 2014): column by column, beginning with a run of zeros.
 """
 
 import math
@@ -12,17 +12,16 @@ from itertools import pairwise
 import numpy as np
 
 SHAPES = ("polygon", "ellipse", "circle", "rect", "polyline", "point", "bitmap")
-# No mammogram is near this wide; a number beyond it is a slip that would only cost time and memory to draw.
+# No mammogram is near this wide; a number beyond it is a mistake that would only cost time and memory to draw.
 _FARTHEST = 1_000_000
-# No mammogram has so many pixels; a bitmap of more is refused before it is unpacked.
+# No mammogram has as many pixels; a larger bitmap is refused before it is unpacked.
 MOST_PIXELS = 100_000_000
-
 
 _KEYS = {"name", "all_points_x", "all_points_y", "cx", "cy", "r", "rx", "ry", "theta", "x", "y", "width", "height", "counts"}
 
 
 class RegionError(ValueError):
-    """The region's attributes cannot be understood; the words say what was found and what was wanted."""
+    """The region's attributes cannot be understood; the message states what was found and what was expected."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class Region:
         return (*(self.points.min(axis=0) - reach).tolist(), *(self.points.max(axis=0) + reach).tolist())
 
     def scaled(self, factor: float) -> "Region":
-        """The same region on a grid whose pixels are 1 / `factor` as large; pixel edges, not centres, stay at zero."""
+        """Returns the same region on a grid whose pixels are 1 / `factor` as large; pixel edges, not centres, stay at zero."""
         if self.bitmap is not None:
             return _scaled_bitmap(self.points[0], self.bitmap, factor)
         rx, ry = self.radii
@@ -61,7 +60,7 @@ class Region:
 
 
 def essential_attributes(attributes: object) -> dict:
-    """The attributes that `parse_region` reads, of a region that it can read; an annotator's own remarks are not among them."""
+    """Keeps the attributes that `parse_region` reads, of a region that it can read; an annotator's own remarks are dropped."""
     assert isinstance(attributes, Mapping)
     return {key: value for key, value in attributes.items() if key in _KEYS}
 
@@ -78,7 +77,7 @@ def parse_region(attributes: object) -> Region:
         not fill the bitmap.
     """
     if not isinstance(attributes, Mapping):
-        raise RegionError(f"shape attributes are {attributes!r}; wanted an object with a name")
+        raise RegionError(f"shape attributes are {attributes!r}; expected an object with a name")
     shape = attributes.get("name")
     if shape in ("polygon", "polyline"):
         return Region(shape, _outline(shape, attributes))
@@ -95,7 +94,7 @@ def parse_region(attributes: object) -> Region:
         return Region(shape, _centre(attributes))
     if shape == "bitmap":
         return _bitmap(attributes)
-    raise RegionError(f"unknown shape {shape!r}; known are {', '.join(SHAPES)}")
+    raise RegionError(f"unknown shape {shape!r}; expected one of {', '.join(SHAPES)}")
 
 
 def _centre(attributes: Mapping) -> np.ndarray:
@@ -109,9 +108,9 @@ def _number(attributes: Mapping, key: str) -> float:
 
 
 def _checked(value: object, what: str) -> float:
-    # bool is an int to Python, and JSON's true is no coordinate
+    # bool is an int to Python, and JSON's true is not a coordinate
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _FARTHEST:
-        raise RegionError(f"{what} is {value!r}; wanted a number within a million pixels")
+        raise RegionError(f"{what} is {value!r}; expected a number within a million pixels")
     return float(value)
 
 
@@ -120,12 +119,12 @@ def _outline(shape: str, attributes: Mapping) -> np.ndarray:
     if not isinstance(xs, list) or not isinstance(ys, list):
         raise RegionError(f"{shape} lacks the lists all_points_x and all_points_y; it has {', '.join(attributes)}")
     if len(xs) != len(ys):
-        raise RegionError(f"{shape} has {len(xs)} x and {len(ys)} y; wanted as many of each")
+        raise RegionError(f"{shape} has {len(xs)} x and {len(ys)} y; expected as many of each")
     fewest = 3 if shape == "polygon" else 2
     if len(xs) < fewest:
-        raise RegionError(f"{shape} has {len(xs)} points; wanted {fewest} or more")
+        raise RegionError(f"{shape} has {len(xs)} points; expected {fewest} or more")
     if not {type(value) for value in (*xs, *ys)} <= {int, float} or not np.abs([xs, ys]).max() <= _FARTHEST:
-        for x, y in zip(xs, ys, strict=True):  # one by one, to say which
+        for x, y in zip(xs, ys, strict=True):  # one by one, to name the bad one
             _checked(x, f"{shape} x"), _checked(y, f"{shape} y")
     return np.array([xs, ys], float).T
 
@@ -141,7 +140,7 @@ def _bitmap(attributes: Mapping) -> Region:
 def _whole(attributes: Mapping, key: str) -> int:
     value = _number(attributes, key)
     if not value.is_integer():
-        raise RegionError(f"bitmap {key} is {value!r}; wanted a whole number")
+        raise RegionError(f"bitmap {key} is {value!r}; expected a whole number")
     return int(value)
 
 
@@ -151,7 +150,7 @@ def _place_bitmap(x: int, y: int, bitmap: np.ndarray) -> Region:
 
 
 def _scaled_bitmap(corner: np.ndarray, bitmap: np.ndarray, factor: float) -> Region:
-    """Takes for each pixel of the other grid, of those that the bitmap touches, the nearest one."""
+    """Resamples a bitmap: each pixel of the other grid that it touches takes the value of the nearest one."""
     samples, starts = [], []
     for first, length in zip(corner, bitmap.shape[::-1], strict=True):
         start, stop = math.floor(first * factor), math.ceil((first + length) * factor)
@@ -172,21 +171,21 @@ def decode_runs(counts: object, width: int, height: int) -> np.ndarray:
       (height, width) uint8 of 0 and 1.
 
     Raises:
-      RegionError: not a list of lengths, or together not the bitmap's number of pixels.
+      RegionError: `counts` is not a list of lengths, or these do not add up to the bitmap's number of pixels.
 
     Source: uncompressed RLE of COCO's annotations.
     """
     if min(width, height) < 1 or width * height > MOST_PIXELS:
-        raise RegionError(f"bitmap is of {width} x {height} pixels; wanted 1 or more, and {MOST_PIXELS:,} at most")
+        raise RegionError(f"bitmap is of {width} x {height} pixels; expected 1 or more, and {MOST_PIXELS:,} at most")
     if not isinstance(counts, list) or not {type(count) for count in counts} <= {int} or min(counts, default=0) < 0:
-        raise RegionError(f"bitmap counts are {str(counts)[:40]}; wanted a list of run lengths")
+        raise RegionError(f"bitmap counts are {str(counts)[:40]}; expected a list of run lengths")
     if sum(counts) != width * height:
-        raise RegionError(f"bitmap counts add up to {sum(counts)}; wanted {width} x {height} = {width * height}")
+        raise RegionError(f"bitmap counts add up to {sum(counts)}; expected {width} x {height} = {width * height}")
     return np.repeat((np.arange(len(counts)) % 2).astype(np.uint8), counts).reshape(width, height).T
 
 
 def bitmap_attributes(mask: np.ndarray) -> dict:
-    """The attributes of a mask's set pixels, cut to their bounding box; `parse_region` gives the same pixels back.
+    """Returns a mask's set pixels as the attributes of a bitmap, cut to their bounding box; `parse_region` restores them.
 
     Args:
       mask: (height, width), 0 and nonzero.

@@ -1,6 +1,6 @@
-"""Exports: a complete data set in the formats that other programs read. Its own files are only read.
+"""Exports: a complete data set in the formats that other programs read; its own files do not change.
 
-A format is a module that declares a `FORMAT` (name, options, what writes it) and a line in `exporting.FORMATS`.
+A format is a module that declares a `FORMAT` (name, options, function that writes it) and a line in `exporting.FORMATS`.
 """
 
 from pipeline.exports.exporting import FORMATS, MARK, Exported, export

@@ -1,4 +1,4 @@
-"""COCO: instances_train.json, instances_valid.json and instances_test.json; one annotation a connected part of a mask.
+"""COCO: instances_train.json, instances_valid.json and instances_test.json; one annotation per connected component.
 
 Source: "Data format" of cocodataset.org, and `maskApi.c` of pycocotools for run lengths and how a polygon is filled.
 COCO counts coordinates from the corner of the first pixel: pixel x reaches from x to x + 1.
@@ -22,7 +22,7 @@ SHAPES = ("rle", "polygon")
 
 
 def write(folder: DatasetFolder, rows: Rows, out: Path, *, shape: str = "rle") -> list[str]:
-    """Writes a file a split; `file_name` is relative to the data set's folder, and no image is copied.
+    """Writes one file per split; `file_name` is relative to the data set's folder, and no image is copied.
 
     Args:
       folder: the data set.
@@ -62,14 +62,14 @@ def write(folder: DatasetFolder, rows: Rows, out: Path, *, shape: str = "rle") -
         write_text(out / f"instances_{split}.json", json.dumps(content) + "\n")
     lines = [", ".join(f"{split} {len(images[split])} images with {len(annotations[split])} lesions" for split in SPLITS)]
     if shape == "polygon" and with_holes:
-        lines.append(f"{with_holes} lesions have holes, which no polygon can hold: they were filled; --shape rle keeps them")
+        lines.append(f"{with_holes} lesions have holes, which a polygon cannot hold: they were filled; --shape rle keeps them")
     return lines
 
 
 def _image(image_id: int, row: Mapping[str, Any], mask: np.ndarray) -> dict[str, Any]:
     height, width = mask.shape
-    described = {column.name: row[column.name] for column in COLUMNS if column.exported}  # COCO has no words for them
-    return {"id": image_id, "file_name": row["image"], "width": width, "height": height, **described}
+    columns = {column.name: row[column.name] for column in COLUMNS if column.exported}  # COCO has no keys for them
+    return {"id": image_id, "file_name": row["image"], "width": width, "height": height, **columns}
 
 
 def _annotation(part: Part, area: int, segmentation: object) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def _annotation(part: Part, area: int, segmentation: object) -> dict[str, Any]:
 
 
 def _load_rle() -> Callable[[Part, tuple[int, ...]], dict[str, Any]]:
-    """A function that describes a part by run lengths."""
+    """Returns a function that describes a component by run lengths."""
     require("pycocotools", "to write COCO's run lengths", otherwise=", or choose --shape polygon")
     from pycocotools.mask import encode
 
@@ -95,9 +95,9 @@ def _load_rle() -> Callable[[Part, tuple[int, ...]], dict[str, Any]]:
 
 
 def _polygon(part: Part, _: tuple[int, ...]) -> dict[str, Any]:
-    """Describes a part by its outline, half-way between the centres of its border pixels and their outer edges.
+    """Describes a component by its outline, half-way between the centres of its border pixels and their outer edges.
 
-    Through the centres, rounding would decide which border pixels belong to it, and a line of pixels had no area.
+    Through the centres, rounding would settle which border pixels belong to it, and a line of pixels would have no area.
     """
     filled = part.filled
     halves = outline(np.kron(filled, np.ones((2, 2), np.uint8)))

@@ -1,4 +1,4 @@
-"""Writes an export: its folder, its options, and the mark that shows what is there already."""
+"""Writes an export: its folder, its options, and the mark by which a finished export is recognised."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ from pipeline.files import InputError, remove_tree, write_text
 
 FORMATS: dict[str, ExportFormat] = {module.FORMAT.name: module.FORMAT for module in (coco, hf, nnunet, tfrecord, via)}
 MARK = "export.json"
-_SCHEMA = 1  # of the mark and of what the formats write: another number makes an export be written again
+_SCHEMA = 1  # of the mark and of what the formats write: with another number exports are written again
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Exported:
     Attributes:
       output: the folder.
       changed: False where everything was done already.
-      lines: what is there, to be printed.
+      lines: what the folder holds, as lines to print.
     """
 
     output: Path
@@ -33,7 +33,7 @@ class Exported:
 
 
 def export(folder: DatasetFolder, name: str, output: Path | None, given: Options) -> Exported:
-    """Writes a complete data set in another format; what is there already is not written again.
+    """Writes a complete data set in another format, unless the folder holds this export already.
 
     Args:
       folder: the data set.
@@ -42,7 +42,7 @@ def export(folder: DatasetFolder, name: str, output: Path | None, given: Options
       given: options, by name.
 
     Raises:
-      InputError: the data set is not complete, an option is of another format, or the output folder holds other files.
+      InputError: the data set is not complete, an option belongs to another format, or the output folder holds other files.
     """
     folder.need(folder.manifest, "variants")
     export_format = FORMATS[name]
@@ -59,16 +59,16 @@ def export(folder: DatasetFolder, name: str, output: Path | None, given: Options
         return Exported(output, False, tuple(mark["told"]))
     _check_free(output, mark)
     rows = folder.read_manifest()
-    with _building(output) as beside:
-        lines = export_format.write(folder, rows, beside, **options)
-        files = sorted(path.relative_to(beside).as_posix() for path in beside.rglob("*") if path.is_file())
+    with _building(output) as temporary:
+        lines = export_format.write(folder, rows, temporary, **options)
+        files = sorted(path.relative_to(temporary).as_posix() for path in temporary.rglob("*") if path.is_file())
         mark = {"identity": identity, "told": lines, "files": files}
-        write_text(beside / MARK, json.dumps(mark, indent=1) + "\n", durable=True)
+        write_text(temporary / MARK, json.dumps(mark, indent=1) + "\n", durable=True)
     return Exported(output, True, tuple(lines))
 
 
 def _complete_options(export_format: ExportFormat, given: Options) -> dict[str, Any]:
-    """The options with their defaults; raises InputError for an option of another format."""
+    """Fills in the defaults of options; raises InputError for an option of another format."""
     options = {option.name: option.default for option in export_format.options}
     owners = {option.name: (option.flag, other.name) for other in FORMATS.values() for option in other.options}
     for name in given.keys() - options.keys():
@@ -78,7 +78,7 @@ def _complete_options(export_format: ExportFormat, given: Options) -> dict[str, 
 
 
 def _read_mark(output: Path) -> dict[str, Any]:
-    """The mark of an earlier export; empty where there is none."""
+    """Reads the mark of an earlier export; empty where there is none."""
     try:
         mark = json.loads((output / MARK).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -87,25 +87,27 @@ def _read_mark(output: Path) -> dict[str, Any]:
 
 
 def _check_free(output: Path, mark: Mapping[str, Any]) -> None:
-    """Raises an InputError where files would be lost that no export wrote."""
+    """Raises an InputError where files that no export wrote would be lost."""
     if output.exists() and not output.is_dir():
-        raise InputError(f"{output}: is a file; --output wants a folder")
-    there = (path.relative_to(output).as_posix() for path in output.rglob("*") if not path.is_dir())
-    if foreign := sorted(set(there) - {MARK, *mark.get("files", ())}):
-        reason = f"holds {foreign[0]}, which this export did not write" if mark else "is not empty and no export of this program"
+        raise InputError(f"{output}: is a file; --output expects a folder")
+    paths = (path.relative_to(output).as_posix() for path in output.rglob("*") if not path.is_dir())
+    if foreign := sorted(set(paths) - {MARK, *mark.get("files", ())}):
+        reason = (
+            f"holds {foreign[0]}, which this export did not write" if mark else "is not empty and not an export of this program"
+        )
         raise InputError(f"{output}: {reason}; move it away, or choose another folder with --output")
 
 
 @contextmanager
 def _building(output: Path) -> Iterator[Path]:
-    """Gives a folder next to `output` to write to, and renames it to `output` when the block ends well."""
-    beside = output.with_name(f".{output.name}.part")
-    remove_tree(beside)
-    beside.mkdir(parents=True)
+    """Gives a folder next to `output` to write to, and renames it to `output` when the block ends without an error."""
+    temporary = output.with_name(f".{output.name}.part")
+    remove_tree(temporary)
+    temporary.mkdir(parents=True)
     try:
-        yield beside
+        yield temporary
     except BaseException:
-        remove_tree(beside)
+        remove_tree(temporary)
         raise
     remove_tree(output)
-    beside.replace(output)
+    temporary.replace(output)

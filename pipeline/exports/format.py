@@ -1,4 +1,4 @@
-"""What a format declares of itself: its name, its options, and what writes it."""
+"""What a format declares: its name, its options, and the function that writes it."""
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
@@ -17,9 +17,9 @@ class Option:
 
     Attributes:
       name: an argument of the format's `write`; on the command line it has `-` for `_`.
-      help: one line, in small letters.
-      default: what applies where it is not given.
-      argument: what else argparse's `add_argument` takes: `type`, `choices`, `metavar`.
+      help: one line, in lowercase.
+      default: its value where it is not given.
+      argument: further arguments of argparse's `add_argument`: `type`, `choices`, `metavar`.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Option:
 
     @property
     def flag(self) -> str:
-        """How it is given on the command line."""
+        """Its spelling on the command line."""
         return f"--{self.name.replace('_', '-')}"
 
     def add(self, parser: argparse.ArgumentParser, export_format: str) -> None:
@@ -39,7 +39,7 @@ class Option:
 
 
 def identify_by_options(folder: DatasetFolder, options: Options) -> dict[str, Any]:
-    """What decides the bytes of a format that is made of the manifest, the samples and the options alone."""
+    """Identifies exports of a format whose bytes depend on the manifest, the samples and the options alone."""
     return {"options": dict(options)}
 
 
@@ -49,12 +49,12 @@ class ExportFormat:
 
     Attributes:
       name: of the format, and of its folder unless `folder_name` gives another.
-      write: given the data set, the rows of its manifest, a new folder and each option by its name, writes the files and
+      write: takes the data set, the rows of its manifest, a new folder and each option by its name; writes the files and
         returns lines to print about them; raises InputError.
-      options: what can be chosen.
-      identify: what decides the bytes in addition to the manifest, as JSON has it; raises InputError where options do not
-        fit each other.
-      folder_name: of the folder in `exports/`, by the options.
+      options: that a user can choose.
+      identify: returns what determines the bytes in addition to the manifest, as JSON values; raises InputError where
+        options contradict each other.
+      folder_name: returns the name of the folder in `exports/` for the options.
     """
 
     name: str
@@ -64,5 +64,5 @@ class ExportFormat:
     folder_name: Callable[[Options], str] | None = None
 
     def default_folder(self, options: Options) -> str:
-        """Name of the folder in `exports/` that is written to where no other is given."""
+        """Returns the name of the folder in `exports/` for a user who gives no other."""
         return self.folder_name(options) if self.folder_name else self.name

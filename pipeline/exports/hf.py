@@ -1,4 +1,4 @@
-"""Hugging Face `datasets`: an image folder, train/ validation/ test/, with a metadata.jsonl each.
+"""Hugging Face `datasets`: image folders train/, validation/ and test/, each with a metadata.jsonl.
 
 Source: "Create an image dataset" of huggingface.co/docs/datasets; a column that ends in `_file_name` is an image too.
 """
@@ -16,11 +16,11 @@ from pipeline.exports.format import ExportFormat, Rows
 from pipeline.files import InputError, progress, write_text
 
 _FOLDERS = {"train": "train", "valid": "validation", "test": "test"}
-_FILES = ("image", "mask")  # `datasets` names the decoded pictures so
+_FILES = ("image", "mask")  # the names of the decoded pictures in `datasets`
 
 
 def write(folder: DatasetFolder, rows: Rows, out: Path) -> list[str]:
-    """Links each sample's files, or copies them where the disk cannot link, and writes the manifest beside them.
+    """Links each sample's files, or copies them where the disk cannot link, and writes the manifest next to them.
 
     A split without samples has no folder: `datasets` cannot read an empty one. JSON lines keep each column's type;
     from a CSV, `datasets` guesses it split by split and refuses splits that differ, such as BI-RADS 4 and 4$5.
@@ -52,7 +52,7 @@ def write(folder: DatasetFolder, rows: Rows, out: Path) -> list[str]:
 
 
 def _columns(row: Mapping[str, Any]) -> dict[str, str | int | float]:
-    """The manifest's columns of a sample; each has the same type in every row, so a number that may be unknown is text."""
+    """Returns a sample's columns of the manifest; each has one type in all rows, so a number that may be unknown is text."""
     columns = [column for column in COLUMNS if column.name not in _FILES]
     return {column.name: _text(row[column.name]) if column.optional else row[column.name] for column in columns}
 
@@ -63,11 +63,11 @@ def _text(value: object) -> str:
 
 def _link(source: Path, target: Path) -> None:
     if not source.is_file():
-        raise InputError(f"{source}: is in the manifest and not there; make the data set again")
+        raise InputError(f"{source}: is in the manifest but missing; make the data set again")
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(source, target)
-    except OSError:  # another disk, or one that knows no hard links
+    except OSError:  # another disk, or one without hard links
         shutil.copyfile(source, target)
 
 

@@ -1,4 +1,4 @@
-"""The lesions of a mask file: its classes, their connected parts, and the outline of each part."""
+"""The lesions of a mask file: its classes, their connected components, and the outline of each component."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from pipeline.recipe import Recipe
 
 
 def class_names(recipe: Recipe) -> tuple[str, ...]:
-    """Names of the classes 1, 2, ... in the masks of a recipe: all lesions are one where the masks are binary."""
+    """Returns the names of the classes 1, 2, ... in the masks of a recipe; all lesions are one class in binary masks."""
     if recipe.mask.values == "binary":
         return ("lesion",)
     return contract.LESION_CLASSES
@@ -24,7 +24,7 @@ def read_mask(path: Path, names: tuple[str, ...]) -> np.ndarray:
 
     Args:
       path: as `contract.read_mask` reads it.
-      names: of the classes that it may hold.
+      names: of the lesion classes that it may hold.
 
     Returns:
       (height, width) uint8: 0 is background, 1 is names[0], and so on.
@@ -44,12 +44,12 @@ def read_mask(path: Path, names: tuple[str, ...]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Part:
-    """One connected part of a class of a mask.
+    """One connected component of a class of a mask.
 
     Attributes:
       class_index: 1, 2, ...
-      left, top: first column and row of the window that just holds it.
-      pixels: the window, (height, width) uint8: 1 on the part, 0 elsewhere.
+      left, top: first column and row of the smallest window around it.
+      pixels: the window, (height, width) uint8: 1 on the component, 0 elsewhere.
     """
 
     class_index: int
@@ -59,24 +59,24 @@ class Part:
 
     @property
     def filled(self) -> np.ndarray:
-        """The window with the part's holes filled."""
+        """The window with the component's holes filled."""
         outlines, _ = cv2.findContours(self.pixels, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
         return cv2.drawContours(np.zeros_like(self.pixels), outlines, -1, 1, cv2.FILLED)
 
     @property
     def has_hole(self) -> bool:
-        """Whether an outline alone cannot tell it."""
+        """Whether it has a hole, which an outline alone cannot represent."""
         return bool((self.filled != self.pixels).any())
 
 
 def find_parts(mask: np.ndarray) -> list[Part]:
-    """The connected parts of each class in a mask; edges and corners connect.
+    """Finds the connected components of each class in a mask; edges and corners connect.
 
     Args:
       mask: (height, width) uint8: 0 is background.
 
     Returns:
-      The parts by class, and within one from top to bottom.
+      The components by class, and within a class from top to bottom.
     """
     parts = []
     for index in range(1, int(mask.max(initial=0)) + 1):
@@ -88,16 +88,16 @@ def find_parts(mask: np.ndarray) -> list[Part]:
 
 
 def outline(pixels: np.ndarray) -> np.ndarray:
-    """The outer outline of one connected part, through the centres of its border pixels.
+    """Returns the outer outline of one connected component, through the centres of its border pixels.
 
-    Drawing it as a polygon whose edges belong to it gives the part back, its holes filled.
+    Drawing it as a polygon that includes its edges gives the component back, with its holes filled.
 
     Args:
-      pixels: (height, width) uint8: not 0 on the part.
+      pixels: (height, width) uint8: not 0 on the component.
 
     Returns:
-      (points, 2) int as x, y, whole numbers being the centres of pixels; three points or more, since a polygon has so
-      many: those of a part of one or two corners repeat.
+      (points, 2) int as x, y; whole numbers are the centres of pixels. There are three points or more, because a polygon
+      needs three: a component with one or two corners repeats them.
     """
     (points, *_), _ = cv2.findContours(pixels, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     corners = points.reshape(-1, 2)

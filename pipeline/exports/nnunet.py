@@ -17,7 +17,7 @@ from pipeline.exports.lesions import class_names, read_mask
 from pipeline.files import InputError, progress, write_bytes, write_text
 from pipeline.recipe import Recipe
 
-# nnU-Net normalises by the channel's name; one that it does not know is set to mean 0 and deviation 1 an image.
+# nnU-Net normalises by the channel's name; with one that it does not know, each image to mean 0 and deviation 1.
 _CHANNEL = "mammogram"
 _MOST_ID = 999
 
@@ -25,7 +25,7 @@ _MOST_ID = 999
 def write(folder: DatasetFolder, rows: Rows, out: Path, *, dataset_id: int = 501) -> list[str]:
     """Writes the originals as PNG: train and valid to imagesTr and labelsTr, test to imagesTs and labelsTs.
 
-    nnU-Net turns and flips images itself; copies of one image would only sit in several of its batches.
+    nnU-Net turns and flips images itself; variants would only repeat one image in its batches.
 
     Args:
       folder: the data set.
@@ -37,21 +37,21 @@ def write(folder: DatasetFolder, rows: Rows, out: Path, *, dataset_id: int = 501
       What was written, as lines to print.
 
     Raises:
-      InputError: the number is none, there is nothing to train on, or a file cannot be read.
+      InputError: the number is out of range, there is nothing to train on, or a file cannot be read.
     """
     recipe = folder.load_recipe()
     originals = [row for row in rows if row["variant"] == "original"]
     training = [row for row in originals if row["split"] != "test"]
     test = [row for row in originals if row["split"] == "test"]
     if not 1 <= dataset_id <= _MOST_ID:
-        raise InputError(f"--dataset-id {dataset_id}: wanted 1 to {_MOST_ID}; nnU-Net itself uses 1 to 10")
+        raise InputError(f"--dataset-id {dataset_id}: expected 1 to {_MOST_ID}; nnU-Net itself uses 1 to 10")
     if not training:
         raise InputError(f"{folder.manifest}: has no original in train or valid, so nnU-Net has nothing to train on")
     root = out / dataset_name(recipe, dataset_id)
     names = class_names(recipe)
     for suffix in ("Tr", "Ts"):
-        for kind in ("images", "labels"):
-            (root / f"{kind}{suffix}").mkdir(parents=True)
+        for name in ("images", "labels"):
+            (root / f"{name}{suffix}").mkdir(parents=True)
     for row in progress(originals, len(originals), "export"):
         suffix = "Ts" if row["split"] == "test" else "Tr"
         _write_png(root / f"images{suffix}" / f"{row['sample']}_0000.png", _read_gray(folder.root / row["image"]))
@@ -67,12 +67,12 @@ def write(folder: DatasetFolder, rows: Rows, out: Path, *, dataset_id: int = 501
 
 
 def dataset_name(recipe: Recipe, dataset_id: int) -> str:
-    """nnU-Net's name of the data set's folder."""
+    """Returns nnU-Net's name of the data set's folder."""
     return f"Dataset{dataset_id:03d}_CESM_{recipe.name.replace('-', '_')}"
 
 
 def _describe(recipe: Recipe, names: Sequence[str], training: int) -> dict:
-    """The content of dataset.json."""
+    """Returns the content of dataset.json."""
     return {
         "channel_names": {"0": _CHANNEL},
         "labels": {"background": 0} | {name: index for index, name in enumerate(names, 1)},
@@ -84,7 +84,7 @@ def _describe(recipe: Recipe, names: Sequence[str], training: int) -> dict:
 
 
 def _split_by_folds(training: Rows, count: int) -> tuple[list[dict[str, list[str]]], list[str]]:
-    """The content of splits_final.json: fold k validates on the patients of fold k and trains on all others."""
+    """Returns the content of splits_final.json and warnings; fold k validates on its own patients and trains on all others."""
     folds = sorted({int(row["fold"]) for row in training})
     if len(folds) < 2:
         raise InputError(f"all {len(training)} training cases are of fold {folds[0]}; cross-validation needs two folds or more")
@@ -94,14 +94,14 @@ def _split_by_folds(training: Rows, count: int) -> tuple[list[dict[str, list[str
         others = [row["sample"] for row in training if int(row["fold"]) != fold]
         splits.append({"train": others, "val": inside})
     missing = [str(fold) for fold in range(count) if fold not in folds]
-    warning = f"our folds without a training case, which nnU-Net's numbers pass over: {', '.join(missing)}"
+    warning = f"our folds without a training case, which nnU-Net's numbering skips: {', '.join(missing)}"
     return splits, [warning] if missing else []
 
 
 def _leak(originals: Rows) -> list[str]:
     patients = [{row["patient"] for row in originals if (row["split"] == "test") is test} for test in (False, True)]
-    both = len(patients[0] & patients[1])
-    return [f"{both} patients are both in imagesTr and in imagesTs, because the recipe splits by sample"] if both else []
+    count = len(patients[0] & patients[1])
+    return [f"{count} patients are both in imagesTr and in imagesTs, because the recipe splits by sample"] if count else []
 
 
 def _to_json(content: object) -> str:
@@ -109,7 +109,7 @@ def _to_json(content: object) -> str:
 
 
 def _read_gray(path: Path) -> np.ndarray:
-    """An image of the data set, (height, width) uint8 or uint16, with all its bits."""
+    """Reads an image of the data set, (height, width) uint8 or uint16, with all its bits."""
     data = np.frombuffer(path.read_bytes() if path.is_file() else b"", np.uint8)
     pixels = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH) if data.size else None
     if pixels is None:
@@ -121,4 +121,6 @@ def _write_png(path: Path, pixels: np.ndarray) -> None:
     write_bytes(str(path), cv2.imencode(".png", pixels)[1].tobytes())
 
 
-FORMAT = ExportFormat("nnunet", write, (Option("dataset_id", "its number of the data set", 501, {"type": int, "metavar": "N"}),))
+FORMAT = ExportFormat(
+    "nnunet", write, (Option("dataset_id", "nnU-Net's number of the data set", 501, {"type": int, "metavar": "N"}),)
+)

@@ -1,4 +1,4 @@
-"""TFRecord: shards of `tf.train.Example`, a sample each, with the files' own bytes. Needs no TensorFlow.
+"""TFRecord: shards of `tf.train.Example`, one per sample, with the files' own bytes. Needs no TensorFlow.
 
 `segmenter.data.tfrecords.read_tfrecords` reads them.
 
@@ -31,13 +31,13 @@ def write(folder: DatasetFolder, rows: Rows, out: Path, *, records: int = 512) -
       folder: the data set.
       rows: of its manifest.
       out: the folder to write to.
-      records: samples a shard; the last shard of a split may hold fewer.
+      records: samples per shard; the last shard of a split may hold fewer.
 
     Returns:
       What was written, as lines to print.
 
     Raises:
-      InputError: a file is missing, or google-crc32c is.
+      InputError: a file is missing, or google-crc32c is not installed.
     """
     checksum = _load_checksum()
     counts = []
@@ -45,7 +45,7 @@ def write(folder: DatasetFolder, rows: Rows, out: Path, *, records: int = 512) -
         inside = [row for row in rows if row["split"] == split]
         shards = max(1, -(-len(inside) // records))
         for number in progress(range(shards), shards, f"export {split}", "shards"):
-            with replacing(out / f"{split}-{number:05d}-of-{shards:05d}.tfrecord") as beside, beside.open("wb") as file:
+            with replacing(out / f"{split}-{number:05d}-of-{shards:05d}.tfrecord") as temporary, temporary.open("wb") as file:
                 for row in inside[number * records : (number + 1) * records]:
                     file.write(frame(_sample(folder.root, row), checksum))
         counts.append(f"{split} {len(inside)} samples in {shards} shard{'s' if shards > 1 else ''}")
@@ -70,29 +70,29 @@ def _sample(root: Path, row: Mapping[str, str]) -> bytes:
 
 
 def _side(row: Mapping[str, str]) -> int:
-    """Side of the sample's square, in pixels; the manifest has it as the scale from the source."""
+    """Returns the side of the sample's square in pixels, which the manifest stores as the scale from the source."""
     return round(float(row["scale"]) * Letterbox(int(row["source_width"]), int(row["source_height"]), 1).side)
 
 
 def _read(path: Path) -> bytes:
     if not path.is_file():
-        raise InputError(f"{path}: is in the manifest and not there; make the data set again")
+        raise InputError(f"{path}: is in the manifest but missing; make the data set again")
     return path.read_bytes()
 
 
 def frame(data: bytes, checksum: Checksum) -> bytes:
-    """One record of a TFRecord file."""
+    """Encodes one record of a TFRecord file."""
     length = struct.pack("<Q", len(data))
     return length + _masked(checksum(length)) + data + _masked(checksum(data))
 
 
 def _masked(crc: int) -> bytes:
-    """The checksum turned and shifted, as the format wants it: a CRC over data that holds CRCs would be weak."""
+    """Rotates and shifts a checksum as the format requires, because a CRC over data that holds CRCs is weak."""
     return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
 
 
 def example(features: Mapping[str, bytes | int]) -> bytes:
-    """A `tf.train.Example` of one value a feature; sorted by name, so that equal samples are equal bytes."""
+    """Encodes a `tf.train.Example` with one value per feature, sorted by name, so that equal samples give equal bytes."""
     entries = (_field(1, _field(1, key.encode()) + _field(2, _feature(features[key]))) for key in sorted(features))
     return _field(1, b"".join(entries))
 
@@ -104,14 +104,14 @@ def _feature(value: bytes | int) -> bytes:
 
 
 def _field(number: int, data: bytes) -> bytes:
-    """A field of wire type 2: its tag, its length, its bytes."""
+    """Encodes a field of wire type 2: its tag, its length, its bytes."""
     return bytes([number << 3 | 2]) + _varint(len(data)) + data
 
 
 def _varint(value: int) -> bytes:
-    """A whole number from 0 on, seven bits a byte, the lowest first; all bytes but the last have the eighth bit set."""
+    """Encodes a whole number from 0 on, seven bits per byte, the lowest first; all bytes but the last have the eighth bit set."""
     low, rest = value & 0x7F, value >> 7
     return bytes([low | 0x80]) + _varint(rest) if rest else bytes([low])
 
 
-FORMAT = ExportFormat("tfrecord", write, (Option("records", "samples a shard", 512, {"type": positive, "metavar": "N"}),))
+FORMAT = ExportFormat("tfrecord", write, (Option("records", "samples per shard", 512, {"type": positive, "metavar": "N"}),))

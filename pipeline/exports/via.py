@@ -1,6 +1,6 @@
 """VGG Image Annotator 2: a project of the drawn regions, or of predictions, that a reader opens, corrects and saves.
 
-`pipeline.annotations` reads the saved project; its regions are the same again.
+`pipeline.annotations` reads the saved project and gets the same regions back.
 
 Source: `project_open_parse_json_file` and `project_save_confirmed` of `via.js` 2.0.11 (gitlab.com/vgg/via): a project has
 the keys `_via_settings`, `_via_img_metadata` and `_via_attributes`; an image's key is its file name and size.
@@ -23,7 +23,7 @@ from pipeline.indexing.tables import REGION_COLUMNS, SourceImage
 from pipeline.recipe import Recipe
 from pipeline.sources import find_files, read_header, stem_of
 
-# Regions of an image as VIA has them, and how many had to be filled.
+# Regions of an image as VIA has them, and how many had holes that were filled.
 _Regions = tuple[list[dict[str, Any]], int]
 
 
@@ -36,7 +36,7 @@ def write(
       folder: the data set.
       rows: of its manifest; regions are written for its source images.
       out: the folder to write to.
-      predictions: a folder of `cesm-segmenter infer` whose masks are written instead of the truth.
+      predictions: a folder of `cesm-segmenter infer` whose masks are written instead of the ground truth.
       images: the folder with the images of the predictions.
 
     Returns:
@@ -49,20 +49,20 @@ def write(
     filled = 0
     recipe = folder.load_recipe()
     if predictions and images:
-        found = _predicted(predictions, images, recipe)
+        images_with_regions = _predicted(predictions, images, recipe)
     else:
-        found = _drawn(folder, {row["image_id"] for row in rows})
-    for name, size, (regions, holes) in found:
+        images_with_regions = _drawn(folder, {row["image_id"] for row in rows})
+    for name, size, (regions, holes) in images_with_regions:
         filled += holes
         entries[f"{name}{size}"] = {"filename": name, "size": size, "regions": regions, "file_attributes": {}}
     write_text(out / "via.json", json.dumps(_project(recipe, entries)) + "\n")
     count = sum(len(entry["regions"]) for entry in entries.values())
-    warning = f"{filled} regions have holes, which no polygon can hold: they were filled"
+    warning = f"{filled} regions have holes, which a polygon cannot hold: they were filled"
     return [f"{count} regions of {len(entries)} images", *([warning] if filled else [])]
 
 
 def _identify(folder: DatasetFolder, options: Options) -> dict[str, Any]:
-    """What decides the project: index and regions, or the predicted masks and the list of images; contents, not paths.
+    """Identifies a project by the contents, not the paths, of index and regions, or of the predicted masks and list of images.
 
     Raises:
       InputError: one of the two folders is given without the other, or the first holds no mask.
@@ -93,7 +93,7 @@ def _region(shape: Mapping, class_name: str) -> dict[str, Any]:
 
 
 def _drawn(folder: DatasetFolder, image_ids: set[str]) -> Iterator[tuple[str, int, _Regions]]:
-    """File name, size in bytes and regions of each source image of the data set."""
+    """Yields file name, size in bytes and regions of each source image of the data set."""
     shapes: dict[str, list[Mapping]] = defaultdict(list)
     for row in read_csv(folder.regions, REGION_COLUMNS):
         shapes[row["image_id"]].append(json.loads(row["attributes"]))
@@ -103,13 +103,13 @@ def _drawn(folder: DatasetFolder, image_ids: set[str]) -> Iterator[tuple[str, in
 
 
 def _file_name(image: SourceImage) -> str:
-    """The source's file name where it names the image, as an import needs it; else the image's name in its place."""
+    """Returns the source's file name where it names the image, as an import needs it; else one made from the image's name."""
     name = PurePath(image.source).name
     return name if clean_name(name) == image.image_id else f"{image.image_id}{PurePath(name).suffix}"
 
 
 def _as_drawn(shapes: Iterable[Mapping], class_name: str) -> _Regions:
-    """The regions' own attributes; a bitmap, which VIA does not know, becomes polygons."""
+    """Returns the regions' own attributes; a bitmap, which VIA does not know, becomes polygons."""
     regions, filled = [], 0
     for shape in shapes:
         if shape["name"] != "bitmap":
@@ -124,13 +124,13 @@ def _as_drawn(shapes: Iterable[Mapping], class_name: str) -> _Regions:
 
 
 def _bitmap(shape: Mapping) -> np.ndarray:
-    """The pixels of a bitmap region, (height, width) uint8; its counts run down the columns, zeros first."""
+    """Unpacks the pixels of a bitmap region, (height, width) uint8; its counts run down the columns, zeros first."""
     counts = shape["counts"]
     return np.repeat(np.arange(len(counts), dtype=np.uint8) % 2, counts).reshape(shape["width"], shape["height"]).T.copy()
 
 
 def _polygon(part: Part, left: int = 0, top: int = 0) -> dict[str, Any]:
-    """A part's outline as shape attributes, its mask lying at `left` and `top`."""
+    """Returns a component's outline as shape attributes; the first pixel of its mask lies at `left` and `top`."""
     points = outline(part.pixels) + np.array([part.left + left, part.top + top])
     return {"name": "polygon", "all_points_x": points[:, 0].tolist(), "all_points_y": points[:, 1].tolist()}
 
@@ -138,12 +138,12 @@ def _polygon(part: Part, left: int = 0, top: int = 0) -> dict[str, Any]:
 def _find_masks(predictions: Path) -> list[Path]:
     masks = sorted((predictions / "masks").glob("*.png"))
     if not masks:
-        raise InputError(f"{predictions}: has no masks/*.png; wanted a folder that `cesm-segmenter infer` wrote")
+        raise InputError(f"{predictions}: has no masks/*.png; expected a folder that `cesm-segmenter infer` wrote")
     return masks
 
 
 def _predicted(predictions: Path, images: Path, recipe: Recipe) -> Iterator[tuple[str, int, _Regions]]:
-    """File name, size in bytes and regions of each image that has a predicted mask."""
+    """Yields file name, size in bytes and regions of each image that has a predicted mask."""
     names = class_names(recipe)
     by_stem: dict[str, list[Path]] = defaultdict(list)
     for path in find_files(images, IMAGE_SUFFIXES, dicom=True):
@@ -158,12 +158,12 @@ def _predicted(predictions: Path, images: Path, recipe: Recipe) -> Iterator[tupl
 
 
 def _image_of(mask: Path, by_stem: Mapping[str, Sequence[Path]], images: Path) -> Path:
-    found = by_stem.get(mask.stem, [])
-    if not found:
+    matches = by_stem.get(mask.stem, [])
+    if not matches:
         raise InputError(f"{mask}: there is no image {mask.stem} below {images}; --images names the folder that was predicted on")
-    if len(found) > 1:
-        raise InputError(f"{mask}: {found[0]} and {found[1]} both have its name; --images wants a folder with one of them")
-    return found[0]
+    if len(matches) > 1:
+        raise InputError(f"{mask}: {matches[0]} and {matches[1]} both have its name; --images expects a folder with one of them")
+    return matches[0]
 
 
 def _check_size(path: Path, mask: np.ndarray, image: Path, recipe: Recipe) -> None:
@@ -174,7 +174,7 @@ def _check_size(path: Path, mask: np.ndarray, image: Path, recipe: Recipe) -> No
     if mask.shape != (header.height, header.width):
         raise InputError(
             f"{path}: is {mask.shape[1]} x {mask.shape[0]} and {image} {header.width} x {header.height}; "
-            "--images wants the images that were predicted on"
+            "--images expects the images that were predicted on"
         )
 
 

@@ -1,4 +1,4 @@
-"""Packages that an installation may lack: what needs one asks here before it begins."""
+"""Packages that an installation may lack: code that needs one checks for it here before it begins."""
 
 import importlib.util
 
@@ -10,10 +10,10 @@ def require(module: str, purpose: str, extra: str = "", *, package: str = "", ot
 
     Args:
       module: its name in `import`.
-      purpose: what it is for, as `to read DICOM segmentations`.
-      extra: of this distribution, that brings the package; empty for one that every installation should have.
+      purpose: what it is needed for, such as `to read DICOM segmentations`.
+      extra: the extra of this distribution that installs the package; empty for one that every installation should have.
       package: its name in `pip install`, where that is not the module's.
-      otherwise: what to do instead, as `, or choose --shape polygon`.
+      otherwise: what to do instead, such as `, or choose --shape polygon`.
 
     Raises:
       InputError: it is not installed; the message holds the command that installs it.
@@ -33,7 +33,7 @@ def is_installed(module: str) -> bool:
 
 
 def install_command(extra: str = "") -> str:
-    """What installs this distribution with one of its extras, in any folder.
+    """Returns the command that installs this distribution with one of its extras, from any folder.
 
     Example:
       >>> install_command("dicom")

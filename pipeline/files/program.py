@@ -10,13 +10,13 @@ DONE, FINDINGS, BAD_INPUT, INTERNAL, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 class InputError(Exception):
-    """The user's files or arguments are not usable; the message says what was found, where, and what to do."""
+    """The user's files or arguments are not usable; the message states what was found, where, and what to do."""
 
 
 def run_program(program: Callable[[], int | None]) -> int:
     """Runs a program's body and turns what it raises into an exit status: 0, 1, 2, 3 or 130.
 
-    An `InputError` prints as one line. Anything else is a fault of ours and prints with its trace.
+    An `InputError` is printed as one line. Any other error is a fault of the program and is printed with its traceback.
     """
     try:
         return program() or DONE
@@ -24,7 +24,7 @@ def run_program(program: Callable[[], int | None]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
+        print("interrupted; run the same command again to continue from here", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output went away (`| head`); Python would complain again while closing stdout.
@@ -44,9 +44,9 @@ def add_command(
     Args:
       commands: what `add_subparsers` returned.
       name: of the command.
-      execute: runs it and gives the exit status.
-      help: one line for the list of commands, in small letters.
-      description: what else `NAME --help` says.
+      execute: runs it and returns the exit status.
+      help: one line for the list of commands, in lowercase.
+      description: the text that `NAME --help` prints after `help`.
     """
     parser = commands.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}. {description}".strip())
     parser.set_defaults(command=execute)
@@ -56,5 +56,5 @@ def add_command(
 def positive(text: str) -> int:
     """Reads an argument that is a whole number of 1 or more."""
     if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 1 or more")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
     return int(text)

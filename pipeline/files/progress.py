@@ -1,4 +1,4 @@
-"""How far long work is, on standard error."""
+"""Progress of long work, on standard error."""
 
 import sys
 import time
@@ -9,7 +9,7 @@ Item = TypeVar("Item")
 
 
 def progress(items: Iterable[Item], total: int, label: str, unit: str = "images") -> Iterator[Item]:
-    """Passes items on and shows how far the work is: a bar on a terminal, else a plain line every ten seconds."""
+    """Yields the items and shows progress: a bar on a terminal, else a plain line every ten seconds."""
     if sys.stderr.isatty():
         from tqdm import tqdm
 

@@ -26,8 +26,8 @@ def load_toml(path: Path, schema: type[Schema]) -> Schema:
     """Reads a TOML file strictly.
 
     Raises:
-      InputError: there is no such file, it is not TOML, or `schema` does not take its keys and values; all faults at once,
-        each with its section and key, the value found and what was wanted.
+      InputError: the file is missing, it is not TOML, or `schema` does not take its keys and values; all faults together,
+        each with its section and key, the value found and what was expected.
     """
     try:
         with path.open("rb") as file:
@@ -44,7 +44,7 @@ def _fault(schema: type[pydantic.BaseModel], fault: Mapping) -> str:
     sections, key, table = _locate(schema, [str(part) for part in fault["loc"]])
     name = f"[{'.'.join(sections)}] {key}" if sections else key
     if fault["type"] == "extra_forbidden":
-        return f"{name}: unknown key; known here are {', '.join(table.model_fields) if table else 'none'}"
+        return f"{name}: unknown key; expected one of {', '.join(table.model_fields) if table else 'none'}"
     if fault["type"] == "missing":
         return f"{name}: is missing"
     message = fault["msg"].removeprefix("Value error, ")
@@ -52,29 +52,29 @@ def _fault(schema: type[pydantic.BaseModel], fault: Mapping) -> str:
 
 
 def _locate(schema: type[pydantic.BaseModel], parts: Sequence[str]) -> tuple[list[str], str, type[pydantic.BaseModel] | None]:
-    """The sections and the key of a fault, and the schema that the key is looked up in, if it is a table's."""
+    """Returns the sections and the key of a fault, and the schema of the table that the key is in, if there is one."""
     sections: list[str] = []
     inner: type[pydantic.BaseModel] | None = schema
     remaining = list(parts)
     while len(remaining) > 1:
         section = remaining.pop(0)
         sections.append(section)
-        known = inner.model_fields.get(section) if inner else None
-        if known and known.discriminator and len(remaining) > 1:
-            inner = _member(known, remaining.pop(0))  # pydantic puts the chosen member's tag between section and key
+        field = inner.model_fields.get(section) if inner else None
+        if field and field.discriminator and len(remaining) > 1:
+            inner = _member(field, remaining.pop(0))  # pydantic puts the chosen member's tag between section and key
         else:
-            annotation = known.annotation if known else None
+            annotation = field.annotation if field else None
             inner = annotation if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel) else None
     return sections, remaining[0] if remaining else "", inner
 
 
 def _member(field: FieldInfo, tag: str) -> type[pydantic.BaseModel]:
-    """The member of a discriminated union whose discriminating field has the tag as its value."""
+    """Returns the member of a discriminated union whose discriminating field has the tag as its value."""
     members = get_args(field.annotation)
     return next(member for member in members if tag in get_args(member.model_fields[field.discriminator].annotation))
 
 
 def dump_toml(settings: pydantic.BaseModel, *, header: str = "") -> str:
-    """Settings as TOML with every default filled in; `header` goes before, as comment lines."""
+    """Returns settings as TOML with every default filled in; `header` goes before, as comment lines."""
     comments = "".join(f"# {line}".rstrip() + "\n" for line in header.splitlines())
     return comments + tomli_w.dumps(settings.model_dump(mode="json", exclude_none=True))

@@ -1,4 +1,4 @@
-"""CSV tables with a header, whole and in UTF-8."""
+"""CSV tables with a header, in UTF-8, read and written whole."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ csv.field_size_limit(2**31 - 1)
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
-    """Rows as CSV with a header, in the order given; None becomes an empty cell."""
+    """Returns rows as CSV with a header, in the order given; None becomes an empty cell."""
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
@@ -31,7 +31,7 @@ def read_csv(path: Path, columns: Sequence[str] = (), data: bytes | None = None)
 
     Args:
       path: the file.
-      columns: which it has to have.
+      columns: that it must have.
       data: its bytes where the caller has read them already.
 
     Raises:
@@ -41,9 +41,9 @@ def read_csv(path: Path, columns: Sequence[str] = (), data: bytes | None = None)
         text = (path.read_bytes() if data is None else data).decode("utf-8-sig")
         reader = csv.DictReader(io.StringIO(text, newline=""))
         rows = list(reader)
-        found = reader.fieldnames or []
+        header = reader.fieldnames or []
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as CSV ({error})") from error
-    if missing := [column for column in columns if column not in found]:
-        raise InputError(f"{path}: has the columns {', '.join(found) or 'none'}; wanted {', '.join(missing)} too")
+    if missing := [column for column in columns if column not in header]:
+        raise InputError(f"{path}: has the columns {', '.join(header) or 'none'}; expected {', '.join(missing)} too")
     return rows

@@ -10,23 +10,23 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
-    """Gives a path next to `path` to write to, and renames it to `path` when the block ends well.
+    """Gives a path next to `path` to write to, and renames it to `path` when the block ends without an error.
 
-    The name keeps its suffix, because writers choose a format by it. With `durable` the bytes are on the disk before
+    The name keeps its suffix, because writers choose the format by it. With `durable` the bytes are on the disk before
     the rename, so that a power cut leaves the old file or the new one.
     """
-    beside = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     if not os.path.isdir(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        yield beside
+        yield temporary
         if durable:
-            _to_disk(beside)
-        os.replace(beside, path)
+            _to_disk(temporary)
+        os.replace(temporary, path)
         if durable:
             _to_disk(path.parent)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -46,15 +46,15 @@ def write_bytes(path: str, data: bytes) -> os.stat_result:
       The new file's status.
     """
     folder, name = os.path.split(path)
-    beside = os.path.join(folder, f".{name}.{os.getpid()}.part")
+    temporary = os.path.join(folder, f".{name}.{os.getpid()}.part")
     try:
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
         with open(descriptor, "wb", buffering=0) as file:
             file.write(data)
             status = os.fstat(descriptor)
-        os.replace(beside, path)
+        os.replace(temporary, path)
     except BaseException:
-        Path(beside).unlink(missing_ok=True)
+        Path(temporary).unlink(missing_ok=True)
         raise
     return status
 
@@ -64,18 +64,18 @@ def write_text(path: Path, text: str, *, durable: bool = False) -> None:
     data = text.encode()
     if path.is_file() and path.read_bytes() == data:
         return
-    with replacing(path, durable=durable) as beside:
-        beside.write_bytes(data)
+    with replacing(path, durable=durable) as temporary:
+        temporary.write_bytes(data)
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    """Returns the SHA-256 of a file's bytes, as 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def remove_tree(path: Path) -> None:
-    """Removes a file or a folder with all in it; one that is not there is fine."""
+    """Removes a file or a folder with all in it; a missing one is fine."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

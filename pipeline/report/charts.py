@@ -1,6 +1,6 @@
-"""Pictures of a data set: counts and strata a split, lesion sizes, contact sheets. Made to be looked at.
+"""Pictures of a data set: counts and strata of each split, lesion sizes, contact sheets.
 
-`draw_stats` writes them as files; the data set's page takes the same figures and sheets."""
+`draw_stats` writes them as files; the data set's page shows the same figures and sheets."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Rows = Sequence[Mapping[str, Any]]
 
 SPLIT_COLORS = {"train": "#4477aa", "valid": "#ddaa33", "test": "#bb5566"}  # distinct for the color-blind too
-# An edge in ink makes light bars legible on white and dark ones on black.
+# A black edge makes light bars legible on white and dark ones on black.
 _EDGE: dict = {"edgecolor": "black", "linewidth": 0.6}
 _CELL, _GAP, _CAPTION = 220, 6, 32
 _TITLE_FONT, _CAPTION_FONT, _SMALLEST_FONT = 30, 24, 8  # height of the letters, in pixels of a sheet some 2000 px wide
@@ -39,22 +39,22 @@ def draw_stats(folder: Path, rows: Rows, out: Path) -> list[Path]:
       out: the folder for the PNG files.
 
     Returns:
-      The pictures, most telling first.
+      The pictures, the most informative first.
     """
     sheets = [out / f"contact_sheet_{split}.png" for split in SPLITS]
     for split, path in zip(SPLITS, sheets, strict=True):
-        with replacing(path) as beside:
-            contact_sheet(folder, rows, split).save(beside, optimize=True)
+        with replacing(path) as temporary:
+            contact_sheet(folder, rows, split).save(temporary, optimize=True)
     charts = {"counts": draw_counts(rows), "lesion_sizes": draw_lesion_sizes(rows), "strata": draw_strata(rows)}
     for name, figure in charts.items():
-        with replacing(out / f"{name}.png") as beside:
+        with replacing(out / f"{name}.png") as temporary:
             # No software version and no date in the file: the same data set gives the same bytes.
-            figure.savefig(beside, dpi=120, metadata={"Software": None})
+            figure.savefig(temporary, dpi=120, metadata={"Software": None})
     return sheets + [out / f"{name}.png" for name in charts]
 
 
 def draw_counts(rows: Rows) -> "Figure":
-    """Samples, source images and patients a split."""
+    """Draws the numbers of samples, source images and patients of each split."""
     figure, axes = new_figure(9, 3.2, 1, 3)
     for ax, (title, column) in zip(
         axes, (("samples", "sample"), ("source images", "image_id"), ("patients", "patient")), strict=True
@@ -71,29 +71,29 @@ def draw_counts(rows: Rows) -> "Figure":
 
 
 def draw_lesion_sizes(rows: Rows) -> "Figure":
-    """Lesion area of each source image of each split, as a share of the square, on a logarithmic axis."""
+    """Draws the lesion areas of the source images of each split, as a share of the square, on a logarithmic axis."""
     figure, (ax,) = new_figure(7, 3.6)
     shares = {split: lesion_shares(rows, split=split) for split in SPLITS}
     every = [share for values in shares.values() for share in values] or [1.0]
     bins = np.geomspace(min(every) * 0.9, max(every) * 1.1, 25)
-    drawn = [split for split in SPLITS if shares[split]]
-    colors = [SPLIT_COLORS[split] for split in drawn]
-    ax.hist([shares[split] for split in drawn], bins, stacked=True, color=colors, label=drawn, **_EDGE)
+    splits = [split for split in SPLITS if shares[split]]
+    colors = [SPLIT_COLORS[split] for split in splits]
+    ax.hist([shares[split] for split in splits], bins, stacked=True, color=colors, label=splits, **_EDGE)
     set_log_axis(ax, "x", every)
     ax.set_xlabel("lesion area, % of the square image")
     ax.set_ylabel("source images")
-    ax.set_title(f"Lesion area a source image (median {np.median(lesion_shares(rows) or every):.2g} %)", fontsize=11)
+    ax.set_title(f"Lesion area per source image (median {np.median(lesion_shares(rows) or every):.2g} %)", fontsize=11)
     ax.legend(frameon=False)
     return figure
 
 
 def draw_lesion_boxes(rows: Rows) -> "Figure":
-    """Lesion areas as boxes, a split and a fold: quartiles, and whiskers to the last image within 1.5 of their distance."""
+    """Draws lesion areas by split and by fold as boxes: quartiles, and whiskers that reach up to 1.5 times their distance."""
     folds = sorted({row["fold"] for row in rows})
     figure, axes = new_figure(9, 3.6, 1, 2)
     for ax, column, values in zip(axes, ("split", "fold"), (SPLITS, folds), strict=True):
         colors = [SPLIT_COLORS.get(value, SERIES[0]) for value in values]
-        drawn = ax.boxplot(
+        boxes = ax.boxplot(
             [lesion_shares(rows, **{column: value}) for value in values],
             tick_labels=values,
             widths=0.6,
@@ -101,7 +101,7 @@ def draw_lesion_boxes(rows: Rows) -> "Figure":
             medianprops={"color": "black", "linewidth": 2},
             flierprops={"marker": ".", "markeredgecolor": SERIES[0]},
         )
-        for box, color in zip(drawn["boxes"], colors, strict=True):
+        for box, color in zip(boxes["boxes"], colors, strict=True):
             box.set_facecolor(color)
         set_log_axis(ax, "y", lesion_shares(rows) or [1.0])
         ax.set_xlabel(column)
@@ -111,10 +111,10 @@ def draw_lesion_boxes(rows: Rows) -> "Figure":
 
 
 def source_images(rows: Rows, **where: Any) -> list[Mapping[str, Any]]:
-    """One row for each source image among the rows whose columns have the given values.
+    """Returns one row per source image among the rows whose columns have the given values.
 
-    The original where it is among them; a turned copy, which has the same lesion, where a set that was split by sample has
-    the original elsewhere.
+    It is the original where that is among them; else a turned copy, which has the same lesion: a set that was split by
+    sample may have the original elsewhere.
     """
     chosen: dict[str, Mapping[str, Any]] = {}
     for row in sorted(rows, key=lambda row: row["variant"] != "original"):
@@ -124,18 +124,18 @@ def source_images(rows: Rows, **where: Any) -> list[Mapping[str, Any]]:
 
 
 def lesion_shares(rows: Rows, **where: Any) -> list[float]:
-    """Lesion areas in percent of the square, of the source images with lesions whose columns have the given values."""
+    """Returns lesion areas in percent of the square, of the source images with lesions whose columns have the given values."""
     return [lesion_share(row) for row in source_images(rows, **where) if row["lesion_px"]]
 
 
 def lesion_share(row: Mapping[str, Any]) -> float:
-    """Lesion area of a sample, in percent of the square."""
+    """Returns the lesion area of a sample, in percent of the square."""
     side = row["scale"] * max(row["source_width"], row["source_height"])
     return 100 * row["lesion_px"] / round(side) ** 2
 
 
 def draw_strata(rows: Rows) -> "Figure":
-    """Shares of classes, kinds, views and the other groups of the manifest within each split."""
+    """Draws the shares of classes, kinds, views and the other groups of the manifest within each split."""
     rows_of_panels = -(-len(GROUPS) // 2)
     figure, axes = new_figure(10, 3 * rows_of_panels, rows_of_panels, 2)
     for ax in axes[len(GROUPS) :]:
@@ -154,13 +154,13 @@ def draw_strata(rows: Rows) -> "Figure":
         ax.set_title(title, fontsize=10)
         ax.set_ylabel("% of the split")
         ax.margins(y=0.12)
-    figure.suptitle("Source images; the number on a bar counts them", fontsize=11)
+    figure.suptitle("Source images; the number on a bar is their count", fontsize=11)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=3, frameon=False, fontsize=9)
     return figure
 
 
 def draw_reasons(reasons: Sequence[tuple[str, int, str]]) -> "Figure":
-    """Numbers of dropped source images by reason; each is (reason, count, meaning)."""
+    """Draws the numbers of dropped source images; each reason is (reason, count, meaning)."""
     figure, (ax,) = new_figure(8, 0.7 + 0.4 * len(reasons))
     names = [reason for reason, _, _ in reasons][::-1]
     counts = [count for _, count, _ in reasons][::-1]
@@ -171,7 +171,7 @@ def draw_reasons(reasons: Sequence[tuple[str, int, str]]) -> "Figure":
 
 
 def contact_sheet(folder: Path, every: Rows, split: str, columns: int = 3, most: int = 15) -> PIL.Image.Image:
-    """Up to `most` source images of a split, evenly spread over lesion size, each as image, mask and contour on the image."""
+    """Shows up to `most` source images of a split, evenly spread over lesion size, as image, mask and contour on the image."""
     rows = source_images(every, split=split)
     ordered = sorted(rows, key=lambda row: (row["lesion_px"], row["sample"]))
     count = min(most, len(ordered))
@@ -194,7 +194,7 @@ def contact_sheet(folder: Path, every: Rows, split: str, columns: int = 3, most:
 
 
 def _write_title(pen: PIL.ImageDraw.ImageDraw, title: str) -> None:
-    """Writes what a sheet shows, and the legend of its contours."""
+    """Writes the title of a sheet and the legend of its contours."""
     font = PIL.ImageFont.load_default(_TITLE_FONT)
     pen.text((_GAP, _GAP), title, "black", font)
     left, middle = _GAP + font.getlength(title) + 2 * _TITLE_FONT, _GAP + 0.6 * _TITLE_FONT
@@ -203,7 +203,7 @@ def _write_title(pen: PIL.ImageDraw.ImageDraw, title: str) -> None:
 
 
 def _fitting_font(text: str, width: int) -> PIL.ImageFont.FreeTypeFont | PIL.ImageFont.ImageFont:
-    """The caption font, smaller where a text would be wider than so many pixels."""
+    """Returns the caption font, or a smaller one for a text that would be wider than `width` pixels."""
     for size in range(_CAPTION_FONT, _SMALLEST_FONT, -1):
         if (font := PIL.ImageFont.load_default(size)).getlength(text) <= width:
             return font
@@ -211,7 +211,7 @@ def _fitting_font(text: str, width: int) -> PIL.ImageFont.FreeTypeFont | PIL.Ima
 
 
 def _tiles(folder: Path, row: Mapping[str, Any]) -> list[np.ndarray]:
-    """Image, mask and contour on the image of one sample, each (_CELL, _CELL, 3) uint8 in RGB; none where a file is broken."""
+    """Makes image, mask and contour on the image of a sample, each (_CELL, _CELL, 3) uint8 RGB; none where a file is broken."""
     try:
         image, mask = read_image(folder / row["image"]), read_mask((folder / row["mask"]).read_bytes(), None)
     except (OSError, MaskError, SourceError):  # the audit names the file

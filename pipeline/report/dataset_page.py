@@ -1,4 +1,4 @@
-"""report.html of a data set: what its card says, with charts, contact sheets and the pairs that leak, in one file."""
+"""report.html of a data set: the content of its card with charts, contact sheets and the leaking pairs, in one file."""
 
 import platform
 from collections.abc import Mapping, Sequence
@@ -29,23 +29,23 @@ from pipeline.report.charts import (
 )
 from pipeline.sources import read_image
 
-_SCHEMA = 2  # of the page: another number makes it be written again
+_SCHEMA = 2  # of the page, which is written again with another number
 _PAIR_SIDE = 384
 _LEAKS = ("image-in-splits", "patient-in-splits")
 _PACKAGES = ("cesm-segmentation", "numpy", "pillow", "matplotlib")
 
 
 def report_identity(folder: DatasetFolder) -> str:
-    """SHA-256 of what the page is made from: the same, and the page need not be written again.
+    """Returns the SHA-256 of what the page is made from; while it stays the same, the page need not be written again.
 
-    The audit and the card must be of the folder's manifest.
+    The audit and the card must belong to the folder's manifest.
     """
     files = (folder.manifest, folder.recipe, folder.rejects, folder.audit, folder.card)
     return digest_of(_SCHEMA, [sha256(path) for path in files], _versions())
 
 
 def write_report(folder: DatasetFolder) -> None:
-    """Writes `report.html` into the folder of a complete data set whose audit and card are of its manifest."""
+    """Writes `report.html` into the folder of a complete data set whose audit and card belong to its manifest."""
     rows = folder.read_manifest()
     recipe, description, audit = folder.load_recipe(), read_description(folder.description), read_audit(folder)
     reasons = [(dropped["reason"], dropped["images"], dropped["meaning"]) for dropped in description["dropped"]]
@@ -57,7 +57,7 @@ def write_report(folder: DatasetFolder) -> None:
         recipe=recipe,
         recipe_text=dump_toml(recipe),
         phantom=PHANTOM if description["phantom"] else "",
-        key_figures=_key_figures(rows, audit),
+        key_values=_key_values(rows, audit),
         named=description["named"],
         reasons=reasons,
         regions=describe_regions(description["regions"]),
@@ -77,14 +77,14 @@ def write_report(folder: DatasetFolder) -> None:
 
 
 def _versions() -> list[tuple[str, str]]:
-    """What wrote the page: names and versions."""
-    # OpenCV is asked itself: it comes in distributions of several names.
-    known = [("python", platform.python_version()), ("opencv", cv2.__version__)]
-    return known + [(name, metadata.version(name)) for name in _PACKAGES]
+    """Lists name and version of the packages that write the page."""
+    # OpenCV reports its own version, because its distributions have several names.
+    versions = [("python", platform.python_version()), ("opencv", cv2.__version__)]
+    return versions + [(name, metadata.version(name)) for name in _PACKAGES]
 
 
-def _key_figures(rows: Rows, audit: Mapping) -> list[tuple[str, str, str]]:
-    """Value, name and small print of each."""
+def _key_values(rows: Rows, audit: Mapping) -> list[tuple[str, str, str]]:
+    """Lists the values at the top of the page, each with its name and a note."""
     shares = lesion_shares(rows)
     return [
         (str(len({row["patient"] for row in rows})), "patients", ""),
@@ -108,7 +108,7 @@ def _count_classes(images: Rows) -> str:
 
 
 def _count_groups(rows: Rows, column: str, values: Sequence[Any]) -> list[list[str]]:
-    """Lines of a table: the group, its patients, source images and samples, and the quartiles of its lesion areas."""
+    """Makes the rows of a table: the group, its patients, source images and samples, and the quartiles of its lesion areas."""
     lines = []
     for value in values:
         inside = [row for row in rows if row[column] == value]
@@ -120,7 +120,7 @@ def _count_groups(rows: Rows, column: str, values: Sequence[Any]) -> list[list[s
 
 
 def _list_groups(groups: Mapping[str, Mapping[str, Mapping[str, int]]]) -> list[list[str]]:
-    """Lines of a table: a value of a group, and how many source images of each split have it."""
+    """Makes the rows of a table: a value of a group, and the number of its source images in each split."""
     return [
         [f"{title}: {value or 'unknown'}", *(str(counts[split]) for split in SPLITS)]
         for column, title in GROUPS.items()
@@ -131,19 +131,21 @@ def _list_groups(groups: Mapping[str, Mapping[str, Mapping[str, int]]]) -> list[
 def _draw_charts(
     rows: Rows, reasons: Sequence[tuple[str, int, str]], splits: Sequence[Sequence[str]], folds: Sequence[Sequence[str]]
 ) -> dict:
-    """The charts by name, each with a description for those who do not see it; none of reasons where nothing was dropped.
+    """Draws the charts by name, each with a description for readers who cannot see it.
+
+    There is no chart of reasons where nothing was dropped.
 
     Args:
-      splits, folds: lines of `_count_groups`.
+      splits, folds: rows of `_count_groups`.
     """
     of_splits, of_folds = (", ".join(f"{line[0]} {line[5]}" for line in lines) for lines in (splits, folds))
     charts = {
         "counts": chart(
-            draw_counts(rows), "Bars: samples, source images and patients of each split; the numbers are tabled below"
+            draw_counts(rows), "Bars: samples, source images and patients of each split; the table below has the counts"
         ),
         "strata": chart(
             draw_strata(rows),
-            "Bars: shares of the groups within each split; the counts are tabled below",
+            "Bars: shares of the groups within each split; the table below has the counts",
         ),
         "sizes": chart(draw_lesion_sizes(rows), f"Histogram of lesion areas by split; medians in % of the square: {of_splits}"),
         "boxes": chart(
@@ -157,7 +159,7 @@ def _draw_charts(
 
 
 def _sheet(root: Path, rows: Rows, split: str) -> str:
-    """The contact sheet of a split as a `data:` address; empty where no image is in it."""
+    """Draws the contact sheet of a split as a `data:` URL; empty where the split has no image."""
     if not source_images(rows, split=split):
         return ""
     sheet: PIL.Image.Image = contact_sheet(root, rows, split)
@@ -165,7 +167,7 @@ def _sheet(root: Path, rows: Rows, split: str) -> str:
 
 
 def _show_finding(root: Path, finding: Mapping, expected: Sequence[str]) -> dict:
-    """A finding of audit.json with what it means, and its examples with the pictures of each one's pair."""
+    """Prepares a finding of audit.json for the page, with the pictures of each example's pair."""
     pairs = finding["pairs"] or [()] * len(finding["examples"])
     return {
         "code": finding["code"],
@@ -180,7 +182,7 @@ def _show_finding(root: Path, finding: Mapping, expected: Sequence[str]) -> dict
 
 
 def _show_image(root: Path, path: str) -> dict:
-    """An image of a leaking pair: its location and its picture, empty where the file is missing or broken."""
+    """Prepares an image of a leaking pair: its location and its picture, empty where the file is missing or broken."""
     split, _, name = path.split("/", 2)
     try:
         pixels = read_image(root / path)

@@ -1,1 +1,1 @@
-"""Who is in train, valid, test, and in which fold."""
+"""Assigns patients or samples to train, valid and test, and patients to folds."""

@@ -1,4 +1,4 @@
-"""assignment.csv: who is in which split and fold; reads it, keeps what it says, and fills in the rest."""
+"""assignment.csv: the split and fold of each patient or sample; reads it, keeps what it lists, and assigns the rest."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ class Assignment:
     """Splits by patient, or by sample where the recipe splits samples, and folds by patient.
 
     Attributes:
-      path: the file it was read from or is for.
-      by: `patient` or `sample`: what `splits` names.
+      path: the file that it was read from or will be written to.
+      by: `patient` or `sample`: what the keys of `splits` name.
       splits, folds: the columns of the file; folds may be missing in a user's own.
     """
 
@@ -27,18 +27,18 @@ class Assignment:
     folds: Mapping[str, int]
 
     def split_of(self, image: SourceImage, variant: str) -> str:
-        """The split of a variant of an image.
+        """Returns the split of a variant of an image.
 
         Raises:
           InputError: the file does not list it.
         """
         key = image.patient if self.by == "patient" else sample_name(variant, image.image_id)
         if key not in self.splits:
-            raise InputError(f"{self.path}: does not list {key}, which the index has; run the stage 'split' again (make split)")
+            raise InputError(f"{self.path}: does not list {key}, which is in the index; run the stage 'split' again (make split)")
         return self.splits[key]
 
     def rows(self, images: Sequence[SourceImage], recipe: Recipe) -> list[dict]:
-        """The rows of the file."""
+        """Returns the rows of the file."""
         if self.by == "patient":
             return [{"patient": name, "split": split, "fold": self.folds[name]} for name, split in self.splits.items()]
         patients = _patients_of_samples(images, recipe)
@@ -52,7 +52,7 @@ def read_assignment(path: Path, recipe: Recipe) -> Assignment:
     """Reads an assignment, this program's or the user's own.
 
     Raises:
-      InputError: a column is missing, a split or fold is none, or somebody is in two splits.
+      InputError: a column is missing, a split or fold does not exist, or a patient or sample is in two splits.
     """
     by = recipe.split.by
     rows = read_csv(path, (by, "split"))
@@ -63,10 +63,10 @@ def _splits(path: Path, rows: Sequence[Mapping[str, str]], column: str) -> dict[
     splits: dict[str, str] = {}
     for number, row in enumerate(rows, 2):
         if row["split"] not in SPLITS:
-            raise InputError(f"{path}: row {number} gives {row[column]} the split {row['split']!r}; wanted {', '.join(SPLITS)}")
-        known = splits.setdefault(row[column], row["split"])
-        if known != row["split"]:
-            raise InputError(f"{path}: {row[column]} is both in {known} and in {row['split']}; wanted one row each")
+            raise InputError(f"{path}: row {number} gives {row[column]} the split {row['split']!r}; expected {', '.join(SPLITS)}")
+        first = splits.setdefault(row[column], row["split"])
+        if first != row["split"]:
+            raise InputError(f"{path}: {row[column]} is both in {first} and in {row['split']}; expected one split each")
     return splits
 
 
@@ -75,14 +75,14 @@ def _folds(path: Path, rows: Sequence[Mapping[str, str]], count: int) -> dict[st
     for number, row in enumerate(rows, 2):
         fold = row.get("fold") or ""
         if fold and not (fold.isdigit() and int(fold) < count):
-            raise InputError(f"{path}: row {number} has fold {fold!r}; wanted a number from 0 to {count - 1}")
+            raise InputError(f"{path}: row {number} has fold {fold!r}; expected a number from 0 to {count - 1}")
         if fold and row.get("patient"):
             folds[row["patient"]] = int(fold)
     return folds
 
 
 def complete(images: Sequence[SourceImage], recipe: Recipe, path: Path, kept: Assignment | None) -> Assignment:
-    """Assigns everybody; who is in `kept` stays there.
+    """Assigns all patients, or samples; those in `kept` keep their split and fold.
 
     Raises:
       SplitError: fewer patients than splits.
@@ -103,7 +103,7 @@ def _patients_of_samples(images: Sequence[SourceImage], recipe: Recipe) -> dict[
 
 
 def count_splits(assignment: Assignment, images: Sequence[SourceImage], recipe: Recipe) -> dict[str, dict[str, int]]:
-    """Patients, source images and samples of each split."""
+    """Counts the patients, source images and samples of each split."""
     members = [(assignment.split_of(image, variant), image) for image in images for variant in recipe.variants.names]
     counts = {}
     for split in SPLITS:

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 class SplitError(ValueError):
-    """The images cannot be split as asked; the message says what was found and what was wanted."""
+    """The images cannot be split as asked; the message states what was found and what was expected."""
 
 
 @dataclass(frozen=True)
 class SplitImage:
-    """What a split looks at in one source image: whose it is, its class, and its lesion's share of the square."""
+    """What a split depends on in one source image: its patient, its class, and its lesion's share of the square."""
 
     patient: str
     image_class: str
@@ -30,12 +30,12 @@ class SplitImage:
 def split_by_patient(images: Sequence[SplitImage], fractions: "Fractions", seed: int, fixed: Mapping[str, str]) -> dict[str, str]:
     """Gives each patient one split, so that the splits' shares of source images are near `fractions`.
 
-    Balanced as well are images a patient, lesion size (terciles) and the patient's worst class.
+    It also balances images per patient, lesion size (terciles) and the patient's worst class.
 
     Args:
       images: the source images.
-      fractions: wanted shares of source images; a split of share 0 stays empty, any other gets a patient at least.
-      seed: decides among equally good assignments.
+      fractions: target shares of source images; a split of share 0 stays empty, any other gets at least one patient.
+      seed: chooses among equally good assignments.
       fixed: patients who keep the split they have.
 
     Returns:
@@ -53,7 +53,7 @@ def split_by_patient(images: Sequence[SplitImage], fractions: "Fractions", seed:
 
 
 def assign_folds(images: Sequence[SplitImage], folds: int, seed: int, fixed: Mapping[str, int]) -> dict[str, int]:
-    """Gives each patient one of `folds` folds of about the same size; balanced as `split_by_patient`.
+    """Gives each patient one of `folds` folds of about the same size; balanced as in `split_by_patient`.
 
     With fewer patients than folds, the last folds stay empty.
     """
@@ -79,7 +79,7 @@ def _by_number(values: Mapping[str, object], images: Sequence[SplitImage]) -> di
 
 
 def patient_order(patient: str) -> tuple[int, str]:
-    """Sorts P2 before P10."""
+    """Returns a sort key by which P2 comes before P10."""
     digits = "".join(character for character in patient if character.isdigit())
     return int(digits or 0), patient
 
@@ -100,7 +100,7 @@ def _assign(
 
 
 def _features(images: Sequence[SplitImage], patients: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """What is to be balanced, (patients, features) with columns that sum to 1, and the features' weights."""
+    """Returns what is to be balanced, (patients, features) with columns that sum to 1, and the features' weights."""
     row = {patient: index for index, patient in enumerate(patients)}
     lesions = [image.lesion_share for image in images if image.lesion_share > 0]
     terciles = np.quantile(lesions, [1 / 3, 2 / 3]) if lesions else np.zeros(2)
@@ -121,7 +121,7 @@ def _features(images: Sequence[SplitImage], patients: Sequence[str]) -> tuple[np
 
 
 class _Balance:
-    """Greedy assignment, largest patients first, then moves and swaps while they help."""
+    """Greedy assignment, largest patients first, then moves and swaps while they help; a part is a split or a fold."""
 
     def __init__(
         self, features: np.ndarray, weights: np.ndarray, shares: np.ndarray, labels: np.ndarray, rng: np.random.Generator
@@ -144,7 +144,7 @@ class _Balance:
         return self.labels
 
     def _cost(self, part: int, change: np.ndarray | float = 0.0) -> np.ndarray:
-        """Weighted squared distance of one part from its share; a small part's points weigh more."""
+        """Returns the weighted squared distance of one part from its share; deviations of a small part weigh more."""
         return ((self.sums[part] + change - self.shares[part]) ** 2 * self.weights).sum(axis=-1) / self.shares[part]
 
     def _put(self, patient: int, part: int) -> None:
@@ -164,7 +164,7 @@ class _Balance:
                 self._put(min(givers, key=lambda patient: self.features[patient, 0]), part)
 
     def _improve(self) -> bool:
-        """One pass of the best move or swap a patient; True if any helped."""
+        """Makes one pass with the best move or swap of each patient; returns whether any helped."""
         helped = False
         for patient in self.rng.permutation(self.free):
             here = int(self.labels[patient])

@@ -1,6 +1,8 @@
-"""The stages: index, split, masks, variants; audit, stats, report. Each can be run alone, and again for nothing.
+"""The stages: index, split, masks, variants; audit, stats, report.
 
-They know no arguments and print nothing. A stage raises InputError where the stage before it is missing.
+Each can be run alone, and again at no cost where everything is done.
+
+They know no command line arguments and print nothing. A stage raises InputError where the stage before it is missing.
 """
 
 from pipeline.stages.indexing import find_sources, index

@@ -18,7 +18,7 @@ from pipeline.stages.outcome import Outcome
 
 
 def find_sources(raw: Path) -> list[Path]:
-    """The image files below RAW.
+    """Lists the image files below RAW.
 
     Raises:
       InputError: there is no such folder, or no image in it.
@@ -26,7 +26,7 @@ def find_sources(raw: Path) -> list[Path]:
     if not raw.is_dir():
         raise InputError(f"{raw}: no such folder; RAW names the folder with the CDD-CESM download")
     if (raw / UNFINISHED_PHANTOM_MARK).exists() and not (raw / PHANTOM_MARK).exists():
-        raise InputError(f"{raw}: holds a phantom that was interrupted; the phantom command goes on with it")
+        raise InputError(f"{raw}: holds an unfinished phantom; run the phantom command again to complete it")
     files = find_files(raw, IMAGE_SUFFIXES, dicom=True)
     if not files:
         raise InputError(
@@ -48,13 +48,13 @@ def index(
     """Finds images and annotation files, joins and checks them, and writes index.csv, regions.csv and rejects.csv.
 
     Args:
-      folder: where the data set goes.
-      recipe: what is wanted.
+      folder: the folder to write to.
+      recipe: which images to keep, and how to read them.
       raw: the folder with the images.
       annotations_path: the folder with the annotation files, or one such file; None means `raw`.
       executor: reads the files.
-      key: of the site; with it all sources go by keyed names.
-      map_file: where the way back from keyed names is written, outside the data set's folder.
+      key: of the site; with it all sources get keyed names.
+      map_file: a file outside the data set's folder for the map from keyed names to those of the sources.
     """
     if map_file:
         _check_map(map_file, folder, key)
@@ -65,7 +65,7 @@ def index(
     files = [path for path in files if os.path.abspath(path) not in taken]
     sources = SourceFiles(raw, key)
     folder.claim(recipe, sources.origin, keyed=key is not None)
-    seen = digest_of(
+    digest = digest_of(
         SCHEMA,
         sources.origin,
         recipe.pixels,
@@ -74,7 +74,7 @@ def index(
     state = folder.read_state(folder.index_state)
     if (
         not map_file
-        and state.get("seen") == seen
+        and state.get("seen") == digest
         and all(path.exists() for path in (folder.index, folder.regions, folder.rejects))
     ):
         return Outcome(False, state["summary"])
@@ -84,23 +84,23 @@ def index(
             f"{annotations_path or raw}: holds no {missing}; ANNOTATIONS names the folder with the annotation files, which "
             "are separate downloads"
         )
-    known = folder.read_images() if folder.index.exists() else []
-    found = build_index(sources, files, annotations, recipe, known, state.get("times", {}), executor)
-    write_csv(folder.regions, REGION_COLUMNS, found.regions)
-    folder.write_rejects(found.rejects)
-    write_csv(folder.index, COLUMNS, (image.to_row() for image in found.images))
+    earlier = folder.read_images() if folder.index.exists() else []
+    result = build_index(sources, files, annotations, recipe, earlier, state.get("times", {}), executor)
+    write_csv(folder.regions, REGION_COLUMNS, result.regions)
+    folder.write_rejects(result.rejects)
+    write_csv(folder.index, COLUMNS, (image.to_row() for image in result.images))
     state = {
-        "seen": seen,
+        "seen": digest,
         "raw": sources.origin,
         "keyed": key is not None,
         "phantom": (raw / PHANTOM_MARK).exists(),
-        "summary": found.summary,
-        "times": found.times,
+        "summary": result.summary,
+        "times": result.times,
     }
     folder.write_state(folder.index_state, state)
     if map_file:
-        write_map(map_file, found.way_back)
-    return Outcome(True, found.summary)
+        write_map(map_file, result.way_back)
+    return Outcome(True, result.summary)
 
 
 def _check_map(file: Path, folder: DatasetFolder, key: SiteKey | None) -> None:
@@ -111,7 +111,7 @@ def _check_map(file: Path, folder: DatasetFolder, key: SiteKey | None) -> None:
 
 
 def _missing(annotations: Annotations, layout: Layout) -> str:
-    """What an index needs and the annotation files do not hold; empty where they hold all."""
+    """Names what an index needs and the annotation files lack; empty where they lack nothing."""
     if not annotations.rows and layout.unlisted_class is None:
         columns = {"image": "Image_name", "class": "Pathology Classification"} | layout.table.columns
         return f"annotation table (CSV or xlsx with {columns['image']} and {columns['class']})"

@@ -10,7 +10,7 @@ class Outcome:
 
     Attributes:
       changed: False where everything was done already.
-      summary: counts and paths, for whoever prints them.
+      summary: counts and paths to print.
     """
 
     changed: bool

@@ -1,4 +1,4 @@
-"""The stages that look at a complete data set: audit, stats and report."""
+"""The stages that inspect a complete data set: audit, stats and report."""
 
 from pipeline.audit import audit as audit_folder
 from pipeline.audit import expected_codes

@@ -13,12 +13,12 @@ from pipeline.stages.outcome import Outcome
 
 
 def masks(folder: DatasetFolder, executor: Executor, *, raw: Path | None = None, key: SiteKey | None = None) -> Outcome:
-    """Reads every source image and writes its square pair without loss, where its samples are not there already.
+    """Reads every source image whose samples are not there already and writes its square pair losslessly.
 
     Args:
       folder: an indexed and split data set.
       executor: does the work.
-      raw, key: only of a folder that was indexed with a site key, which keeps neither.
+      raw, key: only for a folder that was indexed with a site key, because it stores neither.
     """
     builder = Builder(folder, open_sources(folder, raw, key))
     todo = [task for task in builder.unfinished() if not task.entry]
@@ -36,7 +36,7 @@ def variants(
     Args:
       folder: an indexed and split data set.
       executor: does the work.
-      fused: make square pairs that the masks stage did not write in memory, instead of asking for that stage.
+      fused: makes in memory the square pairs that the masks stage did not write, instead of asking for that stage.
       raw, key: as for `masks`.
     """
     builder = Builder(folder, open_sources(folder, raw, key))

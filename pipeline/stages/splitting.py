@@ -13,12 +13,12 @@ from pipeline.stages.outcome import Outcome
 def split(folder: DatasetFolder, given: Path | None = None) -> Outcome:
     """Assigns every patient (every sample, where the recipe says so) and writes assignment.csv.
 
-    With an unchanged [split] table, patients who are listed already keep their split. Samples are drawn again among all,
-    as the published script does, unless the assignment is the user's own.
+    With an unchanged [split] table, patients who are listed already keep their split. Samples are all assigned again, as
+    the published script does, unless the assignment is the user's own.
 
     Args:
       folder: an indexed data set.
-      given: the user's own assignment; whom it does not list is assigned as usual.
+      given: the user's own assignment; patients or samples that it does not list are assigned as usual.
     """
     recipe, images = folder.load_recipe(), read_kept(folder)
     before = folder.read_state(folder.split_state)

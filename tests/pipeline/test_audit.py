@@ -1,4 +1,4 @@
-"""The audit: finds what leaks and what is broken, and lets alone what is right."""
+"""The audit: finds what leaks and what is broken, and accepts what is right."""
 
 import cv2
 import numpy as np
@@ -82,7 +82,7 @@ def test_within_a_split_only_equal_images_are_duplicates(clean):
 
 
 @pytest.mark.parametrize(("gap", "same"), [(2.5, True), (3.5, False)])
-def test_the_threshold_is_three_grey_levels(gap, same):
+def test_the_threshold_is_three_gray_levels(gap, same):
     first = np.full((64, 64), 100, np.float64)
     first[::2] += 50
     second = first + np.where(np.indices((64, 64)).sum(0) % 2, gap, -gap)
@@ -97,10 +97,10 @@ def test_jpeg_masks_are_one_finding(clean):
         cv2.imwrite(str(path.with_suffix(".jpg")), mask)
     (finding,) = audit(clean)
     assert (finding.code, finding.count) == ("mask-values", 20)
-    assert "wanted 0 and 255" in finding.examples[0]
+    assert "expected 0 and 255" in finding.examples[0]
 
 
-def test_class_indices_are_sound_but_not_among_others(clean):
+def test_class_indices_are_sound_but_not_mixed_with_levels(clean):
     for path in clean.rglob("masks/*.png"):
         cv2.imwrite(str(path), (cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) > 0) * np.uint8(2))
     assert codes(clean) == {}
@@ -140,7 +140,7 @@ def test_nothing_is_written(clean):
     assert sorted((path, path.stat().st_mtime_ns) for path in clean.rglob("*")) == before
 
 
-def test_a_folder_that_is_no_data_set(tmp_path):
+def test_a_folder_that_is_not_a_data_set(tmp_path):
     with pytest.raises(InputError, match="holds no train/images, valid/images or test/images with files"):
         audit(tmp_path)
 
@@ -151,8 +151,8 @@ def test_every_leak_has_a_pair_for_each_example(clean):
             put(clean, split, f"P{patient}_L_{'DM' if split == 'train' else 'CM'}_CC", pixels(f"{patient}{split}"), MASK)
     (finding,) = audit(clean)
     assert (finding.code, finding.count, len(finding.pairs)) == ("patient-in-splits", 7, 5)
-    for words, pair in zip(finding.examples, finding.pairs, strict=True):
-        patient = words.split(":")[0]
+    for example, pair in zip(finding.examples, finding.pairs, strict=True):
+        patient = example.split(":")[0]
         assert pair == (f"train/images/{patient}_L_DM_CC.jpg", f"valid/images/{patient}_L_CM_CC.jpg")
 
 
@@ -173,7 +173,7 @@ def test_what_the_recipes_ask_for():
 
 
 @pytest.mark.parametrize("folder", ["val", "validation"])
-def test_a_folder_of_another_name_for_valid_is_looked_at(tmp_path, folder):
+def test_a_folder_of_another_name_for_valid_is_audited(tmp_path, folder):
     for split in ("train", folder):
         put(tmp_path, split, "P1_L_DM_CC", pixels("P1_L_DM_CC"), MASK)
     (finding, *_) = audit(tmp_path)

@@ -131,7 +131,7 @@ def test_bad_input_is_one_line(tmp_path, monkeypatch, capsys, arguments, words):
 def test_a_missing_stage_names_the_sets_that_are_there(make, capsys):
     make()
     assert main(["split", str(make.folder.parent / "other")]) == 2
-    assert "the data sets beside it are set" in capsys.readouterr().err
+    assert "the data sets next to it are set" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["dataset", "--help"], ["audit", "--help"]])

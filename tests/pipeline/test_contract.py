@@ -1,4 +1,4 @@
-"""The contract: names, the odd ones of CDD-CESM among them, splits, columns, masks of every coding, and reasons."""
+"""The contract: names, including the odd ones of CDD-CESM, splits, columns, masks in every encoding, and reasons."""
 
 import io
 import pickle
@@ -50,12 +50,12 @@ def test_a_second_exposure_is_an_image_of_its_own(name):
 
 
 @pytest.mark.parametrize("name", ["logo", "P1", "P1_X_DM_CC", "P1_L_DM_CC_left", "xP1_L_DM_CC"])
-def test_another_name_says_nothing(name):
+def test_another_name_gives_no_field(name):
     assert parse_image(name) == ImageName(name)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_sample_name_tells_variant_and_image(variant):
+def test_a_sample_name_gives_variant_and_image(variant):
     sample = sample_name(variant, "P281_L_CM_MLO2")
     assert sample == ("P281_L_CM_MLO2" if variant == "original" else f"{variant}_P281_L_CM_MLO2")
     assert parse_sample(sample) == (variant, parse_image("P281_L_CM_MLO2"))
@@ -72,11 +72,11 @@ def test_a_sample_name_tells_variant_and_image(variant):
         ("rotated_P1", "original", ImageName("rotated_P1")),
     ],
 )
-def test_a_sample_of_anybodys_folder_gives_what_its_beginning_says(sample, variant, image):
+def test_a_sample_of_another_origin_gives_the_fields_at_its_beginning(sample, variant, image):
     assert parse_sample(sample) == (variant, image)
 
 
-def test_folders_are_read_as_the_splits_that_they_are_called_after(tmp_path):
+def test_folders_are_read_as_the_splits_that_they_are_named_after(tmp_path):
     for name in ("test", "val", "train", "other"):
         (tmp_path / name / "images").mkdir(parents=True)
     assert find_split_folders(tmp_path) == [
@@ -138,7 +138,7 @@ def pillow(pixels, mode, **options):
         pytest.param(encode(LESION * 255, ".tiff"), id="TIFF"),
     ],
 )
-def test_a_binary_mask_is_read_whatever_its_coding(data):
+def test_a_binary_mask_is_read_in_every_encoding(data):
     np.testing.assert_array_equal(read_mask(data), LESION)
 
 
@@ -147,15 +147,15 @@ def test_a_binary_mask_is_read_whatever_its_coding(data):
     [
         pytest.param(encode(cv2.merge([LESION * 0, LESION * 0, LESION * 255])), "is colored, for example red 255", id="red"),
         pytest.param(encode(cv2.merge([LESION * 0, LESION * 0, LESION * 0, LESION * 255])), "is partly transparent", id="alpha"),
-        pytest.param(encode(LESION * 76), "holds levels up to 76 only", id="a gray that is no lesion"),
-        pytest.param(encode(LESION * 2), "holds class indices up to 2; wanted 0 and 255, or 0 and 1", id="indices"),
+        pytest.param(encode(LESION * 76), "holds only levels up to 76", id="a gray that is not lesion"),
+        pytest.param(encode(LESION * 2), "holds class indices up to 2; expected 0 and 255, or 0 and 1", id="indices"),
         pytest.param(encode(LESION.astype(np.uint16) * 4095), "holds 16-bit values up to 4095", id="12 bits"),
         pytest.param(b"", "cannot be read as an image (0 bytes)", id="empty"),
         pytest.param(b"P1_L_DM_CC", "cannot be read as an image (10 bytes)", id="text"),
         pytest.param(pillow(LESION, "P")[:60], "cannot be read as an image", id="cut palette"),
     ],
 )
-def test_a_mask_that_is_none_is_refused_with_its_values(data, message):
+def test_a_file_that_is_not_a_mask_is_refused_with_its_values(data, message):
     with pytest.raises(MaskError, match=re.escape(message)):
         read_mask(data)
 
@@ -165,18 +165,18 @@ def test_class_indices_are_read_where_classes_are_asked_for():
     np.testing.assert_array_equal(read_mask(encode(indices), 3), indices)
     np.testing.assert_array_equal(read_mask(pillow(indices, "P"), 3), indices)
     np.testing.assert_array_equal(read_mask(encode(indices), None), indices)
-    with pytest.raises(MaskError, match="holds values up to 255; wanted a mask without loss of the class indices 0 to 2"):
+    with pytest.raises(MaskError, match="holds values up to 255; expected a lossless mask of the class indices 0 to 2"):
         read_mask(encode(LESION * 255), 3)
-    with pytest.raises(MaskError, match="is a JPEG; wanted a mask without loss of the class indices 0 to 2"):
+    with pytest.raises(MaskError, match="is a JPEG; expected a lossless mask of the class indices 0 to 2"):
         read_mask(encode(LESION, ".jpg"), 3)
 
 
-def test_an_empty_mask_is_empty_in_every_coding():
+def test_an_empty_mask_is_empty_in_every_encoding():
     for suffix in (".png", ".jpg", ".tiff"):
         assert not read_mask(encode(LESION * 0, suffix)).any()
 
 
-def test_levels_far_from_both_are_for_those_who_cut_themselves():
+def test_levels_far_from_both_are_read_by_an_own_threshold():
     def cut(levels):
         return (levels >= 50).astype(np.uint8)
 

@@ -33,8 +33,8 @@ def padded(image):
 @given(st.integers(20, 90), st.integers(20, 90), st.integers(5, 20), st.integers(0, 2**31))
 def test_shrinking_agrees_with_opencv_on_the_padded_image(width, height, target, seed):
     image = np.random.default_rng(seed).integers(0, 256, (height, width), dtype=np.uint8)
-    wanted = cv2.resize(padded(image), (target, target), interpolation=cv2.INTER_AREA)
-    assert np.abs(square_image(image, target).astype(int) - wanted).max() <= 1
+    expected = cv2.resize(padded(image), (target, target), interpolation=cv2.INTER_AREA)
+    assert np.abs(square_image(image, target).astype(int) - expected).max() <= 1
 
 
 def test_enlarging_uses_a_cubic():
@@ -58,7 +58,7 @@ def test_the_average_of_a_patch_is_that_of_the_whole_image(width, height, left, 
 
 def test_variants_are_those_of_the_published_names():
     square = np.array([[1, 2], [3, 4]], np.uint8)
-    wanted = {
+    expected = {
         "original": [[1, 2], [3, 4]],
         "rotated_90": [[2, 4], [1, 3]],
         "rotated_180": [[4, 3], [2, 1]],
@@ -66,7 +66,7 @@ def test_variants_are_those_of_the_published_names():
         "mirrored": [[2, 1], [4, 3]],
         "flipped": [[3, 4], [1, 2]],
     }
-    assert {name: vary(square, name).tolist() for name in VARIANTS} == wanted
+    assert {name: vary(square, name).tolist() for name in VARIANTS} == expected
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
@@ -81,8 +81,8 @@ def test_variants_are_exact_on_arrays(dtype, shape):
         "mirrored": square[:, ::-1],
         "flipped": square[::-1],
     }
-    for name, wanted in turned.items():
-        np.testing.assert_array_equal(vary(square, name), wanted)
+    for name, expected in turned.items():
+        np.testing.assert_array_equal(vary(square, name), expected)
         assert vary(square, name).dtype == dtype
 
 

@@ -33,7 +33,7 @@ def test_an_unknown_recipe_names_the_known_ones():
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("seed = 1", "sed = 1", "[split] sed: unknown key; known here are by, seed, fractions, folds"),
+        ("seed = 1", "sed = 1", "[split] sed: unknown key; expected one of by, seed, fractions, folds"),
         ("size_px = 32", 'size_px = "big"', "[image] size_px: Input should be a valid integer"),
         ("valid = 0.25", "valid = 0.5", "[split] fractions: train, valid and test add up to 1.25; wanted 1"),
         ("'rotated_90'", "'rotated_45'", "[variants] names: wanted original and, each once, any of original, rotated_90"),

@@ -29,7 +29,7 @@ def test_an_error_reaches_the_caller():
 
 
 class Counting(Executor):
-    """Hands out futures that are done, and counts how many wait for their reader."""
+    """Returns futures that are done, and counts how many wait for their reader."""
 
     def __init__(self):
         self.waiting = self.most = 0

@@ -232,7 +232,7 @@ def test_ctrl_c_in_a_real_process_is_status_130_and_the_same_command_goes_on(dat
         process.stdout.read()
         error = process.stderr.read()
     assert process.returncode == 130
-    assert error.splitlines()[-1] == "interrupted; the same command goes on from here"
+    assert error.splitlines()[-1] == "interrupted; run the same command again to continue from here"
     state = json.loads((data_folder / "runs/tiny/state.json").read_text())
     config.write_text(config.read_text().replace("epochs = 400", f"epochs = {state['epoch'] + 1}"))
     done = subprocess.run([*words, "--resume"], capture_output=True, text=True, timeout=120)

@@ -1,5 +1,5 @@
 "use strict";
-// Everything is to be seen without this script; it adds contents, switches for the contours and large pictures.
+// Everything is visible without this script; it adds a table of contents, switches for the contours and large pictures.
 const contents = document.getElementById("contents");
 for (const heading of document.querySelectorAll("main h2[id]")) {
   const link = document.createElement("a");
@@ -31,7 +31,7 @@ for (const button of document.querySelectorAll(".enlarge")) {
   });
 }
 large.addEventListener("click", () => large.close());
-// Paper shows all: details are opened for print.
+// Print shows everything: details are opened for it.
 window.addEventListener("beforeprint", () => {
   for (const details of document.querySelectorAll("details")) details.open = true;
 });

@@ -76,5 +76,5 @@ def test_a_manifest_of_another_schema_is_refused(tmp_path):
 def test_a_cell_of_another_type_is_an_error_that_names_its_row_and_column(tmp_path):
     rows = sample_rows(IMAGE, ENTRY, 512, {"original": "train", "flipped": "train"}, 3)
     (tmp_path / "manifest.csv").write_text(manifest_text([row | {"fold": "three"} for row in rows]))
-    with pytest.raises(InputError, match="row 2: fold is 'three'; wanted int; make the set again"):
+    with pytest.raises(InputError, match="row 2: fold is 'three'; expected int; make the set again"):
         read_manifest(tmp_path / "manifest.csv")

@@ -50,7 +50,7 @@ def test_rasterise_draws(shapes, drawn):
     np.testing.assert_array_equal(rasterise(regions(*shapes), width=5, height=3), picture(drawn))
 
 
-def test_points_never_and_polylines_by_request_have_an_area():
+def test_points_never_have_an_area_and_polylines_only_by_request():
     every = regions({"name": "point", "cx": 1, "cy": 1}, polygon((0, 0), (4, 0), (4, 4), name="polyline"), circle(1, 1, 1))
     assert [region.shape for region in drawable(every, polylines=True)] == ["polyline", "circle"]
     assert [region.shape for region in drawable(every, polylines=False)] == ["circle"]
@@ -79,8 +79,8 @@ def test_the_square_mask_is_the_letterboxed_source_mask():
     box = Letterbox(71, 97, 24)
     full = np.zeros((97, 97), np.uint8)
     full[:, box.pad_left : box.pad_left + 71] = rasterise(shapes, 71, 97)
-    wanted = cv2.resize(full.astype(np.float32), (24, 24), interpolation=cv2.INTER_AREA) >= 0.5
-    assert np.count_nonzero(square_mask(shapes, box)[0] != wanted) == 0
+    expected = cv2.resize(full.astype(np.float32), (24, 24), interpolation=cv2.INTER_AREA) >= 0.5
+    assert np.count_nonzero(square_mask(shapes, box)[0] != expected) == 0
 
 
 points = st.lists(st.tuples(st.integers(0, 79), st.integers(0, 79)), min_size=3, max_size=8)

@@ -26,36 +26,36 @@ def test_every_shape_is_read():
 
 
 @pytest.mark.parametrize(
-    ("attributes", "words"),
+    ("attributes", "message"),
     [
-        ({"name": "star"}, "unknown shape 'star'; known are polygon, ellipse, circle, rect, polyline, point"),
-        (polygon((1, 1), (2, 2)), "polygon has 2 points; wanted 3 or more"),
+        ({"name": "star"}, "unknown shape 'star'; expected one of polygon, ellipse, circle, rect, polyline, point"),
+        (polygon((1, 1), (2, 2)), "polygon has 2 points; expected 3 or more"),
         (
             {"name": "polygon", "all_points_x": [1, 2, 3], "all_points_y": [1, 2]},
-            "polygon has 3 x and 2 y; wanted as many of each",
+            "polygon has 3 x and 2 y; expected as many of each",
         ),
         ({"name": "polygon", "all_points_x": [1, 2, 3]}, "polygon lacks the lists all_points_x and all_points_y"),
         ({"name": "circle", "cx": 1, "cy": 2}, "circle has no r; it has name, cx, cy"),
         ({"name": "circle", "cx": 1, "cy": 2, "r": -1}, "circle has a negative radius, -1"),
-        ({"name": "circle", "cx": "a", "cy": 2, "r": 1}, "circle cx is 'a'; wanted a number within a million pixels"),
+        ({"name": "circle", "cx": "a", "cy": 2, "r": 1}, "circle cx is 'a'; expected a number within a million pixels"),
         (circle(1, float("nan"), 1), "circle cy is nan"),
-        (polygon((1, 1), (2, 2), (3e9, 1)), "polygon x is 3000000000.0; wanted a number within a million"),
-        ([], "shape attributes are []; wanted an object with a name"),
+        (polygon((1, 1), (2, 2), (3e9, 1)), "polygon x is 3000000000.0; expected a number within a million"),
+        ([], "shape attributes are []; expected an object with a name"),
         ({"name": "bitmap", "x": 1, "y": 2, "width": 3}, "bitmap has no height; it has name, x, y, width"),
-        (bitmap(2, 2, [0, 4], x=0.5), "bitmap x is 0.5; wanted a whole number"),
-        (bitmap(0, 2, []), "bitmap is of 0 x 2 pixels; wanted 1 or more, and 100,000,000 at most"),
+        (bitmap(2, 2, [0, 4], x=0.5), "bitmap x is 0.5; expected a whole number"),
+        (bitmap(0, 2, []), "bitmap is of 0 x 2 pixels; expected 1 or more, and 100,000,000 at most"),
         (bitmap(999_999, 999_999, [1]), "bitmap is of 999999 x 999999 pixels"),
-        (bitmap(2, 2, "14"), "bitmap counts are 14; wanted a list of run lengths"),
-        (bitmap(2, 2, [1, True, 2]), "bitmap counts are [1, True, 2]; wanted a list of run lengths"),
-        (bitmap(2, 2, [-1, 5]), "bitmap counts are [-1, 5]; wanted a list of run lengths"),
-        (bitmap(2, 2, [1, 2]), "bitmap counts add up to 3; wanted 2 x 2 = 4"),
+        (bitmap(2, 2, "14"), "bitmap counts are 14; expected a list of run lengths"),
+        (bitmap(2, 2, [1, True, 2]), "bitmap counts are [1, True, 2]; expected a list of run lengths"),
+        (bitmap(2, 2, [-1, 5]), "bitmap counts are [-1, 5]; expected a list of run lengths"),
+        (bitmap(2, 2, [1, 2]), "bitmap counts add up to 3; expected 2 x 2 = 4"),
         (bitmap(2, 2, [4]), "bitmap of 2 x 2 has no pixel that is set"),
     ],
 )
-def test_a_bad_shape_says_what_is_wrong(attributes, words):
+def test_a_bad_shape_is_refused_with_the_reason(attributes, message):
     with pytest.raises(RegionError) as error:
         parse_region(attributes)
-    assert words in str(error.value)
+    assert message in str(error.value)
 
 
 def test_the_extent_of_a_turned_ellipse_is_that_of_its_outline():

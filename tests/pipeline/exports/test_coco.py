@@ -121,7 +121,7 @@ def ring(tmp_path):
 def test_holes_are_kept_by_run_lengths_and_filled_in_polygons(ring):
     exact, filled = (export(ring, "coco", ring.root / shape, {"shape": shape}) for shape in ("rle", "polygon"))
     assert not any("holes" in line for line in exact.lines)
-    assert "6 lesions have holes, which no polygon can hold: they were filled; --shape rle keeps them" in filled.lines
+    assert "6 lesions have holes, which a polygon cannot hold: they were filled; --shape rle keeps them" in filled.lines
     lesions = [(data := load(done, "train")).loadAnns(data.getAnnIds())[0] for done in (exact, filled)]
     assert lesions[0]["area"] < lesions[1]["area"]
     assert lesions[1]["area"] == data.annToMask(lesions[1]).sum()

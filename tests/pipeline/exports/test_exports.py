@@ -71,9 +71,9 @@ def test_what_is_out_of_date_is_made_again(folder, change):
 def test_a_folder_with_other_files_is_refused(folder, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("two years of work")
-    with pytest.raises(InputError, match="mine: is not empty and no export of this program; move it away, or choose another"):
+    with pytest.raises(InputError, match="mine: is not empty and not an export of this program; move it away, or choose another"):
         export(folder, "hf", tmp_path / "mine", {})
-    with pytest.raises(InputError, match=r"thesis.txt: is a file; --output wants a folder"):
+    with pytest.raises(InputError, match=r"thesis.txt: is a file; --output expects a folder"):
         export(folder, "hf", tmp_path / "mine" / "thesis.txt", {})
 
 

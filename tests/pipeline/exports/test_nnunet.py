@@ -131,7 +131,7 @@ def test_a_fold_of_test_patients_only_is_passed_over_and_told(tmp_path):
     missing = ", ".join(str(fold) for fold in range(6) if fold not in folds)
     assert missing
     assert len(exported.splits) == len(folds)
-    assert f"our folds without a training case, which nnU-Net's numbers pass over: {missing}" in exported.lines
+    assert f"our folds without a training case, which nnU-Net's numbering skips: {missing}" in exported.lines
 
 
 def test_all_bits_of_a_16_bit_image_are_kept(tmp_path):
@@ -146,7 +146,7 @@ def test_all_bits_of_a_16_bit_image_are_kept(tmp_path):
 
 @pytest.mark.parametrize("number", [0, 1000])
 def test_a_number_of_other_than_three_digits_is_an_error(tmp_path, number):
-    with pytest.raises(InputError, match=f"--dataset-id {number}: wanted 1 to 999"):
+    with pytest.raises(InputError, match=f"--dataset-id {number}: expected 1 to 999"):
         export(make_set(tmp_path), "nnunet", None, {"dataset_id": number})
 
 

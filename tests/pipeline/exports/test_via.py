@@ -173,7 +173,7 @@ def test_holes_of_predictions_are_filled_and_counted(predicted):
     mask[6:9, 6:9] = 0
     predicted(a=mask)
     done = export(predicted.folder, "via", None, predicted.options)
-    assert done.lines == ("1 regions of 2 images", "1 regions have holes, which no polygon can hold: they were filled")
+    assert done.lines == ("1 regions of 2 images", "1 regions have holes, which a polygon cannot hold: they were filled")
     (part,) = find_parts(mask // 255)
     regions, _ = imported(done)
     assert rasterise(regions["a"], 30, 30).sum() == part.filled.sum()
@@ -195,11 +195,11 @@ def test_new_regions_are_exported_again(folder):
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        ("size", r"a.png: is 9 x 8 and .*a.png 70 x 50; --images wants the images that were predicted on"),
+        ("size", r"a.png: is 9 x 8 and .*a.png 70 x 50; --images expects the images that were predicted on"),
         ("no image", r"c.png: there is no image c below .*images; --images names the folder that was predicted on"),
-        ("two images", r"a.png: .*a.jpg and .*a.png both have its name; --images wants a folder with one of them"),
+        ("two images", r"a.png: .*a.jpg and .*a.png both have its name; --images expects a folder with one of them"),
         ("class", r"a.png: holds the class 2; the data set's recipe knows 1 lesion"),
-        ("no masks", r"images: has no masks/\*.png; wanted a folder that `cesm-segmenter infer` wrote"),
+        ("no masks", r"images: has no masks/\*.png; expected a folder that `cesm-segmenter infer` wrote"),
         ("one option", "--predictions and --images go together: the masks, and the images that they belong to"),
     ],
 )
@@ -218,6 +218,6 @@ def test_what_does_not_fit_is_an_error(predicted, fault, words):
         options["predictions"] = images
     else:
         del options["predictions"]
-        export(predicted.folder, "via", None, {})  # the truth is up to date, which would hide the slip
+        export(predicted.folder, "via", None, {})  # the ground truth is up to date, which would hide the mistake
     with pytest.raises(InputError, match=words):
         export(predicted.folder, "via", None, options)

@@ -12,7 +12,7 @@ from pipeline.files import InputError, run_program
     [
         (None, 0, ""),
         (InputError("no such thing"), 2, "error: no such thing\n"),
-        (KeyboardInterrupt(), 130, "interrupted; the same command goes on from here"),
+        (KeyboardInterrupt(), 130, "interrupted; run the same command again to continue from here"),
         (ValueError("oops"), 3, "internal error: this is a fault of the program"),
     ],
 )

@@ -35,7 +35,7 @@ def test_what_is_written_reads_back_with_every_default(tmp_path):
         ("name = ", "is not valid TOML"),
         ("name = 3", "name: Input should be a valid string (found 3)"),
         ("", "name: is missing"),
-        ('name = "a"\n[crop]\nside = 3', "[crop] side: unknown key; known here are side_px, corner"),
+        ('name = "a"\n[crop]\nside = 3', "[crop] side: unknown key; expected one of side_px, corner"),
         ('nam = "a"\n[crop]\nside = 3', "name: is missing; [crop] side: unknown key"),
     ],
 )

@@ -311,7 +311,7 @@ def test_a_folder_of_another_recipe_or_other_sources_is_refused(tmp_path, run):
         run(other)
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "dear.txt").write_text("")
-    with pytest.raises(InputError, match="is not empty and no data set of this program"):
+    with pytest.raises(InputError, match="is not empty and not a data set of this program"):
         run(download, out="letters")
 
 

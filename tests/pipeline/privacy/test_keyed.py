@@ -173,7 +173,7 @@ def test_another_key_or_none_is_refused_in_the_same_folder(run, capsys):
     assert run("index") == 0
     assert run("index", key=OTHER_KEY) == 2
     assert (
-        "set: was made with a site key, and RAW or the key is another one now, or none is given; choose another folder"
+        "set: was made with a site key, and RAW or the key has changed, or no key is given; choose another folder"
         in capsys.readouterr().err
     )
 
@@ -225,7 +225,7 @@ def test_what_an_annotator_remarked_stays_in_the_annotation_file(hospital, run):
     assert run("dataset") == 0
     assert "smithers" not in everything(hospital / "set").lower()
     reasons = {row["reason"]: row["words"] for row in read_csv(hospital / "set" / "rejects.csv")}
-    assert reasons["region-malformed"] == "a region of it cannot be read; correct it in the annotation file"
+    assert reasons["region-malformed"] == "one of its regions cannot be read; correct it in the annotation file"
 
 
 def test_a_key_changes_names_and_not_what_is_kept(tmp_path, monkeypatch):
@@ -318,7 +318,7 @@ def test_the_first_bytes_of_a_file_that_is_no_image_stay_in_it(hospital, run):
     (hospital / "via.json").write_text(json.dumps(regions))
     assert run("index") == 0
     (reject,) = [row for row in read_csv(hospital / "set" / "rejects.csv") if row["reason"] == "not-an-image"]
-    assert reject["words"] == "is no JPEG, PNG, TIFF or DICOM that can be read"
+    assert reject["words"] == "is not a JPEG, PNG, TIFF or DICOM file that can be read"
 
 
 def test_a_pair_without_a_frame_of_reference_stays_a_pair(hospital, run):

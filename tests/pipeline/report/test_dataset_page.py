@@ -99,7 +99,7 @@ def test_the_page_says_what_came_in_what_was_dropped_and_what_is_there(tmp_path)
     assert "This is a phantom" not in text
     sources = between(text, "sources", "splits")
     assert "Of 14 source images that the files and annotations name, 12 are here." in sources
-    assert "file-missing 1 annotated, but there is no such file" in sources
+    assert "file-missing 1 annotated, but its file is missing" in sources
     assert "class-not-wanted 1 the recipe takes other classes" in sources
     assert re.search(r"train 3 6 18 .*valid .*test .*0 2 4 12 ", between(text, "splits", "lesions"))
     assert "No findings" in between(text, "audit", "recipe")
@@ -169,9 +169,9 @@ def test_again_it_is_up_to_date_and_made_anew_the_same_bytes(small, tmp_path, ca
 
 @pytest.mark.usefixtures("without_charts")
 def test_a_change_beside_the_manifest_is_in_the_page(small):
-    dropped = [{"reason": "file-missing", "images": 1, "meaning": "annotated, but there is no such file"}]
+    dropped = [{"reason": "file-missing", "images": 1, "meaning": "annotated, but its file is missing"}]
     write_description(small.description, read_description(small.description) | {"dropped": dropped})
-    assert "file-missing 1 annotated, but there is no such file" in between(report(small), "sources", "splits")
+    assert "file-missing 1 annotated, but its file is missing" in between(report(small), "sources", "splits")
 
 
 def test_what_leaks_is_shown_in_pairs_of_the_named_files(leaking_once):

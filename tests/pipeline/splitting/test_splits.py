@@ -1,4 +1,4 @@
-"""Assigning patients and samples: the shares, the balance, who keeps a place, and what cannot be done."""
+"""Assigning patients and samples: the shares, the balance, who keeps a split, and what cannot be split."""
 
 from collections import Counter, defaultdict
 
@@ -14,7 +14,7 @@ FRACTIONS = Fractions(train=0.80, valid=0.15, test=0.05)
 
 
 def cohort(patients: int, seed: int = 0) -> list[SplitImage]:
-    """Images as CDD-CESM has them: 2 to 10 a patient, lesions of very different size."""
+    """Images as CDD-CESM has them: 2 to 10 per patient, lesions of very different sizes."""
     rng = np.random.default_rng(seed)
     images = []
     for patient in range(1, patients + 1):
@@ -72,13 +72,13 @@ def test_fewer_patients_than_splits_cannot_be_split():
         split_by_patient(cohort(2), FRACTIONS, 0, {})
 
 
-def test_the_seed_decides_and_repeats():
+def test_a_seed_gives_the_same_assignment_each_time():
     images = cohort(60)
     assert split_by_patient(images, FRACTIONS, 5, {}) == split_by_patient(images[::-1], FRACTIONS, 5, {})
     assert split_by_patient(images, FRACTIONS, 5, {}) != split_by_patient(images, FRACTIONS, 6, {})
 
 
-def test_patients_keep_their_place_when_others_come():
+def test_patients_keep_their_split_when_others_are_added():
     before = split_by_patient(cohort(60), FRACTIONS, 0, {})
     after = split_by_patient(cohort(90), FRACTIONS, 0, before)
     assert {patient: after[patient] for patient in before} == before
@@ -104,9 +104,9 @@ def test_folds_are_about_equal_and_independent_of_the_splits():
     assert set(assign_folds(cohort(3), 5, 0, {}).values()) == {0, 1, 2}
 
 
-@pytest.mark.parametrize(("count", "wanted"), [(3900, (3120, 585, 195)), (1950, (1560, 292, 98)), (7, (5, 1, 1))])
-def test_samples_are_split_as_the_published_script_does(count, wanted):
+@pytest.mark.parametrize(("count", "expected"), [(3900, (3120, 585, 195)), (1950, (1560, 292, 98)), (7, (5, 1, 1))])
+def test_samples_are_split_as_the_published_script_does(count, expected):
     splits = split_by_sample([f"s{number}" for number in range(count)], FRACTIONS, 0)
     sizes = Counter(splits.values())
-    assert (sizes["train"], sizes["valid"], sizes["test"]) == wanted
+    assert (sizes["train"], sizes["valid"], sizes["test"]) == expected
     assert list(splits) == sorted(splits)

@@ -383,10 +383,10 @@ def test_ones_own_assignment_is_followed(project, tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("patient,split\nP1,training\n", "row 2 gives P1 the split 'training'; wanted train, valid, test"),
-        ("patient,split\nP1,train\nP1,test\n", "P1 is both in train and in test; wanted one row each"),
-        ("patient,part\nP1,train\n", "has the columns patient, part; wanted split too"),
-        ("patient,split,fold\nP1,train,7\n", "row 2 has fold '7'; wanted a number from 0 to 2"),
+        ("patient,split\nP1,training\n", "row 2 gives P1 the split 'training'; expected train, valid, test"),
+        ("patient,split\nP1,train\nP1,test\n", "P1 is both in train and in test; expected one split each"),
+        ("patient,part\nP1,train\n", "has the columns patient, part; expected split too"),
+        ("patient,split,fold\nP1,train,7\n", "row 2 has fold '7'; expected a number from 0 to 2"),
     ],
 )
 def test_a_faulty_assignment_is_told(project, tmp_path, text, words):

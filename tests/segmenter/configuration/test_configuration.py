@@ -26,10 +26,10 @@ def test_published_is_the_published_experiment():
     ("text", "words"),
     [
         pytest.param(
-            "[model]\nbase_filter = 8", r"\[model\] base_filter: unknown key; known here are model, image_width", id="key"
+            "[model]\nbase_filter = 8", r"\[model\] base_filter: unknown key; expected one of model, image_width", id="key"
         ),
         pytest.param(
-            "[modle]\nbase_filters = 8", "modle: unknown key; known here are model, dataset, image, mask, train", id="section"
+            "[modle]\nbase_filters = 8", "modle: unknown key; expected one of model, dataset, image, mask, train", id="section"
         ),
         pytest.param(
             "[model]\nloss = 'dice'",
@@ -64,7 +64,7 @@ def test_published_is_the_published_experiment():
         ),
         pytest.param(
             "[model]\nmodel = 'AttentionUNet'\nbase_kernels = [3, 3]",
-            r"\[model\] base_kernels: unknown key; known here are model, .*base_filters",
+            r"\[model\] base_kernels: unknown key; expected one of model, .*base_filters",
             id="key of another network",
         ),
         pytest.param(

@@ -129,7 +129,7 @@ def test_a_cut_file_is_named(tmp_path, write_data_set):
         pytest.param(
             np.eye(16),
             ".jpg",
-            "bad.jpg: is a JPEG; wanted a mask without loss .*num_classes = 3",
+            "bad.jpg: is a JPEG; expected a lossless mask .*num_classes = 3",
             id="JPEG",
         ),
     ],

@@ -56,7 +56,7 @@ def test_an_example_holds_the_files_bytes_and_what_the_manifest_tells(shards):
 
 def test_class_indices_are_not_taken_for_levels(shards):
     *_, paths = shards("classes")
-    with pytest.raises(tf.errors.InvalidArgumentError, match="holds class indices up to 2; wanted 0 and 255, or 0 and 1"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="holds class indices up to 2; expected 0 and 255, or 0 and 1"):
         list(read_tfrecords(paths))
 
 
