@@ -124,7 +124,7 @@ def audit(folder: Path, manifest: Rows | None = None) -> list[AuditFinding]:
     """
     if manifest is None and (folder / MANIFEST).exists():
         manifest = read_manifest(folder / MANIFEST)
-    samples = list(_list_samples(folder, manifest or []))
+    samples = list(list_samples(folder, manifest or []))
     if not samples:
         raise InputError(f"{folder}: holds no train/images, valid/images or test/images with files; expected a data set folder")
     cv2.setNumThreads(1)
@@ -148,7 +148,8 @@ def expected_codes(recipe: Recipe) -> list[str]:
     return codes
 
 
-def _list_samples(folder: Path, manifest: Rows) -> Iterator[_Sample]:
+def list_samples(folder: Path, manifest: Rows = ()) -> Iterator[_Sample]:
+    """The samples of a data set folder: those that its manifest names, and those whose files are there."""
     rows = {(row["split"], row["sample"]): row for row in manifest}
     for split_folder, split in _split_folders(folder, {split for split, _ in rows}):
         images, masks = _stems(split_folder / "images"), _stems(split_folder / "masks")

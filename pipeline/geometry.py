@@ -26,6 +26,10 @@ def vary(square: np.ndarray, variant: str) -> np.ndarray:
 
     Rotations are counter-clockwise; `mirrored` swaps left and right, `flipped` top and bottom: np.rot90(a, 1),
     a[:, ::-1], a[::-1]. Image and mask both go through here. The result is of the same dtype.
+
+    Example:
+      >>> vary(np.array([[1, 2], [3, 4]], np.uint8), "rotated_90").tolist()
+      [[2, 4], [1, 3]]
     """
     return VARIANTS[variant](square)
 
@@ -35,6 +39,11 @@ class Letterbox:
     """A source image centred in the smallest square that holds it, the square then resized to `target` pixels.
 
     An odd pixel of padding is on the right or below.
+
+    Example:
+      >>> box = Letterbox(width=1315, height=2355, target=512)
+      >>> box.pad_left, box.pad_top, box.to_target([100, 200]).round(2).tolist()
+      (520, 0, [134.4, 43.09])
     """
 
     width: int
@@ -81,6 +90,11 @@ def area_average(patch: np.ndarray, box: Letterbox, left: int = 0, top: int = 0)
     Returns:
       The averages, (rows, columns) float64 in the patch's unit, of the target pixels that the patch touches, and
       their first target column and row.
+
+    Example:
+      >>> averages, left, top = area_average(np.full((4, 2), 100, np.uint8), Letterbox(2, 4, target=2))
+      >>> averages.tolist(), left, top
+      ([[50.0, 50.0], [50.0, 50.0]], 0, 0)
     """
     # Sums over rectangles with whole-pixel edges come from the summed-area table; because a pixel is constant over
     # its area, interpolating the table linearly gives the sum up to any fractional edge exactly.
@@ -117,6 +131,10 @@ def square_image(image: np.ndarray, target: int) -> np.ndarray:
 
     Returns:
       (target, target) of the image's dtype, black outside of the image.
+
+    Example:
+      >>> square_image(np.full((4, 2), 100, np.uint8), target=4).tolist()
+      [[0, 100, 100, 0], [0, 100, 100, 0], [0, 100, 100, 0], [0, 100, 100, 0]]
     """
     height, width = image.shape
     box = Letterbox(width, height, target)
@@ -144,6 +162,10 @@ def unsquare(square: np.ndarray, width: int, height: int) -> np.ndarray:
 
     Returns:
       (height, width) float32.
+
+    Example:
+      >>> unsquare(np.array([[0.0, 1.0], [0.0, 1.0]], np.float32), width=1, height=2).tolist()
+      [[0.0], [0.0]]
     """
     box = Letterbox(width, height, square.shape[0])
     full = cv2.resize(square, (box.side, box.side), interpolation=cv2.INTER_LINEAR)

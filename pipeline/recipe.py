@@ -1,8 +1,10 @@
 """A recipe says everything about how a data set is made; it is read strictly and written resolved beside its samples."""
 
 import re
+from collections.abc import Mapping
+from os import PathLike
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 
@@ -171,18 +173,29 @@ class Recipe(Settings):
         return self.model_dump(mode="json", exclude={"split", "title", "differs"})
 
 
-def load_recipe(name_or_path: str) -> Recipe:
+def load_recipe(name_or_path: str | PathLike[str], settings: Mapping[str, Any] | None = None) -> Recipe:
     """Reads a recipe by its name (`v2`) or from a TOML file (a path that ends in .toml).
+
+    Args:
+      name_or_path: of the recipe.
+      settings: values in place of the file's, nested as its tables are.
 
     Raises:
       InputError: there is none of that name, or it does not follow the schema.
+
+    Example:
+      >>> recipe = load_recipe("v2", {"split": {"folds": 4}})
+      >>> recipe.split.by, recipe.split.folds, recipe.image.size_px
+      ('patient', 4, 512)
     """
-    if name_or_path.endswith(".toml"):
-        return load_toml(Path(name_or_path), Recipe)
-    path = RECIPES / f"{name_or_path}.toml"
-    if not path.is_file():
-        raise InputError(f"no recipe {name_or_path!r}; known are {', '.join(recipe_names())}, or give a path to a .toml file")
-    return load_toml(path, Recipe)
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        path = RECIPES / f"{name_or_path}.toml"
+        if not path.is_file():
+            raise InputError(
+                f"no recipe {str(name_or_path)!r}; known are {', '.join(recipe_names())}, or give a path to a .toml file"
+            )
+    return load_toml(path, Recipe, settings)
 
 
 def recipe_names() -> list[str]:

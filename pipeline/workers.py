@@ -4,9 +4,12 @@ Any executor will do, also one of a cluster; the default is a pool of processes 
 """
 
 import collections
+import contextlib
 import multiprocessing
 import os
 import signal
+import sys
+import types
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from typing import TypeVar
@@ -27,6 +30,27 @@ class Inline(Executor):
         return future
 
 
+class _Processes(ProcessPoolExecutor):
+    """Processes that import what they run, and never the script that asks for them.
+
+    Without this a script that calls us at its top level, as a notebook's cells do, would be run again by each process.
+    """
+
+    def submit(self, fn, /, *args, **kwargs):
+        with _without_main():  # processes are started while a call is submitted
+            return super().submit(fn, *args, **kwargs)
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
 def all_cores() -> int:
     """Returns the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -45,7 +69,7 @@ def open_executor(workers: int) -> Executor:
     context = multiprocessing.get_context(method)
     if method == "forkserver":
         context.set_forkserver_preload(["pipeline.dataset.samples"])
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
+    return _Processes(workers, mp_context=context, initializer=_start_worker)
 
 
 def _start_worker() -> None:

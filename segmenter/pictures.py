@@ -29,7 +29,12 @@ def write_png(path: Path, image: np.ndarray, *flags: int) -> None:
 
 
 def lesion_colors(given: Sequence[Color], count: int) -> tuple[Color, ...]:
-    """The colors of so many lesion classes: those given, or green, white, and then hues that are neither."""
+    """The colors of so many lesion classes: those given, or green, white, and then hues that are neither.
+
+    Example:
+      >>> lesion_colors((), 2)
+      ((0, 255, 0), (255, 255, 255))
+    """
     # From cyan over blue and red to yellow; golden steps, so that the first few are far from each other already.
     hues = [0.45 + 0.75 * (number * 0.618 % 1) for number in range(1, count - 1)]
     return tuple(given) or (_BENIGN, _MALIGNANT, *map(_full_color, hues))[:count]
@@ -49,6 +54,10 @@ def colorize(mask: np.ndarray, colors: Sequence[Color]) -> np.ndarray:
 
     Returns:
       (height, width, 3) uint8.
+
+    Example:
+      >>> colorize(np.array([[0, 1]], np.uint8), [(255, 128, 0)]).tolist()
+      [[[0, 0, 0], [0, 128, 255]]]
     """
     return np.array([(0, 0, 0), *(color[::-1] for color in colors)], np.uint8)[mask]
 

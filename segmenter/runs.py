@@ -6,7 +6,9 @@ one whole epoch to go on from. No TensorFlow here, so that a finished run is rec
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,11 @@ class Run:
     def name(self) -> str:
         """The run's name, which is its folder's."""
         return self.folder.name
+
+    @property
+    def data_folder(self) -> Path:
+        """The data set that the run belongs to."""
+        return self.folder.parents[1]
 
     @property
     def config(self) -> Path:
@@ -91,10 +98,27 @@ def open_run(data_folder: Path, name: str) -> Run:
 
     Raises:
       InputError: the name would leave the folder.
+
+    Example:
+      >>> open_run(Path("data_processed/demo"), "first").best_model.as_posix()
+      'data_processed/demo/runs/first/best_model.keras'
     """
     if not re.fullmatch(r"[\w][\w.+-]*", name):
         raise InputError(f"--name {name}: wanted letters, digits, and . _ + - only, because it names a folder")
     return Run(data_folder / RUNS / name)
+
+
+def as_run(run: "Run | str | PathLike[str]") -> Run:
+    """A run by its folder; a run itself is returned as it is.
+
+    Raises:
+      InputError: there is no such folder.
+    """
+    if isinstance(run, Run):
+        return run
+    if not Path(run).is_dir():
+        raise InputError(f"{run}: there is no such folder; wanted that of a run, DATASET/runs/NAME, or a .keras file")
+    return Run(Path(run))
 
 
 def find_trained(data_folder: Path, name: str) -> Run:
@@ -103,22 +127,47 @@ def find_trained(data_folder: Path, name: str) -> Run:
     Raises:
       InputError: there is none, and the message names those that are there; or it is a cross-validation.
     """
-    run = open_run(data_folder, name)
+    return require_trained(open_run(data_folder, name))
+
+
+def require_trained(run: Run) -> Run:
+    """The same run, if it has a model; errors as of `find_trained`."""
     if run.folds.is_file():
         raise InputError(f"{run.folder}: is a cross-validation and has no model of its own; name the run of one of its folds")
     if not run.best_model.is_file():
-        trained = sorted(path.parent.name for path in data_folder.glob(f"{RUNS}/*/best_model.keras"))
+        trained = sorted(path.parent.name for path in run.data_folder.glob(f"{RUNS}/*/best_model.keras"))
         known = f"trained here are {', '.join(trained)}" if trained else "no run here has a model"
         raise InputError(
             f"{run.folder}: has no best_model.keras; {known}; "
-            f"train it first with `cesm-segmenter train {data_folder} --name {name}`"
+            f"train it first with `cesm-segmenter train {run.data_folder} --name {run.name}`"
         )
     return run
 
 
-def read_configuration(run: Run) -> Configuration:
-    """The configuration that a run was trained with."""
-    return load_toml(run.config, Configuration)
+def read_configuration(run: Run, settings: Mapping[str, Any] | None = None) -> Configuration:
+    """The configuration that a run was trained with.
+
+    Args:
+      run: a run with a configuration.
+      settings: values in place of the run's, as `check_applied` takes them.
+
+    Raises:
+      InputError: the configuration cannot be read, or does not take the settings.
+    """
+    return load_toml(run.config, Configuration, check_applied(settings))
+
+
+def check_applied(settings: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Settings that may change once a run is trained; an empty mapping for None.
+
+    Raises:
+      InputError: they are of another section.
+    """
+    fixed = sorted((settings or {}).keys() - _AFTER_TRAINING)
+    if fixed:
+        wanted = ", ".join(f"[{section}]" for section in sorted(_AFTER_TRAINING))
+        raise InputError(f"settings of [{fixed[0]}]: are fixed once a model is trained; wanted those of {wanted}")
+    return settings or {}
 
 
 def read_state(run: Run) -> State | None:

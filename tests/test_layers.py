@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 # What both halves share, with what these load themselves.
-SHARED = {"contract", "geometry", "sources", "files", "page"}
+SHARED = {"contract", "geometry", "sources", "files", "page", "lazy"}
 BELOW_SHARED = {"dicom"}
 NUMBERS_ONLY = ("pipeline.geometry", "pipeline.drawing.regions", "pipeline.drawing.raster", "pipeline.splitting.splits")
 
@@ -98,12 +98,26 @@ def test_the_schema_of_configurations_knows_no_file_and_no_dialect():
 
 def test_faces_of_the_segmenter_hold_imports_and_no_logic():
     for module, path in modules("segmenter").items():
-        if path.name == "__init__.py":
+        if path.name == "__init__.py" and module != "segmenter":
             docstring, *rest = ast.parse(path.read_text()).body
             assert isinstance(docstring, ast.Expr), module
             names = [node for node in rest if isinstance(node, ast.Assign)]
             assert [ast.unparse(node.targets[0]) for node in names] in ([], ["__all__"]), module
             assert all(isinstance(node, ast.ImportFrom) for node in rest if node not in names), module
+
+
+@pytest.mark.parametrize("package", ["pipeline", "segmenter"])
+def test_the_face_of_a_package_names_what_it_offers_once_and_defines_nothing(package):
+    tree = ast.parse(modules(package)[package].read_text())
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.For)]
+    values = {ast.unparse(node.targets[0]): node.value for node in tree.body if isinstance(node, ast.Assign)}
+    offered = ast.literal_eval(values["__all__"])
+    homes = ast.literal_eval(values["(__getattr__, __dir__)"].args[1])
+    typed = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert sorted(offered) == sorted(name for names in homes.values() for name in names)
+    assert set(offered) <= typed
+    # A module of the same name would take the place of what is offered once it is imported.
+    assert not {f"{package}.{name}" for name in offered} & ours().keys()
 
 
 def test_models_and_evaluation_can_be_imported_without_tensorflow():

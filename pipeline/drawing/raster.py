@@ -89,6 +89,11 @@ def rasterise(regions: Iterable[Region], width: int, height: int) -> np.ndarray:
 
     Returns:
       (height, width) uint8: 1 on and inside any outline, 0 elsewhere.
+
+    Example:
+      >>> triangle = Region("polygon", np.array([[1, 0], [3, 2], [1, 2]], float))
+      >>> rasterise([triangle], width=4, height=3).tolist()
+      [[0, 1, 0, 0], [0, 1, 1, 0], [0, 1, 1, 1]]
     """
     mask = np.zeros((height, width), np.uint8)
     for region in regions:
@@ -111,7 +116,13 @@ class Coverage:
 
 
 def coverage(region: Region, width: int, height: int, finest: int = 1024) -> Coverage:
-    """Measures how much of a region lies in the image; one larger than `finest` pixels at a coarser scale, unless a bitmap."""
+    """Measures how much of a region lies in the image; one larger than `finest` pixels at a coarser scale, unless a bitmap.
+
+    Example:
+      >>> half = coverage(Region("rect", np.array([[-2, 0], [1, 0], [1, 1], [-2, 1]], float)), width=4, height=4)
+      >>> half.area_px, half.share
+      (4.0, 0.5)
+    """
     x0, y0, x1, y1 = region.extent
     factor = 1.0 if region.bitmap is not None else min(1.0, finest / max(x1 - x0 + 1, y1 - y0 + 1))
     small = region.scaled(factor)

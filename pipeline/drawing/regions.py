@@ -75,6 +75,11 @@ def parse_region(attributes: object) -> Region:
     Raises:
       RegionError: unknown shape, a missing or unusable number, lists of different length, too few points, runs that do
         not fill the bitmap.
+
+    Example:
+      >>> region = parse_region({"name": "rect", "x": 1, "y": 2, "width": 3, "height": 1})
+      >>> region.shape, region.extent
+      ('rect', (1.0, 2.0, 4.0, 3.0))
     """
     if not isinstance(attributes, Mapping):
         raise RegionError(f"shape attributes are {attributes!r}; expected an object with a name")
@@ -174,6 +179,10 @@ def decode_runs(counts: object, width: int, height: int) -> np.ndarray:
       RegionError: `counts` is not a list of lengths, or these do not add up to the bitmap's number of pixels.
 
     Source: uncompressed RLE of COCO's annotations.
+
+    Example:
+      >>> decode_runs([1, 5], width=2, height=3).tolist()
+      [[0, 1], [1, 1], [1, 1]]
     """
     if min(width, height) < 1 or width * height > MOST_PIXELS:
         raise RegionError(f"bitmap is of {width} x {height} pixels; expected 1 or more, and {MOST_PIXELS:,} at most")
@@ -203,7 +212,12 @@ def bitmap_attributes(mask: np.ndarray) -> dict:
 
 
 def encode_runs(mask: np.ndarray) -> list[int]:
-    """Packs a (height, width) mask, 0 and nonzero, into what `decode_runs` reads."""
+    """Packs a (height, width) mask, 0 and nonzero, into what `decode_runs` reads.
+
+    Example:
+      >>> encode_runs(np.array([[0, 1], [1, 1], [1, 1]], np.uint8))
+      [1, 5]
+    """
     flat = (mask != 0).T.ravel()
     changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
     edges = [0, *changes.tolist(), len(flat)]

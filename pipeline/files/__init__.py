@@ -18,7 +18,7 @@ from pipeline.files.program import (
     run_program,
 )
 from pipeline.files.progress import progress
-from pipeline.files.settings import Settings, dump_toml, load_toml
+from pipeline.files.settings import Settings, check_settings, dump_toml, load_toml
 from pipeline.files.tables import csv_text, read_csv, write_csv
 from pipeline.files.writing import remove_tree, replacing, sha256, write_bytes, write_text
 
@@ -32,6 +32,7 @@ __all__ = [
     "InputError",
     "Settings",
     "add_command",
+    "check_settings",
     "csv_text",
     "dump_toml",
     "install_command",

@@ -3,7 +3,7 @@
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 import pydantic
 import tomli_w
@@ -22,8 +22,13 @@ class Settings(pydantic.BaseModel):
 Schema = TypeVar("Schema", bound=pydantic.BaseModel)
 
 
-def load_toml(path: Path, schema: type[Schema]) -> Schema:
+def load_toml(path: Path, schema: type[Schema], changes: Mapping[str, Any] | None = None) -> Schema:
     """Reads a TOML file strictly.
+
+    Args:
+      path: of the file.
+      schema: what its tables and keys have to be.
+      changes: values in place of the file's, nested as its tables are: `{"train": {"epochs": 2}}`.
 
     Raises:
       InputError: the file is missing, it is not TOML, or `schema` does not take its keys and values; all faults together,
@@ -31,13 +36,44 @@ def load_toml(path: Path, schema: type[Schema]) -> Schema:
     """
     try:
         with path.open("rb") as file:
-            return schema.model_validate(tomllib.load(file))
+            values = tomllib.load(file)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: is not valid TOML: {error}") from error
+    if not changes:
+        return check_settings(schema, values, str(path))
+    return check_settings(schema, _changed(values, changes), f"{path} with the settings {dict(changes)}")
+
+
+def check_settings(schema: type[Schema], values: Mapping[str, Any], origin: str) -> Schema:
+    """Settings of a schema, checked as those of a file are.
+
+    Args:
+      schema: what tables and keys have to be.
+      values: by key; tables are mappings.
+      origin: where they come from, for the error.
+
+    Raises:
+      InputError: `schema` does not take them; all faults at once.
+
+    Example:
+      >>> class Split(Settings):
+      ...     seed: int = 0
+      >>> check_settings(Split, {"sed": 1}, "mine.toml")
+      Traceback (most recent call last):
+      pipeline.files.program.InputError: mine.toml: sed: unknown key; known here are seed
+    """
+    try:
+        return schema.model_validate(values)
     except pydantic.ValidationError as error:
-        raise InputError(f"{path}: " + "; ".join(_fault(schema, fault) for fault in error.errors())) from error
+        raise InputError(f"{origin}: " + "; ".join(_fault(schema, fault) for fault in error.errors())) from error
+
+
+def _changed(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The values with the changes in their place, table by table."""
+    both = {key for key, change in changes.items() if isinstance(change, Mapping) and isinstance(values.get(key), Mapping)}
+    return {**values, **changes, **{key: _changed(values[key], changes[key]) for key in both}}
 
 
 def _fault(schema: type[pydantic.BaseModel], fault: Mapping) -> str:

@@ -13,7 +13,12 @@ csv.field_size_limit(2**31 - 1)
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
-    """Returns rows as CSV with a header, in the order given; None becomes an empty cell."""
+    """Returns rows as CSV with a header, in the order given; None becomes an empty cell.
+
+    Example:
+      >>> csv_text(["sample", "fold"], [{"sample": "P1_L_DM_CC", "fold": None}]).splitlines()
+      ['sample,fold', 'P1_L_DM_CC,']
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()

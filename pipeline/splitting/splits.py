@@ -43,6 +43,13 @@ def split_by_patient(images: Sequence[SplitImage], fractions: "Fractions", seed:
 
     Raises:
       SplitError: fewer patients than splits.
+
+    Example:
+      >>> from pipeline.recipe import Fractions
+      >>> images = [SplitImage(f"P{number}", "malignant", 0.01) for number in range(1, 6)]
+      >>> splits = split_by_patient(images, Fractions(train=0.6, valid=0.2, test=0.2), seed=1, fixed={"P2": "test"})
+      >>> splits["P2"], sorted(splits.values())
+      ('test', ['test', 'train', 'train', 'train', 'valid'])
     """
     splits = [split for split in SPLITS if getattr(fractions, split) > 0]
     shares = [getattr(fractions, split) for split in splits]
@@ -56,6 +63,11 @@ def assign_folds(images: Sequence[SplitImage], folds: int, seed: int, fixed: Map
     """Gives each patient one of `folds` folds of about the same size; balanced as in `split_by_patient`.
 
     With fewer patients than folds, the last folds stay empty.
+
+    Example:
+      >>> folds = assign_folds([SplitImage(f"P{number}", "malignant", 0.01) for number in range(6)], folds=3, seed=1, fixed={})
+      >>> sorted(folds.values())
+      [0, 0, 1, 1, 2, 2]
     """
     count = min(folds, len({image.patient for image in images}))
     fixed = {patient: fold for patient, fold in fixed.items() if fold < count}
@@ -63,7 +75,13 @@ def assign_folds(images: Sequence[SplitImage], folds: int, seed: int, fixed: Map
 
 
 def split_by_sample(samples: Sequence[str], fractions: "Fractions", seed: int) -> dict[str, str]:
-    """Splits samples as the published script does: shuffled, then int(train n), int(valid n) and the rest."""
+    """Splits samples as the published script does: shuffled, then int(train n), int(valid n) and the rest.
+
+    Example:
+      >>> from pipeline.recipe import Fractions
+      >>> split_by_sample(["a", "b", "c", "d"], Fractions(train=0.5, valid=0.25, test=0.25), seed=0)
+      {'a': 'train', 'b': 'valid', 'c': 'train', 'd': 'test'}
+    """
     shuffled = sorted(samples)
     random.Random(seed).shuffle(shuffled)
     train = int(fractions.train * len(shuffled))
@@ -79,7 +97,12 @@ def _by_number(values: Mapping[str, object], images: Sequence[SplitImage]) -> di
 
 
 def patient_order(patient: str) -> tuple[int, str]:
-    """Returns a sort key by which P2 comes before P10."""
+    """Returns a sort key by which P2 comes before P10.
+
+    Example:
+      >>> sorted(["P10", "P2"], key=patient_order)
+      ['P2', 'P10']
+    """
     digits = "".join(character for character in patient if character.isdigit())
     return int(digits or 0), patient
 

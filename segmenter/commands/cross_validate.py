@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.files import DONE, InputError
 from segmenter.commands.arguments import add_command
-from segmenter.commands.train import add_training_options, train_run
+from segmenter.commands.train import add_training_options
 
 if TYPE_CHECKING:
     from segmenter.data.dataset import DataSet
@@ -35,13 +35,21 @@ def execute(arguments: argparse.Namespace) -> int:
     from segmenter.data.dataset import read_data_set
     from segmenter.evaluation import evaluate_run
     from segmenter.evaluation.cross_validation import SPLIT, describe, pool_folds
+    from segmenter.training.start import train_run
 
     configuration = load_configuration(arguments.config)
     views = _by_fold(read_data_set(arguments.dataset), arguments.folds)
     name = arguments.name or Path(arguments.config).stem
     folds = [runs.open_run(arguments.dataset, f"{name}-fold{data.fold}") for data in views]
     for run, data in zip(folds, views, strict=True):
-        train_run(run, configuration, data, arguments, resume=arguments.resume and run.state.is_file())
+        train_run(
+            run,
+            configuration,
+            data,
+            resume=arguments.resume and run.state.is_file(),
+            restart=arguments.restart,
+            allow_download=arguments.allow_download,
+        )
         done = evaluate_run(run, data, runs.read_configuration(run), SPLIT)
         print(f"{run.evaluation(SPLIT)}: evaluated" if done else f"{run.evaluation(SPLIT)}: evaluated already", flush=True)
     pooled = runs.open_run(arguments.dataset, f"{name}-cv")

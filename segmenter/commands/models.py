@@ -2,8 +2,6 @@
 
 import argparse
 
-import pydantic
-
 from pipeline.files import DONE, add_command
 
 
@@ -20,7 +18,7 @@ def add(commands) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Runs the command and gives its exit status."""
-    from segmenter.configuration.networks import MODEL_SETTINGS
+    from segmenter.configuration.networks import MODEL_SETTINGS, describe_sides
     from segmenter.models import MODELS
 
     for name, settings in MODEL_SETTINGS.items():
@@ -29,19 +27,3 @@ def execute(arguments: argparse.Namespace) -> int:
         print(f"  sides: {describe_sides(settings)}, from {default.explain_multiple()}")
         print(f"  {settings.paper}")
     return DONE
-
-
-def describe_sides(settings) -> str:
-    """The sides that a network's default settings take: multiples of a number, or those of them that also fit."""
-    multiple = settings.model_validate({}).side_multiple
-    sides = range(multiple * -(-11 // multiple), 513, multiple)
-    fitting = [side for side in sides if _takes(settings, side)]
-    return f"multiples of {multiple}" if fitting == list(sides) else f"{', '.join(map(str, fitting))} (up to 512)"
-
-
-def _takes(settings, side: int) -> bool:
-    try:
-        settings(image_width=side, image_height=side)
-    except pydantic.ValidationError:
-        return False
-    return True

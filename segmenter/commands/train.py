@@ -2,15 +2,9 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipeline.files import DONE, InputError
 from segmenter.commands.arguments import RUN_HELP, add_command
-
-if TYPE_CHECKING:
-    from segmenter.configuration import Configuration
-    from segmenter.data.dataset import DataSet
-    from segmenter.runs import Run
 
 
 def add(commands) -> None:
@@ -61,6 +55,7 @@ def execute(arguments: argparse.Namespace) -> int:
     from segmenter.configuration import load_configuration
     from segmenter.data.dataset import read_data_set
     from segmenter.runs import open_run
+    from segmenter.training.start import train_run
 
     configuration = load_configuration(arguments.config)
     folder = arguments.dataset or _data_folder_of(arguments.config)
@@ -69,55 +64,16 @@ def execute(arguments: argparse.Namespace) -> int:
         data, name = data.in_fold(arguments.fold), f"{name}-fold{arguments.fold}"
     for split in ("train", "valid"):
         data.split(split)  # refuses an empty one before anything is written
-    train_run(open_run(folder, arguments.name or name), configuration, data, arguments, resume=arguments.resume)
+    run = open_run(folder, arguments.name or name)
+    train_run(
+        run,
+        configuration,
+        data,
+        resume=arguments.resume,
+        restart=arguments.restart,
+        allow_download=arguments.allow_download,
+    )
     return DONE
-
-
-def train_run(
-    run: "Run", configuration: "Configuration", data: "DataSet", arguments: argparse.Namespace, *, resume: bool
-) -> None:
-    """Trains a run, resumes it, or finds it finished, and prints which.
-
-    Args:
-      arguments: with `restart` and `allow_download`.
-      resume: there must be something to resume; [train] epochs and patience may have changed.
-
-    Raises:
-      InputError: as `segmenter.runs.begin_or_resume` and `segmenter.training.trainer.train` do, or weights or TensorFlow are
-        missing.
-    """
-    from segmenter import runs
-    from segmenter.backend import require_tensorflow
-
-    require_tensorflow()  # before --restart removes what is there
-    _check_weights(configuration.model, run, arguments)
-    state = runs.begin_or_resume(run, configuration, data, resume=resume, restart=arguments.restart)
-    if state and state.is_finished(configuration.train):
-        runs.record_configuration(run, configuration)
-        print(f"{run.folder}: trained already, {_describe_state(state)}; --restart would train it again from the start")
-        return
-    if state:
-        print(f"{run.folder}: goes on after epoch {state.epoch}", flush=True)
-    from segmenter.backend import load_tensorflow
-
-    load_tensorflow()
-    from segmenter.training.trainer import train
-
-    state = train(run, configuration, data, state, allow_download=arguments.allow_download)
-    print(f"{run.folder}: trained, {_describe_state(state)}")
-
-
-def _check_weights(settings, run, arguments: argparse.Namespace) -> None:
-    """Stops before anything is written or deleted, if a new run's weights are not there."""
-    from segmenter.configuration.networks import BackboneSettings
-
-    if isinstance(settings, BackboneSettings) and settings.weights != "none" and (arguments.restart or not run.state.is_file()):
-        from segmenter.backend import load_tensorflow
-
-        load_tensorflow()
-        from segmenter.models.backbones import provide_weights
-
-        provide_weights(settings, allow_download=arguments.allow_download)
 
 
 def _data_folder_of(config: str) -> Path:
@@ -131,9 +87,3 @@ def _data_folder_of(config: str) -> Path:
     if not (folder := read_published(Path(config)).data_folder):
         raise InputError(f"{config}: [train] image_datapath names no existing train/images; give DATASET")
     return folder
-
-
-def _describe_state(state) -> str:
-    from segmenter.evaluation.formatting import counted
-
-    return f"{counted(state.epoch, 'epoch')}, best val_loss {state.best_val_loss:.4f} at epoch {state.best_epoch}"

@@ -1,7 +1,10 @@
 """Reads configurations: those that come with the program, TOML files, and files of the published project."""
 
 import sys
+from collections.abc import Mapping
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from pipeline.files import InputError, load_toml
 from segmenter.configuration.published.reader import read_published
@@ -15,26 +18,40 @@ def is_published(name_or_path: str) -> bool:
     return Path(name_or_path).suffix in (".config", ".ini", ".conf")
 
 
-def load_configuration(name_or_path: str) -> Configuration:
+def load_configuration(name_or_path: str | PathLike[str], settings: Mapping[str, Any] | None = None) -> Configuration:
     """Reads `segmenter/configs/NAME.toml`, or the file at a path that ends in `.toml`.
 
     A path that ends in `.config`, `.ini` or `.conf` is a file of the published project; the number of its keys without
     effect is printed to stderr.
 
+    Args:
+      name_or_path: of the configuration.
+      settings: values in place of the file's, nested as its tables are; of TOML files only.
+
     Raises:
       InputError: no such configuration, or one with unknown keys or values.
+
+    Example:
+      >>> configuration = load_configuration("quick", {"train": {"epochs": 2}, "model": {"model": "AttentionUNet"}})
+      >>> configuration.train.epochs, configuration.model.model, configuration.model.base_filters
+      (2, 'AttentionUNet', 8)
     """
-    if is_published(name_or_path):
+    if is_published(str(name_or_path)):
+        if settings:
+            raise InputError(
+                f"{name_or_path}: takes no settings; write it as TOML with `cesm-segmenter convert-config {name_or_path}`"
+            )
         return _load_published(Path(name_or_path))
-    if name_or_path.endswith(".toml"):
-        return load_toml(Path(name_or_path), Configuration)
+    path = Path(name_or_path)
+    if path.suffix == ".toml":
+        return load_toml(path, Configuration, settings)
     path = CONFIGS / f"{name_or_path}.toml"
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in CONFIGS.glob("*.toml")))
         raise InputError(
             f"--config {name_or_path}: is no known configuration; known are {known}, or give the path of a .toml or .config file"
         )
-    return load_toml(path, Configuration)
+    return load_toml(path, Configuration, settings)
 
 
 def _load_published(path: Path) -> Configuration:

@@ -3,7 +3,7 @@
 import itertools
 from typing import Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from segmenter.configuration.model import Activation, ConvolutionalSettings, ModelSettings, UNetSettings
 from segmenter.configuration.section import Integers, Pair
@@ -276,9 +276,29 @@ def canonical_name(name: str) -> str:
 
     Raises:
       ValueError: there is no such network.
+
+    Example:
+      >>> canonical_name("TensorflowUNet"), canonical_name("UNet3Plus")
+      ('SlightlyFlexibleUNet', 'UNet3Plus')
     """
     short = name.removeprefix("Tensorflow")
     short = "SlightlyFlexibleUNet" if short == "UNet" else short
     if short not in MODEL_SETTINGS:
         raise ValueError(f"{name} is no known network; known are {', '.join(MODEL_SETTINGS)}, each also with Tensorflow in front")
     return short
+
+
+def describe_sides(settings: type[ModelSettings]) -> str:
+    """The sides that a network's default settings take: multiples of a number, or those of them that also fit."""
+    multiple = settings.model_validate({}).side_multiple
+    sides = range(multiple * -(-11 // multiple), 513, multiple)
+    fitting = [side for side in sides if _takes(settings, side)]
+    return f"multiples of {multiple}" if fitting == list(sides) else f"{', '.join(map(str, fitting))} (up to 512)"
+
+
+def _takes(settings: type[ModelSettings], side: int) -> bool:
+    try:
+        settings.model_validate({"image_width": side, "image_height": side})
+    except ValidationError:
+        return False
+    return True

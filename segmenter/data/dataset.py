@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from pipeline.contract import (
     DATASET_MARK,
@@ -120,6 +121,11 @@ class DataSet:
                 "raise folds in the recipe's [split], or take more patients"
             )
         return max(fold for fold in folds if fold is not None) + 1
+
+
+def folder_of(data: Any) -> Path:
+    """The folder of a data set that is given as a path, or as anything with an attribute `folder`."""
+    return Path(getattr(data, "folder", data))
 
 
 def read_dicom_options(folder: Path) -> DicomOptions:

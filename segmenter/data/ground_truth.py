@@ -58,6 +58,10 @@ def cut_mask(levels: np.ndarray, settings: MaskSettings) -> np.ndarray:
     Returns:
       (height, width) uint8: 1 from the threshold on. A mask of a single level has none to find: it is cut at the
       threshold that is set.
+
+    Example:
+      >>> cut_mask(np.array([[0, 127, 128, 255]], np.uint8), MaskSettings()).tolist()
+      [[0, 0, 1, 1]]
     """
     if settings.blur:
         levels = cv2.GaussianBlur(levels, (settings.blur_size, settings.blur_size), 0)

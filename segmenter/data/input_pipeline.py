@@ -64,6 +64,43 @@ def training_batches(
     The order, and how a pair is varied, depend on `seed` and on how often the samples were gone through, so a run that is
     resumed after `first_step` batches sees what it would have seen without the break.
     """
+    epoch = _epochs(samples, form, batch_size, cache=cache, shuffle=shuffle, seed=seed, augment=augment)
+    times, done = divmod(first_step, -(-len(samples) // batch_size))
+    return tf.data.Dataset.counter(times).flat_map(epoch).skip(done).prefetch(2)
+
+
+def epoch_batches(
+    samples: Sequence[Sample],
+    form: PairFormat,
+    batch_size: int,
+    *,
+    cache: bool,
+    shuffle: bool = False,
+    seed: int = 0,
+    augment: Augmentation | None = None,
+) -> tf.data.Dataset:
+    """Batches once through the samples. Going through them again gives another order and other variations.
+
+    The sequence of epochs depends on `seed` alone.
+    """
+    epoch = _epochs(samples, form, batch_size, cache=cache, shuffle=shuffle, seed=seed, augment=augment)
+    # Drawn again by each iterator, as nothing else in tf.data is.
+    times = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).take(1)
+    batches = times.flat_map(lambda number: epoch(number % 2**31))
+    return batches.apply(tf.data.experimental.assert_cardinality(-(-len(samples) // batch_size))).prefetch(2)
+
+
+def _epochs(
+    samples: Sequence[Sample],
+    form: PairFormat,
+    batch_size: int,
+    *,
+    cache: bool,
+    shuffle: bool,
+    seed: int,
+    augment: Augmentation | None,
+) -> Callable[[tf.Tensor], tf.data.Dataset]:
+    """A function from the number of an epoch, int64, to its batches."""
     count = len(samples)
     pair = _pairs(samples, form, cache=cache)
 
@@ -83,8 +120,7 @@ def training_batches(
             return order.batch(batch_size).map(pair)  # whole batches are gathered at once
         return order.map(lambda place: varied(place, times), tf.data.AUTOTUNE).batch(batch_size)
 
-    times, done = divmod(first_step, -(-count // batch_size))
-    return tf.data.Dataset.counter(times).flat_map(batches).skip(done).prefetch(2)
+    return batches
 
 
 def _pairs(samples: Sequence[Sample], form: PairFormat, *, cache: bool) -> Callable:

@@ -34,6 +34,11 @@ class PatientBootstrap:
     Args:
       patients: (rows,) text, each row's patient.
       draws, seed: how often patients are drawn, and from which seed; the same seed draws the same.
+
+    Example:
+      >>> estimate = PatientBootstrap(["P1", "P1", "P2"]).mean(np.array([0.2, 0.4, 0.9]))
+      >>> estimate.value, round(estimate.low, 2), round(estimate.high, 2)
+      (0.5, 0.3, 0.9)
     """
 
     def __init__(self, patients: ArrayLike, draws: int = DRAWS, seed: int = SEED):

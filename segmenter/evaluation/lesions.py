@@ -48,7 +48,14 @@ class Matching:
 
 
 def match_regions(ground_truth: Components, predicted: Components) -> Matching:
-    """Matches the regions of two masks of one size."""
+    """Matches the regions of two masks of one size.
+
+    Example:
+      >>> ground_truth, predicted = np.array([[1, 1, 0, 0, 0, 1]]), np.array([[1, 1, 0, 1, 0, 0]])
+      >>> matching = match_regions(connected_components(ground_truth), connected_components(predicted))
+      >>> matching.detected.tolist(), matching.false_positives
+      ([True, False], 1)
+    """
     ious = np.zeros(len(ground_truth))
     pairs = _ious(ground_truth, predicted)
     free = np.ones(len(predicted), bool)

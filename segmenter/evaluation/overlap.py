@@ -45,6 +45,12 @@ class Overlap:
 
 
 def measure_overlap(ground_truth: np.ndarray, predicted: np.ndarray) -> Overlap:
-    """Counts the pixels of two masks, (height, width), nonzero is lesion."""
+    """Counts the pixels of two masks, (height, width), nonzero is lesion.
+
+    Example:
+      >>> overlap = measure_overlap(np.array([[1, 1, 0, 0]]), np.array([[0, 1, 1, 0]]))
+      >>> overlap.dice, overlap.sensitivity, overlap.specificity
+      (0.5, 0.5, 0.5)
+    """
     ground_truth, predicted = ground_truth != 0, predicted != 0
     return Overlap(int(ground_truth.sum()), int(predicted.sum()), int((ground_truth & predicted).sum()), ground_truth.size)

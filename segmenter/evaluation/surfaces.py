@@ -39,6 +39,10 @@ def measure_distances(ground_truth: np.ndarray, predicted: np.ndarray, tolerance
     Returns:
       No distances without ground truth, since there is nothing to be near to. Where nothing was predicted, nsd is 0 and the
       others are not defined: a missed lesion is at no distance.
+
+    Example:
+      >>> measure_distances(np.eye(1, 9, 2), np.eye(1, 9, 5), tolerance_px=2)
+      Distances(hd95=3.0, asd=3.0, nsd=0.0)
     """
     ground_truth, predicted = (ground_truth != 0).astype(np.uint8), (predicted != 0).astype(np.uint8)
     if not ground_truth.any():

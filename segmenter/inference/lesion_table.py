@@ -36,6 +36,12 @@ def lesion_rows(mask: np.ndarray, probabilities: np.ndarray, class_names: Sequen
     Returns:
       Rows of lesions.csv, without the image's name: area, box and centre in source pixels, a whole number being a
       pixel's centre, and the mean probability of the lesion's class.
+
+    Example:
+      >>> mask = np.array([[1, 1, 0]], np.uint8)
+      >>> rows = lesion_rows(mask, np.array([[[0.8], [0.6], [0.1]]], np.float32), ["lesion"])
+      >>> rows[0]["area_px"], rows[0]["centre_x"], rows[0]["mean_probability"]
+      (2, '0.5', '0.7000')
     """
     of_lesions = probabilities[..., -len(class_names) :]
     rows = [row for index, name in enumerate(class_names) for row in _class_rows(mask == index + 1, of_lesions[..., index], name)]

@@ -189,14 +189,14 @@ def infer(plan: Plan, jobs: Sequence[Job], output: Path, identity: dict[str, obj
       InputError: a model file holds no model or does not fit the others, a ground truth mask cannot be read, or no image
         at all can be read.
     """
-    predictor = _load(plan)
+    predictor = load_models(plan)
     clear_outputs(output)
     # Written before the work, so that a broken inference can be cleared, too.
     write_mark(output, identity)
     result, rows = InferenceResult(), []
     class_names = plan.class_names or default_class_names(max(1, predictor.classes - 1))
     colors = lesion_colors(plan.settings.mask_colors, len(class_names))
-    algorithm = _describe_algorithm(plan, predictor, jobs, result)
+    algorithm = _algorithm_of_jobs(plan, predictor, jobs, result)
     for job, prediction in _predict(predictor, plan, jobs, result):
         write_pictures(output, job.name, prediction, job.ground_truth, colors, class_names, colored=plan.settings.mask_colorize)
         if algorithm and has_dicom_mark(job.image):
@@ -213,13 +213,24 @@ def infer(plan: Plan, jobs: Sequence[Job], output: Path, identity: dict[str, obj
     return result
 
 
-def _load(plan: Plan) -> AnyPredictor:
+def load_models(plan: Plan) -> AnyPredictor:
+    """The predictor of a plan: its model, or the mean of several, and of augmented images where its settings ask for it.
+
+    Raises:
+      InputError: a file holds no model, or one that does not fit the others.
+    """
     from segmenter.models.saved_models import load_predictor
 
     predictors = [load_predictor(file) for file in plan.model_files]
     predictor: AnyPredictor = predictors[0] if len(predictors) == 1 else Ensemble(predictors)
     views = plan.settings.augmentation
     return predictor if views == "none" else AugmentedPredictor(predictor, views)
+
+
+def predict_image(gray: np.ndarray, predictor: AnyPredictor, plan: Plan) -> Prediction:
+    """The prediction of one image, (height, width) uint8, at its own size."""
+    probabilities = predict_tiled(gray, predictor, plan.tiled) if plan.tiled else predict_whole([gray], predictor)[0]
+    return Prediction(gray, probabilities, threshold_mask(probabilities, plan.settings))
 
 
 def _predict(
@@ -248,7 +259,7 @@ def _read(job: Job, dicom: DicomOptions, result: InferenceResult) -> np.ndarray 
         return None
 
 
-def _describe_algorithm(
+def _algorithm_of_jobs(
     plan: Plan, predictor: AnyPredictor, jobs: Sequence[Job], result: InferenceResult
 ) -> dicom_seg.Algorithm | None:
     """What SEGs record of how they were made; None where none are to be written."""
@@ -257,6 +268,11 @@ def _describe_algorithm(
     if not dicom_seg.can_write():
         _report_without_seg(result, dicom_seg.MISSING)
         return None
+    return describe_algorithm(plan, predictor)
+
+
+def describe_algorithm(plan: Plan, predictor: AnyPredictor) -> dicom_seg.Algorithm:
+    """What a DICOM SEG records of how it was made: the network, the model files' hashes, and the settings."""
     parameters = plan.settings.model_dump(mode="json", exclude={"batch_size", "mask_colorize", "mask_colors"})
     if plan.tiled:
         parameters |= plan.tiled.model_dump(mode="json")

@@ -27,6 +27,10 @@ def threshold_mask(probabilities: np.ndarray, settings: InferSettings) -> np.nda
 
     Returns:
       (height, width) uint8: 0 is background; 1, 2, ... are the lesion classes.
+
+    Example:
+      >>> threshold_mask(np.array([[[0.2], [0.5], [0.9]]], np.float32), InferSettings()).tolist()
+      [[0, 1, 1]]
     """
     probabilities = _smooth(probabilities, settings)
     if probabilities.shape[-1] > 1:
@@ -66,6 +70,10 @@ def drop_small(mask: np.ndarray, smallest_px: int) -> np.ndarray:
 
     Args:
       mask: (height, width) uint8, 0 is background.
+
+    Example:
+      >>> drop_small(np.array([[1, 0, 1, 1]], np.uint8), smallest_px=2).tolist()
+      [[0, 0, 1, 1]]
     """
     if smallest_px <= 1:
         return mask

@@ -82,6 +82,10 @@ def weigh_tiles(length: int, tile: int, overlap: int) -> list[tuple[int, np.ndar
 
     Returns:
       First pixel and weights, (tile,) float32, of each tile.
+
+    Example:
+      >>> [(start, weights.shape) for start, weights in weigh_tiles(length=10, tile=6, overlap=2)]
+      [(0, (6,)), (4, (6,))]
     """
     starts = [*range(0, length - tile, tile - overlap), length - tile]
     margin = overlap // 4

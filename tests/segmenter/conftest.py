@@ -47,7 +47,7 @@ def write_data_set(folder: Path, train: int = 6, valid: int = 3, test: int = 3) 
 
 # Test modules are imported by path, so what they share comes to them as fixtures.
 pair_writer = pytest.fixture(name="write_pair")(lambda: write_pair)
-set_writer = pytest.fixture(name="write_data_set")(lambda: write_data_set)
+set_writer = pytest.fixture(name="write_data_set", scope="session")(lambda: write_data_set)
 pair_drawer = pytest.fixture(name="draw_pair")(lambda: draw_pair)
 
 

@@ -1,0 +1,223 @@
+"""Applies one model to images one by one, from Python: the model is loaded once, and nothing is written unless asked for."""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.contract import MaskError, SourceError, read_mask
+from pipeline.files import InputError, check_settings
+from pipeline.page import GROUND_TRUTH_COLOR, PREDICTION_COLOR
+from pipeline.sources import DEFAULT_DICOM, has_dicom_mark, read_image, stem_of
+from segmenter.configuration import Configuration, default_class_names
+from segmenter.data.dataset import folder_of, read_dicom_options
+from segmenter.inference import dicom_seg
+from segmenter.inference.ensembles import AnyPredictor
+from segmenter.inference.lesion_table import COLUMNS, TABLE, lesion_rows, read_lesions, write_lesions
+from segmenter.inference.outputs import Prediction, write_pictures, write_segmentations
+from segmenter.inference.run import Plan, describe_algorithm, load_models, predict_image
+from segmenter.pictures import Color, draw_overlay, lesion_colors
+from segmenter.runs import Run, as_run, check_applied, read_configuration, require_trained
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+AnyPath = str | PathLike[str]
+
+
+@dataclass(frozen=True, repr=False)
+class Segmentation:
+    """What a model found in one image; everything is at the image's own size.
+
+    Attributes:
+      name: of the image, its file's without suffix.
+      image: (height, width) uint8, gray.
+      mask: (height, width) uint8: 0 is background; 1 is lesion, or 1, 2, ... are the lesion classes.
+      probability: (height, width) float32, of lesion; with several classes (height, width, classes), the background first.
+      lesions: one row per connected lesion, the largest first: lesion, class, area_px, box_left, box_top, box_width,
+        box_height, centre_x, centre_y (in source pixels, a whole number being a pixel's centre), mean_probability.
+      source: the image's file; None where it was an array.
+      predictor: that found it.
+    """
+
+    name: str
+    image: np.ndarray
+    mask: np.ndarray
+    probability: np.ndarray
+    lesions: pd.DataFrame
+    source: Path | None
+    predictor: "ImagePredictor"
+
+    def __repr__(self) -> str:
+        height, width = self.image.shape
+        return f"Segmentation({self.name!r}: {width} x {height} px, {len(self.lesions)} lesions)"
+
+    def plot(self, ground_truth: np.ndarray | AnyPath | None = None, ax: "Axes | None" = None) -> "Axes":
+        """Draws the image with the prediction's contours in orange; in a notebook it is shown at the end of the cell.
+
+        Args:
+          ground_truth: contours in green: a mask, (height, width) with 0 as background, or its file.
+          ax: where to draw; a new figure where it is left out.
+
+        Returns:
+          The axes; `.figure.savefig(...)` writes them.
+
+        Raises:
+          InputError: the ground truth's file cannot be read, or is of another size than the image.
+        """
+        from matplotlib import pyplot
+        from matplotlib.lines import Line2D
+
+        predictor = self.predictor
+        ax = ax or pyplot.subplots(figsize=(6, 6), layout="constrained")[1]
+        truth = None if ground_truth is None else _read_ground_truth(ground_truth, self.image.shape)
+        ax.imshow(draw_overlay(self.image, self.mask, truth, predictor.colors)[..., ::-1])
+        ax.set_title(f"{self.name}: {len(self.lesions)} lesion{'' if len(self.lesions) == 1 else 's'}")
+        ax.axis("off")
+        drawn = {"prediction": PREDICTION_COLOR} | ({} if truth is None else {"ground truth": GROUND_TRUTH_COLOR})
+        if len(predictor.colors) > 1:  # both have the classes' colors
+            colors = ("#{:02x}{:02x}{:02x}".format(*color) for color in predictor.colors)
+            drawn = dict(zip(predictor.class_names, colors, strict=True))
+        lines = [Line2D([], [], color=color, label=name) for name, color in drawn.items()]
+        ax.legend(handles=lines, loc="lower center", ncols=len(lines), bbox_to_anchor=(0.5, -0.08), frameon=False)
+        return ax
+
+    def save(self, folder: AnyPath) -> Path:
+        """Writes what `cesm-segmenter infer` writes for an image: mask, probabilities, overlay, and its rows of lesions.csv.
+
+        A DICOM image gets DICOM SEGs too; where that is not possible there is a warning with the reason. Other images
+        that were saved in the folder stay there.
+
+        Returns:
+          The folder.
+        """
+        output, predictor, settings = Path(folder), self.predictor, self.predictor.plan.settings
+        several = self.probability.ndim == 3
+        prediction = Prediction(self.image, self.probability if several else self.probability[..., None], self.mask)
+        write_pictures(
+            output, self.name, prediction, None, predictor.colors, predictor.class_names, colored=settings.mask_colorize
+        )
+        if self.source and has_dicom_mark(self.source):
+            try:
+                algorithm = describe_algorithm(predictor.plan, predictor.model)
+                write_segmentations(output, self.name, self.source, prediction, predictor.class_names, algorithm)
+            except dicom_seg.SegmentationError as error:
+                warnings.warn(f"no SEG: {self.source}: {error}", stacklevel=2)
+        others = [row for row in read_lesions(output) if row["image"] != self.name] if (output / TABLE).is_file() else []
+        own = lesion_rows(self.mask, prediction.probabilities, predictor.class_names)
+        write_lesions(output, [*others, *({"image": self.name} | row for row in own)])
+        return output
+
+
+def _read_ground_truth(given: np.ndarray | AnyPath, shape: tuple[int, ...]) -> np.ndarray:
+    if isinstance(given, np.ndarray):
+        mask = given
+    else:
+        try:
+            mask = read_mask(Path(given).read_bytes(), classes=None)
+        except (OSError, MaskError) as error:
+            raise InputError(f"{given}: {error}") from error
+    if mask.shape != shape:
+        raise InputError(f"ground truth of {mask.shape[1]} x {mask.shape[0]} px: its image has {shape[1]} x {shape[0]}")
+    return mask
+
+
+class ImagePredictor:
+    """A model that is loaded, for any number of images. `load_predictor` gives one.
+
+    Attributes:
+      plan: model files, settings, and how DICOM is read.
+      model: from square images to probabilities.
+      class_names: of the lesion classes.
+      colors: of the lesion classes, red, green and blue.
+    """
+
+    def __init__(self, plan: Plan):
+        self.plan = plan
+        self.model: AnyPredictor = load_models(plan)
+        self.class_names = plan.class_names or default_class_names(max(1, self.model.classes - 1))
+        self.colors: tuple[Color, ...] = lesion_colors(plan.settings.mask_colors, len(self.class_names))
+
+    def segment(self, image: np.ndarray | AnyPath, name: str = "image") -> Segmentation:
+        """Finds the lesions of one image.
+
+        Args:
+          image: a JPEG, PNG, TIFF or DICOM file of any size, or (height, width) uint8, gray.
+          name: of an array; a file has its own.
+
+        Raises:
+          InputError: the file cannot be read, or the array is of another shape or type.
+        """
+        source = None if isinstance(image, np.ndarray) else Path(image)
+        gray = self._read(source) if source else _check_gray(image)
+        prediction = predict_image(gray, self.model, self.plan)
+        rows = lesion_rows(prediction.mask, prediction.probabilities, self.class_names)
+        lesions = pd.DataFrame(rows, columns=list(COLUMNS[1:]))
+        numbers = dict.fromkeys(("centre_x", "centre_y", "mean_probability"), float)
+        several = prediction.probabilities.shape[-1] > 1
+        return Segmentation(
+            stem_of(source) if source else name,
+            gray,
+            prediction.mask,
+            prediction.probabilities if several else prediction.probabilities[..., 0],
+            lesions.astype(numbers),
+            source,
+            self,
+        )
+
+    def _read(self, path: Path) -> np.ndarray:
+        try:
+            return read_image(path, dicom=self.plan.dicom)
+        except SourceError as error:
+            raise InputError(f"{path}: {error}") from error
+
+    def __repr__(self) -> str:
+        files = ", ".join(str(file) for file in self.plan.model_files)
+        return f"ImagePredictor({files}: {self.model.network}, {self.model.side} px, {', '.join(self.class_names)})"
+
+
+def _check_gray(image: Any) -> np.ndarray:
+    if image.ndim != 2 or image.dtype != np.uint8:
+        raise InputError(f"an image of shape {image.shape} and {image.dtype}: wanted (height, width) uint8, gray")
+    return image
+
+
+def load_predictor(
+    model: Run | AnyPath, *, tiled: bool = False, settings: Mapping[str, Any] | None = None, data: Any = None
+) -> ImagePredictor:
+    """Loads a trained model once, for any number of images.
+
+    Args:
+      model: a run as `train` and `open_run` give it, its folder, or a .keras file that takes (side, side, 1 or 3) pixels
+        of 0 to 255 and gives (side, side, classes) probabilities.
+      tiled: predict overlapping tiles at the images' own resolution, as [tiledinfer] says, and not the whole image at once.
+      settings: values in place of the run's [infer] and [tiledinfer], such as `{"infer": {"threshold": 0.3}}`.
+      data: of a .keras file, the data set whose recipe says how DICOM is read; a run has its own.
+
+    Raises:
+      InputError: there is no such model, or the settings cannot be used.
+
+    Example:
+      >>> predictor = load_predictor("data_processed/demo/runs/first")  # doctest: +SKIP
+      >>> predictor.segment("image.dcm").lesions["area_px"].tolist()  # doctest: +SKIP
+      [2310, 84]
+    """
+    if isinstance(model, Run) or Path(model).suffix != ".keras":
+        run = require_trained(as_run(model))
+        configuration = read_configuration(run, settings)
+        files, class_names = (run.best_model,), configuration.class_names
+        dicom = read_dicom_options(run.data_folder)
+    else:
+        configuration = check_settings(Configuration, check_applied(settings), "settings")
+        files, class_names = (Path(model),), ()
+        dicom = read_dicom_options(folder_of(data)) if data else DEFAULT_DICOM
+    tiles = configuration.tiledinfer if tiled else None
+    from segmenter.backend import load_tensorflow
+
+    load_tensorflow()
+    return ImagePredictor(Plan(files, configuration.infer, tiles, class_names, dicom))

@@ -1,0 +1,61 @@
+"""Begins the training of a run, resumes it, or finds it finished. TensorFlow is imported where there is something to train."""
+
+from segmenter import runs
+from segmenter.backend import load_tensorflow, require_tensorflow
+from segmenter.configuration import Configuration, ModelSettings
+from segmenter.configuration.networks import BackboneSettings
+from segmenter.data.dataset import DataSet
+from segmenter.evaluation.formatting import counted
+from segmenter.runs import Run, State
+
+
+def train_run(
+    run: Run,
+    configuration: Configuration,
+    data: DataSet,
+    *,
+    resume: bool = False,
+    restart: bool = False,
+    allow_download: bool = False,
+) -> None:
+    """Trains a run, resumes it, or finds it finished, and prints which.
+
+    Args:
+      run: where everything is written.
+      configuration, data: what is trained, and on what.
+      resume: there must be something to resume; [train] epochs and patience may have changed.
+      restart: what the run has is deleted.
+      allow_download: let Keras fetch the weights that [model] weights asks for.
+
+    Raises:
+      InputError: as `segmenter.runs.begin_or_resume` and `segmenter.training.trainer.train` do, or weights or TensorFlow are
+        missing.
+    """
+    require_tensorflow()  # before anything is removed
+    if restart or not run.state.is_file():
+        _check_weights(configuration.model, allow_download=allow_download)
+    state = runs.begin_or_resume(run, configuration, data, resume=resume, restart=restart)
+    if state and state.is_finished(configuration.train):
+        runs.record_configuration(run, configuration)
+        print(f"{run.folder}: trained already, {_describe_state(state)}; --restart would train it again from the start")
+        return
+    if state:
+        print(f"{run.folder}: goes on after epoch {state.epoch}", flush=True)
+    load_tensorflow()
+    from segmenter.training.trainer import train
+
+    state = train(run, configuration, data, state, allow_download=allow_download)
+    print(f"{run.folder}: trained, {_describe_state(state)}")
+
+
+def _check_weights(settings: ModelSettings, *, allow_download: bool) -> None:
+    """Stops before anything is written or deleted, if a new run's weights are missing."""
+    if isinstance(settings, BackboneSettings) and settings.weights != "none":
+        load_tensorflow()
+        from segmenter.models.backbones import provide_weights
+
+        provide_weights(settings, allow_download=allow_download)
+
+
+def _describe_state(state: State) -> str:
+    return f"{counted(state.epoch, 'epoch')}, best val_loss {state.best_val_loss:.4f} at epoch {state.best_epoch}"
