@@ -25,7 +25,7 @@ EXPECTED = {
         "train = segmenter.batches": "['dice_coef', 'loss', 'val_dice_coef', 'val_loss']",
     },
     "own_data_and_audit": {
-        "try:": "[split] sed: unknown key; known here are by, seed, fractions, folds",
+        "try:": "[split] sed: unknown key; expected one of by, seed, fractions, folds",
         "data.describe()": "{'drawn': 12, 'clipped': 0, 'vanished': 0, 'ignored': 0}, True",
         "data.audit()": "Empty DataFrame",
         "found = ": "duplicate-pixels",

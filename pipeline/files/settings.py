@@ -62,7 +62,7 @@ def check_settings(schema: type[Schema], values: Mapping[str, Any], origin: str)
       ...     seed: int = 0
       >>> check_settings(Split, {"sed": 1}, "mine.toml")
       Traceback (most recent call last):
-      pipeline.files.program.InputError: mine.toml: sed: unknown key; known here are seed
+      pipeline.files.program.InputError: mine.toml: sed: unknown key; expected one of seed
     """
     try:
         return schema.model_validate(values)
