@@ -162,7 +162,7 @@ def test_inference_by_a_model_file_alone(data_folder, gray_model, tmp_path, caps
         told = capsys.readouterr()
         assert again in told.out + told.err
         assert "bad.png: starts with" in told.err
-        assert "2 images, 2 findings, 1 skipped" in told.out
+        assert "2 images, 2 lesions, 1 skipped" in told.out
     assert command(*words, "--strict") == 2
 
 
