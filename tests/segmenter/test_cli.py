@@ -266,7 +266,7 @@ def misspelt(folder):
     ("harm", "words", "told"),
     [
         pytest.param(
-            misspelt, "train SET --config TMP/tiny.toml", "tiny.toml: [model] base_filter: unknown key; known", id="key"
+            misspelt, "train SET --config TMP/tiny.toml", "tiny.toml: [model] base_filter: unknown key; expected", id="key"
         ),
         pytest.param(None, "train", "DATASET is missing; give the path", id="no data set named"),
         pytest.param(None, "train SET --config quik", "--config quik: is no known configuration; known are", id="config"),
