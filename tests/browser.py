@@ -1,4 +1,4 @@
-"""Drives a headless Chromium through its debugging pipe, so that pages are tested as their readers see them.
+"""Drives a headless Chromium through its debugging pipe, so that pages are tested as readers see them.
 
 The Chrome DevTools Protocol over `--remote-debugging-pipe`: JSON messages, each ended by a NUL byte, on the file descriptors
 3 (to the browser) and 4 (from it). No port is opened and no package is needed.
@@ -29,7 +29,7 @@ class Browser:
         self._timeout_s, self._numbers, self._pending, self._events = timeout_s, itertools.count(1), b"", []
         to_browser, self._write = os.pipe()
         self._read, from_browser = os.pipe()
-        # The browser looks for the pipe at 3 and 4; a shell puts it there, whatever numbers it has here.
+        # The browser looks for the pipe at 3 and 4; a shell puts it there, whatever its numbers are here.
         command = [program, "--headless", "--remote-debugging-pipe", "--disable-gpu", "--no-first-run"]
         command += ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking", f"--user-data-dir={profile}"]
         self._process = subprocess.Popen(
@@ -63,10 +63,10 @@ class Browser:
         self._wait_for("Page.loadEventFired")
 
     def evaluate(self, javascript: str):
-        """The value of an expression in the page."""
-        found = self._call("Runtime.evaluate", {"expression": javascript, "returnByValue": True, "awaitPromise": True})
-        assert "exceptionDetails" not in found, found["exceptionDetails"]
-        return found["result"].get("value")
+        """Returns the value of an expression in the page."""
+        answer = self._call("Runtime.evaluate", {"expression": javascript, "returnByValue": True, "awaitPromise": True})
+        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+        return answer["result"].get("value")
 
     def press(self, key: str) -> None:
         """Presses and releases a key, as a keyboard does."""
@@ -76,7 +76,7 @@ class Browser:
         self._call("Input.dispatchKeyEvent", {"type": "keyUp", **event})
 
     def emulate(self, width: int = 1280, height: int = 900, dark: bool = False, media: str = "") -> None:
-        """Sets the window, the colour scheme, and the medium (`print`, or empty for the screen)."""
+        """Sets the window, the color scheme, and the medium (`print`, or empty for the screen)."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         self._call("Emulation.setDeviceMetricsOverride", size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
@@ -84,8 +84,8 @@ class Browser:
 
     def screenshot(self, path: Path, *, whole: bool = True) -> None:
         """Writes a PNG of the page, or of the part in view."""
-        found = self._call("Page.captureScreenshot", {"captureBeyondViewport": whole})
-        path.write_bytes(base64.b64decode(found["data"]))
+        answer = self._call("Page.captureScreenshot", {"captureBeyondViewport": whole})
+        path.write_bytes(base64.b64decode(answer["data"]))
 
     def _call(self, method: str, parameters: dict | None = None) -> dict:
         number = next(self._numbers)
@@ -108,7 +108,7 @@ class Browser:
         while b"\0" not in self._pending:
             ready, _, _ = select.select([self._read], [], [], max(0, ends - time.monotonic()))
             data = os.read(self._read, 1 << 20) if ready else b""
-            assert data, f"the browser said nothing for {self._timeout_s:.0f} s, or ended"
+            assert data, f"the browser sent nothing for {self._timeout_s:.0f} s, or ended"
             self._pending += data
         text, self._pending = self._pending.split(b"\0", 1)
         message = json.loads(text)

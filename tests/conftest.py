@@ -34,7 +34,7 @@ def one_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture
 def browser(one_browser: Browser) -> Browser:
-    """The browser with no errors noted yet, as a bright desktop."""
+    """The browser without earlier errors, as a desktop with a light color scheme."""
     one_browser.errors.clear()
     one_browser.emulate()
     return one_browser

@@ -1,4 +1,4 @@
-"""DICOM files good and bad, made from one small picture: what the good ones show, and the reason to reject each bad one."""
+"""DICOM files good and bad, made from one small picture: the picture of the good ones, and the reason to reject each bad one."""
 
 import struct
 from collections.abc import Callable, Mapping
@@ -54,17 +54,17 @@ def _bytes_of(write: Writer, change: Callable[[bytes], bytes]) -> Writer:
 
 
 def _stored(chain: grayscale.Chain, *, inverted: bool = False) -> Writer:
-    """The picture by one way of storing grey levels."""
+    """The picture in one way of storing gray levels."""
     stored = chain(255 - GRAY.astype(float) if inverted else GRAY.astype(float))
     allocated = 8 if stored.bits == 8 else 16
-    colour = {"PhotometricInterpretation": "MONOCHROME1", "PresentationLUTShape": "INVERSE"} if inverted else {}
+    color = {"PhotometricInterpretation": "MONOCHROME1", "PresentationLUTShape": "INVERSE"} if inverted else {}
     return _tagged(
         BitsAllocated=allocated,
         BitsStored=stored.bits,
         HighBit=stored.bits - 1,
         PixelRepresentation=int(stored.signed),
         PixelData=stored.values.astype(f"<{'i' if stored.signed else 'u'}{allocated // 8}").tobytes(),
-        **(colour | stored.tags),
+        **(color | stored.tags),
     )
 
 
@@ -94,7 +94,7 @@ def _in_fragments(path: Path) -> Path:
 
 
 def wrapped(syntax: str, frame: bytes = b"\0\0\1\xb3" + b"\0" * 60, **tags) -> Writer:
-    """A mammogram that says it is compressed, with a frame that need not be."""
+    """A mammogram that claims to be compressed, with a frame that need not be."""
 
     def write(path: Path) -> Path:
         dataset = pydicom.dcmread(_tagged(**tags)(path))
@@ -150,7 +150,7 @@ def _with_components(frame: bytes) -> bytes:
 
 
 def _deflated_late(path: Path) -> Path:
-    """Deflated, as the file says after 5000 other bytes; what is deflated cannot be inflated."""
+    """Deflated, which the file states after 5000 other bytes; the deflated bytes cannot be inflated."""
     meta = struct.pack("<HH2sHI", 2, 1, b"OB", 0, 5000) + bytes(5000)
     meta += struct.pack("<HH2sH22s", 2, 0x10, b"UI", 22, b"1.2.840.10008.1.2.1.99")
     path.write_bytes(bytes(128) + b"DICM" + struct.pack("<HH2sHI", 2, 0, b"UL", 4, len(meta)) + meta + b"\xff" * 64)
@@ -158,12 +158,12 @@ def _deflated_late(path: Path) -> Path:
 
 
 def _without_item(data: bytes) -> bytes:
-    """The file of compressed pixels, whose last fragment begins with no item's tag."""
+    """The file of compressed pixels, whose last fragment does not begin with an item's tag."""
     return b"\1\0\1\0".join(data.rsplit(struct.pack("<HH", 0xFFFE, 0xE000), 1))
 
 
 def _below_zero(data: bytes) -> bytes:
-    """The file of a mammogram whose sides are both negative, and their product is right."""
+    """The file of a mammogram with two negative sides whose product is right."""
     for element, side in ((0x10, 48), (0x11, 40)):
         head = struct.pack("<HH", 0x28, element)
         data = data.replace(head + struct.pack("<2sHH", b"US", 2, side), head + struct.pack("<2sHh", b"SS", 2, -side))
@@ -171,14 +171,14 @@ def _below_zero(data: bytes) -> bytes:
 
 
 def _of_items(data: bytes) -> bytes:
-    """The file of a mammogram with a private sequence of 20000 empty items, which take a hundred times their bytes."""
+    """The file of a mammogram with a private sequence of 20000 empty items, which take a hundred times their bytes in memory."""
     at = data.index(struct.pack("<HH", 0x28, 2))
     items = struct.pack("<HHI", 0xFFFE, 0xE000, 0) * 20000 + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
     return data[:at] + struct.pack("<HH2sHI", 0x27, 0x1010, b"SQ", 0, 0xFFFFFFFF) + items + data[at:]
 
 
 def _swollen(syntax: str, marker: bytes, skip: int, side: str) -> Writer:
-    """Compressed pixels whose own header says 60000 x 60000, while the tags say 40 x 48."""
+    """Compressed pixels whose own header states 60000 x 60000, while the tags state 40 x 48."""
 
     def swell(data: bytes) -> bytes:
         at = data.index(marker) + len(marker) + skip
@@ -189,7 +189,7 @@ def _swollen(syntax: str, marker: bytes, skip: int, side: str) -> Writer:
 
 
 def _then(write: Writer, **tags) -> Writer:
-    """The file of a writer with tags changed once its pixels are written; None takes a tag out."""
+    """The file of a writer with tags changed once its pixels are written; None removes a tag."""
 
     def change(path: Path) -> Path:
         dataset = pydicom.dcmread(write(path))
@@ -205,12 +205,12 @@ def _then(write: Writer, **tags) -> Writer:
 
 
 def _report(path: Path) -> Path:
-    """A structured report: DICOM, but of no picture."""
+    """A structured report: DICOM, but without a picture."""
     return _other(path, "1.2.840.10008.5.1.4.1.1.88.11", "SR")
 
 
 def _presentation_state(path: Path) -> Path:
-    """How a viewer is to show some other file."""
+    """A presentation state: how a viewer should show some other file."""
     return _other(path, "1.2.840.10008.5.1.4.1.1.11.1", "PR")
 
 
@@ -249,7 +249,7 @@ _SEGMENTATION = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.66.4", "Modality": "SEG
 
 
 def shown(dataset: Dataset) -> np.ndarray:
-    """What a viewer shows of a data set, (height, width) float in grey levels, by pydicom's functions alone.
+    """What a viewer shows of a data set, (height, width) float in gray levels, by pydicom's functions alone.
 
     They must be given integers where the rescale changes nothing, and leave the range of the output to the caller.
     """
@@ -268,7 +268,7 @@ def shown(dataset: Dataset) -> np.ndarray:
 
 _NO_WINDOW = {"WindowCenter": None, "WindowWidth": None}
 
-# Name: how far from GRAY what is shown may lie, in grey levels, and what writes the file.
+# By name: how far the shown picture may lie from GRAY, in gray levels, and the function that writes the file.
 GOOD: Mapping[str, tuple[float, Writer]] = {
     "window of 8 bits": (0.51, _stored(grayscale.window_8_bits)),
     "window of 12 bits": (0.51, _stored(grayscale.window_12_bits)),
@@ -299,8 +299,8 @@ GOOD: Mapping[str, tuple[float, Writer]] = {
     "JPEG Extended of 8 bits": (4.5, compressed(JPEGExtended12Bit, grayscale.window_8_bits)),
 }
 
-# Name: the reason for rejects.csv, and what writes the file. `unknown-kind` is for the index to say, where the file's
-# name does not tell; all others show when the file is read.
+# By name: the reason for rejects.csv, and the function that writes the file. The index rejects with `unknown-kind`, where
+# the file's name does not contain it; all other reasons come up when the file is read.
 BAD: Mapping[str, tuple[str, Writer]] = {
     "empty": ("file-empty", _empty),
     "text": ("not-an-image", _text),
@@ -315,13 +315,13 @@ BAD: Mapping[str, tuple[str, Writer]] = {
     "pixels of no length": ("no-pixels", _tagged(PixelData=b"")),
     "too few pixels": ("pixels-unreadable", _tagged(PixelData=b"\0\0" * 10)),
     "twice the pixels": ("pixels-unreadable", _tagged(PixelData=STORED.tobytes() * 2)),
-    "compressed pixels that are none": ("pixels-unreadable", wrapped(JPEGLosslessSV1, b"\xff\xd8\xff\xd9")),
+    "compressed pixels that are not pixels": ("pixels-unreadable", wrapped(JPEGLosslessSV1, b"\xff\xd8\xff\xd9")),
     "more bits stored than there are": ("pixels-unreadable", _tagged(BitsStored=20, HighBit=19)),
     "a film": ("unsupported-syntax", wrapped(MPEG2MPML)),
     "unknown syntax": ("unsupported-syntax", wrapped("1.2.826.0.1.3680043.10.999.1")),
     # Its header cannot be read before all of it is inflated, to whatever size.
     "deflated": ("unsupported-syntax", _tagged(syntax=DeflatedExplicitVRLittleEndian)),
-    "deflated, as it says late": ("unsupported-syntax", _deflated_late),
+    "deflated, as it states late": ("unsupported-syntax", _deflated_late),
     "absurdly large": ("too-large", _tagged(**_LARGE)),
     "absurdly large and compressed": ("too-large", _then(compressed(RLELossless), **_LARGE)),
     "JPEG larger than its tags": ("too-large", _swollen(JPEGLosslessSV1, b"\xff\xc3\x00\x0b", 1, ">H")),
@@ -360,11 +360,11 @@ BAD: Mapping[str, tuple[str, Writer]] = {
             ExtendedOffsetTableLengths=struct.pack("<Q", 48),
         ),
     ),
-    "fragments that are none": ("pixels-unreadable", _bytes_of(compressed(JPEGLSLossless), _without_item)),
+    "fragments that are not fragments": ("pixels-unreadable", _bytes_of(compressed(JPEGLSLossless), _without_item)),
     "thousands of items": ("too-large", _bytes_of(_tagged(), _of_items)),
     "sides below zero": ("no-pixels", _bytes_of(_tagged(), _below_zero)),
     "pixels in the high bits": ("pixels-unreadable", _tagged(HighBit=15)),
-    "sign that is none": ("pixels-unreadable", _tagged(PixelRepresentation=2)),
+    "sign that is neither 0 nor 1": ("pixels-unreadable", _tagged(PixelRepresentation=2)),
     "no samples per pixel": ("missing-tags", _then(_tagged(), SamplesPerPixel=None)),
     "no rows": ("missing-tags", _tagged(Rows=None)),
     "no columns": ("missing-tags", _tagged(Columns=None)),
@@ -374,7 +374,7 @@ BAD: Mapping[str, tuple[str, Writer]] = {
     "no image type": ("unknown-kind", _tagged(ImageType=None)),
     "12-bit JPEG Extended": ("decoder-missing", compressed(JPEGExtended12Bit)),
     "many frames": ("multi-frame", _tagged(NumberOfFrames=3, PixelData=STORED.tobytes() * 3)),
-    "colour": (
+    "color": (
         "not-a-mammogram",
         _tagged(
             SamplesPerPixel=3,
@@ -386,7 +386,7 @@ BAD: Mapping[str, tuple[str, Writer]] = {
             PixelData=np.repeat(GRAY, 3).tobytes(),
         ),
     ),
-    "palette colour": ("not-a-mammogram", _tagged(PhotometricInterpretation="PALETTE COLOR")),
+    "palette color": ("not-a-mammogram", _tagged(PhotometricInterpretation="PALETTE COLOR")),
     "CT": ("not-a-mammogram", _tagged(SOPClassUID="1.2.840.10008.5.1.4.1.1.2", Modality="CT")),
     "segmentation": ("not-a-mammogram", _tagged(**_SEGMENTATION)),
     "report": ("not-a-mammogram", _report),

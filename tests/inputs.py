@@ -54,7 +54,7 @@ class Download:
         row: bool = True,
         written: str | None = None,
     ) -> Path:
-        """Adds an image of its own pixels with regions and a table row; returns the image's path."""
+        """Adds an image with pixels of its own, with regions and a table row; returns the image's path."""
         width, height = size
         kind = name.split("_")[2]
         path = self.root / ("Low energy images" if kind == "DM" else "Subtracted images") / f"{name}.jpg"
@@ -85,7 +85,7 @@ class Download:
 
     @staticmethod
     def pixels(name: str, size=(40, 60)) -> np.ndarray:
-        """The image's pixels, (height, width) uint8: smooth, and another picture for each name."""
+        """The image's pixels, (height, width) uint8: smooth, and different for each name."""
         rng = np.random.default_rng(sum(ord(character) * 31**index for index, character in enumerate(name)) % 2**32)
         return cv2.resize(rng.integers(0, 256, (6, 4), dtype=np.uint8), size, interpolation=cv2.INTER_CUBIC)
 
@@ -149,7 +149,7 @@ def mammogram(path: Path, pixels: np.ndarray, syntax: str = ExplicitVRLittleEndi
         "PixelData": pixels.astype("<i2" if pixels.min() < 0 else "<u2").tobytes(),
     }
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom warns of the faulty values that tests write on purpose
+        warnings.simplefilter("ignore")  # pydicom warns about the faulty values that tests write on purpose
         for keyword, value in (values | tags).items():
             if value is not None:
                 setattr(dataset, keyword, value)
@@ -187,7 +187,7 @@ def small_recipe(
     with_regions=("malignant",),
     without_regions=(),
 ) -> str:
-    """Writes a recipe file for 32 px squares; returns its path as the programs take it."""
+    """Writes a recipe file for 32 px squares; returns its path as a command line argument."""
     path.write_text(
         SMALL_RECIPE.format(
             name=name,

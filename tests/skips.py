@@ -1,4 +1,4 @@
-"""Skips the tests of what is not installed, and lists at the end of a run what was skipped, how often, and how to have it."""
+"""Skips the tests of what is not installed, and lists at the end of a run what was skipped, how often, and how to run it."""
 
 import shutil
 from collections import Counter
@@ -28,6 +28,6 @@ def skipped(reports: list[pytest.TestReport | pytest.CollectReport]) -> list[str
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Prints them; under pytest-xdist the reports of all processes arrive here."""
     if lines := skipped(terminalreporter.stats.get("skipped", [])):
-        terminalreporter.section("skipped, and how to have it")
+        terminalreporter.section("skipped, and how to run it")
         for line in lines:
             terminalreporter.line(line)

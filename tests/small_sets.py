@@ -17,8 +17,8 @@ def make_set(root: Path, download: Download | None = None, changes: Sequence[tup
     Args:
       root: an empty folder.
       download: the images; without one, malignant DM and CM of six patients.
-      changes: pieces of the recipe's text, and what they become.
-      recipe: what `small_recipe` takes.
+      changes: pieces of the recipe's text, each with its replacement.
+      recipe: arguments of `small_recipe`.
     """
     path = Path(small_recipe(root / "small.toml", **recipe))
     for old, new in changes:
@@ -32,7 +32,7 @@ def make_set(root: Path, download: Download | None = None, changes: Sequence[tup
 
 
 def make_set_of_classes(root: Path) -> DatasetFolder:
-    """A set like recipe full: nine patients, a third each malignant, benign and normal; masks hold class indices."""
+    """A set like recipe full: nine patients, one third each malignant, benign and normal; masks hold class indices."""
     download = Download(root / "raw")
     for patient in range(1, 10):
         label = ("Normal", "Benign", "Malignant")[patient % 3]
@@ -49,7 +49,7 @@ def make_set_of_classes(root: Path) -> DatasetFolder:
 
 
 def make_published_set(root: Path) -> DatasetFolder:
-    """A set with JPEG masks in colour, as the published V2 has them, split by sample."""
+    """A set with JPEG masks in color, as the published V2 has them, split by sample."""
     changes = [('values = "binary"', 'format = "jpeg"\ncolor = "rgb"'), ("seed = 1", 'seed = 1\nby = "sample"')]
     return make_set(root, changes=[*changes, ("size_px = 32", 'size_px = 32\ncolor = "rgb"')])
 

@@ -1,4 +1,4 @@
-"""Who may know what: the rules of the house, checked on everything that a module reaches through its imports."""
+"""Which module may know what, checked on everything that it reaches through its imports."""
 
 import ast
 import subprocess
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-# What both halves share, with what these load themselves.
+# The modules that both halves share, and those that these load.
 SHARED = {"contract", "geometry", "sources", "files", "page", "lazy"}
 BELOW_SHARED = {"dicom"}
 NUMBERS_ONLY = ("pipeline.geometry", "pipeline.drawing.regions", "pipeline.drawing.raster", "pipeline.splitting.splits")
@@ -18,12 +18,12 @@ NUMBERS_ONLY = ("pipeline.geometry", "pipeline.drawing.regions", "pipeline.drawi
 @cache
 def modules(package):
     """The files of a package by module name."""
-    found = {}
+    files = {}
     for path in sorted((ROOT / package).rglob("*.py")):
         parts = path.relative_to(ROOT).with_suffix("").parts
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    assert len(found) > 5
-    return found
+        files[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    assert len(files) > 5
+    return files
 
 
 def ours():
@@ -32,8 +32,8 @@ def ours():
 
 @cache
 def imports(module):
-    """The modules that a module imports, anywhere in its file; what is inside `if TYPE_CHECKING` is never loaded."""
-    found = set()
+    """The modules that a module imports, anywhere in its file, except inside `if TYPE_CHECKING`, which never loads."""
+    names = set()
     tree = ast.parse(ours()[module].read_text())
     for_types = {
         id(inner)
@@ -45,22 +45,22 @@ def imports(module):
         if id(node) in for_types:
             continue
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names} & ours().keys()
-    return found
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names} & ours().keys()
+    return names
 
 
 def reached(module):
     """Every module that a module loads, now or later: its imports, theirs, and the packages around them."""
-    seen, waiting = set(), [module]
+    loaded, waiting = set(), [module]
     while waiting:
         name = waiting.pop()
         around = {name.rsplit(".", depth)[0] for depth in range(name.count(".") + 1)}
-        for loaded in around - seen:
-            seen.add(loaded)
-            waiting += sorted(imports(loaded) - seen) if loaded in ours() else []
-    return seen
+        for other in around - loaded:
+            loaded.add(other)
+            waiting += sorted(imports(other) - loaded) if other in ours() else []
+    return loaded
 
 
 def test_the_segmenter_imports_of_the_pipeline_only_what_both_halves_share():
@@ -84,16 +84,16 @@ def test_the_pipeline_reaches_neither_tensorflow_nor_the_segmenter():
 def test_a_process_that_loads_the_whole_pipeline_holds_no_tensorflow():
     names = [name for name in modules("pipeline") if not name.endswith("__main__")]
     code = f"import importlib, sys\nfor name in {names!r}: importlib.import_module(name)\nprint(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    loaded = {name.split(".")[0] for name in done.stdout.split()}
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    loaded = {name.split(".")[0] for name in process.stdout.split()}
     assert "pipeline" in loaded
     assert not loaded & {"tensorflow", "keras", "segmenter", "jax", "torch"}
 
 
 def test_the_schema_of_configurations_knows_no_file_and_no_dialect():
-    known = imports("segmenter.configuration.schema")
-    assert not {"pathlib", "pipeline.files", "segmenter.configuration.loading"} & known
-    assert not any(name.startswith("segmenter.configuration.published") for name in known)
+    names = imports("segmenter.configuration.schema")
+    assert not {"pathlib", "pipeline.files", "segmenter.configuration.loading"} & names
+    assert not any(name.startswith("segmenter.configuration.published") for name in names)
 
 
 def test_faces_of_the_segmenter_hold_imports_and_no_logic():
@@ -122,8 +122,8 @@ def test_the_face_of_a_package_names_what_it_offers_once_and_defines_nothing(pac
 
 def test_models_and_evaluation_can_be_imported_without_tensorflow():
     code = "import sys, segmenter.models, segmenter.evaluation, segmenter.report; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    loaded = {name.split(".")[0] for name in done.stdout.split()}
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    loaded = {name.split(".")[0] for name in process.stdout.split()}
     assert "segmenter" in loaded
     assert not loaded & {"tensorflow", "keras", "pandas"}
 

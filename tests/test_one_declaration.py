@@ -1,4 +1,4 @@
-"""One declaration adds a column: in a copy of the code, `age` goes through the manifest, groups, exports and card."""
+"""One declaration adds a column: in a copy of the code, `age` appears in manifest, groups, exports and card."""
 
 import json
 import os
@@ -63,11 +63,11 @@ def folder(copy, tmp_path_factory):
 
 def run(copy, *arguments):
     environment = {**os.environ, "PYTHONPATH": str(copy)}
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, *map(str, arguments)], cwd=copy, env=environment, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    assert process.returncode == 0, process.stderr
+    return process.stdout
 
 
 def test_the_manifest_has_the_column(folder):

@@ -1,4 +1,4 @@
-"""The frame of the pages, as a reader has it: by keyboard, on a phone, in the dark, on paper."""
+"""The frame of the pages, as a reader sees it: by keyboard, on a phone, in a dark scheme, in print."""
 
 import sys
 
@@ -49,7 +49,7 @@ def draw(values):
 
 @pytest.fixture
 def written(tmp_path, monkeypatch):
-    """A page with each part, in a package of its own."""
+    """A page with each component, in a package of its own."""
     templates = tmp_path / "own" / "templates"
     templates.mkdir(parents=True)
     (templates.parent / "__init__.py").write_text("")
@@ -88,7 +88,7 @@ def test_ink_of_a_chart_follows_the_page_and_ids_do_not_clash(written):
     [
         pytest.param([6_000, 13_000], ["5,000", "10,000", "20,000"], id="less than a decade"),
         pytest.param([0.03, 0.4], ["0.02", "0.05", "0.1", "0.2", "0.5"], id="below one"),
-        pytest.param([900_000, 900_000], ["1,000,000"], id="no power of ten in letters"),
+        pytest.param([900_000, 900_000], ["1,000,000"], id="no power of ten as an exponent"),
     ],
 )
 def test_a_log_axis_has_plain_ticks(values, ticks):
@@ -126,14 +126,14 @@ def test_the_page_works_in_a_browser_by_keyboard(written, browser):
         "Second",
         "Third",
     ]
-    seen = "getComputedStyle(document.querySelector('.contour.ground-truth')).visibility"
-    assert browser.evaluate(seen) == "visible"
+    visibility = "getComputedStyle(document.querySelector('.contour.ground-truth')).visibility"
+    assert browser.evaluate(visibility) == "visible"
     browser.evaluate("document.querySelector('[data-contour=ground-truth]').focus()")
     browser.press("Space")
-    assert browser.evaluate(seen) == "hidden"
+    assert browser.evaluate(visibility) == "hidden"
     assert browser.evaluate("[...document.querySelectorAll('[data-contour=ground-truth]')].map(b => b.checked)") == [False, False]
     browser.press("Space")
-    assert browser.evaluate(seen) == "visible"
+    assert browser.evaluate(visibility) == "visible"
     browser.evaluate("document.querySelector('[data-strength]').focus()")
     browser.press("ArrowLeft")
     assert browser.evaluate("Number(getComputedStyle(document.querySelector('.contour')).opacity)") == pytest.approx(0.99)
@@ -149,7 +149,7 @@ def test_the_page_works_in_a_browser_by_keyboard(written, browser):
     browser.press("Enter")  # on Close
     browser.evaluate("document.querySelector('[data-contour=ground-truth]').click()")
     browser.evaluate("document.querySelector('.case .enlarge').click()")
-    assert browser.evaluate(shown) == ["hidden", "visible"], "the switches hold in the large picture"
+    assert browser.evaluate(shown) == ["hidden", "visible"], "the switches apply in the large picture"
     assert browser.errors == []
 
 
@@ -162,7 +162,7 @@ def test_the_switches_stay_with_the_cases(written, browser):
 
 
 @pytest.mark.parametrize(("width", "dark"), [(390, False), (390, True), (320, False)])
-def test_a_phone_does_not_scroll_sideways_and_charts_take_the_ink(written, browser, width, dark):
+def test_a_phone_does_not_scroll_sideways_and_charts_take_the_text_color(written, browser, width, dark):
     browser.emulate(width=width, dark=dark)
     browser.open(written)
     assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -173,7 +173,7 @@ def test_a_phone_does_not_scroll_sideways_and_charts_take_the_ink(written, brows
     )
 
 
-def test_paper_has_no_switches_but_says_what_the_contours_are(written, browser):
+def test_print_has_no_switches_but_a_legend_of_the_contours(written, browser):
     browser.emulate(media="print", width=718, dark=True)
     browser.open(written)
     browser.evaluate("document.querySelector('details').open = true")

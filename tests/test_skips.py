@@ -35,7 +35,7 @@ def test_each_reason_is_one_line_with_count_and_remedy(tmp_path, processes):
     (tmp_path / "test_programs.py").write_text(TESTS)
     (tmp_path / "test_package.py").write_text(WHOLE_FILE)
     lines = run_tests(tmp_path, *processes)
-    start = next(number for number, line in enumerate(lines) if "skipped, and how to have it" in line)
+    start = next(number for number, line in enumerate(lines) if "skipped, and how to run it" in line)
     assert lines[start + 1 : start + 3] == [
         "    3 no-such-program or nor-this is missing; on Debian: apt-get install dicom3tools",
         "    1 no_such_package is missing; make install brings it",

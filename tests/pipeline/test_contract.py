@@ -176,7 +176,7 @@ def test_an_empty_mask_is_empty_in_every_encoding():
         assert not read_mask(encode(LESION * 0, suffix)).any()
 
 
-def test_levels_far_from_both_are_read_by_an_own_threshold():
+def test_levels_far_from_both_need_a_threshold_of_ones_own():
     def cut(levels):
         return (levels >= 50).astype(np.uint8)
 

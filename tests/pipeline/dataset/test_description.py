@@ -1,4 +1,4 @@
-"""dataset.json: what programs read of a data set, so that none has to read its card or its state."""
+"""dataset.json: what programs read about a data set, so that none has to read its card or its state."""
 
 import json
 
@@ -32,7 +32,7 @@ def test_it_counts_what_the_manifest_lists(folder):
     assert description["citations"] == list(CITATIONS)
 
 
-def test_the_card_says_the_same_to_people(folder):
+def test_the_card_has_the_same_content(folder):
     card = folder.card.read_text()
     assert "| all | 6 | 12 | 36 |" in card
     assert "| kind: CM | " in card
@@ -61,7 +61,7 @@ def test_classes_are_those_of_the_masks(tmp_path):
         (json.dumps({"schema": 9}), "is of schema 9, and this program reads 1; run the stage 'variants' again"),
     ],
 )
-def test_a_file_that_is_none_names_the_stage_that_writes_it(tmp_path, text, message):
+def test_a_missing_or_faulty_file_names_the_stage_that_writes_it(tmp_path, text, message):
     path = tmp_path / "dataset.json"
     if text is not None:
         path.write_text(text)

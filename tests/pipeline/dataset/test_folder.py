@@ -1,4 +1,4 @@
-"""A data set's folder: how often its files are opened, and that changes from outside are seen."""
+"""A data set's folder: how often its files are opened, and that changes from outside are noticed."""
 
 import json
 import subprocess

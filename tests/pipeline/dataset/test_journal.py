@@ -25,7 +25,7 @@ def journal(tmp_path):
     return Journal(tmp_path / "deep" / "made.jsonl")
 
 
-def test_a_line_is_what_it_always_was():
+def test_a_line_keeps_its_form():
     assert ENTRY.to_json() == LINE
     assert JournalEntry.from_json(LINE) == ENTRY
     assert JournalEntry.from_json(REJECT.to_json()) == REJECT
@@ -44,7 +44,7 @@ def test_entries_come_back_and_a_later_one_replaces_an_earlier_one(journal):
     assert journal.path.read_text() == newer.to_json() + "\n" + REJECT.to_json() + "\n"
 
 
-def test_half_a_line_is_passed_over_and_ended(journal):
+def test_half_a_line_is_skipped_and_ended(journal):
     journal.write([ENTRY])
     with journal.path.open("a") as file:
         file.write('{"image_id": "P9')
@@ -66,7 +66,7 @@ def test_what_the_file_holds_already_is_not_written_again(journal):
     assert journal.path.read_text() == REJECT.to_json() + "\n" + LINE + "\n"
 
 
-def test_an_interrupted_run_and_another_program_are_seen(journal):
+def test_an_interrupted_run_and_another_program_are_noticed(journal):
     def stop():
         with journal.appending() as append:
             append(ENTRY)

@@ -58,7 +58,7 @@ def test_what_a_recipe_allows_is_read(tmp_path):
     assert read_header(written, dicom=DicomOptions(burned_in="keep")).tags.has_text is True
 
 
-@pytest.mark.parametrize("write", [dicom_inputs.BAD["deflated"][1], dicom_inputs.BAD["deflated, as it says late"][1]])
+@pytest.mark.parametrize("write", [dicom_inputs.BAD["deflated"][1], dicom_inputs.BAD["deflated, as it states late"][1]])
 def test_a_deflated_file_is_refused_before_it_is_inflated(tmp_path, monkeypatch, write):
     path = write(tmp_path / "a.dcm")
     monkeypatch.setattr("zlib.decompress", None)
@@ -78,8 +78,8 @@ def test_what_is_not_deflated_is_told_from_any_start_of_a_file(tmp_path, cut):
     [
         ("JPEG 2000 of 64 components", "claims 40 x 48 pixels, but its coded data 40 x 48 of 64 samples"),
         ("offsets of two frames", "has offsets to more than the one coded frame; export it again"),
-        ("compressed pixels that are none", "has coded data that does not begin with its size; export it again"),
-        ("fragments that are none", "has coded data that is not in fragments as it should be (ValueError)"),
+        ("compressed pixels that are not pixels", "has coded data that does not begin with its size; export it again"),
+        ("fragments that are not fragments", "has coded data that is not in fragments as it should be (ValueError)"),
         ("thousands of items", "holds 20000 sequence items and fragments; wanted 10000 at most"),
         ("sides below zero", "is -40 x -48 pixels"),
     ],

@@ -20,8 +20,8 @@ coco = need_package("pycocotools.coco")
 masks = need_package("pycocotools.mask")
 
 
-def load(done, split):
-    return coco.COCO(str(done.output / f"instances_{split}.json"))
+def load(written, split):
+    return coco.COCO(str(written.output / f"instances_{split}.json"))
 
 
 def draw(data, image):
@@ -37,26 +37,26 @@ def draw(data, image):
 def test_annotations_draw_the_masks(tmp_path, kind, shape):
     folder = SETS[kind](tmp_path)
     names = class_names(folder.load_recipe())
-    done = export(folder, "coco", None, {"shape": shape})
+    written = export(folder, "coco", None, {"shape": shape})
     rows = {row["sample"]: row for row in read_manifest(folder.manifest)}
-    seen = set()
+    samples = set()
     for split in SPLITS:
-        data = load(done, split)
+        data = load(written, split)
         assert [category["name"] for category in data.loadCats(data.getCatIds())] == list(names)
         for image in data.loadImgs(data.getImgIds()):
             row = rows[image["sample"]]
-            seen.add(image["sample"])
+            samples.add(image["sample"])
             assert (row["split"], row["image"], row["patient"]) == (split, image["file_name"], image["patient"])
             np.testing.assert_array_equal(draw(data, image), read_mask(folder.root / row["mask"], names))
-    assert seen == set(rows)
+    assert samples == set(rows)
 
 
-def test_each_connected_part_is_an_annotation_with_area_and_box(tmp_path):
+def test_each_connected_component_is_an_annotation_with_area_and_box(tmp_path):
     folder = SETS["classes"](tmp_path)
-    done = export(folder, "coco", None, {})
+    written = export(folder, "coco", None, {})
     ids = []
     for split in SPLITS:
-        data = load(done, split)
+        data = load(written, split)
         for image in data.loadImgs(data.getImgIds()):
             annotations = data.loadAnns(data.getAnnIds(imgIds=image["id"]))
             ids += [annotation["id"] for annotation in annotations]
@@ -110,7 +110,7 @@ def test_an_outline_lies_half_way_between_centres_and_outer_edges(drawn, corners
 
 @pytest.fixture
 def ring(tmp_path):
-    """A set whose one malignant lesion of each image is a ring."""
+    """A set with one malignant lesion per image, a ring."""
     download = Download(tmp_path / "raw")
     ring = polygon((5, 15), (35, 15), (35, 45), (5, 45), (5, 15), (12, 22), (12, 38), (28, 38), (28, 22), (12, 22))
     for patient in range(1, 7):
@@ -122,16 +122,16 @@ def test_holes_are_kept_by_run_lengths_and_filled_in_polygons(ring):
     exact, filled = (export(ring, "coco", ring.root / shape, {"shape": shape}) for shape in ("rle", "polygon"))
     assert not any("holes" in line for line in exact.lines)
     assert "6 lesions have holes, which a polygon cannot hold: they were filled; --shape rle keeps them" in filled.lines
-    lesions = [(data := load(done, "train")).loadAnns(data.getAnnIds())[0] for done in (exact, filled)]
+    lesions = [(data := load(written, "train")).loadAnns(data.getAnnIds())[0] for written in (exact, filled)]
     assert lesions[0]["area"] < lesions[1]["area"]
     assert lesions[1]["area"] == data.annToMask(lesions[1]).sum()
 
 
 def test_an_empty_split_is_a_file_without_images(tmp_path):
     folder = make_set(tmp_path, changes=[("train = 0.5, valid = 0.25, test = 0.25", "train = 0.7, valid = 0.3, test = 0")])
-    done = export(folder, "coco", None, {})
-    assert load(done, "test").getImgIds() == []
-    assert "test 0 images with 0 lesions" in done.lines[0]
+    written = export(folder, "coco", None, {})
+    assert load(written, "test").getImgIds() == []
+    assert "test 0 images with 0 lesions" in written.lines[0]
 
 
 def test_the_missing_extra_is_named(tmp_path, monkeypatch):

@@ -25,47 +25,48 @@ def stamps(root):
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_an_export_leaves_the_data_set_alone_and_is_the_same_twice(folder, tmp_path, name):
+def test_an_export_leaves_the_data_set_alone_and_gives_the_same_bytes_twice(folder, tmp_path, name):
     before = contents(folder.root)
     first, second = (export(folder, name, tmp_path / copy, {}) for copy in ("first", "second"))
     assert contents(folder.root) == before
     assert first.lines == second.lines
     ours, theirs = (
-        {path.relative_to(done.output): digest for path, digest in contents(done.output).items()} for done in (first, second)
+        {path.relative_to(exported.output): digest for path, digest in contents(exported.output).items()}
+        for exported in (first, second)
     )
     assert ours == theirs
     assert len(ours) > 1
 
 
-def test_again_it_finds_everything_done(folder, capsys):
+def test_a_second_export_finds_everything_done(folder, capsys):
     arguments = ["export", str(folder.root), "--format", "hf"]
     assert main(arguments) == 0
     before = stamps(folder.root)
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert main(arguments) == 0
     assert stamps(folder.root) == before
-    assert capsys.readouterr().out == told.replace("export: hf in", "export: up to date; hf in")
+    assert capsys.readouterr().out == output.replace("export: hf in", "export: up to date; hf in")
 
 
-def test_the_mark_tells_the_manifest_the_format_and_the_options(folder):
-    done = export(folder, "nnunet", None, {"dataset_id": 7})
-    assert done.output == folder.root / "exports" / "nnunet"
-    mark = json.loads((done.output / MARK).read_text())
+def test_the_mark_records_the_manifest_the_format_and_the_options(folder):
+    exported = export(folder, "nnunet", None, {"dataset_id": 7})
+    assert exported.output == folder.root / "exports" / "nnunet"
+    mark = json.loads((exported.output / MARK).read_text())
     assert mark["identity"] == {"schema": 1, "format": "nnunet", "manifest_sha256": folder.digest(), "options": {"dataset_id": 7}}
-    assert set(mark["files"]) | {MARK} == {path.relative_to(done.output).as_posix() for path in contents(done.output)}
+    assert set(mark["files"]) | {MARK} == {path.relative_to(exported.output).as_posix() for path in contents(exported.output)}
 
 
 @pytest.mark.parametrize("change", ["option", "manifest", "lost file"])
 def test_what_is_out_of_date_is_made_again(folder, change):
-    done = export(folder, "tfrecord", None, {})
+    exported = export(folder, "tfrecord", None, {})
     if change == "manifest":
         folder.manifest.write_text(folder.manifest.read_text().replace("Mass", "Distortion"))
     elif change == "lost file":
-        (done.output / "train-00000-of-00001.tfrecord").unlink()
+        (exported.output / "train-00000-of-00001.tfrecord").unlink()
     again = export(folder, "tfrecord", None, {"records": 5} if change == "option" else {})
     assert again.changed
     assert not export(folder, "tfrecord", None, {"records": 5} if change == "option" else {}).changed
-    assert (done.output / "train-00000-of-00001.tfrecord").exists() == (change != "option"), "the old shards are gone"
+    assert (exported.output / "train-00000-of-00001.tfrecord").exists() == (change != "option"), "the old shards are gone"
 
 
 def test_a_folder_with_other_files_is_refused(folder, tmp_path):
@@ -78,8 +79,8 @@ def test_a_folder_with_other_files_is_refused(folder, tmp_path):
 
 
 def test_what_somebody_put_into_an_export_is_not_deleted_with_it(folder):
-    done = export(folder, "via", None, {})
-    (done.output / "corrected.json").write_text("{}")
+    exported = export(folder, "via", None, {})
+    (exported.output / "corrected.json").write_text("{}")
     assert not export(folder, "via", None, {}).changed
     folder.manifest.write_text(folder.manifest.read_text().replace("Mass", "Distortion"))
     with pytest.raises(InputError, match=r"via: holds corrected.json, which this export did not write; move it away"):
@@ -87,14 +88,14 @@ def test_what_somebody_put_into_an_export_is_not_deleted_with_it(folder):
 
 
 def test_an_interrupted_export_leaves_the_old_one(folder, monkeypatch):
-    done = export(folder, "hf", None, {})
-    before = contents(done.output)
+    exported = export(folder, "hf", None, {})
+    before = contents(exported.output)
     folder.manifest.write_text(folder.manifest.read_text().replace("Mass", "Distortion"))
     monkeypatch.setattr(hf, "_columns", lambda row: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         export(folder, "hf", None, {})
-    assert contents(done.output) == before
-    assert [path.name for path in done.output.parent.iterdir()] == ["hf"]
+    assert contents(exported.output) == before
+    assert [path.name for path in exported.output.parent.iterdir()] == ["hf"]
 
 
 def test_an_option_of_another_format_is_an_error(folder, capsys):

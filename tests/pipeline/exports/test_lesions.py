@@ -1,4 +1,4 @@
-"""The lesions of a mask: what is read of its file, what hangs together, and outlines that give the pixels back."""
+"""The lesions of a mask: reading its file, connected components, and outlines that give the pixels back."""
 
 import cv2
 import numpy as np
@@ -14,19 +14,19 @@ CLASSES = ("benign", "malignant")
 
 
 @pytest.mark.parametrize(
-    ("levels", "suffix", "found"),
+    ("levels", "suffix", "classes"),
     [
         pytest.param([0, 255], ".png", [0, 1], id="0 and 255"),
         pytest.param([0, 2], ".png", [0, 2], id="class indices"),
         pytest.param([0, 0], ".png", [0, 0], id="empty"),
-        pytest.param([100, 160], ".jpg", [0, 1], id="JPEG is cut at 128"),
+        pytest.param([100, 160], ".jpg", [0, 1], id="JPEG has a threshold of 128"),
         pytest.param([2, 2], ".jpg", [0, 0], id="low levels of a JPEG are ringing"),
     ],
 )
-def test_a_mask_is_read_as_classes(tmp_path, levels, suffix, found):
+def test_a_mask_is_read_as_classes(tmp_path, levels, suffix, classes):
     path = tmp_path / f"mask{suffix}"
     cv2.imwrite(str(path), np.repeat(np.array(levels, np.uint8), 8)[None].repeat(8, 0))
-    np.testing.assert_array_equal(read_mask(path, CLASSES)[0, ::8], found)
+    np.testing.assert_array_equal(read_mask(path, CLASSES)[0, ::8], classes)
 
 
 def test_a_class_that_the_recipe_does_not_know_is_an_error(tmp_path):
@@ -76,6 +76,6 @@ def test_outlines_draw_blobs_again(seed):
 
 
 def _around(part, mask):
-    """What to pad a part's window with to the mask's size."""
+    """The padding that brings a component's window to the mask's size."""
     height, width = part.pixels.shape
     return (part.top, mask.shape[0] - part.top - height), (part.left, mask.shape[1] - part.left - width)

@@ -22,9 +22,9 @@ class Exported:
 
     def __init__(self, folder):
         self.folder = folder
-        done = export(folder, "nnunet", None, {})
-        self.lines = done.lines
-        (self.root,) = done.output.glob("Dataset*")
+        written = export(folder, "nnunet", None, {})
+        self.lines = written.lines
+        (self.root,) = written.output.glob("Dataset*")
         self.json = json.loads((self.root / "dataset.json").read_text())
         self.splits = json.loads((self.root / "splits_final.json").read_text())
         self.originals = {row["sample"]: row for row in read_manifest(folder.manifest) if row["variant"] == "original"}
@@ -117,7 +117,7 @@ def test_a_split_trains_on_all_other_cases_and_no_patient_is_on_both_sides(expor
         assert len({exported.originals[case]["fold"] for case in val}) == 1
 
 
-def test_patients_on_both_sides_of_the_test_are_told(tmp_path):
+def test_patients_in_training_and_test_cases_are_reported(tmp_path):
     exported = Exported(SETS["published"](tmp_path))
     patients = [{exported.originals[case]["patient"] for case in exported.cases(part)} for part in ("Tr", "Ts")]
     both = len(patients[0] & patients[1])
@@ -125,7 +125,7 @@ def test_patients_on_both_sides_of_the_test_are_told(tmp_path):
     assert f"{both} patients are both in imagesTr and in imagesTs, because the recipe splits by sample" in exported.lines
 
 
-def test_a_fold_of_test_patients_only_is_passed_over_and_told(tmp_path):
+def test_a_fold_of_test_patients_only_is_skipped_and_reported(tmp_path):
     exported = Exported(make_set(tmp_path, changes=[("folds = 3", "folds = 6")]))
     folds = {exported.originals[case]["fold"] for case in exported.cases("Tr")}
     missing = ", ".join(str(fold) for fold in range(6) if fold not in folds)

@@ -30,7 +30,7 @@ def test_an_example_is_the_bytes_of_its_protocol_buffer(features, written):
 
 
 def test_a_record_is_length_data_and_their_masked_checksums():
-    # The check value of CRC-32C, which the catalogues of such codes give for these nine digits.
+    # The check value of CRC-32C, which catalogues of checksums give for these nine digits.
     turned = (0xE3069283 >> 15 | 0xE3069283 << 17) & 0xFFFFFFFF
     record = frame(b"123456789", crc32c.value)
     assert record[:8] == struct.pack("<Q", 9)
@@ -40,20 +40,20 @@ def test_a_record_is_length_data_and_their_masked_checksums():
 
 
 @pytest.mark.parametrize(("records", "shards"), [(1000, 1), (5, 4), (18, 1), (17, 2)])
-def test_a_shard_holds_so_many_samples(tmp_path, records, shards):
+def test_a_shard_holds_the_number_of_samples_asked_for(tmp_path, records, shards):
     folder = make_set(tmp_path)
     train = [row for row in read_manifest(folder.manifest) if row["split"] == "train"]
     assert len(train) == 18
-    done = export(folder, "tfrecord", None, {"records": records})
-    names = sorted(path.name for path in done.output.glob("train-*"))
+    exported = export(folder, "tfrecord", None, {"records": records})
+    names = sorted(path.name for path in exported.output.glob("train-*"))
     assert names == [f"train-{number:05d}-of-{shards:05d}.tfrecord" for number in range(shards)]
-    assert f"train 18 samples in {shards} shard" in done.lines[0]
+    assert f"train 18 samples in {shards} shard" in exported.lines[0]
 
 
 def test_an_empty_split_is_an_empty_shard(tmp_path):
     folder = make_set(tmp_path, changes=[("train = 0.5, valid = 0.25, test = 0.25", "train = 0.7, valid = 0.3, test = 0")])
-    done = export(folder, "tfrecord", None, {})
-    assert (done.output / "test-00000-of-00001.tfrecord").read_bytes() == b""
+    exported = export(folder, "tfrecord", None, {})
+    assert (exported.output / "test-00000-of-00001.tfrecord").read_bytes() == b""
 
 
 def test_the_missing_extra_is_named(tmp_path, monkeypatch):

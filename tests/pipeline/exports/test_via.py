@@ -1,4 +1,4 @@
-"""VIA projects: what VIA asks of one, and that importing it gives the same regions, or the predicted pixels, again."""
+"""VIA projects: what VIA requires of one, and that importing it gives back the same regions, or the predicted pixels."""
 
 import json
 
@@ -34,14 +34,16 @@ def folder(tmp_path):
     return make_set(tmp_path, download.write(), variants=["original"])
 
 
-def read_project(done):
-    return json.loads((done.output / "via.json").read_text())
+def read_project(written):
+    return json.loads((written.output / "via.json").read_text())
 
 
-def imported(done):
+def imported(written):
     """The regions by image, as the pipeline imports the file."""
-    found = read_annotations([done.output / "via.json"], done.output)
-    return {name: [parse_region(region.attributes) for region in regions] for name, regions in found.regions.items()}, found
+    annotations = read_annotations([written.output / "via.json"], written.output)
+    return {
+        name: [parse_region(region.attributes) for region in regions] for name, regions in annotations.regions.items()
+    }, annotations
 
 
 def assert_same(ours, theirs):
@@ -52,12 +54,12 @@ def assert_same(ours, theirs):
 
 
 def test_importing_the_project_gives_the_same_regions(folder):
-    regions, found = imported(export(folder, "via", None, {}))
+    regions, annotations = imported(export(folder, "via", None, {}))
     assert set(regions) == set(SHAPES)
     for name, shapes in SHAPES.items():
         assert_same(regions[name], [parse_region(shape) for shape in shapes])
     sizes = {path.stem: path.stat().st_size for path in (folder.root.parent / "raw").rglob("*.jpg")}
-    assert found.file_sizes == sizes, "so the next index knows the files by their size"
+    assert annotations.file_sizes == sizes, "so the next index knows the files by their size"
 
 
 def test_the_project_is_one_that_via_opens(folder):
@@ -79,7 +81,7 @@ def test_normal_images_are_there_to_be_corrected_too(tmp_path):
     assert counts["P1_L_DM_CC.jpg"] == 2
 
 
-def test_the_file_name_tells_the_image_to_an_import(folder):
+def test_an_import_finds_the_image_by_the_file_name(folder):
     text = folder.index.read_text()
     folder.index.write_text(text.replace("Low energy images/P1_L_DM_CC.jpg", "Low energy images/000017.dcm"))
     regions, _ = imported(export(folder, "via", None, {}))
@@ -102,13 +104,13 @@ def test_a_bitmap_becomes_polygons_of_the_same_pixels(folder, first):
     rows = read_csv(folder.regions)
     rows[0]["attributes"] = json.dumps(as_bitmap(mask, 7, 20))
     write_csv(folder.regions, REGION_COLUMNS, [rows[0], *rows[2:]])
-    done = export(folder, "via", None, {})
-    regions, _ = imported(done)
+    written = export(folder, "via", None, {})
+    regions, _ = imported(written)
     expected = np.zeros((60, 40), np.uint8)
     expected[20:32, 7:16] = mask
     assert len(regions["P1_L_DM_CC"]) == 3 + first
     np.testing.assert_array_equal(rasterise(regions["P1_L_DM_CC"], 40, 60), expected)
-    assert len(done.lines) == 1
+    assert len(written.lines) == 1
 
 
 @pytest.fixture
@@ -132,20 +134,20 @@ def predicted(folder, tmp_path):
 
 
 def test_importing_predictions_gives_the_predicted_pixels(predicted):
-    done = export(predicted.folder, "via", None, predicted.options)
-    assert done.output.name == "via-predictions"
-    regions, found = imported(done)
+    written = export(predicted.folder, "via", None, predicted.options)
+    assert written.output.name == "via-predictions"
+    regions, annotations = imported(written)
     assert set(regions) == {"a", "b"}
     assert regions["b"] == []
     np.testing.assert_array_equal(rasterise(regions["a"], 70, 50) * 255, predicted.mask)
-    assert found.file_sizes["a"] == (predicted.options["images"] / "a.png").stat().st_size
+    assert annotations.file_sizes["a"] == (predicted.options["images"] / "a.png").stat().st_size
     names = {
-        r["region_attributes"]["class"] for entry in read_project(done)["_via_img_metadata"].values() for r in entry["regions"]
+        r["region_attributes"]["class"] for entry in read_project(written)["_via_img_metadata"].values() for r in entry["regions"]
     }
     assert names == {"lesion"}
 
 
-def test_images_may_be_called_by_numbers_with_points_and_be_what_the_recipe_allows(predicted):
+def test_images_may_have_numbers_with_dots_as_names_and_any_type_that_the_recipe_allows(predicted):
     """For Processing images in a folder as hospitals export them, which this recipe takes."""
     folder, options = predicted.folder, predicted.options
     folder.recipe.write_text(folder.recipe.read_text().replace("for_processing = false", "for_processing = true"))
@@ -172,10 +174,10 @@ def test_holes_of_predictions_are_filled_and_counted(predicted):
     mask[2:20, 2:20] = 255
     mask[6:9, 6:9] = 0
     predicted(a=mask)
-    done = export(predicted.folder, "via", None, predicted.options)
-    assert done.lines == ("1 regions of 2 images", "1 regions have holes, which a polygon cannot hold: they were filled")
+    written = export(predicted.folder, "via", None, predicted.options)
+    assert written.lines == ("1 regions of 2 images", "1 regions have holes, which a polygon cannot hold: they were filled")
     (part,) = find_parts(mask // 255)
-    regions, _ = imported(done)
+    regions, _ = imported(written)
     assert rasterise(regions["a"], 30, 30).sum() == part.filled.sum()
 
 
@@ -193,7 +195,7 @@ def test_new_regions_are_exported_again(folder):
 
 
 @pytest.mark.parametrize(
-    ("fault", "words"),
+    ("fault", "message"),
     [
         ("size", r"a.png: is 9 x 8 and .*a.png 70 x 50; --images expects the images that were predicted on"),
         ("no image", r"c.png: there is no image c below .*images; --images names the folder that was predicted on"),
@@ -203,7 +205,7 @@ def test_new_regions_are_exported_again(folder):
         ("one option", "--predictions and --images go together: the masks, and the images that they belong to"),
     ],
 )
-def test_what_does_not_fit_is_an_error(predicted, fault, words):
+def test_what_does_not_fit_is_an_error(predicted, fault, message):
     images, options = predicted.options["images"], dict(predicted.options)
     masks = options["predictions"] / "masks"
     if fault == "size":
@@ -219,5 +221,5 @@ def test_what_does_not_fit_is_an_error(predicted, fault, words):
     else:
         del options["predictions"]
         export(predicted.folder, "via", None, {})  # the ground truth is up to date, which would hide the mistake
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(InputError, match=message):
         export(predicted.folder, "via", None, options)

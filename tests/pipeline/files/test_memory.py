@@ -1,4 +1,4 @@
-"""What was read of files, and when it is read again."""
+"""The memory of what was read from files, and when they are read again."""
 
 import os
 

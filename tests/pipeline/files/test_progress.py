@@ -1,4 +1,4 @@
-"""How far work is, as a log shows it."""
+"""Progress, as a log shows it."""
 
 from pipeline.files import progress
 

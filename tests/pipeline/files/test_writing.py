@@ -10,8 +10,8 @@ def test_a_block_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
     write_text(path, "old")
 
     def fail_halfway():
-        with replacing(path) as beside:
-            beside.write_text("half of the n")
+        with replacing(path) as temporary:
+            temporary.write_text("half of the n")
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -22,11 +22,11 @@ def test_a_block_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
     assert path.read_text() == "new"
 
 
-def test_the_file_beside_keeps_its_suffix(tmp_path):
-    with replacing(tmp_path / "picture.png") as beside:
-        assert beside.suffix == ".png"
-        assert beside.name.startswith(".")
-        beside.write_bytes(b"")
+def test_the_temporary_file_keeps_its_suffix(tmp_path):
+    with replacing(tmp_path / "picture.png") as temporary:
+        assert temporary.suffix == ".png"
+        assert temporary.name.startswith(".")
+        temporary.write_bytes(b"")
 
 
 def test_sha256(tmp_path):

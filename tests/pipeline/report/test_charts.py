@@ -1,4 +1,4 @@
-"""The pictures: there, readable, and showing the samples that they name."""
+"""The pictures: they exist, can be read, and show the samples that they name."""
 
 import shutil
 
@@ -27,7 +27,7 @@ def folder(drawn_once, tmp_path):
     return DatasetFolder(shutil.copytree(drawn_once[0].root, tmp_path / "set"))
 
 
-def test_pictures_are_drawn_and_the_same_twice(drawn_once, folder, tmp_path):
+def test_pictures_are_drawn_with_the_same_bytes_twice(drawn_once, folder, tmp_path):
     first = drawn_once[1]
     second = draw_stats(folder.root, folder.read_manifest(), tmp_path / "b")
     assert [path.name for path in first] == [
@@ -64,7 +64,7 @@ def test_a_contact_sheet_shows_contours_in_the_color_of_ground_truth_and_a_legen
     colored = np.ptp(sheet.astype(int), axis=2) > 100
     assert 200 < colored.sum() < 0.2 * colored.size
     green = (sheet == rgb(GROUND_TRUTH_COLOR)[::-1]).all(axis=2)
-    assert green[:50].sum() > 200, "a stroke beside the title"
+    assert green[:50].sum() > 200, "a stroke next to the title"
     assert green[50:].sum() > 200, "contours"
 
 
@@ -82,10 +82,10 @@ def test_a_split_without_samples_still_has_its_pictures(folder, tmp_path):
     assert all(path.exists() for path in draw_stats(folder.root, folder.read_manifest(), tmp_path / "a"))
 
 
-def test_a_file_that_is_gone_leaves_its_place_empty(drawn_once, folder, tmp_path):
+def test_a_missing_file_leaves_its_tiles_empty(drawn_once, folder, tmp_path):
     whole, rows = drawn_once[1][0], read_manifest(folder.manifest)
-    gone = next(one for one in rows if one["split"] == "train" and one["variant"] == "original")
-    (folder.root / gone["mask"]).unlink()
+    row = next(row for row in rows if row["split"] == "train" and row["variant"] == "original")
+    (folder.root / row["mask"]).unlink()
     lacking = draw_stats(folder.root, folder.read_manifest(), tmp_path / "b")[0]
     white = [(cv2.imread(str(path)) == 255).all(axis=2).sum() for path in (whole, lacking)]
     assert white[1] > white[0] + 2 * 100 * 100, "image, mask and contour are left out"

@@ -1,4 +1,4 @@
-"""The page of a data set: what it says, that it is the same twice, and that it shows pictures of what leaks."""
+"""The page of a data set: its content, that it gives the same bytes twice, and that it shows pictures of leaks."""
 
 import base64
 import re
@@ -74,7 +74,7 @@ def leaking(leaking_once, tmp_path):
 
 @pytest.fixture
 def without_charts(monkeypatch):
-    """For pages that are made again and whose charts nobody looks at: drawing them takes most of the time."""
+    """For pages that are made again and whose charts no test inspects: drawing them takes most of the time."""
     monkeypatch.setattr(dataset_page, "chart", lambda *_: "")
 
 
@@ -84,12 +84,15 @@ def between(text, start, end):
 
 
 def pictures(text):
-    """Caption and pixels of each picture that opens large."""
-    found = re.findall(r'<img src="data:image/jpeg;base64,([^"]+)".*?<figcaption>([^<]*)</figcaption>', text, re.DOTALL)
-    return [(words, cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_GRAYSCALE)) for data, words in found]
+    """Caption and pixels of each picture that can be enlarged."""
+    matches = re.findall(r'<img src="data:image/jpeg;base64,([^"]+)".*?<figcaption>([^<]*)</figcaption>', text, re.DOTALL)
+    return [
+        (caption, cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_GRAYSCALE))
+        for data, caption in matches
+    ]
 
 
-def test_the_page_says_what_came_in_what_was_dropped_and_what_is_there(tmp_path):
+def test_the_page_lists_what_was_read_what_was_dropped_and_what_is_there(tmp_path):
     folder = make(
         tmp_path, change=lambda download: (download.add("P9_L_DM_CC", file=False), download.add("P8_L_DM_CC", label="Benign"))
     )
@@ -105,7 +108,7 @@ def test_the_page_says_what_came_in_what_was_dropped_and_what_is_there(tmp_path)
     assert "No findings" in between(text, "audit", "recipe")
     assert folder.digest() in between(text, "recipe", "licence")
     assert "10.7937/29kw-ae92" in text
-    assert [words for words, _ in pictures(text)] == ["train", "valid", "test"]
+    assert [caption for caption, _ in pictures(text)] == ["train", "valid", "test"]
 
 
 def spoil(download):
@@ -155,7 +158,7 @@ def test_a_set_that_dropped_nothing_has_no_reasons(small_once):
     assert "by reason" not in text
 
 
-def test_again_it_is_up_to_date_and_made_anew_the_same_bytes(small, tmp_path, capsys):
+def test_a_second_page_is_up_to_date_and_from_the_start_the_same_bytes(small, tmp_path, capsys):
     first = small.report.read_text()
     before = small.report.stat().st_mtime_ns
     report(small)
@@ -168,7 +171,7 @@ def test_again_it_is_up_to_date_and_made_anew_the_same_bytes(small, tmp_path, ca
 
 
 @pytest.mark.usefixtures("without_charts")
-def test_a_change_beside_the_manifest_is_in_the_page(small):
+def test_a_change_outside_the_manifest_is_in_the_page(small):
     dropped = [{"reason": "file-missing", "images": 1, "meaning": "annotated, but its file is missing"}]
     write_description(small.description, read_description(small.description) | {"dropped": dropped})
     assert "file-missing 1 annotated, but its file is missing" in between(report(small), "sources", "splits")
@@ -185,27 +188,27 @@ def test_what_leaks_is_shown_in_pairs_of_the_named_files(leaking_once):
     }
     shown = pictures(text)[3:]
     assert len(shown) == 2 * len(pairs)
-    for (words, pixels), path in zip(shown, [path for pair in pairs for path in pair], strict=True):
+    for (caption, pixels), path in zip(shown, [path for pair in pairs for path in pair], strict=True):
         split, _, name = path.split("/")
-        assert words == f"{split}: {name.removesuffix('.jpg')}"
+        assert caption == f"{split}: {name.removesuffix('.jpg')}"
         file = cv2.imread(str(leaking_once.root / path), cv2.IMREAD_GRAYSCALE)
         assert np.abs(pixels.astype(int) - file).mean() < 6, "the file's own picture, but for JPEG"
     assert all(first.split("/")[0] != second.split("/")[0] for first, second in pairs), "of two splits"
-    words = between(text, "audit", "recipe")
-    assert "source images whose variants are in several splits. The recipe asks for it" in words
-    assert audit["findings"][0]["examples"][0] in words
+    section = between(text, "audit", "recipe")
+    assert "source images whose variants are in several splits. The recipe asks for it" in section
+    assert audit["findings"][0]["examples"][0] in section
 
 
-def test_a_set_that_leaks_says_so_first(leaking_once):
+def test_a_set_that_leaks_has_a_warning_at_the_top(leaking_once):
     text = leaking_once.report.read_text()
     top = text[: text.index('<h2 id="differs"')]
-    found = leaking_once.read_state(leaking_once.audit)["findings"]
-    assert f"<strong>{len(found)}</strong><small>all asked for by the recipe</small>" in top
-    count = next(finding["count"] for finding in found if finding["code"] == "patient-in-splits")
+    findings = leaking_once.read_state(leaking_once.audit)["findings"]
+    assert f"<strong>{len(findings)}</strong><small>all asked for by the recipe</small>" in top
+    count = next(finding["count"] for finding in findings if finding["code"] == "patient-in-splits")
     assert "This data set leaks" in top
     assert f"{count} patients whose images are in several splits." in top
     shown = re.findall(r"Shown: 5 of (\d+)\.", between(text, "audit", "recipe"))
-    assert shown == [str(finding["count"]) for finding in found if finding["count"] > 5]
+    assert shown == [str(finding["count"]) for finding in findings if finding["count"] > 5]
 
 
 def test_a_split_by_sample_is_shown_by_what_each_split_holds_not_by_its_originals(leaking_once):
@@ -214,27 +217,27 @@ def test_a_split_by_sample_is_shown_by_what_each_split_holds_not_by_its_original
     counts = [len({row["image_id"] for row in rows if row["split"] == split}) for split in SPLITS]
     assert sum(counts) > len({row["image_id"] for row in rows})
     assert "class: malignant {} {} {} ".format(*counts) in between(text, "splits", "lesions")
-    assert [words for words, _ in pictures(text)][:3] == list(SPLITS)
+    assert [caption for caption, _ in pictures(text)][:3] == list(SPLITS)
 
 
 @pytest.mark.usefixtures("without_charts")
-def test_an_empty_split_is_said_in_words(small):
+def test_an_empty_split_has_a_text_in_place_of_pictures(small):
     small.manifest.write_text(small.manifest.read_text().replace(",test,", ",train,"))
     sheets = between(report(small), "sheets", "audit")
     assert "No image is in test." in sheets
     assert "No image is in train." not in sheets
 
 
-def test_charts_tell_their_medians(small_once):
+def test_charts_describe_their_medians(small_once):
     text = small_once.report.read_text()
-    words = re.search(r'aria-label="Histogram of lesion areas by split; medians in % of the square: ([^"]+)"', text)[1]
+    description = re.search(r'aria-label="Histogram of lesion areas by split; medians in % of the square: ([^"]+)"', text)[1]
     medians = re.findall(r'<th scope="row">(\w+)</th>(?:<td>[^<]*</td>){4}<td>([^<]*)</td>', text)
-    assert words == ", ".join(f"{split} {median}" for split, median in medians if split in SPLITS)
+    assert description == ", ".join(f"{split} {median}" for split, median in medians if split in SPLITS)
     assert "\N{MULTIPLICATION SIGN}" not in text, "no powers of ten on an axis"
 
 
 @pytest.mark.usefixtures("without_charts")
-def test_a_leaking_file_that_is_gone_is_said(leaking):
+def test_a_missing_leaking_file_is_reported(leaking):
     path = leaking.read_state(leaking.audit)["findings"][0]["pairs"][0][0]
     (leaking.root / path).unlink()
     leaking.report.unlink()

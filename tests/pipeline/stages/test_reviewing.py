@@ -22,7 +22,7 @@ def folder(tmp_path):
 
 
 @pytest.mark.parametrize(("stage", "work", "output"), REVIEWS)
-def test_a_second_run_does_nothing_until_the_output_is_gone(folder, monkeypatch, capsys, stage, work, output):
+def test_a_second_run_does_nothing_until_the_output_is_missing(folder, monkeypatch, capsys, stage, work, output):
     first = stage(folder)
     assert first.changed
     path = getattr(folder, output)
@@ -52,6 +52,6 @@ def test_the_audit_is_in_its_file_and_on_the_card(folder):
     assert "| `mask-missing` | 1 | no |" in folder.card.read_text()
 
 
-def test_the_page_stands_on_an_audit_of_its_own(folder):
+def test_the_page_runs_an_audit_of_its_own(folder):
     assert stages.report(folder).summary == {"bytes": folder.report.stat().st_size}
     assert not stages.audit(folder).changed

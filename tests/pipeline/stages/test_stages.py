@@ -1,4 +1,4 @@
-"""The stages together: alone or fused the same bytes, nothing twice, and going on after anything that happens."""
+"""The stages together: alone or fused they give the same bytes, do nothing twice, and go on after every interruption."""
 
 import hashlib
 import os
@@ -164,7 +164,7 @@ def test_one_by_one_and_with_two_workers_the_bytes_are_the_same(tmp_path):
     assert not single.folder.squares.exists()
 
 
-def test_again_there_is_nothing_to_do(project):
+def test_a_second_run_has_nothing_to_do(project):
     assert project.make()
     before = times(project.folder.root), tree(project.folder.root)
     assert not project.make()
@@ -276,7 +276,7 @@ def test_an_interrupted_run_goes_on(project, monkeypatch):
 
 
 def interrupted(function, after):
-    """The function; after so many calls it is as if Ctrl-C were pressed."""
+    """The function; after that number of calls it is as if Ctrl-C were pressed."""
     numbers = iter(range(after))
 
     def call(*arguments):
@@ -370,18 +370,18 @@ def test_an_image_that_fails_late_is_dropped_and_the_split_stays(tmp_path):
     assert read_csv(project.folder.rejects) == []
 
 
-def test_ones_own_assignment_is_followed(project, tmp_path):
+def test_a_users_own_assignment_is_followed(project, tmp_path):
     mine = tmp_path / "mine.csv"
     mine.write_text("patient,split\nP1,test\nP2,test\nP3,valid\nP77,train\n")
     project.make(assignment=mine)
-    places = {row["patient"]: row["split"] for row in project.rows().values()}
-    assert (places["P1"], places["P2"], places["P3"]) == ("test", "test", "valid")
-    assert set(places) == {f"P{number}" for number in range(1, 7)}
+    splits = {row["patient"]: row["split"] for row in project.rows().values()}
+    assert (splits["P1"], splits["P2"], splits["P3"]) == ("test", "test", "valid")
+    assert set(splits) == {f"P{number}" for number in range(1, 7)}
     assert not project.make(), "without naming it again it stays"
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("patient,split\nP1,training\n", "row 2 gives P1 the split 'training'; expected train, valid, test"),
         ("patient,split\nP1,train\nP1,test\n", "P1 is both in train and in test; expected one split each"),
@@ -389,22 +389,22 @@ def test_ones_own_assignment_is_followed(project, tmp_path):
         ("patient,split,fold\nP1,train,7\n", "row 2 has fold '7'; expected a number from 0 to 2"),
     ],
 )
-def test_a_faulty_assignment_is_told(project, tmp_path, text, words):
+def test_a_faulty_assignment_is_reported(project, tmp_path, text, message):
     mine = tmp_path / "mine.csv"
     mine.write_text(text)
     project.index()
     with pytest.raises(InputError) as error:
         stages.split(project.folder, mine)
-    assert words in str(error.value)
+    assert message in str(error.value)
 
 
-def test_too_few_patients_is_told(tmp_path):
+def test_too_few_patients_are_reported(tmp_path):
     project = Project(tmp_path, download=small_download(tmp_path / "raw", patients=2))
     with pytest.raises(InputError, match="set: 2 patients for 3 splits"):
         project.make()
 
 
-def test_class_indices_have_coloured_copies(tmp_path):
+def test_class_indices_have_colored_copies(tmp_path):
     download = small_download(tmp_path / "raw", patients=2)
     download.add("P3_L_DM_CC", label="Benign")
     download.add("P4_L_DM_CC", [], label="Normal")
@@ -417,15 +417,15 @@ def test_class_indices_have_coloured_copies(tmp_path):
     )
     project = Project(tmp_path, recipe, download.write())
     project.make()
-    found = {row["class"]: set(np.unique(project.read(row["mask"]))) for row in project.rows().values()}
-    assert found == {"malignant": {0, 2}, "benign": {0, 1}, "normal": {0}}
+    values = {row["class"]: set(np.unique(project.read(row["mask"]))) for row in project.rows().values()}
+    assert values == {"malignant": {0, 2}, "benign": {0, 1}, "normal": {0}}
     benign = next(row for row in project.rows().values() if row["class"] == "benign")
     colored = project.read(benign["mask"].replace("/masks/", "/masks_color/"))
     assert {tuple(color) for color in colored.reshape(-1, 3)} == {(0, 0, 0), (0, 255, 0)}
     assert project.rows()["P4_L_DM_CC"]["lesion_px"] == 0
 
 
-def test_the_published_recipe_splits_samples_and_writes_colour_jpeg(tmp_path):
+def test_the_published_recipe_splits_samples_and_writes_color_jpeg(tmp_path):
     download = small_download(tmp_path / "raw")
     download.add(
         "P7_L_DM_CC", [{"name": "ellipse", "cx": 10, "cy": 20, "rx": 16, "ry": 8}, polygon((1, 1), (9, 9), name="polyline")]
@@ -448,7 +448,7 @@ def test_the_published_recipe_splits_samples_and_writes_colour_jpeg(tmp_path):
     assert [row["sample"] for row in read_csv(project.folder.assignment)] == sorted(rows)
 
 
-def test_the_card_tells_what_is_there(project):
+def test_the_card_lists_what_is_there(project):
     project.download.add("P8_L_DM_CC", file=False)
     project.download.write()
     project.make()
@@ -468,7 +468,7 @@ def test_a_removed_folder_of_samples_is_made_again(project):
     assert tree(project.folder.root) == before
 
 
-def test_ones_own_split_of_samples_stays_too(tmp_path):
+def test_a_users_own_split_of_samples_stays_too(tmp_path):
     project = Project(tmp_path, "v1")
     mine = tmp_path / "mine.csv"
     names = [f"P{number}_L_DM_CC" for number in range(1, 7)]
