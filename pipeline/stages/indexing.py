@@ -26,7 +26,7 @@ def find_sources(raw: Path) -> list[Path]:
     if not raw.is_dir():
         raise InputError(f"{raw}: no such folder; RAW names the folder with the CDD-CESM download")
     if (raw / UNFINISHED_PHANTOM_MARK).exists() and not (raw / PHANTOM_MARK).exists():
-        raise InputError(f"{raw}: holds an unfinished phantom; run the phantom command again to complete it")
+        raise InputError(f"{raw}: holds a phantom that was interrupted; run the phantom command again to complete it")
     files = find_files(raw, IMAGE_SUFFIXES, dicom=True)
     if not files:
         raise InputError(
