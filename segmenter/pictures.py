@@ -19,29 +19,29 @@ from segmenter.captions import WHITE, Color, add_text, add_titles, legend, text_
 PREDICTION_BGR = rgb(PREDICTION_COLOR)[::-1]
 GROUND_TRUTH_BGR = rgb(GROUND_TRUTH_COLOR)[::-1]
 _BENIGN, _MALIGNANT = (0, 255, 0), (255, 255, 255)
-_COLOR_PART = 0.4  # of a merged pixel; the rest is the image's
+_COLOR_WEIGHT = 0.4  # in a merged pixel; the rest is the image's
 
 
 def write_png(path: Path, image: np.ndarray, *flags: int) -> None:
     """Writes a PNG, whole or not at all."""
-    with replacing(path) as beside:
-        beside.write_bytes(cv2.imencode(".png", image, flags)[1].tobytes())
+    with replacing(path) as temporary:
+        temporary.write_bytes(cv2.imencode(".png", image, flags)[1].tobytes())
 
 
 def lesion_colors(given: Sequence[Color], count: int) -> tuple[Color, ...]:
-    """The colors of so many lesion classes: those given, or green, white, and then hues that are neither.
+    """The colors of `count` lesion classes: those given, or green, white, and then other hues.
 
     Example:
       >>> lesion_colors((), 2)
       ((0, 255, 0), (255, 255, 255))
     """
-    # From cyan over blue and red to yellow; golden steps, so that the first few are far from each other already.
+    # From cyan through blue and red to yellow, in steps of the golden ratio, so that even a few differ clearly.
     hues = [0.45 + 0.75 * (number * 0.618 % 1) for number in range(1, count - 1)]
     return tuple(given) or (_BENIGN, _MALIGNANT, *map(_full_color, hues))[:count]
 
 
 def _full_color(hue: float) -> Color:
-    red, green, blue = (round(255 * part) for part in colorsys.hsv_to_rgb(hue % 1, 1, 1))
+    red, green, blue = (round(255 * level) for level in colorsys.hsv_to_rgb(hue % 1, 1, 1))
     return red, green, blue
 
 
@@ -50,7 +50,7 @@ def colorize(mask: np.ndarray, colors: Sequence[Color]) -> np.ndarray:
 
     Args:
       mask: (height, width) uint8, 0 is background and black.
-      colors: of the classes 1, 2, ...
+      colors: those of the classes 1, 2, ...
 
     Returns:
       (height, width, 3) uint8.
@@ -65,20 +65,20 @@ def colorize(mask: np.ndarray, colors: Sequence[Color]) -> np.ndarray:
 def merge(gray: np.ndarray, mask: np.ndarray, colors: Sequence[Color]) -> np.ndarray:
     """The image with the lesions' colors blended in; arguments and result as for `colorize`, background as in the image."""
     picture = cv2.cvtColor(gray, cv2.COLOR_GRAY2BGR)
-    # OpenCV's sum stops at 255, where numpy's of uint8 would go on from 0.
-    blended = cv2.addWeighted(picture, 1 - _COLOR_PART, colorize(mask, colors), _COLOR_PART, 0)
+    # OpenCV's sum stops at 255, where numpy's of uint8 would wrap around to 0.
+    blended = cv2.addWeighted(picture, 1 - _COLOR_WEIGHT, colorize(mask, colors), _COLOR_WEIGHT, 0)
     return cv2.copyTo(blended, mask, picture)
 
 
 def draw_overlay(
     gray: np.ndarray, predicted: np.ndarray, ground_truth: np.ndarray | None = None, colors: Sequence[Color] = ()
 ) -> np.ndarray:
-    """Contours of the prediction, and of the ground truth where it is known, on the image.
+    """Draws the contours of the prediction, and of the ground truth where it is known, on the image.
 
     Args:
       gray: (height, width) uint8.
       predicted, ground_truth: (height, width) bool or uint8, nonzero is lesion; class maps where there are several colors.
-      colors: of the lesion classes; fewer than two for the colors of prediction and ground truth.
+      colors: those of the lesion classes; with fewer than two, prediction and ground truth have their own colors.
 
     Returns:
       (height, width, 3) uint8.
@@ -89,8 +89,8 @@ def draw_overlay(
         if mask is None:
             continue
         classes = [(mask == index, color[::-1]) for index, color in enumerate(colors, 1)] if several else [(mask != 0, own_color)]
-        for of_class, color in classes:
-            _draw_contour(picture, of_class, color, dashed=dashed)
+        for class_mask, color in classes:
+            _draw_contour(picture, class_mask, color, dashed=dashed)
     return picture
 
 
@@ -112,10 +112,10 @@ def draw_row(
     colors: Sequence[Color] = (),
     class_names: Sequence[str] = (),
 ) -> np.ndarray:
-    """Image, ground truth and prediction next to each other, each under its name, and a caption above.
+    """Draws image, ground truth and prediction next to each other, each under its name, and a caption above.
 
     Args:
-      class_names: of the lesion classes, for the legend of their colors; where they are left out, classes are numbered.
+      class_names: those of the lesion classes, for the legend of their colors; without them, classes are numbered.
       gray, predicted, ground_truth, colors: as for `draw_overlay`.
     """
     panels = [
@@ -123,14 +123,14 @@ def draw_row(
         draw_overlay(gray, np.zeros_like(gray), ground_truth, colors),
         draw_overlay(gray, predicted, colors=colors),
     ]
-    of_truth, of_prediction, *of_classes = legend(colors, class_names)
+    truth_entry, prediction_entry, *class_entries = legend(colors, class_names)
     size_px = text_size(3 * gray.shape[1])
-    row = add_titles(panels, [("image", WHITE), of_truth, of_prediction], size_px)
-    return add_text(row, [[(caption, WHITE)], of_classes], size_px)
+    row = add_titles(panels, [("image", WHITE), truth_entry, prediction_entry], size_px)
+    return add_text(row, [[(caption, WHITE)], class_entries], size_px)
 
 
 def write_curves(path: Path, history: Sequence[Mapping[str, float]], names: Sequence[str], best_epoch: int) -> None:
-    """Draws the named columns of a history over its epochs, training and validation in one panel each."""
+    """Draws the named columns of a history over its epochs, one panel per column with training and validation."""
     figure, axes = new_figure(5 * len(names), 4, 1, len(names))
     epochs = [row["epoch"] for row in history]
     for ax, name in zip(axes, names, strict=True):
@@ -139,5 +139,5 @@ def write_curves(path: Path, history: Sequence[Mapping[str, float]], names: Sequ
         ax.axvline(best_epoch, color="0.6", linestyle=":", label=f"best model, epoch {best_epoch}")
         ax.set(title=name, xlabel="epoch")
         ax.legend()
-    with replacing(path) as beside:
-        figure.savefig(beside)
+    with replacing(path) as temporary:
+        figure.savefig(temporary)

@@ -1,6 +1,6 @@
-"""Compares models with ground truth: metrics per image and per lesion, their intervals, and the pictures to look at.
+"""Compares models with ground truth: metrics per image and per lesion, their intervals, and pictures of examples.
 
-docs/metrics.md says why which metric is taken.
+docs/metrics.md gives the reason for each metric.
 """
 
 from segmenter.evaluation.evaluator import evaluate, evaluate_run, write_evaluation

@@ -1,4 +1,4 @@
-"""Metrics with intervals from the tables of an evaluation: over all images, over groups of them, and the FROC curve."""
+"""Metrics with intervals from the tables of an evaluation: over all images, by group, and the FROC curve."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -31,7 +31,7 @@ Row = dict[str, object]
 
 @dataclass(frozen=True)
 class MetricTables:
-    """The tables metrics.csv (METRIC_COLUMNS) and froc_curve.csv (CURVE_COLUMNS); what is not defined is NaN."""
+    """The tables metrics.csv (METRIC_COLUMNS) and froc_curve.csv (CURVE_COLUMNS); undefined values are NaN."""
 
     metrics: pd.DataFrame
     froc_curve: pd.DataFrame
@@ -44,7 +44,7 @@ def summarise_metrics(images: pd.DataFrame, lesions: pd.DataFrame, froc: pd.Data
     a patient of its own.
 
     Args:
-      images, lesions, froc: per_image.csv, per_lesion.csv and froc.csv, as `read_table` gives them.
+      images, lesions, froc: per_image.csv, per_lesion.csv and froc.csv, as `read_table` returns them.
     """
     images = _prepare(original_rows(images))
     lesions = lesions.merge(images[["sample", "owner"]], on="sample").assign(one=1)
@@ -56,12 +56,12 @@ def summarise_metrics(images: pd.DataFrame, lesions: pd.DataFrame, froc: pd.Data
 
 
 def owners(images: pd.DataFrame) -> pd.Series:
-    """Each row's patient, or where that is unknown its image, as `Sample.owner`."""
+    """The patient of each row, or its image where the patient is unknown, like `Sample.owner`."""
     return images["patient"].where(images["patient"] != "", images["image_id"])
 
 
 def write_metrics(folder: Path, tables: MetricTables) -> None:
-    """Writes metrics.csv and froc_curve.csv, six digits each."""
+    """Writes metrics.csv and froc_curve.csv, with six significant digits."""
     for name, table in (("metrics.csv", tables.metrics), ("froc_curve.csv", tables.froc_curve)):
         write_text(folder / name, table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
 
@@ -70,7 +70,7 @@ def read_table(path: Path) -> pd.DataFrame:
     """Reads a table of an evaluation; names and groups are text, empty where unknown, the rest are numbers or NaN.
 
     Raises:
-      InputError: it cannot be read as one.
+      InputError: the file cannot be read as such a table.
     """
     try:
         table = pd.read_csv(path, dtype=dict.fromkeys(_TEXTS, str), keep_default_na=False, na_values=[""])
@@ -81,30 +81,30 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 class _Subset:
-    """The images, or lesions, of one group; gives the rows of metrics.csv for them."""
+    """The images, or the lesions, of one group; yields their rows of metrics.csv."""
 
     def __init__(self, group: str, value: str, rows: pd.DataFrame):
         self.rows = rows
-        self._named = {"group": group, "value": value}
+        self._names = {"group": group, "value": value}
         self._bootstrap = PatientBootstrap(rows["owner"])
 
     def averages(self, metrics: Mapping[str, str]) -> Iterator[Row]:
-        """Mean and median of columns, by the metric's name; rows without a value do not count."""
+        """Mean and median of columns, by the metrics' names; rows without a value do not count."""
         for metric, column in metrics.items():
             values = self.rows[column].to_numpy(float)
             if (counts := ~np.isnan(values)).any():
                 yield self._row(metric, counts, self._bootstrap.mean(values), self._bootstrap.median(values))
 
     def rates(self, rates: Mapping[str, Rate]) -> Iterator[Row]:
-        """The sum of one column over that of another, by the metric's name."""
+        """The sum of one column divided by the sum of another, by the metrics' names."""
         for name, rate in rates.items():
             above, below = (self.rows[column].to_numpy(float) for column in (rate.above, rate.below))
             if (counts := below > 0).any():
                 yield self._row(name, counts, self._bootstrap.ratio(above, below))
 
     def _row(self, metric: str, counts: np.ndarray, mean: Estimate, median: Estimate | None = None) -> Row:
-        counted = self.rows.loc[counts, ["sample", "owner"]].nunique()
-        row = {**self._named, "metric": metric, "images": counted["sample"], "patients": counted["owner"]}
+        totals = self.rows.loc[counts, ["sample", "owner"]].nunique()
+        row = {**self._names, "metric": metric, "images": totals["sample"], "patients": totals["owner"]}
         for name, estimate in {"mean": mean, "median": median}.items():
             if estimate:
                 row |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
@@ -112,7 +112,7 @@ class _Subset:
 
 
 def _prepare(images: pd.DataFrame) -> pd.DataFrame:
-    """Adds each image's owner, and the columns that groups and rates are taken by."""
+    """Adds each image's owner, and the columns that groups and rates are computed from."""
     return images.assign(
         owner=owners(images),
         one=1,
@@ -133,20 +133,20 @@ def _with_lesions(images: pd.DataFrame) -> pd.DataFrame:
 
 def _whole_rows(images: pd.DataFrame) -> Iterator[Row]:
     annotated = _Subset("all", "", _with_lesions(images))
-    of_classes = [column for column in images.columns if column.startswith("dice_")]
-    yield from annotated.averages({name: name for name in (*IMAGE_METRICS, *of_classes)})
+    class_columns = [column for column in images.columns if column.startswith("dice_")]
+    yield from annotated.averages({name: name for name in (*IMAGE_METRICS, *class_columns)})
     yield from _rate_rows(annotated, _Subset("all", "", images), RATES)
 
 
-def _rate_rows(annotated: "_Subset", every: "_Subset", rates: Mapping[str, Rate]) -> Iterator[Row]:
-    """Rates of lesions over images with lesions, then rates per image over all."""
-    of_lesions = {name: rate for name, rate in rates.items() if rate.below == "lesions"}
-    yield from annotated.rates(of_lesions)
-    yield from every.rates({name: rate for name, rate in rates.items() if name not in of_lesions})
+def _rate_rows(annotated: "_Subset", whole: "_Subset", rates: Mapping[str, Rate]) -> Iterator[Row]:
+    """Rates of lesions over images with lesions, then rates per image over all images."""
+    lesion_rates = {name: rate for name, rate in rates.items() if rate.below == "lesions"}
+    yield from annotated.rates(lesion_rates)
+    yield from whole.rates({name: rate for name, rate in rates.items() if name not in lesion_rates})
 
 
 def _size_rows(lesions: pd.DataFrame) -> Iterator[Row]:
-    """Detection of small, medium and large lesions; an image with one of each counts in all three."""
+    """Detection of small, medium and large lesions; an image with lesions of several sizes counts for each of them."""
     rates = {name: replace(rate, above=rate.of_lesions, below="one") for name, rate in RATES.items() if rate.of_lesions}
     for size in SIZES:
         yield from _Subset("lesion size", size, lesions[lesions["size"] == size]).rates(rates)
@@ -160,17 +160,17 @@ def _empty_rows(images: pd.DataFrame) -> Iterator[Row]:
 
 
 def _group_rows(group: str, images: pd.DataFrame) -> Iterator[Row]:
-    """The metrics of each value of a group; `size` is that of an image's largest lesion, so it is of images with lesions."""
+    """The metrics of each value of a group; `size` is that of an image's largest lesion, so only images with lesions have it."""
     if group == "size":
         images = _with_lesions(images)
     values = images[group].explode()
     values = values.where(values.notna() & (values != ""), UNKNOWN)
     for value in sorted(values.unique(), key=_value_order):
-        chosen = images.loc[values.index[values == value]]
-        annotated = _Subset(group, value, _with_lesions(chosen))
+        members = images.loc[values.index[values == value]]
+        annotated = _Subset(group, value, _with_lesions(members))
         yield from annotated.averages({name: name for name, metric in IMAGE_METRICS.items() if metric.by_group})
         rates = {name: rate for name, rate in RATES.items() if rate.by_group}
-        yield from _rate_rows(annotated, _Subset(group, value, chosen), rates)
+        yield from _rate_rows(annotated, _Subset(group, value, members), rates)
 
 
 def _value_order(value: str) -> tuple[bool, int, str]:

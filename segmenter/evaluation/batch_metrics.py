@@ -1,4 +1,4 @@
-"""Metrics over batches, as Keras and the published project give them."""
+"""Metrics over batches, as Keras and the published project compute them."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from segmenter.configuration import Configuration
 
 
 class BatchMetrics:
-    """Loss and metrics averaged as `Model.evaluate` does: the loss by images, each metric by batches."""
+    """Loss and metrics averaged as `Model.evaluate` does: the loss over images, each metric over batches."""
 
     def __init__(self, configuration: Configuration):
         from segmenter.training.losses import make_loss
@@ -17,7 +17,7 @@ class BatchMetrics:
         self._batches: list[tuple[int, dict[str, float]]] = []
 
     def add(self, ground_truth: np.ndarray, probabilities: np.ndarray) -> None:
-        """Takes one batch."""
+        """Adds one batch."""
         self._batches.append(
             (
                 len(ground_truth),

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 DRAWS, SEED = 2000, 20261124
 Statistic = Callable[[np.ndarray], np.ndarray]  # from (draws, patients) counts to (draws,) values
-_CHUNK = 250  # draws at a time: some ten megabytes for a few thousand rows
+_CHUNK = 250  # draws at a time: about ten megabytes for a few thousand rows
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,13 @@ class Estimate:
 
 
 class PatientBootstrap:
-    """The same drawn patients for all metrics of a table, so that they can be compared.
+    """Draws the same patients for all metrics of a table, so that they can be compared.
 
     A row whose value is NaN does not count; a draw in which no row counts is left out of the interval.
 
     Args:
       patients: (rows,) text, each row's patient.
-      draws, seed: how often patients are drawn, and from which seed; the same seed draws the same.
+      draws, seed: the number of draws, and the seed; the same seed draws the same patients.
 
     Example:
       >>> estimate = PatientBootstrap(["P1", "P1", "P2"]).mean(np.array([0.2, 0.4, 0.9]))
@@ -47,38 +47,38 @@ class PatientBootstrap:
 
     @cached_property
     def times(self) -> np.ndarray:
-        """How often each patient was drawn, (draws, patients) int64; patients in the order of their names."""
+        """How often each patient was drawn, (draws, patients) int64; patients are sorted by name."""
         count = len(self.names)
         return np.random.default_rng(self._seed).multinomial(count, np.full(count, 1 / count), size=self.draws)
 
     def mean(self, values: np.ndarray) -> Estimate:
-        """Of (rows,) values."""
+        """The mean of (rows,) values."""
         counts = ~np.isnan(values)
         return self.ratio(np.where(counts, values, 0.0), counts)
 
     def ratio(self, numerators: np.ndarray, denominators: np.ndarray) -> Estimate:
-        """The sum of (rows,) numerators over the sum of denominators, such as detected over annotated lesions."""
+        """The sum of (rows,) numerators divided by the sum of denominators, such as detected by annotated lesions."""
         above, below = self._sums(numerators), self._sums(denominators)
         return self._estimate(_divide(above.sum(), below.sum()), lambda times: _divide(times @ above, times @ below), below)
 
     def median(self, values: np.ndarray) -> Estimate:
-        """Of (rows,) values; an even number of them gives the mean of the middle two, in each draw too."""
-        whole, of_draws = self._median(values)
-        return self._estimate(whole, of_draws, self._sums(~np.isnan(values)))
+        """The median of (rows,) values; of an even number the mean of the middle two, in each draw too."""
+        value, statistic = self._median(values)
+        return self._estimate(value, statistic, self._sums(~np.isnan(values)))
 
     def median_difference(self, values: np.ndarray, others: np.ndarray) -> Estimate:
-        """The median of (rows,) values less that of others, over rows where both count, patients drawn alike for both."""
+        """The median of (rows,) values minus that of `others`, over rows that have both; draws the same patients for both."""
         both = ~np.isnan(values) & ~np.isnan(others)
-        (first, of_first), (second, of_second) = (self._median(np.where(both, column, np.nan)) for column in (values, others))
-        return self._estimate(first - second, lambda times: of_first(times) - of_second(times), self._sums(both))
+        (first, median), (second, other) = (self._median(np.where(both, column, np.nan)) for column in (values, others))
+        return self._estimate(first - second, lambda times: median(times) - other(times), self._sums(both))
 
     def _median(self, values: np.ndarray) -> tuple[float, Statistic]:
         """The median of all rows, and the function that gives the median of each draw."""
         kept = np.flatnonzero(~np.isnan(values))
         order = kept[np.argsort(values[kept], kind="stable")]
         ordered, owners = np.asarray(values, float)[order], self._of_row[order]
-        whole = float(np.median(ordered)) if len(ordered) else float("nan")
-        return whole, lambda times: _weighted_median(ordered, times[:, owners])
+        median = float(np.median(ordered)) if len(ordered) else float("nan")
+        return median, lambda times: _weighted_median(ordered, times[:, owners])
 
     def _sums(self, values: np.ndarray) -> np.ndarray:
         """The sum of each patient's rows, (patients,)."""
@@ -94,7 +94,7 @@ class PatientBootstrap:
 
 
 def _divide(above, below):
-    """The quotient, NaN where there is nothing to divide by."""
+    """The quotient, NaN where the divisor is 0."""
     return np.divide(above, below, out=np.full(np.shape(above), np.nan), where=np.asarray(below) > 0)
 
 
@@ -103,7 +103,7 @@ def _weighted_median(ordered: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
     Args:
       ordered: (rows,) values, sorted.
-      weights: (draws, rows) how often each was drawn.
+      weights: (draws, rows), how often each row was drawn.
     """
     up_to = weights.cumsum(axis=1)
     total = up_to[:, -1:]

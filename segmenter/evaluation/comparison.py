@@ -1,4 +1,4 @@
-"""Sets runs against each other on the same images: differences of metrics, with intervals by patient."""
+"""Compares runs on the same images: differences of metrics, with intervals by patient."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,19 +26,19 @@ BETTER, WORSE, OPEN = "better", "worse", "open"
 HOW_TO_READ = """\
 Each difference is the run's value minus the reference's, over the images where both have one; its 95 % interval comes from
 drawing patients, the same for both. better, worse: the interval excludes 0. open: it does not, so other patients could
-turn the sign. Of many metrics some exclude 0 by chance: choose beforehand which one counts."""
+reverse the sign. Among many metrics some exclude 0 by chance: choose beforehand which one counts."""
 FEW_PATIENTS_WARNING = """\
-Few patients, down to {patients}: intervals are too narrow, and verdicts come too easily; under {least} patients none is
-given. A cross-validation (`cesm-segmenter cv`) tests on all patients."""
-_WANTED = {"sample", "image_id", "patient", "variant", "truth_px", "lesions"}
+Few patients ({patients} for some metrics): intervals are too narrow, and verdicts come too easily; with fewer than {least}
+patients there is no verdict. A cross-validation (`cesm-segmenter cv`) tests on all patients."""
+_REQUIRED = {"sample", "image_id", "patient", "variant", "truth_px", "lesions"}
 _GROUND_TRUTH = ["sample", "area_px", "centre_x", "centre_y"]
-FEWEST_PATIENTS, FEW_PATIENTS = 6, 30  # below the first no verdict is given, below the second a warning
+FEWEST_PATIENTS, FEW_PATIENTS = 6, 30  # with fewer than the first there is no verdict, with fewer than the second a warning
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A run's evaluation of a split; `images` is per_image.csv over originals, by sample, `lesions` what was annotated."""
+    """A run's evaluation on a split; `images` has the originals of per_image.csv, by sample, `lesions` the annotated lesions."""
 
     run: Run
     split: str
@@ -53,13 +53,13 @@ class Evaluated:
 
 
 def read_evaluated(folder: Path, split: str) -> Evaluated:
-    """Reads what the evaluation of a run left.
+    """Reads the evaluation of a run.
 
     Args:
-      folder: of the run or of a cross-validation, DATASET/runs/NAME.
+      folder: the folder of the run or of a cross-validation, DATASET/runs/NAME.
 
     Raises:
-      InputError: there is no such run, or its evaluation is not there, unfinished, or of an earlier version.
+      InputError: there is no such run, or its evaluation is missing, unfinished, or from an earlier version.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such run; give the folder of a run, DATASET/{RUNS}/NAME")
@@ -69,8 +69,10 @@ def read_evaluated(folder: Path, split: str) -> Evaluated:
     if not (summary := read_summary(evaluation)):
         raise InputError(f"{evaluation}: holds no finished evaluation; {remedy}")
     images = read_table(evaluation / "per_image.csv")
-    if missing := sorted(_wanted() - set(images.columns)):
-        raise InputError(f"{evaluation / 'per_image.csv'}: lacks {', '.join(missing)}, as earlier versions wrote it; {remedy}")
+    if missing := sorted(_required_columns() - set(images.columns)):
+        raise InputError(
+            f"{evaluation / 'per_image.csv'}: lacks {', '.join(missing)}, because an earlier version wrote it; {remedy}"
+        )
     images = original_rows(images).assign(one=1).set_index("sample")
     lesions = read_table(evaluation / "per_lesion.csv")[_GROUND_TRUTH].sort_values(_GROUND_TRUTH, ignore_index=True)
     return Evaluated(run, split, images, lesions[lesions["sample"].isin(images.index)], summary)
@@ -98,50 +100,50 @@ def _rates() -> dict[str, tuple[str, str]]:
     return {name: (rate.above, rate.below) for name, rate in RATES.items() if rate.compared}
 
 
-def _wanted() -> set[str]:
-    return _WANTED | set(_image_metrics()) | {above for above, _ in _rates().values()}
+def _required_columns() -> set[str]:
+    return _REQUIRED | set(_image_metrics()) | {above for above, _ in _rates().values()}
 
 
 def _require_same_images(first: Evaluated, second: Evaluated) -> None:
-    both = f"{second.name} cannot be compared with {first.name}"
+    failure = f"{second.name} cannot be compared with {first.name}"
     remedy = "compare runs that were evaluated on the same split of the same data set"
-    known, found = set(first.images.index), set(second.images.index)
-    if lone := sorted(known ^ found):
-        counted = f"their evaluations of {first.split} hold {len(found)} and {len(known)} images"
-        raise InputError(f"{both}: {counted}, {len(lone)} of them only one of the two, such as {lone[0]}; {remedy}")
-    differs = pd.concat([first.lesions, second.lesions]).drop_duplicates(keep=False)["sample"]
-    if len(differs):
-        sample = differs.iloc[0]
+    names, other_names = set(first.images.index), set(second.images.index)
+    if unpaired := sorted(names ^ other_names):
+        reason = f"their evaluations of {first.split} hold {len(other_names)} and {len(names)} images"
+        raise InputError(f"{failure}: {reason}, with {len(unpaired)} in only one of them, such as {unpaired[0]}; {remedy}")
+    differences = pd.concat([first.lesions, second.lesions]).drop_duplicates(keep=False)["sample"]
+    if len(differences):
+        sample = differences.iloc[0]
         areas = f"{second.images.loc[sample, 'truth_px']} and {first.images.loc[sample, 'truth_px']} px of lesion"
-        counted = f"the annotated lesions of {differs.nunique()} of {len(known)} images differ"
-        raise InputError(f"{both}: {counted}, such as {sample} with {areas}; {remedy}, with the same [mask]")
+        reason = f"the annotated lesions of {differences.nunique()} of {len(names)} images differ"
+        raise InputError(f"{failure}: {reason}, such as {sample} with {areas}; {remedy}, with the same [mask]")
     tolerances = [run.summary.get("tolerance_px") for run in (second, first)]
     if tolerances[0] != tolerances[1]:
-        counted = f"[eval] nsd_tolerance_px was {tolerances[0]} and {tolerances[1]}"
-        raise InputError(f"{both}: {counted}; evaluate both with the same tolerance")
+        reason = f"[eval] nsd_tolerance_px was {tolerances[0]} and {tolerances[1]}"
+        raise InputError(f"{failure}: {reason}; evaluate both with the same tolerance")
 
 
 def _difference_rows(reference: Evaluated, run: Evaluated) -> Iterator[Row]:
     first, second = reference.images, run.images.loc[reference.images.index]
-    bootstrap, of = PatientBootstrap(owners(first)), owners(first)
-    named = {"reference": reference.name, "run": run.name}
+    bootstrap, owner = PatientBootstrap(owners(first)), owners(first)
+    names = {"reference": reference.name, "run": run.name}
 
     def make_row(metric: str, statistic: str, counts: np.ndarray, values: tuple[float, float], difference: Estimate) -> Row:
-        patients = of[counts].nunique()
+        patients = owner[counts].nunique()
         row: Row = {"metric": metric, "statistic": statistic, "images": int(counts.sum()), "patients": patients}
         row |= {"reference_value": values[0], "run_value": values[1]}
         row |= {"difference": difference.value, "low": difference.low, "high": difference.high}
-        return named | row | {"verdict": _verdict(difference, metric, patients)}
+        return names | row | {"verdict": _verdict(difference, metric, patients)}
 
     for metric in _image_metrics():
         before, after = (images[metric].to_numpy(float) for images in (first, second))
         if not (both := ~np.isnan(before) & ~np.isnan(after)).any():
             continue
         pair = before[both], after[both]
-        counted = _count_images(pair[1] - pair[0], metric)
-        yield make_row(metric, "mean", both, _of_both(np.mean, pair), bootstrap.mean(after - before)) | counted
+        image_counts = _count_images(pair[1] - pair[0], metric)
+        yield make_row(metric, "mean", both, _average_both(np.mean, pair), bootstrap.mean(after - before)) | image_counts
         difference = bootstrap.median_difference(after, before)
-        yield make_row(metric, "median", both, _of_both(np.median, pair), difference) | counted
+        yield make_row(metric, "median", both, _average_both(np.median, pair), difference) | image_counts
     for metric, (above, below) in _rates().items():
         if (counts := (weights := first[below].to_numpy(float)) > 0).any():
             rates = first[above].sum() / weights.sum(), second[above].sum() / weights.sum()
@@ -149,26 +151,26 @@ def _difference_rows(reference: Evaluated, run: Evaluated) -> Iterator[Row]:
             yield make_row(metric, "rate", counts, rates, bootstrap.ratio(change, weights))
 
 
-def _of_both(average: Callable[[np.ndarray], Any], pair: tuple[np.ndarray, np.ndarray]) -> tuple[float, float]:
+def _average_both(average: Callable[[np.ndarray], Any], pair: tuple[np.ndarray, np.ndarray]) -> tuple[float, float]:
     return float(average(pair[0])), float(average(pair[1]))
 
 
 def _count_images(differences: np.ndarray, metric: str) -> Row:
     gains = -differences if metric_of(metric).lower_is_better else differences
-    counts = {"better": gains > 0, "worse": gains < 0, "equal": gains == 0}
-    return {f"images_{name}": int(found.sum()) for name, found in counts.items()}
+    groups = {"better": gains > 0, "worse": gains < 0, "equal": gains == 0}
+    return {f"images_{name}": int(images.sum()) for name, images in groups.items()}
 
 
 def _verdict(difference: Estimate, metric: str, patients: int) -> str:
     if difference.low is None or difference.high is None or difference.low <= 0 <= difference.high:
         return OPEN
-    if patients < FEWEST_PATIENTS:  # their interval leaves 0 out in every fourth comparison of equals
+    if patients < FEWEST_PATIENTS:  # their interval excludes 0 in every fourth comparison of equal runs
         return OPEN
     return BETTER if (difference.low > 0) != metric_of(metric).lower_is_better else WORSE
 
 
 def describe(table: pd.DataFrame) -> list[str]:
-    """The comparison in aligned lines, followed by how to read it."""
+    """The comparison as aligned lines, followed by how to read it."""
     lines: list[str] = []
     for (reference, run), rows in table.groupby(["reference", "run"], sort=False):
         lines += [f"{run}", f"  against {reference}"]
@@ -219,5 +221,5 @@ def draw_comparison(path: Path, table: pd.DataFrame) -> None:
         axis.axvline(0, color="0.6", linewidth=1)
     axes[0].set_title(f"against {table['reference'].iloc[0]}; bars are 95 % intervals by patient", fontsize="medium")
     axes[0].legend(loc="lower center", bbox_to_anchor=(0.5, 1.15), frameon=False)
-    with replacing(path) as beside:
-        figure.savefig(beside)
+    with replacing(path) as temporary:
+        figure.savefig(temporary)

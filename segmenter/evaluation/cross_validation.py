@@ -1,6 +1,6 @@
-"""Pools the evaluations of a data set's folds: each sample was predicted once, by a model that has not seen its patient.
+"""Pools the evaluations of a data set's folds: each sample was predicted once, by a model not trained on its patient.
 
-Reads tables that `segmenter.evaluation` wrote for the folds' runs; no TensorFlow.
+Reads the tables that `segmenter.evaluation` wrote for the folds' runs; needs no TensorFlow.
 """
 
 import statistics
@@ -15,7 +15,7 @@ from segmenter.evaluation.state import read_summary
 from segmenter.runs import Run, read_state
 
 SPLIT = "test"
-# Columns of folds.csv that are metrics, and where metrics.csv of a fold holds them: metric and kind of average.
+# The metrics in folds.csv, and for each the metric and the average of a fold's metrics.csv that it is taken from.
 FOLD_METRICS = {
     "dice_mean": ("dice", "mean"),
     "dice_median": ("dice", "median"),
@@ -30,9 +30,9 @@ FOLD_COLUMNS = ("fold", "patients", "images", "epochs", "best_epoch", *FOLD_METR
 def pool_folds(runs: Sequence[Run], pooled: Run) -> bool:
     """Pools the evaluations on test of the runs of fold 0, 1, ... into one, unless that was done already.
 
-    It holds the tables of an evaluation over all held-out samples, where per_image.csv also names `fold` and `run` (whose
-    folder has the masks), and folds.csv with one row per fold. Its `summary.json` has the spread over the folds beside the
-    pooled metrics, and no cuts between sizes of lesions, because each fold has those of its own training.
+    It has the tables of an evaluation over all held-out samples, with the columns `fold` and `run` in per_image.csv (the
+    masks are in that run's folder), and folds.csv with one row per fold. Its `summary.json` has the spread over the folds
+    in addition to the pooled metrics, and no limits of lesion sizes, because each fold takes its own from its training.
 
     Returns:
       Whether there was anything to do.
@@ -45,14 +45,14 @@ def pool_folds(runs: Sequence[Run], pooled: Run) -> bool:
     remove_tree(folder)
     folds = [_fold_row(fold, run) for fold, run in enumerate(runs)]
     write_csv(pooled.folds, FOLD_COLUMNS, [rounded(row) for row in folds])
-    shared = {name: summaries[0][name] for name in ("tolerance_px", "class_names", "threshold")}
-    seen = [summary["trained_on_too"] for summary in summaries]
+    settings = {name: summaries[0][name] for name in ("tolerance_px", "class_names", "threshold")}
+    leaks = [summary["trained_on_too"] for summary in summaries]
     summary = {
         "identity": identity,
-        "trained_on_too": None if None in seen else sorted({patient for patients in seen for patient in patients}),
+        "trained_on_too": None if None in leaks else sorted({patient for patients in leaks for patient in patients}),
         "size_cuts_px": None,
     }
-    write_evaluation(folder, _pool_tables(runs), summary | shared, _spread(folds))
+    write_evaluation(folder, _pool_tables(runs), summary | settings, _spread(folds))
     return True
 
 
@@ -67,14 +67,14 @@ def _pool_tables(runs: Sequence[Run]) -> Tables:
 
 
 def _fold_row(fold: int, run: Run) -> Row:
-    """A row of folds.csv; a metric that the fold lacks, because it has no lesions, is None."""
+    """The row of a fold in folds.csv; metrics that need lesions are None where the fold has none."""
     folder = run.evaluation(SPLIT)
     samples = read_csv(folder / "per_image.csv")
     images = [row for row, is_counted in zip(samples, counts([row["variant"] for row in samples]), strict=True) if is_counted]
-    of_all = {row["metric"]: row for row in read_csv(folder / "metrics.csv") if row["group"] == "all"}
+    overall = {row["metric"]: row for row in read_csv(folder / "metrics.csv") if row["group"] == "all"}
     state = read_state(run)
     assert state is not None  # it was evaluated, so it was trained
-    values = {name: _number(of_all.get(metric, {}).get(kind)) for name, (metric, kind) in FOLD_METRICS.items()}
+    values = {name: _number(overall.get(metric, {}).get(average)) for name, (metric, average) in FOLD_METRICS.items()}
     return {
         "fold": fold,
         "patients": len({row["patient"] or row["image_id"] for row in images}),
@@ -90,7 +90,7 @@ def _number(text: str | None) -> float | None:
 
 
 def _spread(folds: Sequence[Mapping[str, object]]) -> dict[str, float]:
-    """Mean and standard deviation (of a sample, n - 1) of each metric over the folds that have it."""
+    """Mean and sample standard deviation (n - 1) of each metric over the folds that have it."""
     spread: dict[str, float] = {}
     for name in FOLD_METRICS:
         values = [value for row in folds if isinstance(value := row[name], float)]
@@ -102,7 +102,7 @@ def _spread(folds: Sequence[Mapping[str, object]]) -> dict[str, float]:
 
 
 def describe(pooled: Run) -> list[str]:
-    """A cross-validation in aligned lines: one row per fold, their mean and spread, and the pooled metrics with intervals."""
+    """A cross-validation as aligned lines: one row per fold, their mean and spread, and the pooled metrics with intervals."""
     folder = pooled.evaluation(SPLIT)
     spread = read_summary(folder)["metrics"]
     lines = [[name.replace("_", " ") for name in FOLD_COLUMNS]]
@@ -110,9 +110,9 @@ def describe(pooled: Run) -> list[str]:
         [_cell(_number(row[name])) if name in FOLD_METRICS else row[name] for name in FOLD_COLUMNS]
         for row in read_csv(pooled.folds)
     ]
-    for kind in ("mean", "std"):
-        cells = [_cell(spread.get(f"fold_{name}_{kind}")) for name in FOLD_METRICS]
-        lines.append([kind, *[""] * (len(FOLD_COLUMNS) - len(FOLD_METRICS) - 1), *cells])
+    for statistic in ("mean", "std"):
+        cells = [_cell(spread.get(f"fold_{name}_{statistic}")) for name in FOLD_METRICS]
+        lines.append([statistic, *[""] * (len(FOLD_COLUMNS) - len(FOLD_METRICS) - 1), *cells])
     pool = [["pooled", "images", "patients", "mean", "95 % interval", "median", "95 % interval"]]
     for row in read_csv(folder / "metrics.csv"):
         if row["group"] == "all":
@@ -131,7 +131,7 @@ def _estimate(row: Mapping[str, str], average: str) -> tuple[str, str]:
 
 
 def align_columns(lines: Sequence[Sequence[str]]) -> list[str]:
-    """Columns as wide as they need; the first to the left, the others to the right."""
+    """Pads the cells of each column to one width; the first column is left-aligned, the others are right-aligned."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return [
         "  ".join(

@@ -1,7 +1,7 @@
-"""Compares a model with a split: metrics over batches, as Keras gives them, metrics per image, and metrics per lesion.
+"""Evaluates a model on a split: metrics over batches, as Keras computes them, metrics per image, and metrics per lesion.
 
-All metrics are on the data set's own grid: a smaller model's probabilities are resized up to it, then cut. An image
-without lesion has no Dice; it is counted apart, and only the predictions in it count.
+All metrics are on the data set's own grid: a smaller model's probabilities are resized up to it, then thresholded. An
+image without lesion has no Dice; such images are counted separately, by what is predicted in them.
 """
 
 import json
@@ -50,12 +50,12 @@ def evaluate(
     train: Sequence[Sample],
     trained_on: Collection[str] | None,
 ) -> dict[str, float]:
-    """Evaluates a model on samples of one split and writes what `write_evaluation` does, and masks and pictures.
+    """Evaluates a model on samples of one split; writes masks, pictures and the files of `write_evaluation`.
 
     Args:
-      identity: kept in `summary.json`, for the next time.
-      train: the training samples, whose lesions define what small, medium and large are.
-      trained_on: `Sample.owner` of what the model was trained on; None where that is unknown.
+      identity: kept in `summary.json`, so that the next call can compare it.
+      train: the training samples, whose lesions define which sizes are small, medium and large.
+      trained_on: `Sample.owner` of the samples that the model was trained on; None where they are unknown.
 
     Returns:
       The metrics of `evaluation.csv` by name.
@@ -64,19 +64,19 @@ def evaluate(
 
     remove_tree(folder)
     batch_metrics, cuts = BatchMetrics(configuration), train_cuts(train, configuration)
-    drawn = {sample.name for sample in originals_or_all(samples)}
+    originals = {sample.name for sample in originals_or_all(samples)}
 
     def batches() -> Iterator[Batch]:
         for batch, ground_truth, probabilities in predict_batches(load(model_file, configuration), samples, configuration):
             batch_metrics.add(ground_truth, probabilities)
-            for sample, likely in zip(batch, probabilities, strict=True):
-                if sample.name in drawn:
-                    _write_mask(mask_file(folder, sample), threshold_mask(likely, configuration.infer), configuration)
+            for sample, predicted in zip(batch, probabilities, strict=True):
+                if sample.name in originals:
+                    _write_mask(mask_file(folder, sample), threshold_mask(predicted, configuration.infer), configuration)
             yield batch, ground_truth[..., 0], probabilities
 
-    tables = measure_batches(batches(), configuration, cuts, drawn)
+    tables = measure_batches(batches(), configuration, cuts, originals)
     dices = {row["sample"]: row["dice"] for row in tables.images}
-    scored = [(dices[sample.name], sample) for sample in samples if sample.name in drawn and dices[sample.name] is not None]
+    scored = [(dices[sample.name], sample) for sample in samples if sample.name in originals and dices[sample.name] is not None]
     write_extremes(scored, configuration, folder)
     summary = {
         "identity": identity,
@@ -84,7 +84,7 @@ def evaluate(
         "size_cuts_px": cuts,
         "tolerance_px": configuration.eval.nsd_tolerance_px,
         "class_names": list(configuration.class_names),
-        "threshold": configuration.infer.threshold if _cuts_at_threshold(configuration) else None,
+        "threshold": configuration.infer.threshold if _has_threshold(configuration) else None,
     }
     return write_evaluation(folder, tables, summary, batch_metrics.values())
 
@@ -93,17 +93,17 @@ def _write_mask(file: Path, predicted: np.ndarray, configuration: Configuration)
     write_png(file, predicted if configuration.model.num_classes > 1 else predicted * 255)
 
 
-def _cuts_at_threshold(configuration: Configuration) -> bool:
+def _has_threshold(configuration: Configuration) -> bool:
     return configuration.model.num_classes == 1 and not configuration.infer.algorithm
 
 
 def write_evaluation(folder: Path, tables: Tables, summary: dict[str, Any], batch_metrics: dict[str, float]) -> dict[str, float]:
-    """Writes the tables of an evaluation, the metrics that follow from them, and last `summary.json`.
+    """Writes the tables of an evaluation, the metrics computed from them, and last `summary.json`.
 
     Args:
-      summary: what summary.json holds in addition to the metrics; `identity` decides the next time whether there is
-        anything to do, `trained_on_too` are the patients that were trained on, None where that is unknown.
-      batch_metrics: loss and metrics over batches, which cannot be had from rows.
+      summary: the contents of summary.json in addition to the metrics. The next call compares `identity`, to see whether
+        there is anything to do; `trained_on_too` are the patients that were trained on, None where they are unknown.
+      batch_metrics: loss and metrics over batches, which cannot be computed from the tables.
 
     Returns:
       The metrics of `evaluation.csv` by name.
@@ -120,10 +120,10 @@ def write_evaluation(folder: Path, tables: Tables, summary: dict[str, Any], batc
     threshold = summary.get("threshold")
     metrics = batch_metrics | headline(images, metric_tables.metrics) | ({"threshold": threshold} if threshold else {})
     patients = len({row["patient"] or row["image_id"] for row in tables.images})
-    shared = summary["trained_on_too"]
+    leak = summary["trained_on_too"]
     # Lines like `loss,0.2716` without a header, as the published project writes them.
     write_text(folder / "evaluation.csv", "".join(f"{name},{value}\n" for name, value in rounded(metrics).items()))
-    counts = {"patients": patients, "patients_in_train": None if shared is None else len(shared)}
-    whole = {"identity": summary["identity"], "metrics": metrics} | counts | summary
-    write_text(folder / "summary.json", json.dumps(whole, indent=1) + "\n")
+    counts = {"patients": patients, "patients_in_train": None if leak is None else len(leak)}
+    contents = {"identity": summary["identity"], "metrics": metrics} | counts | summary
+    write_text(folder / "summary.json", json.dumps(contents, indent=1) + "\n")
     return metrics

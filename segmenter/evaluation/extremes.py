@@ -17,7 +17,7 @@ def write_extremes(scored: Sequence[tuple[float, Sample]], configuration: Config
     """Draws the three best and the three worst images by Dice, as best.png and worst.png.
 
     Args:
-      scored: Dice and sample, of images whose prediction is in `folder`/masks.
+      scored: pairs of Dice and sample; the predicted masks must be in `folder`/masks.
     """
     ordered = sorted(scored, key=lambda entry: (entry[0], entry[1].name))
     for name, entries in (("worst", ordered[:COUNT]), ("best", ordered[::-1][:COUNT])):

@@ -1,7 +1,7 @@
-"""What was found in an image, from the free text of its annotation.
+"""The kinds of findings in an image, from the free text of its annotation.
 
-CDD-CESM describes its 2006 images in 345 different texts, and misspells many. The words looked for are those of its
-annotation workbook, whose sheets set the kinds apart.
+CDD-CESM describes its 2006 images in 345 different texts, many of them misspelled. The patterns match the terms of its
+annotation workbook, which keeps the kinds on separate sheets.
 """
 
 import re
@@ -25,9 +25,9 @@ _KINDS = {
 
 
 def finding_kinds(text: str) -> tuple[str, ...]:
-    """The kinds of findings that a text names; none where there is no text.
+    """The kinds of findings that a text names; empty for an empty text.
 
-    A text that denies findings and names none is `no finding`; one that holds no known word is `other`.
+    A text that denies findings and names none is `no finding`; a text without any known term is `other`.
     """
     plain = re.sub(r"\bnon[ -]?mass\b", "nonmass", " ".join(text.lower().split()))
     named, denied = _NEGATIONS.subn("", plain)

@@ -1,4 +1,4 @@
-"""How numbers and intervals are written, in tables of an evaluation, in the terminal and in reports."""
+"""Formats numbers and intervals for the tables of an evaluation, the terminal and reports."""
 
 import math
 from collections.abc import Mapping
@@ -8,12 +8,12 @@ NONE = "–"  # where there is no number
 
 
 def format_number(value: float | None, digits: int = 3, *, signed: bool = False, none: str = NONE) -> str:
-    """A number with so many digits behind the point, thousands grouped; `none` where there is none."""
+    """A number with `digits` decimals and grouped thousands; `none` where there is no number."""
     return none if value is None or math.isnan(value) else f"{value:{'+' if signed else ''},.{digits}f}"
 
 
 def format_interval(low: float | None, high: float | None, digits: int = 3, *, signed: bool = False) -> str:
-    """An interval as `0.512 to 0.634`; empty where it has no ends.
+    """An interval as `0.512 to 0.634`; empty where one of its ends is undefined.
 
     Example:
       >>> format_interval(-0.02, 0.5, 2, signed=True)
@@ -40,7 +40,7 @@ def format_estimate(row: Mapping, average: str = "mean", digits: int = 3) -> str
 
 
 def rounded(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A table's row, its fractions with four digits behind the point."""
+    """A table's row with its floats as text of four decimals."""
     return {name: f"{value:.4f}" if isinstance(value, float) else value for name, value in row.items()}
 
 

@@ -1,8 +1,8 @@
-"""The few metrics of `evaluation.csv`, by flat names, as the published project's users know them."""
+"""The selected metrics of `evaluation.csv`, under the flat names that users of the published project know."""
 
 import pandas as pd
 
-# Of the metrics with intervals, over originals: what a reader asks for first, next to Dice.
+# Metrics with intervals, over originals, that a reader asks for first in addition to Dice.
 _CHOSEN = (
     ("nsd", "mean", "nsd_mean_originals"),
     ("hd95_px", "median", "hd95_px_median_originals"),
@@ -12,9 +12,9 @@ _CHOSEN = (
 
 
 def headline(images: pd.DataFrame, metrics: pd.DataFrame) -> dict[str, float]:
-    """Mean and median Dice over images with lesions, originals and all; the images without; lesions found.
+    """Mean and median Dice over originals and over all images with lesions, counts of images without lesion, and detection.
 
-    With several lesion classes then Dice of each class, over the images that have it.
+    With several lesion classes, Dice of each class follows, over the images that have it.
 
     Args:
       images: per_image.csv.
@@ -28,8 +28,8 @@ def headline(images: pd.DataFrame, metrics: pd.DataFrame) -> dict[str, float]:
         "empty_truth_with_false_positives": int((empty["predicted_px"] > 0).sum()),
     }
     if (images["variant"] == "original").any():
-        of_all = {row["metric"]: row for row in metrics[metrics["group"] == "all"].to_dict("records")}
-        values |= {name: float(of_all[metric][kind]) for metric, kind, name in _CHOSEN if metric in of_all}
+        overall = {row["metric"]: row for row in metrics[metrics["group"] == "all"].to_dict("records")}
+        values |= {name: float(overall[metric][average]) for metric, average, name in _CHOSEN if metric in overall}
     for column in images.columns[images.columns.str.startswith("dice_")]:
         values |= _dice_metrics(images, column, column.removeprefix("dice"))
     return values
@@ -38,10 +38,10 @@ def headline(images: pd.DataFrame, metrics: pd.DataFrame) -> dict[str, float]:
 def _dice_metrics(images: pd.DataFrame, column: str, suffix: str) -> dict[str, float]:
     scored = images.dropna(subset=[column])
     originals = scored[scored["variant"] == "original"]
-    return _middle(f"dice_{{}}_originals{suffix}", originals[column]) | _middle(f"dice_{{}}{suffix}", scored[column])
+    return _averages(f"dice_{{}}_originals{suffix}", originals[column]) | _averages(f"dice_{{}}{suffix}", scored[column])
 
 
-def _middle(name: str, dices: pd.Series) -> dict[str, float]:
+def _averages(name: str, dices: pd.Series) -> dict[str, float]:
     if dices.empty:
         return {}
     return {

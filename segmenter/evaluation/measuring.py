@@ -29,7 +29,7 @@ Batch = tuple[Sequence[Sample], np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Measured:
-    """The measurements of one image: of lesion against the rest, and with several lesion classes of each of them."""
+    """The measurements of one image: of lesion against background, and of each lesion class where there are several."""
 
     sample: Sample
     overlap: Overlap
@@ -51,15 +51,15 @@ class Tables:
 
 
 def measure_batches(batches: Iterable[Batch], configuration: Configuration, cuts: Cuts | None, swept: Container[str]) -> Tables:
-    """Measures the images of a batch in parallel; of each only its rows are kept, some ten kilobytes.
+    """Measures the images of each batch in parallel; only their rows are kept, about ten kilobytes per image.
 
     Args:
       batches: samples, ground truth, (batch, size, size) uint8, and probabilities, (batch, size, size, classes) float32.
-      cuts: what is a small and what a large lesion, in pixels.
+      cuts: the largest area of a small and of a medium lesion, in pixels; None where they are unknown.
       swept: names of the samples that the FROC curve is made from; trying all thresholds is most of the work.
     """
     tables = Tables()
-    with ThreadPoolExecutor() as executor:  # OpenCV lets go of the interpreter's lock
+    with ThreadPoolExecutor() as executor:  # OpenCV releases the interpreter's lock
         for samples, ground_truth, probabilities in batches:
             sweeps = [FROC_THRESHOLDS if sample.name in swept else () for sample in samples]
             work = partial(measure, configuration=configuration)
@@ -83,27 +83,27 @@ def measure(
     Args:
       ground_truth: (height, width) uint8 class map, 0 is background.
       probabilities: (height, width, classes) float32.
-      thresholds: at which lesions are matched, for the FROC curve.
+      thresholds: those of the FROC curve, at which lesions are matched.
     """
     predicted = threshold_mask(probabilities, configuration.infer)
     names = configuration.class_names
     classes = enumerate(names, 1) if len(names) > 1 else ()
-    annotated, found = connected_components(ground_truth), connected_components(predicted)
+    lesions, components = connected_components(ground_truth), connected_components(predicted)
     likely = lesion_probability(probabilities, configuration.infer)
     return Measured(
         sample,
         measure_overlap(ground_truth, predicted),
         {name: measure_overlap(ground_truth == index, predicted == index) for index, name in classes},
         measure_distances(ground_truth, predicted, configuration.eval.nsd_tolerance_px),
-        annotated,
-        found,
-        match_regions(annotated, found),
-        sweep_thresholds(annotated, likely, thresholds, configuration.infer.smallest_lesion_px),
+        lesions,
+        components,
+        match_regions(lesions, components),
+        sweep_thresholds(lesions, likely, thresholds, configuration.infer.smallest_lesion_px),
     )
 
 
 def image_row(measured: Measured, cuts: Cuts | None) -> Row:
-    """The image's row of per_image.csv: names, areas, IMAGE_METRICS, lesions, groups, and the classes."""
+    """The image's row of per_image.csv: names, areas, IMAGE_METRICS, counts of lesions, groups, and classes."""
     sample, overlap = measured.sample, measured.overlap
     row: Row = {
         "sample": sample.name,
@@ -136,7 +136,7 @@ def _lesion_counts(measured: Measured) -> Row:
 
 
 def lesion_rows(measured: Measured, cuts: Cuts | None) -> list[Row]:
-    """The image's rows of per_lesion.csv, one per annotated region."""
+    """The image's rows of per_lesion.csv, one per annotated lesion."""
     ground_truth, matching = measured.ground_truth, measured.matching
     return [
         {

@@ -1,4 +1,4 @@
-"""The metrics of an evaluation, each declared once: how it is computed, and what tables, comparisons and reports call it.
+"""The metrics of an evaluation, each declared once: how it is computed, and its name in tables, comparisons and reports.
 
 A new metric of single images is one entry of IMAGE_METRICS. It becomes a column of per_image.csv, gets rows with intervals
 in metrics.csv, and a name and meaning in reports; where its flags say so, also rows per group and in comparisons.
@@ -16,12 +16,12 @@ SHARE, PIXELS, MILLIMETRES, PER_IMAGE = "share, 0 to 1", "pixels", "mm", "per im
 
 @dataclass(frozen=True)
 class Metric:
-    """What a metric is called and means.
+    """The name and meaning of a metric.
 
     Attributes:
-      label: its name for people.
-      meaning: one line; `{tolerance}` (pixels) and `{lesions}` (their number with the noun) may stand in it.
-      digits: behind the decimal point, in reports.
+      label: its name in reports.
+      meaning: one line; it may contain `{tolerance}` (pixels) and `{lesions}` (their count with the noun).
+      digits: the number of decimals in reports.
       unit: charts of differences have one panel per unit.
       lower_is_better: whether a smaller value is the better one.
       by_group: whether it is given for each group of images.
@@ -50,11 +50,11 @@ class ImageMetric(Metric):
 
 @dataclass(frozen=True)
 class Rate(Metric):
-    """A metric that is one sum over another.
+    """A metric that is one sum divided by another.
 
     Attributes:
-      above, below: the summed columns of per_image.csv; `one` counts images.
-      of_lesions: the column of per_lesion.csv that is the same for a single lesion; empty where there is none.
+      above, below: the summed columns of per_image.csv, numerator and denominator; `one` counts images.
+      of_lesions: the column of per_lesion.csv that is the numerator of a single lesion; empty where there is none.
     """
 
     above: str = ""
@@ -82,19 +82,19 @@ def _distance(label: str, meaning: str, compute: Callable[["Measured"], float | 
 IMAGE_METRICS: dict[str, ImageMetric] = {
     "dice": ImageMetric(
         "Dice",
-        "overlap: twice the common area over the sum of both; 1 is the same mask",
+        "overlap: twice the common area over the sum of both areas; 1 for equal masks",
         by_group=True,
         compared=True,
         compute=lambda measured: measured.overlap.dice,
     ),
     "iou": ImageMetric(
         "IoU",
-        "overlap: common area over the area of either; orders images as Dice does",
+        "overlap: common area over the area of the union; orders images as Dice does",
         compute=lambda measured: measured.overlap.iou,
     ),
     "sensitivity": ImageMetric(
         "Sensitivity",
-        "share of the lesion's pixels that was found",
+        "share of the lesion's pixels that was predicted",
         by_group=True,
         compared=True,
         compute=lambda measured: measured.overlap.sensitivity,
@@ -107,7 +107,7 @@ IMAGE_METRICS: dict[str, ImageMetric] = {
     ),
     "specificity": ImageMetric(
         "Specificity",
-        "share of the other pixels that was left alone; near 1 for any model",
+        "share of the other pixels that was not predicted; near 1 for any model",
         4,
         compute=lambda measured: measured.overlap.specificity,
     ),
@@ -169,7 +169,7 @@ RATES: dict[str, Rate] = {
     ),
     "centre_detection_rate": Rate(
         "Detection rate (centre)",
-        "share of the {lesions} that hold a predicted component's centre",
+        "share of the {lesions} that contain a predicted component's centre",
         above="centre_detected",
         below="lesions",
         of_lesions="centre_detected",
@@ -194,7 +194,7 @@ RATES: dict[str, Rate] = {
     ),
 }
 
-# Of images without lesion, by name; specificity is among IMAGE_METRICS.
+# Metrics of images without lesion, by name; specificity is among IMAGE_METRICS.
 EMPTY_METRICS: dict[str, Metric] = {
     "share_without_false_positive": Rate(
         "Clean images", "share of the images without lesion in which nothing was predicted", above="clean"
@@ -209,7 +209,7 @@ EMPTY_METRICS: dict[str, Metric] = {
 
 
 def metric_of(name: str) -> Metric:
-    """What is declared of a column `metric` of metrics.csv; `dice_benign` is Dice of a class."""
+    """The declaration of a name in metrics.csv's column `metric`; `dice_benign` is Dice of the class benign."""
     for metrics in (IMAGE_METRICS, RATES, EMPTY_METRICS):
         if name in metrics:
             return metrics[name]

@@ -1,4 +1,4 @@
-"""How far two masks cover the same pixels: Dice, IoU, sensitivity, precision, specificity.
+"""Measures how far two masks cover the same pixels: Dice, IoU, sensitivity, precision, specificity.
 
 Definitions: Maier-Hein, Reinke et al., "Metrics reloaded", Nature Methods 21, 2024.
 """
@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Overlap:
-    """Areas of one image, in pixels of the data set's grid. A metric that would divide by nothing is None."""
+    """Areas of one image, in pixels of the data set's grid. A metric that would divide by zero is None."""
 
     truth_px: int
     predicted_px: int
@@ -29,23 +29,23 @@ class Overlap:
 
     @property
     def sensitivity(self) -> float | None:
-        """Part of the lesion that was found, or None without ground truth."""
+        """The share of the lesion that was predicted, or None without ground truth."""
         return self.common_px / self.truth_px if self.truth_px else None
 
     @property
     def precision(self) -> float | None:
-        """Part of what was found that is lesion, or None where nothing was found."""
+        """The share of the prediction that is lesion, or None where nothing was predicted."""
         return self.common_px / self.predicted_px if self.predicted_px else None
 
     @property
     def specificity(self) -> float | None:
-        """Part of the rest that was left alone, or None where all is lesion."""
+        """The share of the other pixels that was not predicted, or None where all are lesion."""
         rest_px = self.image_px - self.truth_px
         return 1 - (self.predicted_px - self.common_px) / rest_px if rest_px else None
 
 
 def measure_overlap(ground_truth: np.ndarray, predicted: np.ndarray) -> Overlap:
-    """Counts the pixels of two masks, (height, width), nonzero is lesion.
+    """Counts the pixels of two (height, width) masks; nonzero is lesion.
 
     Example:
       >>> overlap = measure_overlap(np.array([[1, 1, 0, 0]]), np.array([[0, 1, 1, 0]]))

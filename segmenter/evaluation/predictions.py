@@ -1,4 +1,4 @@
-"""What a model predicts for samples, on the data set's own grid, batch by batch."""
+"""Predicts samples on the data set's own grid, batch by batch."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from segmenter.data.dataset import Sample
 
 
 def load(model_file: Path, configuration: Configuration):
-    """The model of a file, averaged over as many views of each image as [infer] augmentation says."""
+    """Loads the model of a file; it averages over the views of each image that [infer] augmentation sets."""
     from segmenter.inference.ensembles import AugmentedPredictor
     from segmenter.models.saved_models import load_predictor
 
@@ -23,7 +23,10 @@ def load(model_file: Path, configuration: Configuration):
 def predict_batches(
     predictor, samples: Sequence[Sample], configuration: Configuration
 ) -> Iterator[tuple[Sequence[Sample], np.ndarray, np.ndarray]]:
-    """Yields, batch by batch, samples, ground truth, (batch, size, size, 1) uint8 of classes, and probabilities, float32."""
+    """Yields for each batch its samples, their ground truth, and the predicted probabilities.
+
+    Ground truth is (batch, size, size, 1) uint8 of classes, probabilities are (batch, size, size, classes) float32.
+    """
     import tensorflow as tf
 
     from segmenter.data.input_pipeline import evaluation_batches

@@ -1,4 +1,4 @@
-"""Small, medium and large lesions: the terciles of those that a model was trained on."""
+"""Small, medium and large lesions, by the terciles of the lesions that a model was trained on."""
 
 from collections.abc import Iterable, Sequence
 
@@ -25,9 +25,9 @@ def train_cuts(samples: Sequence[Sample], configuration: Configuration) -> Cuts 
 
 def tercile_cuts(areas: Iterable[int]) -> Cuts | None:
     """The values that a third and two thirds of the areas do not exceed; None without areas."""
-    if not (known := list(areas)):
+    if not (values := list(areas)):
         return None
-    low, high = np.percentile(known, (100 / 3, 200 / 3))
+    low, high = np.percentile(values, (100 / 3, 200 / 3))
     return float(low), float(high)
 
 

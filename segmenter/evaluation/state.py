@@ -1,4 +1,4 @@
-"""What an evaluation depends on, and what it left in its folder."""
+"""What an evaluation depends on, and the summary that it writes."""
 
 import json
 from collections.abc import Mapping
@@ -31,24 +31,25 @@ def evaluation_identity(model_file: Path, data: DataSet, configuration: Configur
 
 
 def read_summary(folder: Path) -> dict:
-    """What an evaluation left in its folder; empty where there is none."""
+    """The summary.json of an evaluation's folder; empty where there is none."""
     return read_json(folder / "summary.json")
 
 
 def describe_leak(summary: Mapping[str, Any], split: str) -> str:
     """A warning where a model was tested on patients that it was trained on, or where that is unknown; else empty."""
-    seen, patients = summary.get("patients_in_train"), summary.get("patients")
-    if split == "train" or seen == 0:
+    leaked, patients = summary.get("patients_in_train"), summary.get("patients")
+    if split == "train" or leaked == 0:
         return ""
-    if seen is None:
+    if leaked is None:
         return "the patients that the model was trained on are not known, so these metrics may be inflated"
     return (
-        f"{seen} of {patients} patients of {split} were trained on: these metrics are inflated, and say little about new patients"
+        f"{leaked} of {patients} patients of {split} were trained on: these metrics are inflated, and say little about new "
+        "patients"
     )
 
 
 def read_json(path: Path) -> dict:
-    """A JSON file's object; empty where the file is not there or broken."""
+    """A JSON file's object; empty where the file is missing or broken."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,6 +1,6 @@
-"""How far the contours of two masks lie apart: Hausdorff, average and normalised surface distance.
+"""Measures how far apart the contours of two masks lie: Hausdorff, average and normalized surface distance.
 
-Definitions: Maier-Hein, Reinke et al., "Metrics reloaded", Nature Methods 21, 2024; normalised surface Dice: Nikolov et al.,
+Definitions: Maier-Hein, Reinke et al., "Metrics reloaded", Nature Methods 21, 2024; normalized surface Dice: Nikolov et al.,
 "Clinically applicable segmentation of head and neck anatomy", J. Med. Internet Res. 23, 2021.
 """
 
@@ -18,7 +18,7 @@ class Distances:
 
     Attributes:
       hd95: the greater of the two 95th percentiles, from each contour's pixels to the other contour.
-      asd: mean over the pixels of both contours of the distance to the other one (symmetric).
+      asd: mean distance to the other contour, over the pixels of both (symmetric).
       nsd: share of the pixels of both contours that lie within the tolerance of the other one, 0 to 1.
     """
 
@@ -30,15 +30,15 @@ class Distances:
 def measure_distances(ground_truth: np.ndarray, predicted: np.ndarray, tolerance_px: float) -> Distances:
     """Compares the contours of two masks.
 
-    A contour is the mask's pixels with an edge neighbor outside the mask; beyond the image's border all is outside.
+    A contour is the mask's pixels with an edge neighbor outside the mask; everything beyond the image's border is outside.
 
     Args:
       ground_truth, predicted: (height, width), nonzero is lesion.
-      tolerance_px: distance within which contours count as one.
+      tolerance_px: distance within which contours count as equal.
 
     Returns:
-      No distances without ground truth, since there is nothing to be near to. Where nothing was predicted, nsd is 0 and the
-      others are not defined: a missed lesion is at no distance.
+      No distances without ground truth, because there is no contour to compare with. Where nothing was predicted, nsd is 0
+      and the others are not defined, because a missed lesion has no distance.
 
     Example:
       >>> measure_distances(np.eye(1, 9, 2), np.eye(1, 9, 5), tolerance_px=2)
@@ -68,7 +68,7 @@ def _contour(mask: np.ndarray) -> np.ndarray:
 
 
 def _distances_to(contour: np.ndarray) -> np.ndarray:
-    """Of each pixel to the nearest one of a contour, exact; (height, width) float64."""
+    """The exact distance of each pixel to the nearest pixel of a contour; (height, width) float64."""
     distances = cv2.distanceTransform((~contour).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     # Squares of distances between pixels are whole numbers: rounding them repairs what single precision loses.
     return np.sqrt(np.rint(np.square(distances, dtype=np.float64)))

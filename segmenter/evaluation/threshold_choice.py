@@ -23,27 +23,27 @@ def choose_threshold(
 ) -> tuple[float, float]:
     """Finds the threshold of THRESHOLDS with the highest mean Dice, over originals with lesions where there are any.
 
-    Images without lesion have no Dice and take no part. Of equal thresholds the one nearest to 0.5 is taken. The choice
-    is kept in `threshold.json`, and read from there the next time.
+    Images without lesion have no Dice and do not count. Of equally good thresholds the one nearest to 0.5 is taken. The
+    choice is kept in `threshold.json`, and read from there the next time.
 
     Returns:
       The threshold and its mean Dice.
 
     Raises:
-      InputError: the configuration does not cut at a threshold, or no image has a lesion.
+      InputError: the configuration uses no threshold, or no image has a lesion.
     """
     if configuration.model.num_classes > 1 or configuration.infer.algorithm:
         reason = f"[infer] algorithm is {configuration.infer.algorithm}"
         if configuration.model.num_classes > 1:
             reason = f"[model] num_classes is {configuration.model.num_classes}, and the most probable class counts"
-        raise InputError(f"--threshold auto: nothing is cut at a threshold here; {reason}; leave --threshold out")
+        raise InputError(f"--threshold auto: this run uses no threshold, because {reason}; leave --threshold out")
     identity = evaluation_identity(model_file, data, configuration, split)
     if (earlier := read_json(folder / "threshold.json")).get("identity") == identity:
         return earlier["threshold"], earlier["dice"]
     means = _dice_by_threshold(model_file, data.split(split), configuration)
     best = max(means, key=lambda value: (round(means[value], 6), -abs(value - 0.5)))
-    found = {"identity": identity, "threshold": best, "dice": means[best]}
-    write_text(folder / "threshold.json", json.dumps(found, indent=1) + "\n")
+    choice = {"identity": identity, "threshold": best, "dice": means[best]}
+    write_text(folder / "threshold.json", json.dumps(choice, indent=1) + "\n")
     return best, means[best]
 
 
@@ -51,14 +51,16 @@ def _dice_by_threshold(model_file: Path, samples: Sequence[Sample], configuratio
     from segmenter.backend import load_tensorflow
 
     load_tensorflow()
-    tried = {value: configuration.infer.model_copy(update={"threshold": value}) for value in THRESHOLDS}
-    chosen = originals_or_all(samples)
+    settings = {value: configuration.infer.model_copy(update={"threshold": value}) for value in THRESHOLDS}
+    originals = originals_or_all(samples)
     dices: dict[float, list[float]] = {value: [] for value in THRESHOLDS}
-    for _, ground_truth, probabilities in predict_batches(load(model_file, configuration), chosen, configuration):
-        for mask, likely in zip(ground_truth, probabilities, strict=True):
+    for _, ground_truth, probabilities in predict_batches(load(model_file, configuration), originals, configuration):
+        for mask, predicted in zip(ground_truth, probabilities, strict=True):
             if mask.any():
-                for value, settings in tried.items():
-                    dices[value].append(measure_overlap(mask[..., 0], threshold_mask(likely, settings)).dice or 0.0)
+                for value, values in dices.items():
+                    values.append(measure_overlap(mask[..., 0], threshold_mask(predicted, settings[value])).dice or 0.0)
     if not dices[THRESHOLDS[0]]:
-        raise InputError(f"--threshold auto: no image of {samples[0].split} has a lesion, so none can be chosen; give a number")
-    return {value: float(np.mean(found)) for value, found in dices.items()}
+        raise InputError(
+            f"--threshold auto: no image of {samples[0].split} has a lesion to choose a threshold by; give a number instead"
+        )
+    return {value: float(np.mean(values)) for value, values in dices.items()}

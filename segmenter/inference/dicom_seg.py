@@ -1,6 +1,6 @@
-"""Wraps what was inferred on a DICOM image as DICOM SEG (PS3.3 A.51, C.8.20). Bytes in memory; knows no model.
+"""Encodes the predictions for a DICOM image as DICOM SEG (PS3.3 A.51, C.8.20), in memory; uses no model.
 
-pydicom and highdicom are imported inside functions: inference on other images does without them.
+pydicom and highdicom are imported inside functions, so that inference on other images works without them.
 """
 
 import hashlib
@@ -20,9 +20,9 @@ from pipeline.files import install_command, is_installed
 KINDS = ("binary", "fractional")
 MISSING = f"highdicom is not installed, so DICOM images get PNGs only; run `{install_command('dicom')}`"
 
-# A SEG refers to its source by these, and nothing can stand in for them.
+# A SEG refers to its source by these attributes; nothing can replace them.
 _REFERENCES = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
-# Type 2 of the modules Patient, General Study and General Image: in every SEG, and empty where nobody knows them.
+# Type 2 attributes of the modules Patient, General Study and General Image: in every SEG, and empty where unknown.
 _EMPTY_IF_UNKNOWN = (
     "PatientID",
     "PatientName",
@@ -34,21 +34,21 @@ _EMPTY_IF_UNKNOWN = (
     "StudyTime",
     "PatientOrientation",
 )
-_SERIES_NUMBER = 1000  # has to be there and need not be unique; machines count their own series from 1
+_SERIES_NUMBER = 1000  # required, but need not be unique; machines number their own series from 1
 
 
 class SegmentationError(Exception):
-    """A source image cannot carry a SEG; the text states what was found and what to do."""
+    """A source image cannot carry a SEG; the message states what was found and what to do."""
 
 
 @dataclass(frozen=True)
 class Algorithm:
-    """What made the masks, as each segment of a SEG records it.
+    """The algorithm that made the masks, as each segment of a SEG records it.
 
     Attributes:
-      network: its name; several for an ensemble.
-      models_sha256: of the model files, in their order.
-      parameters: whatever else the pixels depend on, such as the threshold.
+      network: the network's name; several names for an ensemble.
+      models_sha256: the SHA-256 of each model file, in order.
+      parameters: everything else that the pixels depend on, such as the threshold.
     """
 
     network: str
@@ -57,22 +57,22 @@ class Algorithm:
 
     @property
     def name(self) -> str:
-        """Program and network, cut to the 64 characters that DICOM's LO holds."""
+        """Program and network, truncated to 64 characters, the limit of DICOM's LO."""
         return f"cesm-segmenter {self.network}"[:64]
 
     @property
     def model_hash(self) -> str:
-        """12 hexadecimal digits that stand for the model files."""
+        """12 hexadecimal digits that identify the model files."""
         return hashlib.sha256("".join(self.models_sha256).encode()).hexdigest()[:12]
 
     @property
     def version(self) -> str:
-        """Of the package, with the model's hash: either changes the masks."""
+        """The package's version with the model's hash: the masks depend on both."""
         return f"{package_version()} {self.model_hash}"
 
 
 def package_version() -> str:
-    """The installed package's version; `unknown` where the programs run from a bare folder."""
+    """The installed package's version; `unknown` where the programs run without being installed."""
     try:
         return importlib.metadata.version("cesm-segmentation")
     except importlib.metadata.PackageNotFoundError:
@@ -90,25 +90,25 @@ def segmentations(
     """The SEG files of one source image: one segment per lesion class, one frame per segment, at the source's size.
 
     Args:
-      source: the DICOM file; its header alone is read.
+      source: the DICOM file; only its header is read.
       mask: (height, width) uint8, 0 is background and 1, 2, ... are the lesion classes.
       probabilities: (height, width, classes) float32; with several classes the first is the background.
-      class_names: of the lesion classes.
-      algorithm: what made them.
+      class_names: the names of the lesion classes.
+      algorithm: what made the mask and the probabilities.
 
     Returns:
-      By kind (`KINDS`): the mask bit by bit, and the probabilities in steps of 1/255. The same arguments give the
-      same bytes: identifiers follow from them, and no time is of the clock.
+      By kind (`KINDS`): the mask as bits, and the probabilities in steps of 1/255. The same arguments give the
+      same bytes: identifiers are derived from them, and no time comes from the clock.
 
     Raises:
-      SegmentationError: the header lacks what a SEG refers to, or holds what cannot be carried over.
+      SegmentationError: the header lacks an attribute that a SEG refers to, or holds a value that cannot be carried over.
 
     Source: PS3.3 C.8.20.2; codes of PS3.16 CID 7150, 7159, 7162, 244.
     """
-    lesions = np.clip(probabilities[..., -len(class_names) :], 0, 1)  # means of several views may pass 1 by a rounding
+    lesions = np.clip(probabilities[..., -len(class_names) :], 0, 1)  # rounding may lift the mean of several passes above 1
     pixels = {"binary": mask, "fractional": lesions[np.newaxis]}
     with warnings.catch_warnings():
-        # The packages warn of odd values by printing them, and a header's values are a patient's.
+        # The packages quote odd values in their warnings, and a header's values are a patient's.
         warnings.simplefilter("ignore")
         header = _read_header(source)
         try:
@@ -119,7 +119,7 @@ def segmentations(
 
 
 def _read_header(source: Path):
-    """The source's header, in memory, with what highdicom asks for and a source need not have left empty."""
+    """Reads the source's header, and adds the attributes that highdicom requires and the source lacks, empty."""
     import pydicom
 
     header = pydicom.dcmread(source, stop_before_pixels=True)
@@ -129,10 +129,10 @@ def _read_header(source: Path):
         header.setdefault(keyword, "")
     if not header.get("FrameOfReferenceUID"):
         header.pop("FrameOfReferenceUID", None)
-    # A projection has no plane in the patient. Where a header has one, highdicom would add a spacing between slices.
+    # A projection has no plane in the patient. Where a header states one, highdicom would add a spacing between slices.
     header.pop("ImagePositionPatient", None)
-    # highdicom copies PixelSpacing and cannot read it back without a thickness. Empty says that there is none;
-    # a number would be made up. ImagerPixelSpacing is at the detector, so it is no PixelSpacing and stays behind.
+    # highdicom copies PixelSpacing and cannot read it back without a thickness. Empty means unknown; a number would be
+    # invented. ImagerPixelSpacing is measured at the detector, so it is not a PixelSpacing and is not carried over.
     if header.get("PixelSpacing") and not header.get("SliceThickness"):
         header.SliceThickness = ""
     return header
@@ -141,16 +141,16 @@ def _read_header(source: Path):
 def _encode(header, kind: str, pixels: np.ndarray, class_names: Sequence[str], algorithm: Algorithm) -> bytes:
     from highdicom.seg import Segmentation
 
-    of_source = (header.SOPInstanceUID, *algorithm.models_sha256)
-    # Another threshold gives another mask, and two instances must not share an identifier: so it depends on the pixels.
-    instance = _uid(kind, *of_source, json.dumps([asdict(algorithm), algorithm.version, *class_names]), pixels.tobytes())
+    origin = (header.SOPInstanceUID, *algorithm.models_sha256)
+    # Another threshold gives another mask, and two instances must not share an identifier, so it depends on the pixels.
+    instance = _uid(kind, *origin, json.dumps([asdict(algorithm), algorithm.version, *class_names]), pixels.tobytes())
     date, time = _date_and_time(header)
     segmentation = Segmentation(
         source_images=[header],
         pixel_array=pixels,
         segmentation_type=kind.upper(),
         segment_descriptions=_describe_segments(header, class_names, algorithm),
-        series_instance_uid=_uid("series", *of_source),
+        series_instance_uid=_uid("series", *origin),
         series_number=_SERIES_NUMBER,
         sop_instance_uid=instance,
         instance_number=1 + KINDS.index(kind),
@@ -163,13 +163,13 @@ def _encode(header, kind: str, pixels: np.ndarray, class_names: Sequence[str], a
         content_label="LESIONS",
         content_date=date,
         content_time=time,
-        omit_empty_frames=False,  # a class that was not found has its frame, too, and a reader need not guess
+        omit_empty_frames=False,  # a class that was not found has an empty frame, so that a reader need not guess
         specific_character_set=None,  # highdicom refuses lists that begin with the default set, as Japanese files do
     )
     if "SpecificCharacterSet" in header:
         segmentation.SpecificCharacterSet = header.SpecificCharacterSet
     segmentation.PatientOrientation = header.PatientOrientation  # rows and columns run as the source's do
-    _fix_what_varies(segmentation, _uid("dimensions", instance))
+    _make_reproducible(segmentation, _uid("dimensions", instance))
     file = io.BytesIO()
     segmentation.save_as(file, enforce_file_format=True)
     return file.getvalue()
@@ -192,7 +192,7 @@ def _describe_segments(header, class_names: Sequence[str], algorithm: Algorithm)
         source="cesm-segmentation",
         parameters={key: str(value) for key, value in algorithm.parameters.items()},
     )
-    of_source = (header.SOPInstanceUID, *algorithm.models_sha256)
+    origin = (header.SOPInstanceUID, *algorithm.models_sha256)
     return [
         SegmentDescription(
             segment_number=number,
@@ -201,8 +201,8 @@ def _describe_segments(header, class_names: Sequence[str], algorithm: Algorithm)
             segmented_property_type=codes.cid7159.Lesion,
             algorithm_type="AUTOMATIC",
             algorithm_identification=identification,
-            # The same in both kinds: they show the same segment.
-            tracking_uid=_uid("segment", *of_source, name),
+            # The same in both kinds, because both show the same segment.
+            tracking_uid=_uid("segment", *origin, name),
             tracking_id=f"{name} {algorithm.model_hash} {header.SOPInstanceUID}",
             anatomic_regions=[breast],
         )
@@ -211,18 +211,18 @@ def _describe_segments(header, class_names: Sequence[str], algorithm: Algorithm)
 
 
 def _date_and_time(header) -> tuple[str, str]:
-    """When the source's content was made. That of the inference would make each run's file another one.
+    """Date and time of the source's content. Those of the inference would make the file of each run different.
 
-    A SEG must have both; the year 1900 stands for a source that has no date, as in files whose dates were removed.
+    A SEG must have both; the year 1900 stands for a source without a date, such as a file whose dates were removed.
     """
-    for of in ("Content", "Acquisition", "Series", "Study"):
-        if date := header.get(f"{of}Date"):
-            return str(date), str(header.get(f"{of}Time") or "000000")
+    for event in ("Content", "Acquisition", "Series", "Study"):
+        if date := header.get(f"{event}Date"):
+            return str(date), str(header.get(f"{event}Time") or "000000")
     return "19000101", "000000"
 
 
-def _fix_what_varies(segmentation, dimensions_uid: str) -> None:
-    """Takes out the clock's times and replaces the random identifier that highdicom puts into every file."""
+def _make_reproducible(segmentation, dimensions_uid: str) -> None:
+    """Removes the clock's times and replaces the random identifier that highdicom puts into every file."""
     del segmentation.InstanceCreationDate, segmentation.InstanceCreationTime
     del segmentation.ContributingEquipmentSequence[-1].ContributionDateTime  # the last is highdicom itself
     for item in (*segmentation.DimensionOrganizationSequence, *segmentation.DimensionIndexSequence):
@@ -230,7 +230,7 @@ def _fix_what_varies(segmentation, dimensions_uid: str) -> None:
 
 
 def _uid(*parts: str | bytes) -> str:
-    """An identifier of the root for UUIDs (PS3.5 B.2), the same for the same parts."""
+    """An identifier under the root for UUIDs (PS3.5 B.2), the same for the same arguments."""
     digests = [hashlib.sha256(part.encode() if isinstance(part, str) else part).digest() for part in parts]
-    # The version's bits only mark that it comes from a name.
+    # Version 5 only marks that the identifier is derived from a name.
     return f"2.25.{uuid.UUID(bytes=hashlib.sha256(b''.join(digests)).digest()[:16], version=5).int}"

@@ -1,6 +1,6 @@
-"""Several predictions instead of one: of several models, and of turned and flipped images.
+"""Averages predictions: those of several models, and those of one model on turned and flipped copies of an image.
 
-What is averaged is probabilities. Both classes can be used wherever a predictor can, also for each other.
+Probabilities are averaged. Both classes can be used wherever a predictor can, also inside each other.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _VIEWS = {
 
 
 class AnyPredictor(Protocol):
-    """Gives the probabilities of raw square images."""
+    """Predicts the probabilities of raw square images."""
 
     @property
     def side(self) -> int:
@@ -30,11 +30,11 @@ class AnyPredictor(Protocol):
 
     @property
     def classes(self) -> int:
-        """1, the lesion's probability; or more, of which the first is the background's."""
+        """1 for the lesion's probability alone; with more, the first is the background's."""
 
     @property
     def name(self) -> str:
-        """What to call it in an error."""
+        """Its name in error messages."""
 
     @property
     def network(self) -> str:
@@ -48,19 +48,19 @@ class Ensemble:
     """The mean of several predictors' probabilities.
 
     Raises:
-      InputError: they do not take the same images, or do not give the same number of classes.
+      InputError: they take images of different sizes or channels, or predict different numbers of classes.
     """
 
     def __init__(self, predictors: Sequence[AnyPredictor]):
         first = predictors[0]
         for other in predictors[1:]:
-            if _format(other) != _format(first):
+            if _sizes(other) != _sizes(first):
                 raise InputError(
-                    f"{other.name}: is for {_describe(other)}, and {first.name} for {_describe(first)}; "
-                    "an ensemble needs models of one side, one number of channels and one of classes"
+                    f"{other.name}: is for {_describe_sizes(other)}, and {first.name} for {_describe_sizes(first)}; "
+                    "an ensemble needs models with the same side, channels and classes"
                 )
         self.predictors = predictors
-        self.side, self.channels, self.classes = _format(first)
+        self.side, self.channels, self.classes = _sizes(first)
         self.name = " + ".join(predictor.name for predictor in predictors)
 
     @property
@@ -69,7 +69,7 @@ class Ensemble:
         return " + ".join(dict.fromkeys(predictor.network for predictor in self.predictors))
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        """The mean; shapes as for each of the predictors."""
+        """The mean; shapes as for a single predictor."""
         total = self.predictors[0].predict(images)
         for predictor in self.predictors[1:]:
             total = total + predictor.predict(images)
@@ -77,7 +77,7 @@ class Ensemble:
 
 
 class AugmentedPredictor:
-    """The mean of a predictor's probabilities over views of each image, taken back to where they came from.
+    """The mean of a predictor's probabilities over views of each image, each turned back first.
 
     Args:
       views: `flips` for the image and its flips (4 views), `turns` for all turns by 90 degrees as well (8 views).
@@ -85,12 +85,12 @@ class AugmentedPredictor:
 
     def __init__(self, predictor: AnyPredictor, views: Literal["flips", "turns"]):
         self.predictor, self.views = predictor, _VIEWS[views]
-        self.side, self.channels, self.classes = _format(predictor)
+        self.side, self.channels, self.classes = _sizes(predictor)
         self.name = predictor.name
 
     @property
     def network(self) -> str:
-        """As of the predictor itself."""
+        """The predictor's own network."""
         return self.predictor.network
 
     def predict(self, images: np.ndarray) -> np.ndarray:
@@ -98,16 +98,16 @@ class AugmentedPredictor:
         total = np.zeros((*images.shape[:3], self.classes), np.float32)
         for turns, mirrored in self.views:
             view = np.rot90(images, turns, axes=(1, 2))
-            seen = self.predictor.predict(np.ascontiguousarray(view[:, :, ::-1] if mirrored else view))
-            total += np.rot90(seen[:, :, ::-1] if mirrored else seen, -turns, axes=(1, 2))
+            predicted = self.predictor.predict(np.ascontiguousarray(view[:, :, ::-1] if mirrored else view))
+            total += np.rot90(predicted[:, :, ::-1] if mirrored else predicted, -turns, axes=(1, 2))
         return total / np.float32(len(self.views))
 
 
-def _format(predictor: AnyPredictor) -> tuple[int, int, int]:
+def _sizes(predictor: AnyPredictor) -> tuple[int, int, int]:
     return predictor.side, predictor.channels, predictor.classes
 
 
-def _describe(predictor: AnyPredictor) -> str:
+def _describe_sizes(predictor: AnyPredictor) -> str:
     channels, classes = predictor.channels, predictor.classes
     return (
         f"{predictor.side} px, {channels} channel{'s' if channels > 1 else ''} and {classes} class{'es' if classes > 1 else ''}"

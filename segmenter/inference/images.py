@@ -1,4 +1,4 @@
-"""Applies one model to images one by one, from Python: the model is loaded once, and nothing is written unless asked for."""
+"""Applies a model to images one by one, from Python: the model is loaded once, and files are written only by `save`."""
 
 import warnings
 from collections.abc import Mapping
@@ -32,17 +32,17 @@ AnyPath = str | PathLike[str]
 
 @dataclass(frozen=True, repr=False)
 class Segmentation:
-    """What a model found in one image; everything is at the image's own size.
+    """The prediction of a model for one image; everything is at the image's own size.
 
     Attributes:
-      name: of the image, its file's without suffix.
+      name: the image's name, that of its file without suffix.
       image: (height, width) uint8, gray.
       mask: (height, width) uint8: 0 is background; 1 is lesion, or 1, 2, ... are the lesion classes.
       probability: (height, width) float32, of lesion; with several classes (height, width, classes), the background first.
       lesions: one row per connected lesion, the largest first: lesion, class, area_px, box_left, box_top, box_width,
-        box_height, centre_x, centre_y (in source pixels, a whole number being a pixel's centre), mean_probability.
+        box_height, centre_x, centre_y (in source pixels; a whole number is a pixel's centre), mean_probability.
       source: the image's file; None where it was an array.
-      predictor: that found it.
+      predictor: the predictor that made it.
     """
 
     name: str
@@ -61,8 +61,8 @@ class Segmentation:
         """Draws the image with the prediction's contours in orange; in a notebook it is shown at the end of the cell.
 
         Args:
-          ground_truth: contours in green: a mask, (height, width) with 0 as background, or its file.
-          ax: where to draw; a new figure where it is left out.
+          ground_truth: a mask, (height, width) with 0 as background, or its file; its contours are drawn in green.
+          ax: the axes to draw in; by default those of a new figure.
 
         Returns:
           The axes; `.figure.savefig(...)` writes them.
@@ -75,23 +75,23 @@ class Segmentation:
 
         predictor = self.predictor
         ax = ax or pyplot.subplots(figsize=(6, 6), layout="constrained")[1]
-        truth = None if ground_truth is None else _read_ground_truth(ground_truth, self.image.shape)
-        ax.imshow(draw_overlay(self.image, self.mask, truth, predictor.colors)[..., ::-1])
+        true_mask = None if ground_truth is None else _read_ground_truth(ground_truth, self.image.shape)
+        ax.imshow(draw_overlay(self.image, self.mask, true_mask, predictor.colors)[..., ::-1])
         ax.set_title(f"{self.name}: {len(self.lesions)} lesion{'' if len(self.lesions) == 1 else 's'}")
         ax.axis("off")
-        drawn = {"prediction": PREDICTION_COLOR} | ({} if truth is None else {"ground truth": GROUND_TRUTH_COLOR})
+        entries = {"prediction": PREDICTION_COLOR} | ({} if true_mask is None else {"ground truth": GROUND_TRUTH_COLOR})
         if len(predictor.colors) > 1:  # both have the classes' colors
             colors = ("#{:02x}{:02x}{:02x}".format(*color) for color in predictor.colors)
-            drawn = dict(zip(predictor.class_names, colors, strict=True))
-        lines = [Line2D([], [], color=color, label=name) for name, color in drawn.items()]
+            entries = dict(zip(predictor.class_names, colors, strict=True))
+        lines = [Line2D([], [], color=color, label=name) for name, color in entries.items()]
         ax.legend(handles=lines, loc="lower center", ncols=len(lines), bbox_to_anchor=(0.5, -0.08), frameon=False)
         return ax
 
     def save(self, folder: AnyPath) -> Path:
-        """Writes what `cesm-segmenter infer` writes for an image: mask, probabilities, overlay, and its rows of lesions.csv.
+        """Writes the files of `cesm-segmenter infer` for one image: mask, probabilities, overlay, and rows of lesions.csv.
 
-        A DICOM image gets DICOM SEGs too; where that is not possible there is a warning with the reason. Other images
-        that were saved in the folder stay there.
+        A DICOM image gets DICOM SEGs, too; where that is not possible there is a warning with the reason. Other images
+        that were saved in the folder are kept.
 
         Returns:
           The folder.
@@ -114,27 +114,27 @@ class Segmentation:
         return output
 
 
-def _read_ground_truth(given: np.ndarray | AnyPath, shape: tuple[int, ...]) -> np.ndarray:
-    if isinstance(given, np.ndarray):
-        mask = given
+def _read_ground_truth(source: np.ndarray | AnyPath, shape: tuple[int, ...]) -> np.ndarray:
+    if isinstance(source, np.ndarray):
+        mask = source
     else:
         try:
-            mask = read_mask(Path(given).read_bytes(), classes=None)
+            mask = read_mask(Path(source).read_bytes(), classes=None)
         except (OSError, MaskError) as error:
-            raise InputError(f"{given}: {error}") from error
+            raise InputError(f"{source}: {error}") from error
     if mask.shape != shape:
-        raise InputError(f"ground truth of {mask.shape[1]} x {mask.shape[0]} px: its image has {shape[1]} x {shape[0]}")
+        raise InputError(f"the ground truth is {mask.shape[1]} x {mask.shape[0]} px, but its image {shape[1]} x {shape[0]} px")
     return mask
 
 
 class ImagePredictor:
-    """A model that is loaded, for any number of images. `load_predictor` gives one.
+    """A loaded model, for any number of images. `load_predictor` returns one.
 
     Attributes:
       plan: model files, settings, and how DICOM is read.
-      model: from square images to probabilities.
-      class_names: of the lesion classes.
-      colors: of the lesion classes, red, green and blue.
+      model: predicts the probabilities of square images.
+      class_names: the names of the lesion classes.
+      colors: the colors of the lesion classes, red, green and blue.
     """
 
     def __init__(self, plan: Plan):
@@ -148,7 +148,7 @@ class ImagePredictor:
 
         Args:
           image: a JPEG, PNG, TIFF or DICOM file of any size, or (height, width) uint8, gray.
-          name: of an array; a file has its own.
+          name: the name of an array; a file has its own.
 
         Raises:
           InputError: the file cannot be read, or the array is of another shape or type.
@@ -158,14 +158,14 @@ class ImagePredictor:
         prediction = predict_image(gray, self.model, self.plan)
         rows = lesion_rows(prediction.mask, prediction.probabilities, self.class_names)
         lesions = pd.DataFrame(rows, columns=list(COLUMNS[1:]))
-        numbers = dict.fromkeys(("centre_x", "centre_y", "mean_probability"), float)
+        types = dict.fromkeys(("centre_x", "centre_y", "mean_probability"), float)
         several = prediction.probabilities.shape[-1] > 1
         return Segmentation(
             stem_of(source) if source else name,
             gray,
             prediction.mask,
             prediction.probabilities if several else prediction.probabilities[..., 0],
-            lesions.astype(numbers),
+            lesions.astype(types),
             source,
             self,
         )
@@ -183,7 +183,7 @@ class ImagePredictor:
 
 def _check_gray(image: Any) -> np.ndarray:
     if image.ndim != 2 or image.dtype != np.uint8:
-        raise InputError(f"an image of shape {image.shape} and {image.dtype}: wanted (height, width) uint8, gray")
+        raise InputError(f"the image has shape {image.shape} and type {image.dtype}; expected (height, width) uint8, gray")
     return image
 
 
@@ -193,11 +193,12 @@ def load_predictor(
     """Loads a trained model once, for any number of images.
 
     Args:
-      model: a run as `train` and `open_run` give it, its folder, or a .keras file that takes (side, side, 1 or 3) pixels
-        of 0 to 255 and gives (side, side, classes) probabilities.
-      tiled: predict overlapping tiles at the images' own resolution, as [tiledinfer] says, and not the whole image at once.
-      settings: values in place of the run's [infer] and [tiledinfer], such as `{"infer": {"threshold": 0.3}}`.
-      data: of a .keras file, the data set whose recipe says how DICOM is read; a run has its own.
+      model: a run as `train` and `open_run` return it, its folder, or a .keras file that takes (side, side, 1 or 3) pixels
+        of 0 to 255 and returns (side, side, classes) probabilities.
+      tiled: whether to predict overlapping tiles at the images' own resolution, as set in [tiledinfer], instead of the
+        whole image in one pass.
+      settings: values that replace those of the run's [infer] and [tiledinfer], such as `{"infer": {"threshold": 0.3}}`.
+      data: for a .keras file, the data set whose recipe sets how DICOM is read; a run has its own.
 
     Raises:
       InputError: there is no such model, or the settings cannot be used.

@@ -9,7 +9,7 @@ from pipeline.files import read_csv, write_csv
 from pipeline.geometry import connected_components
 
 TABLE = "lesions.csv"
-TABLE_BEFORE = "findings.csv"  # in the version before, where the column `lesion` was called `finding`
+TABLE_BEFORE = "findings.csv"  # the name in the previous version, where the column `lesion` was called `finding`
 COLUMNS = (
     "image",
     "lesion",
@@ -31,11 +31,11 @@ def lesion_rows(mask: np.ndarray, probabilities: np.ndarray, class_names: Sequen
     Args:
       mask: (height, width) uint8: 0 is background, 1, 2, ... are the lesion classes.
       probabilities: (height, width, classes) float32; with several classes the first is the background.
-      class_names: of the lesion classes.
+      class_names: the names of the lesion classes.
 
     Returns:
-      Rows of lesions.csv, without the image's name: area, box and centre in source pixels, a whole number being a
-      pixel's centre, and the mean probability of the lesion's class.
+      Rows of lesions.csv, without the image's name: area, box and centre in source pixels (a whole number is a
+      pixel's centre), and the mean probability of the lesion's class.
 
     Example:
       >>> mask = np.array([[1, 1, 0]], np.uint8)
@@ -43,8 +43,8 @@ def lesion_rows(mask: np.ndarray, probabilities: np.ndarray, class_names: Sequen
       >>> rows[0]["area_px"], rows[0]["centre_x"], rows[0]["mean_probability"]
       (2, '0.5', '0.7000')
     """
-    of_lesions = probabilities[..., -len(class_names) :]
-    rows = [row for index, name in enumerate(class_names) for row in _class_rows(mask == index + 1, of_lesions[..., index], name)]
+    lesions = probabilities[..., -len(class_names) :]
+    rows = [row for index, name in enumerate(class_names) for row in _class_rows(mask == index + 1, lesions[..., index], name)]
     rows.sort(key=lambda row: -row["area_px"])
     return [{"lesion": number} | row for number, row in enumerate(rows, 1)]
 
@@ -78,7 +78,7 @@ def write_lesions(output: Path, rows: Iterable[Mapping[str, object]]) -> None:
 
 
 def read_lesions(output: Path) -> list[dict[str, str]]:
-    """The rows of an inference's table, by COLUMNS; a folder of the version before holds them as findings.csv.
+    """The rows of an inference's table, by COLUMNS; a folder of the previous version has them in findings.csv.
 
     Raises:
       InputError: there is no table, or it lacks columns.

@@ -1,7 +1,7 @@
-"""What an inference leaves in its folder: a mask, probabilities and an overlay per image, DICOM SEG, and a mark.
+"""The files that an inference writes: a mask, probabilities and an overlay per image, DICOM SEG, and a mark.
 
-The mark, inference.json, says what the folder was made from. It names the images whose outputs have to go before another
-inference writes there.
+The mark, inference.json, records what the folder was made from. It names the images whose outputs must be removed before
+another inference writes there.
 """
 
 import json
@@ -43,7 +43,7 @@ class Prediction:
 
 
 def read_mark(output: Path) -> dict[str, Any]:
-    """What an earlier inference left in its mark; empty where there is none, or none that can be read."""
+    """The mark of an earlier inference; empty where there is none that can be read."""
     try:
         return json.loads((output / MARK).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -57,7 +57,7 @@ def write_mark(output: Path, identity: dict[str, object], result: dict[str, obje
 
 
 def clear_outputs(output: Path) -> None:
-    """Removes what an earlier inference wrote, and nothing else."""
+    """Removes the files that an earlier inference wrote, and nothing else."""
     for name, *_ in read_mark(output).get("identity", {}).get("images", []):
         for pattern in OUTPUTS:
             (output / pattern.format(name)).unlink(missing_ok=True)
@@ -80,8 +80,8 @@ def write_pictures(
     Args:
       name: the stem of the files.
       ground_truth: the image's mask file, where there is one.
-      colors, class_names: of the lesion classes.
-      colored: whether the mask in these colors, and merged with the image, is written too.
+      colors, class_names: the colors and names of the lesion classes.
+      colored: whether to write the mask in these colors, too, alone and merged with the image.
 
     Raises:
       InputError: the mask file cannot be read.
@@ -121,9 +121,9 @@ def write_segmentations(
       source: the DICOM file that was predicted.
 
     Raises:
-      dicom_seg.SegmentationError: its header cannot carry one.
+      dicom_seg.SegmentationError: the header of `source` cannot carry a SEG.
     """
     files = dicom_seg.segmentations(source, prediction.mask, prediction.probabilities, class_names, algorithm)
     for kind, data in files.items():
-        with replacing(output / "segmentations" / f"{name}_{kind}.dcm") as beside:
-            beside.write_bytes(data)
+        with replacing(output / "segmentations" / f"{name}_{kind}.dcm") as temporary:
+            temporary.write_bytes(data)

@@ -1,8 +1,8 @@
-"""Applies models to images of any size: what to predict with, which images, and the loop over them.
+"""Applies models to images of any size: the plan, the images, and the loop over them.
 
-An image is letterboxed straight to the model's side, or predicted by tiles of its own resolution. Training averages a
+An image is letterboxed straight to the model's side, or predicted in tiles at its own resolution. Training averages a
 data set's square image down to the model's side, and that image is itself an area average of the source, so letterboxed
-images are the same pixels but for rounding.
+images have the same pixels up to rounding.
 """
 
 import os
@@ -29,12 +29,12 @@ from segmenter.pictures import lesion_colors
 
 @dataclass(frozen=True)
 class Plan:
-    """What images are predicted with.
+    """The models and settings that images are predicted with.
 
     Attributes:
-      model_files: more than one are an ensemble.
+      model_files: several form an ensemble.
       tiled: None for one pass over the whole image.
-      class_names: of the lesion classes; empty for the usual ones.
+      class_names: the names of the lesion classes; empty for the default names.
       dicom: how DICOM images are read.
     """
 
@@ -56,11 +56,11 @@ class Job:
 
 @dataclass
 class InferenceResult:
-    """What an inference did.
+    """The outcome of an inference.
 
     Attributes:
       skipped: the images that could not be read, each with a reason.
-      lesions: how many were predicted.
+      lesions: the number of predicted lesions.
       without_seg: the DICOM images that got no SEG, each with a reason; or one reason for all.
     """
 
@@ -70,35 +70,35 @@ class InferenceResult:
 
 
 def find_jobs(paths: Sequence[Path], data: DataSet | None, output: Path | None = None) -> list[Job]:
-    """The images at some paths: files, and all images below folders.
+    """Finds the images to predict: files, and all images below folders.
 
     Args:
-      paths: a split's own images folder stands for the split's originals; without paths, that of `test` is taken.
+      paths: a split's own images folder stands for the split's originals; without paths, those of `test` are taken.
       data: the data set, if there is one.
-      output: images below it are what an earlier inference wrote, and left out.
+      output: images below it were written by an earlier inference, and are left out.
 
     Raises:
-      InputError: a path is not there, or a folder holds no image.
+      InputError: a path does not exist, or a folder holds no images.
     """
     if not paths and data:
-        return [_of_sample(sample) for sample in originals(data, "test")]
-    found: dict[Path, Path | None] = {}
+        return [_job_of(sample) for sample in originals(data, "test")]
+    masks: dict[Path, Path | None] = {}
     for path in paths:
         if not path.exists():
             raise InputError(f"--images {path}: is not there")
-        split = next((split for split in SPLITS if data and _same(path, data.folder / split / "images")), None)
+        split = next((split for split in SPLITS if data and _is_same(path, data.folder / split / "images")), None)
         if data and split:
-            found |= {sample.image: sample.mask for sample in originals(data, split)}
+            masks |= {sample.image: sample.mask for sample in originals(data, split)}
         elif path.is_dir():
             files = [file for file in find_files(path, IMAGE_SUFFIXES, dicom=True) if not (output and _is_below(file, output))]
             if not files:
                 raise InputError(
-                    f"--images {path}: holds no image; wanted {', '.join(sorted(IMAGE_SUFFIXES))}, or DICOM of any name"
+                    f"--images {path}: holds no images; expected {', '.join(sorted(IMAGE_SUFFIXES))}, or DICOM of any name"
                 )
-            found |= dict.fromkeys(files)
+            masks |= dict.fromkeys(files)
         else:
-            found[path] = None
-    return [Job(name, image, found[image]) for name, image in name_outputs(list(found)).items()]
+            masks[path] = None
+    return [Job(name, image, masks[image]) for name, image in name_outputs(list(masks)).items()]
 
 
 def originals(data: DataSet, split: str) -> list[Sample]:
@@ -108,11 +108,11 @@ def originals(data: DataSet, split: str) -> list[Sample]:
       InputError: the split has none.
     """
     if not (samples := [sample for sample in data.split(split) if sample.is_original]):
-        raise InputError(f"{data.folder}: the split {split} holds turned and flipped images only; name others with --images")
+        raise InputError(f"{data.folder}: the split {split} holds only turned and flipped images; name others with --images")
     return samples
 
 
-def _of_sample(sample: Sample) -> Job:
+def _job_of(sample: Sample) -> Job:
     return Job(sample.name, sample.image, sample.mask)
 
 
@@ -120,12 +120,12 @@ def _is_below(file: Path, folder: Path) -> bool:
     return file.resolve().is_relative_to(folder.resolve())
 
 
-def _same(path: Path, other: Path) -> bool:
+def _is_same(path: Path, other: Path) -> bool:
     return other.exists() and path.samefile(other)
 
 
 def name_outputs(images: Sequence[Path]) -> dict[str, Path]:
-    """A name for each image's outputs: its stem, or where several share one, their whole path below a common folder.
+    """Names each image's outputs by its stem, or where several images share a stem, by their paths below a common folder.
 
     Raises:
       InputError: two names are still the same.
@@ -139,14 +139,14 @@ def name_outputs(images: Sequence[Path]) -> dict[str, Path]:
         for image in sharing:
             name = stem if len(sharing) == 1 else "__".join(image.absolute().relative_to(common).parts)
             if name in names:
-                raise InputError(f"{image}: its outputs would be named {name}, as those of {names[name]}; rename one")
+                raise InputError(f"{image}: its outputs would be named {name}, like those of {names[name]}; rename one of them")
             names[name] = image
     return names
 
 
 def inference_identity(plan: Plan, jobs: Sequence[Job]) -> dict[str, object]:
-    """What an inference depends on, as JSON has it; where it is unchanged there is nothing to do."""
-    # Named only where it is true, so that nothing else is repeated. Once highdicom is installed, the SEGs are still to come.
+    """What an inference depends on, in JSON's types; where it is unchanged there is nothing to do."""
+    # Only for DICOM images, so that inferences on others stay valid. Once highdicom is installed, the SEGs are still to come.
     segmentations: dict[str, object] = {}
     if _holds_dicom(jobs):
         segmentations = {"segmentations": True} if dicom_seg.can_write() else {}
@@ -165,33 +165,33 @@ def _holds_dicom(jobs: Sequence[Job]) -> bool:
 
 
 def _stamp(path: Path) -> tuple[str, int, int]:
-    found = path.stat()
-    return str(path), found.st_size, found.st_mtime_ns
+    status = path.stat()
+    return str(path), status.st_size, status.st_mtime_ns
 
 
 def read_result(output: Path, identity: dict[str, object]) -> InferenceResult | None:
-    """What an earlier inference of the same identity did, or None where it has to be done."""
+    """The outcome of an earlier inference of the same identity, or None where it has yet to be run."""
     mark = read_mark(output)
     if mark.get("identity") != identity:
         return None
-    if before := mark.get("report"):  # of the version before, which counted findings
-        return InferenceResult(before["skipped"], before["findings"], before["without_seg"])
+    if report := mark.get("report"):  # as the previous version wrote it, which counted findings
+        return InferenceResult(report["skipped"], report["findings"], report["without_seg"])
     return InferenceResult(**mark["result"]) if "result" in mark else None
 
 
 def infer(plan: Plan, jobs: Sequence[Job], output: Path, identity: dict[str, object]) -> InferenceResult:
     """Predicts each image and writes `masks`, `probabilities`, `overlays` and more at source size, then `lesions.csv`.
 
-    A DICOM image has its SEGs in `segmentations`. An image that cannot be read is reported and skipped. Outputs of an
+    SEGs of DICOM images go to `segmentations`. An image that cannot be read is reported and skipped. Outputs of an
     earlier inference in the folder are removed first.
 
     Raises:
-      InputError: a model file holds no model or does not fit the others, a ground truth mask cannot be read, or no image
-        at all can be read.
+      InputError: a model file holds no model or does not fit the others, a ground truth mask cannot be read, or none of
+        the images can be read.
     """
     predictor = load_models(plan)
     clear_outputs(output)
-    # Written before the work, so that a broken inference can be cleared, too.
+    # Written before the work, so that an interrupted inference can be cleared, too.
     write_mark(output, identity)
     result, rows = InferenceResult(), []
     class_names = plan.class_names or default_class_names(max(1, predictor.classes - 1))
@@ -214,7 +214,7 @@ def infer(plan: Plan, jobs: Sequence[Job], output: Path, identity: dict[str, obj
 
 
 def load_models(plan: Plan) -> AnyPredictor:
-    """The predictor of a plan: its model, or the mean of several, and of augmented images where its settings ask for it.
+    """Loads the predictor of a plan: its model, or the mean of several, averaged over views where its settings say so.
 
     Raises:
       InputError: a file holds no model, or one that does not fit the others.
@@ -228,7 +228,7 @@ def load_models(plan: Plan) -> AnyPredictor:
 
 
 def predict_image(gray: np.ndarray, predictor: AnyPredictor, plan: Plan) -> Prediction:
-    """The prediction of one image, (height, width) uint8, at its own size."""
+    """Predicts one (height, width) uint8 image at its own size."""
     probabilities = predict_tiled(gray, predictor, plan.tiled) if plan.tiled else predict_whole([gray], predictor)[0]
     return Prediction(gray, probabilities, threshold_mask(probabilities, plan.settings))
 
@@ -262,7 +262,7 @@ def _read(job: Job, dicom: DicomOptions, result: InferenceResult) -> np.ndarray 
 def _algorithm_of_jobs(
     plan: Plan, predictor: AnyPredictor, jobs: Sequence[Job], result: InferenceResult
 ) -> dicom_seg.Algorithm | None:
-    """What SEGs record of how they were made; None where none are to be written."""
+    """The algorithm that SEGs record; None where no SEGs are to be written."""
     if not _holds_dicom(jobs):
         return None
     if not dicom_seg.can_write():
@@ -272,7 +272,7 @@ def _algorithm_of_jobs(
 
 
 def describe_algorithm(plan: Plan, predictor: AnyPredictor) -> dicom_seg.Algorithm:
-    """What a DICOM SEG records of how it was made: the network, the model files' hashes, and the settings."""
+    """The algorithm that a DICOM SEG records: the network, the hashes of the model files, and the settings."""
     parameters = plan.settings.model_dump(mode="json", exclude={"batch_size", "mask_colorize", "mask_colors"})
     if plan.tiled:
         parameters |= plan.tiled.model_dump(mode="json")

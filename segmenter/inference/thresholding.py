@@ -1,4 +1,4 @@
-"""From probabilities to a mask: where to cut, which class, and what is too small to be a lesion.
+"""Turns probabilities into a mask: by a threshold or by the most probable class, without components that are too small.
 
 Otsu: N. Otsu, "A Threshold Selection Method from Gray-Level Histograms", IEEE Trans. SMC 9, 1979.
 """
@@ -9,21 +9,21 @@ import numpy as np
 from pipeline.geometry import connected_components
 from segmenter.configuration import InferSettings
 
-# Otsu's cut never lies lower. It always finds two groups, be it in noise, and most images have no lesion.
+# The lowest threshold that Otsu's method may set. It always finds two groups, even in noise, and most images have no lesion.
 OTSU_FLOOR = 0.1
 
 
 def threshold_mask(probabilities: np.ndarray, settings: InferSettings) -> np.ndarray:
     """Turns probabilities into a mask.
 
-    With one class a pixel is lesion from `threshold` on. `algorithm = "otsu"` looks for the cut between two groups of
-    this image's probabilities instead, which suits a model that is timid or bold on some images; a cut under OTSU_FLOOR
-    is raised to it, and where all probabilities are alike (to 1/255) there are no two groups, and no lesion.
-    With several classes the most probable one counts, and neither threshold nor algorithm.
+    With one class a pixel is lesion where its probability is at least `threshold`. `algorithm = "otsu"` instead finds the
+    threshold between two groups of this image's probabilities, which suits a model that is timid or bold on some images; a
+    threshold below OTSU_FLOOR is raised to it. Where all probabilities are equal (to 1/255) there is no lesion.
+    With several classes the most probable one counts; neither threshold nor algorithm applies.
 
     Args:
       probabilities: (height, width, classes) float32; with several classes the first is the background, and they sum to 1.
-      settings: `blur` smooths the probabilities first, `smallest_lesion_px` drops what is smaller in the end.
+      settings: `blur` smooths the probabilities first; `smallest_lesion_px` drops smaller components at the end.
 
     Returns:
       (height, width) uint8: 0 is background; 1, 2, ... are the lesion classes.
@@ -36,7 +36,7 @@ def threshold_mask(probabilities: np.ndarray, settings: InferSettings) -> np.nda
     if probabilities.shape[-1] > 1:
         mask = np.argmax(probabilities, axis=-1).astype(np.uint8)
     elif settings.algorithm == "otsu":
-        mask = _cut_by_otsu(probabilities[..., 0])
+        mask = _threshold_by_otsu(probabilities[..., 0])
     else:
         mask = (probabilities[..., 0] >= settings.threshold).astype(np.uint8)
     return drop_small(mask, settings.smallest_lesion_px)
@@ -55,16 +55,16 @@ def _smooth(probabilities: np.ndarray, settings: InferSettings) -> np.ndarray:
     return cv2.GaussianBlur(probabilities, (settings.ksize, settings.ksize), 0).reshape(probabilities.shape)
 
 
-def _cut_by_otsu(probabilities: np.ndarray) -> np.ndarray:
+def _threshold_by_otsu(probabilities: np.ndarray) -> np.ndarray:
     levels = np.rint(probabilities * 255).astype(np.uint8)
     if levels.min() == levels.max():
         return np.zeros_like(levels)
-    cut, _ = cv2.threshold(levels, 0, 1, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-    return (levels > max(cut, OTSU_FLOOR * 255)).astype(np.uint8)
+    threshold, _ = cv2.threshold(levels, 0, 1, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    return (levels > max(threshold, OTSU_FLOOR * 255)).astype(np.uint8)
 
 
 def drop_small(mask: np.ndarray, smallest_px: int) -> np.ndarray:
-    """Removes connected components of fewer pixels.
+    """Removes connected components of fewer than `smallest_px` pixels.
 
     Edges and corners connect, also across classes: the malignant core of a benign component stays with it.
 

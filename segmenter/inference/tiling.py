@@ -1,4 +1,4 @@
-"""Predicts one image at its own size: in one pass at the model's size, or by overlapping tiles at source resolution.
+"""Predicts images at their own size: in one pass at the model's size, or in overlapping tiles at source resolution.
 
 Gaussian weights of an eighth of the tile: F. Isensee et al., "nnU-Net", Nature Methods 18, 2021.
 """
@@ -12,12 +12,12 @@ from pipeline.geometry import square_image, unsquare
 from segmenter.configuration import TiledInferSettings
 from segmenter.inference.ensembles import AnyPredictor
 
-# Bounds memory: a 512 px network needs some 100 MB a tile.
+# Bounds memory: a 512 px network needs about 100 MB per tile.
 _TILES_AT_ONCE = 4
 
 
 def predict_whole(grays: Sequence[np.ndarray], predictor: AnyPredictor) -> list[np.ndarray]:
-    """Letterboxes images to the model's side and brings what it predicts back to their sizes.
+    """Letterboxes images to the model's side, predicts them, and resizes the probabilities back to the images' sizes.
 
     Args:
       grays: (height, width) uint8 each, of any sizes.
@@ -30,18 +30,18 @@ def predict_whole(grays: Sequence[np.ndarray], predictor: AnyPredictor) -> list[
 
 
 def predict_tiled(gray: np.ndarray, predictor: AnyPredictor, settings: TiledInferSettings) -> np.ndarray:
-    """Predicts overlapping tiles and averages them, the middle of a tile with more weight than its rim.
+    """Predicts overlapping tiles and averages them, with more weight on the middle of a tile than on its rim.
 
-    No seams, as far as that can be had: a quarter of the overlap at each side of a tile, where the tile's own zero padding
-    is felt, does not count, except along the image's border. A network without pooling, whose receptive field has a
-    radius of at most a quarter of `overlapping` (a sixteenth of the tile by default), therefore gives what it would give
-    on the whole image, if tiles are of the model's side. What sees farther changes smoothly from tile to tile.
+    Seams are avoided as far as possible: a quarter of the overlap at each side of a tile, where the tile's own zero padding
+    has an effect, does not count, except along the image's border. So a network without pooling whose receptive field has
+    a radius of at most a quarter of `overlapping` (a sixteenth of the tile by default) predicts the same as on the whole
+    image, if tiles have the model's side. With a larger receptive field, predictions change smoothly from tile to tile.
 
-    In memory are the result and a few tiles. An image smaller than a tile is padded with black on the right and below.
+    Only the result and a few tiles are in memory. An image smaller than a tile is padded with black on the right and below.
 
     Args:
       gray: (height, width) uint8.
-      settings: tiles of another side than the model's are resized to it, and their probabilities back.
+      settings: tiles of another side than the model's are resized to it, and their probabilities are resized back.
 
     Returns:
       (height, width, classes) float32, at source resolution.
@@ -52,15 +52,15 @@ def predict_tiled(gray: np.ndarray, predictor: AnyPredictor, settings: TiledInfe
     padded = cv2.copyMakeBorder(gray, 0, below, 0, right, cv2.BORDER_CONSTANT, value=0)
     result = np.zeros((*padded.shape, predictor.classes), np.float32)
     rows, columns = (weigh_tiles(length, tile, overlap) for length in padded.shape)
-    corners = [(row, column) for row in rows for column in columns]
-    for first in range(0, len(corners), _TILES_AT_ONCE):
-        batch = corners[first : first + _TILES_AT_ONCE]
+    positions = [(row, column) for row in rows for column in columns]
+    for first in range(0, len(positions), _TILES_AT_ONCE):
+        batch = positions[first : first + _TILES_AT_ONCE]
         tiles = [padded[top : top + tile, left : left + tile] for (top, _), (left, _) in batch]
         if tile != predictor.side:
-            tiles = [square_image(one, predictor.side) for one in tiles]
+            tiles = [square_image(pixels, predictor.side) for pixels in tiles]
         for ((top, down), (left, across)), square in zip(batch, _predict_squares(tiles, predictor), strict=True):
-            values = square if tile == predictor.side else _unsquare(square, tile, tile)
-            result[top : top + tile, left : left + tile] += values * (down[:, None] * across)[..., None]
+            probabilities = square if tile == predictor.side else _unsquare(square, tile, tile)
+            result[top : top + tile, left : left + tile] += probabilities * (down[:, None] * across)[..., None]
     result = result[:height, :width]
     if settings.whole_image_weight:
         whole = predict_whole([gray], predictor)[0]
@@ -71,17 +71,17 @@ def predict_tiled(gray: np.ndarray, predictor: AnyPredictor, settings: TiledInfe
 
 
 def weigh_tiles(length: int, tile: int, overlap: int) -> list[tuple[int, np.ndarray]]:
-    """Where tiles begin along one axis, and how much each of their pixels counts.
+    """Places tiles along one axis, and weighs each of their pixels.
 
     Weights of all tiles add up to 1 at each pixel, so that sums of products over both axes are averages already. The last
     tile is moved back to end with the image.
 
     Args:
-      length: of the axis, in pixels; at least `tile`.
-      tile, overlap: side of a tile, and what neighbours share at least.
+      length: the length of the axis, in pixels; at least `tile`.
+      tile, overlap: the side of a tile, and the least number of pixels that neighbors share.
 
     Returns:
-      First pixel and weights, (tile,) float32, of each tile.
+      For each tile its first pixel and its weights, (tile,) float32.
 
     Example:
       >>> [(start, weights.shape) for start, weights in weigh_tiles(length=10, tile=6, overlap=2)]

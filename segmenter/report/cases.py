@@ -1,4 +1,4 @@
-"""Images of an evaluation to look at: best, median and worst, missed lesions, false positives on images without lesion."""
+"""Example images of an evaluation: best, median and worst, missed lesions, false positives on images without lesion."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from segmenter.report.labels import KINDS
 from segmenter.report.results import RunResults
 
 OF_EACH, MOST = 3, 6
-_SIZE_PX = 512  # of a picture in the page; larger ones are shrunk
+_SIZE_PX = 512  # the side of a picture in the page; larger ones are shrunk
 Row = dict[str, Any]
 
 
@@ -28,7 +28,7 @@ class Case:
     Attributes:
       source: the image as a `data:` address.
       size_px: height and width of the image and the contours.
-      contours: `ground-truth` or `prediction`, SVG path data, and a color, which is empty where the kind's own is meant.
+      contours: for each `ground-truth` or `prediction`, SVG path data, and a color; empty for the default color.
       description: for readers who cannot see the picture.
     """
 
@@ -40,7 +40,7 @@ class Case:
 
 
 def by_dice(results: RunResults) -> dict[str, list[Case]]:
-    """The best, median and worst images with lesions by Dice; an image is in one group only, and the worst go first."""
+    """The best, median and worst images with lesions by Dice; each image is in one group, and the worst are chosen first."""
     rows = _records(results.images[results.images["empty_truth"] == 0])
     rows.sort(key=lambda row: (row["dice"], row["sample"]))
     worst, rest = rows[:OF_EACH], rows[OF_EACH:]
@@ -51,7 +51,7 @@ def by_dice(results: RunResults) -> dict[str, list[Case]]:
 
 
 def missed(results: RunResults) -> list[Case]:
-    """The images with the largest lesions that were not found, largest first."""
+    """The images with the largest lesions that were not detected, largest first."""
     lesions = results.lesions[results.lesions["detected"] == 0].sort_values(["area_px", "sample"], ascending=[False, True])
     largest = lesions.drop_duplicates("sample").head(MOST)
     rows = {row["sample"]: row for row in _records(results.images)}
@@ -109,7 +109,7 @@ def _draw(results: RunResults, row: Mapping, caption: str) -> Case:
     if size_px < len(image):
         shape = (size_px, size_px)
         image = cv2.resize(image, shape, interpolation=cv2.INTER_AREA)
-        # Class indices must stay what they are, so no average.
+        # An average would change class indices.
         masks = (ground_truth, predicted)
         ground_truth, predicted = (cv2.resize(mask, shape, interpolation=cv2.INTER_NEAREST_EXACT) for mask in masks)
     contours = [*_contours("ground-truth", ground_truth, results), *_contours("prediction", predicted, results)]
@@ -120,7 +120,7 @@ def _read_prediction(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     predicted = read_gray(path)
     if predicted.shape != shape:
         raise InputError(
-            f"{path}: is {predicted.shape[1]} x {predicted.shape[0]}, its ground truth {shape[1]} x {shape[0]}; "
+            f"{path}: is {predicted.shape[1]} x {predicted.shape[0]} px, but its ground truth is {shape[1]} x {shape[0]} px; "
             "evaluate the run again"
         )
     return predicted
@@ -130,11 +130,11 @@ def _contours(kind: str, mask: np.ndarray, results: RunResults) -> Iterable[tupl
     """The contours of each lesion class, in the class's color where there are several."""
     colors = class_colors(results)
     classes = [(mask == index, color) for index, color in enumerate(colors.values(), 1)] or [(mask != 0, "")]
-    return [(kind, contour_path(one_class), color) for one_class, color in classes if one_class.any()]
+    return [(kind, contour_path(class_mask), color) for class_mask, color in classes if class_mask.any()]
 
 
 def class_colors(results: RunResults) -> dict[str, str]:
-    """The colors of several lesion classes by name, as `#rrggbb`; none where there is one class."""
+    """The colors of several lesion classes by name, as `#rrggbb`; empty where there is one class."""
     if not results.has_classes:
         return {}
     names = results.class_names

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _INK = "#000000"  # `chart` turns black into the color of the page's text
 _MARKERS, _DASHES = ("o", "s", "^", "D"), ("-", "--", "-.", ":")
-_QUIET = "0.55"  # gray that is seen on white and on black
+_QUIET = "0.55"  # gray that is visible on white and on black
 _GRID = {"color": _QUIET, "alpha": 0.25, "linewidth": 0.8}
 _PANELS = 3  # side by side
 _FEWEST = 0.125  # false positives per image; below it a curve's axis is linear
@@ -27,7 +27,7 @@ def training_chart(history: Sequence[Mapping[str, float]], best_epoch: int | Non
     """Loss and metrics of training and validation over the epochs.
 
     Args:
-      history: one row per epoch with `epoch`, and for each metric its name and `val_` before it.
+      history: one row per epoch with `epoch`, and for each metric a column with its name and one with `val_` before it.
     """
     names = [name for name in history[0] if f"val_{name}" in history[0]]
     columns = min(_PANELS, len(names))
@@ -69,8 +69,8 @@ def froc_chart(curve: "pd.DataFrame", points: Mapping[str, tuple[float, float]])
     figure, (ax,) = new_figure(7.2, 4)
     shown = curve[curve["size"] == "all"]
     for number, (criterion, name) in enumerate(CRITERIA.items()):
-        part = shown[shown["criterion"] == criterion].sort_values("threshold")
-        _draw_curve(ax, part, number, name, band=True)
+        rows = shown[shown["criterion"] == criterion].sort_values("threshold")
+        _draw_curve(ax, rows, number, name, band=True)
         if criterion in points:
             ax.plot(*points[criterion], "*", color=SERIES[number], markersize=17, clip_on=False, zorder=5)
     ax.plot([], [], "*", color=_QUIET, markersize=13, label="as evaluated")
@@ -83,29 +83,29 @@ def froc_chart(curve: "pd.DataFrame", points: Mapping[str, tuple[float, float]])
 
 
 def froc_by_size_chart(curve: "pd.DataFrame") -> "Markup":
-    """The same curve by the size of the lesions, by IoU."""
+    """The FROC curve by IoU for each size of lesion."""
     figure, (ax,) = new_figure(7.2, 4)
     shown = curve[(curve["criterion"] == "iou") & (curve["size"] != "all")]
-    found_by_size = []
+    descriptions = []
     for number, size in enumerate(("small", "medium", "large")):
-        part = shown[shown["size"] == size].sort_values("threshold")
-        if len(part):
-            lesions, highest = int(part["lesions"].iloc[0]), part["detection_rate"].max()
-            _draw_curve(ax, part, number, f"{size}, {counted(lesions, 'lesion')}")
-            found_by_size.append(f"at most {highest:.0%} of {counted(lesions, f'{size} lesion')}")
+        rows = shown[shown["size"] == size].sort_values("threshold")
+        if len(rows):
+            lesions, highest = int(rows["lesions"].iloc[0]), rows["detection_rate"].max()
+            _draw_curve(ax, rows, number, f"{size}, {counted(lesions, 'lesion')}")
+            descriptions.append(f"at most {highest:.0%} of {counted(lesions, f'{size} lesion')}")
     _finish_froc(ax, shown)
-    return chart(figure, f"FROC curves by lesion size (IoU > 0.1): over all thresholds, found are {', '.join(found_by_size)}.")
+    return chart(figure, f"FROC curves by lesion size (IoU > 0.1). Found over all thresholds: {', '.join(descriptions)}.")
 
 
-def _draw_curve(ax: Any, part: "pd.DataFrame", number: int, label: str, *, band: bool = False) -> None:
-    x, color = part["false_positives_per_image"], SERIES[number]
-    ax.plot(x, part["detection_rate"], _DASHES[number], color=color, marker=_MARKERS[number], markersize=4, label=label)
-    if band and part["low"].notna().any():
-        ax.fill_between(x, part["low"], part["high"], color=color, alpha=0.18, linewidth=0)
+def _draw_curve(ax: Any, rows: "pd.DataFrame", number: int, label: str, *, band: bool = False) -> None:
+    x, color = rows["false_positives_per_image"], SERIES[number]
+    ax.plot(x, rows["detection_rate"], _DASHES[number], color=color, marker=_MARKERS[number], markersize=4, label=label)
+    if band and rows["low"].notna().any():
+        ax.fill_between(x, rows["low"], rows["high"], color=color, alpha=0.18, linewidth=0)
 
 
 def _finish_froc(ax: Any, shown: "pd.DataFrame") -> None:
-    # Logarithmic, as FROC curves are drawn, but with room for no false positive at all.
+    # Logarithmic, as usual for FROC curves, but with room for zero false positives.
     furthest = max(shown["false_positives_per_image"].max(), 1)
     ax.set_xscale("symlog", base=2, linthresh=_FEWEST, linscale=1)
     ticks = [0, *(_FEWEST * 2**power for power in range(12) if _FEWEST * 2**power <= furthest)]
@@ -115,28 +115,28 @@ def _finish_froc(ax: Any, shown: "pd.DataFrame") -> None:
     ax.set(xlabel="false positives per image (log scale)", ylabel="lesions found", ylim=(0, 1.04))
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     ax.grid(**_GRID)
-    # Outside: a star or marker of a legend inside reads as a point of the data.
+    # Outside, because a marker of a legend inside the axes looks like a data point.
     ax.get_figure().legend(loc="outside upper center", ncols=3, frameon=False)
 
 
 def strata_chart(metrics: "pd.DataFrame", dice: str) -> "Markup":
-    """Mean Dice of each group's values with its interval.
+    """Mean Dice and its interval for each value of each group.
 
     Args:
       metrics: metrics.csv.
-      dice: what Dice is called.
+      dice: the name of Dice in the chart.
     """
     rows = _strata_rows(metrics)
     groups = list(dict.fromkeys(row["group"] for row in rows))
     figure, (ax,) = new_figure(7.2, 0.9 + 0.25 * len(rows) + 0.18 * len(groups))
     positions, labels, position = [], [], 0.0
     for number, group in enumerate(groups):
-        part = [row for row in rows if row["group"] == group]
-        heights = [position + step for step in range(len(part))]
-        means = np.array([row["mean"] for row in part])
-        _draw_intervals(ax, part, means, heights, SERIES[number % 2])
+        group_rows = [row for row in rows if row["group"] == group]
+        heights = [position + step for step in range(len(group_rows))]
+        means = np.array([row["mean"] for row in group_rows])
+        _draw_intervals(ax, group_rows, means, heights, SERIES[number % 2])
         positions += heights
-        labels += [f"{group_name(group)} {row['value']} ({row['images']}; {row['patients']})" for row in part]
+        labels += [f"{group_name(group)} {row['value']} ({row['images']}; {row['patients']})" for row in group_rows]
         position = heights[-1] + 1.7
     ax.set_yticks(positions, labels)
     ax.invert_yaxis()
@@ -160,7 +160,7 @@ def _draw_intervals(ax: Any, rows: Sequence[Mapping], means: np.ndarray, heights
 
 
 def size_chart(images: "pd.DataFrame", detection: Sequence[Mapping]) -> "Markup":
-    """Dice against lesion area, and the share of small, medium and large lesions that was found.
+    """Dice against lesion area, and the detection rate of small, medium and large lesions.
 
     Args:
       images: per_image.csv.
@@ -170,10 +170,10 @@ def size_chart(images: "pd.DataFrame", detection: Sequence[Mapping]) -> "Markup"
     annotated = images[images["empty_truth"] == 0]
     kinds = sorted(annotated["kind"].unique())
     for number, kind in enumerate(kinds):
-        part = annotated[annotated["kind"] == kind]
+        rows = annotated[annotated["kind"] == kind]
         label = f"{kind}, {KINDS[kind]}" if kind in KINDS else kind or "kind unknown"
         style = {"color": SERIES[number % len(SERIES)], "s": 22, "alpha": 0.8}
-        left.scatter(part["truth_px"], part["dice"], marker=_MARKERS[number % len(_MARKERS)], label=label, **style)
+        left.scatter(rows["truth_px"], rows["dice"], marker=_MARKERS[number % len(_MARKERS)], label=label, **style)
     set_log_axis(left, "x", annotated["truth_px"].tolist())
     left.set(xlabel="lesion area of the image, px (log scale)", ylabel="Dice", ylim=(-0.03, 1.03))
     left.grid(**_GRID)
@@ -183,11 +183,11 @@ def size_chart(images: "pd.DataFrame", detection: Sequence[Mapping]) -> "Markup"
 
 
 def _size_description(annotated: "pd.DataFrame", detection: Sequence[Mapping]) -> str:
-    middle = annotated["truth_px"].median()
-    is_small = annotated["truth_px"] <= middle
+    median = annotated["truth_px"].median()
+    is_small = annotated["truth_px"] <= median
     small, large = (format_number(annotated.loc[chosen, "dice"].mean(), 2) for chosen in (is_small, ~is_small))
-    dice = f"Mean Dice is {small} up to the median lesion area of {middle:,.0f} px and {large} above it"
-    return "; ".join([dice, *(f"found are {row['mean']:.0%} of the {row['value']} lesions" for row in detection)]) + "."
+    dice = f"Mean Dice is {small} up to the median lesion area of {median:,.0f} px and {large} above it"
+    return "; ".join([dice, *(f"{row['mean']:.0%} of the {row['value']} lesions were found" for row in detection)]) + "."
 
 
 def _draw_detection(ax: Any, rows: Sequence[Mapping]) -> None:

@@ -1,4 +1,4 @@
-"""The rows and sentences of a report; what is not known is left out."""
+"""The rows and sentences of a report; unknown values are left out."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -48,12 +48,12 @@ def warnings(results: RunResults) -> list[str]:
     messages = []
     if results.is_phantom:
         messages.append(
-            "This is a phantom: synthetic images made by a program. They prove nothing clinical and are nobody's breast."
+            "This is a phantom: synthetic images made by a program. They show nobody's breast and have no clinical meaning."
         )
     shared = results.summary["patients_in_train"]
     if shared and results.split != "train":
         messages.append(
-            f"{shared} of the {counted(results.patients, 'patient')} of {results.split} are in train too: these metrics are "
+            f"{shared} of the {counted(results.patients, 'patient')} of {results.split} are also in train: these metrics are "
             "inflated, and say little about new patients."
         )
     elif shared is None:
@@ -73,24 +73,24 @@ def key_metrics(results: RunResults) -> list[Entry]:
     dice = dice_name(results)
     entries = [
         _card(results, "all", "dice", f"mean {dice}", 2),
-        _card(results, "all", "dice", f"median {dice}", 2, kind="median"),
+        _card(results, "all", "dice", f"median {dice}", 2, average="median"),
         *(_card(results, "all", f"dice_{name}", f"mean Dice, {name}", 2) for name in results.class_names),
         _card(results, "all", "nsd", f"NSD at {results.summary['tolerance_px']:g} px", 2),
-        _card(results, "all", "hd95_px", "median HD95, px", 1, kind="median"),
-        _card(results, "all", "hd95_mm", "median HD95, mm", 1, kind="median"),
+        _card(results, "all", "hd95_px", "median HD95, px", 1, average="median"),
+        _card(results, "all", "hd95_mm", "median HD95, mm", 1, average="median"),
         _card(results, "all", "detection_rate", "lesions found", share=True, more=_detected_lesions(results)),
         _card(results, "all", "false_positives_per_image", "false positives per image", 2),
         _card(results, "without lesion", "share_without_false_positive", "images without lesion that stay clean", share=True),
     ]
     images = results.images
-    clean = int((images["empty_truth"] == 1).sum())
-    more = f"{len(images) - clean} with lesions, {clean} without"
+    without = int((images["empty_truth"] == 1).sum())
+    more = f"{len(images) - without} with lesions, {without} without"
     known_entries = [entry for entry in entries if entry]
     return [*known_entries, (f"{len(images):,}", "images", more), (f"{results.patients:,}", "patients", f"split {results.split}")]
 
 
 def dice_name(results: RunResults) -> str:
-    """What Dice over all lesions is called: that of one class has the class's name."""
+    """The name of Dice over all lesions, which differs from Dice of one class."""
     return "Dice, any class" if results.has_classes else "Dice"
 
 
@@ -101,7 +101,7 @@ def _card(
     name: str,
     digits: int = 2,
     *,
-    kind: str = "mean",
+    average: str = "mean",
     share: bool = False,
     more: str = "",
 ) -> Entry | None:
@@ -109,9 +109,9 @@ def _card(
     if row is None:
         return None
     if share:
-        share_interval = f"{row[f'{kind}_low']:.0%} to {row[f'{kind}_high']:.0%}" if row_interval(row, kind) else ""
-        return f"{row[kind]:.0%}", name, "; ".join(part for part in (more, share_interval) if part)
-    return format_number(row[kind], digits), name, row_interval(row, kind, digits)
+        interval = f"{row[f'{average}_low']:.0%} to {row[f'{average}_high']:.0%}" if row_interval(row, average) else ""
+        return f"{row[average]:.0%}", name, "; ".join(text for text in (more, interval) if text)
+    return format_number(row[average], digits), name, row_interval(row, average, digits)
 
 
 def _detected_lesions(results: RunResults) -> str:
@@ -127,7 +127,7 @@ def metric_rows(results: RunResults) -> Rows:
 
 
 def empty_rows(results: RunResults) -> Rows:
-    """The metrics of images without lesion; none where there is no such image."""
+    """The metrics of images without lesion; empty where there are no such images."""
     return [
         (metric.label, *_estimate(row, metric.digits), *_counts(row), _meaning(results, row))
         for row, metric in _rows(results, "without lesion")
@@ -166,14 +166,14 @@ def strata_rows(results: RunResults) -> Rows:
     table = results.metrics
     rows: Rows = []
     for group in GROUPS:
-        of_group = table[table["group"] == group]
-        for value in of_group["value"].unique():
-            of_value = {row["metric"]: row for row in of_group[of_group["value"] == value].to_dict("records")}
+        group_table = table[table["group"] == group]
+        for value in group_table["value"].unique():
+            metrics = {row["metric"]: row for row in group_table[group_table["value"] == value].to_dict("records")}
             counts = (
-                *_counts(of_value["false_positives_per_image"]),
-                *(_counts(of_value["dice"]) if "dice" in of_value else (0, 0)),
+                *_counts(metrics["false_positives_per_image"]),
+                *(_counts(metrics["dice"]) if "dice" in metrics else (0, 0)),
             )
-            cells = [format_estimate(of_value[name], digits=2) if name in of_value else NONE for name in _group_metrics()]
+            cells = [format_estimate(metrics[name], digits=2) if name in metrics else NONE for name in _group_metrics()]
             rows.append((f"{group_name(group)} {value}", *counts, *cells))
     return rows
 
@@ -211,7 +211,7 @@ def curve_rows(results: RunResults) -> Rows:
 
 
 def operating_points(results: RunResults) -> dict[str, tuple[float, float]]:
-    """By criterion, false positives per image and detection rate of the mask as it was thresholded."""
+    """False positives per image and detection rate of the evaluated masks, by criterion."""
     points = {}
     for criterion, prefix in (("iou", ""), ("centre", "centre_")):
         rate = results.metric("all", f"{prefix}detection_rate")
@@ -223,17 +223,17 @@ def operating_points(results: RunResults) -> dict[str, tuple[float, float]]:
 
 def split_rows(results: RunResults) -> Rows:
     """Patients, source images and samples of each split as the run saw it."""
-    samples = results.data.samples
-    parts = [(split, [sample for sample in samples if sample.split == split]) for split in SPLITS]
+    all_samples = results.data.samples
+    splits = [(split, [sample for sample in all_samples if sample.split == split]) for split in SPLITS]
     return [
         (
             split,
-            len({sample.patient for sample in part} - {""}),
-            len({sample.image_id for sample in part}),
-            len(part),
-            _classes(part),
+            len({sample.patient for sample in samples} - {""}),
+            len({sample.image_id for sample in samples}),
+            len(samples),
+            _classes(samples),
         )
-        for split, part in [*parts, ("all", samples)]
+        for split, samples in [*splits, ("all", all_samples)]
     ]
 
 
@@ -243,26 +243,26 @@ def _classes(samples: Iterable[Sample]) -> str:
 
 
 def shared_sentence(results: RunResults) -> str:
-    """How many of the split's patients were trained on, in a sentence."""
+    """A sentence on how many of the split's patients were trained on."""
     shared, split = results.summary["patients_in_train"], results.split
     if shared is None:
-        return f"Whether patients of {split} are in train too is not known."
-    return f"{counted(shared, 'patient') if shared else 'No patient'} of {split} {'are' if shared > 1 else 'is'} in train too."
+        return f"It is unknown whether patients of {split} are also in train."
+    return f"{counted(shared, 'patient') if shared else 'No patient'} of {split} {'are' if shared > 1 else 'is'} also in train."
 
 
 def dropped_rows(results: RunResults) -> Rows:
-    """Why source images are not in the data set, how many, and what it means."""
+    """The reasons why source images are not in the data set, with the number of images and the meaning of each."""
     return [(dropped["reason"], dropped["images"], dropped["meaning"]) for dropped in results.description.get("dropped", [])]
 
 
 def audit_sentence(results: RunResults) -> str:
-    """What the data set's audit found, in a line."""
+    """A sentence on the findings of the data set's audit."""
     if not results.audit:
-        return "The data set was not audited, or has changed since; `cesm-pipeline audit` does it."
+        return "The data set was not audited, or has changed since; audit it with `cesm-pipeline audit`."
     findings = results.audit["findings"]
     if not findings:
         return "The audit of the data set found nothing: no patient or image in two splits, no duplicates, every mask clean."
-    issues = "; ".join(f"{one['count']} {one.get('meaning', 'findings')} ({one['code']})" for one in findings)
+    issues = "; ".join(f"{issue['count']} {issue.get('meaning', 'findings')} ({issue['code']})" for issue in findings)
     return f"The audit of the data set found {issues}."
 
 
@@ -270,29 +270,29 @@ def fold_rows(results: RunResults) -> Rows:
     """One row per fold, and mean and standard deviation of their metrics."""
     rows: Rows = [tuple(row[name] or NONE for name in FOLD_COLUMNS) for row in results.folds]
     metrics = results.summary["metrics"]
-    for kind, name in (("mean", "mean"), ("std", "standard deviation")):
-        spread = [format_number(metrics.get(f"fold_{column}_{kind}"), 4) for column in list(FOLD_COLUMNS)[5:]]
+    for statistic, name in (("mean", "mean"), ("std", "standard deviation")):
+        spread = [format_number(metrics.get(f"fold_{column}_{statistic}"), 4) for column in list(FOLD_COLUMNS)[5:]]
         rows.append((name, "", "", "", "", *spread))
     return rows
 
 
 def hash_rows(results: RunResults) -> Rows:
-    """What the metrics are of: models, data, split."""
+    """The models, the data and the split that the metrics belong to."""
     models: Rows = [(f"model of {run}, SHA-256", digest) for run, digest in results.models.items()]
     has_manifest = (results.data.folder / MANIFEST).is_file()
-    # For one fold the identity is the hash and the fold's number.
+    # For a fold the identity is the hash with the fold's number.
     data = (f"{MANIFEST}, SHA-256" if has_manifest else "data, SHA-256 of its listing", results.data.identity)
     return [*models, data, ("split", results.split), ("reported with cesm-segmentation", metadata.version("cesm-segmentation"))]
 
 
 def version_rows(results: RunResults) -> Rows:
-    """Versions of the libraries and what else training recorded."""
+    """Versions of the libraries, and other facts that training recorded."""
     versions = {name: value for name, value in results.versions.items() if name not in _SHOWN_ELSEWHERE and value is not None}
     return [(name.replace("_", " "), str(value)) for name, value in versions.items()]
 
 
 def training_sentence(results: RunResults) -> str:
-    """How the network was trained, in a line."""
+    """A sentence on how the network was trained."""
     model, train = results.configuration.model, results.configuration.train
     losses = [name if weight == 1 else f"{weight:g} {name}" for name, weight in model.loss.items()]
     sentence = f"loss {' + '.join(losses)}, optimizer {model.optimizer}, learning rate {model.learning_rate:g}"
@@ -303,14 +303,14 @@ def training_sentence(results: RunResults) -> str:
 
 
 def settings_sentence(results: RunResults) -> str:
-    """How predictions were cut, and what a small lesion is."""
+    """Sentences on how predictions were thresholded, and on which lesions are small."""
     threshold, cuts = results.summary["threshold"], results.summary["size_cuts_px"]
     if threshold is not None:
-        sentence = f"A pixel is lesion from a probability of {threshold:g} on."
+        sentence = f"A pixel is lesion where its probability is at least {threshold:g}."
     elif results.has_classes:
         names = " and ".join(f"Dice, {name}" for name in results.class_names)
-        sentence = "A pixel belongs to its most probable class. Metrics are of any lesion class, detection and FROC too, so "
-        sentence += f"that the wrong class costs nothing there; only {names} distinguish the classes."
+        sentence = "A pixel belongs to its most probable class. Metrics, detection and FROC included, are of lesion of any "
+        sentence += f"class, so that a wrong class costs nothing there; only {names} distinguish the classes."
     else:
         sentence = f"The threshold is found for each image ({results.configuration.infer.algorithm})."
     if cuts:

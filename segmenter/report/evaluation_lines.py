@@ -1,4 +1,4 @@
-"""An evaluation as lines for the terminal: what one quotes first, what depends on the batches last."""
+"""An evaluation as lines for the terminal: the metrics that are quoted most first, those over batches last."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -20,21 +20,21 @@ def describe_evaluation(folder: Path, configuration: Configuration) -> list[str]
     """The metrics of an evaluation with 95 % intervals, images and patients, then the values over batches.
 
     Args:
-      folder: of the evaluation.
-      configuration: with which it was made.
+      folder: the folder of the evaluation.
+      configuration: the configuration that it was made with.
 
     Raises:
-      InputError: its tables cannot be read.
+      InputError: the tables of the evaluation cannot be read.
     """
     from segmenter.evaluation.aggregation import read_table
 
     metrics, images = read_table(folder / "metrics.csv"), read_table(folder / "per_image.csv")
     rows = {(row["group"], row["metric"]): row for row in metrics.to_dict("records") if row["group"] in ("all", "without lesion")}
-    of_classes = [(metric, "mean") for group, metric in rows if group == "all" and metric.startswith("dice_")]
+    class_metrics = [(metric, "mean") for group, metric in rows if group == "all" and metric.startswith("dice_")]
     originals = int((images["variant"] == "original").sum())
-    title = f"over {counted(originals, 'original')}" if originals else f"over {counted(len(images), 'image')}, none an original"
+    title = f"over {counted(originals, 'original')}" if originals else f"over {counted(len(images), 'image')}, no originals"
     lines = [[title, "", "95 % interval", "images", "patients"]]
-    lines += _metric_lines(rows, "all", (*_FIRST, *of_classes, *_THEN))
+    lines += _metric_lines(rows, "all", (*_FIRST, *class_metrics, *_THEN))
     if ("without lesion", "share_without_false_positive") in rows:
         lines.append(["images without lesion", *[""] * 4])
         lines += _metric_lines(rows, "without lesion", _WITHOUT_LESION)
@@ -42,16 +42,16 @@ def describe_evaluation(folder: Path, configuration: Configuration) -> list[str]
 
 
 def _metric_lines(rows: Mapping, group: str, chosen: tuple[tuple[str, str], ...]) -> Iterator[list[str]]:
-    for name, kind in chosen:
+    for name, average in chosen:
         if row := rows.get((group, name)):
             metric = metric_of(name)
-            label = metric.label if math.isnan(row["median"]) else f"{metric.label}, {kind}"
-            values = format_number(row[kind], metric.digits), row_interval(row, kind, metric.digits) or NONE
+            label = metric.label if math.isnan(row["median"]) else f"{metric.label}, {average}"
+            values = format_number(row[average], metric.digits), row_interval(row, average, metric.digits) or NONE
             yield [f"  {label}", *values, f"{row['images']}", f"{row['patients']}"]
 
 
 def _other_lines(values: Mapping[str, float], configuration: Configuration) -> list[str]:
-    """Turned and flipped images, the threshold, and the values over batches, under their names in evaluation.csv."""
+    """Dice with turned and flipped images, the threshold, and the metrics over batches, named as in evaluation.csv."""
     names = list(configuration.model.metrics)
     names += [title for title, *_ in class_metrics(names, configuration.class_names)]
     batches = [[f"  {name}", f"{values[name]:.4f}"] for name in ("loss", *names)]
@@ -60,5 +60,5 @@ def _other_lines(values: Mapping[str, float], configuration: Configuration) -> l
         count = counted(int(values["dice_count"]), "image")
         lines.append(f"with turned and flipped images: mean Dice {format_number(values['dice_mean'])} over {count}")
     if "threshold" in values:
-        lines.append(f"a pixel is lesion from a probability of {values['threshold']:g}")
+        lines.append(f"a pixel is lesion where its probability is at least {values['threshold']:g}")
     return [*lines, f"over batches of {configuration.eval.batch_size}, as Keras reports them", *align_columns(batches)]

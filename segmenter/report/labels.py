@@ -1,4 +1,4 @@
-"""What groups, criteria and kinds of images are called in a report."""
+"""The names of groups, criteria and kinds of images in a report."""
 
 from pipeline.contract import GROUPS
 
@@ -9,5 +9,5 @@ WIDE_UNDER = 30  # patients; docs/metrics.md
 
 
 def group_name(group: str) -> str:
-    """The name of a group of images; a column of the manifest that has no other name is called as its header."""
+    """The name of a group of images; a manifest column without a name of its own keeps its header."""
     return GROUP_NAMES.get(group, group)

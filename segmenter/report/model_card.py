@@ -9,7 +9,7 @@ def model_card(results: RunResults, mark: str) -> str:
     """A model card as Markdown.
 
     Args:
-      mark: what it was made from, written into it to recognise whether it is up to date.
+      mark: a digest of what the card is made from; written into it, to check later whether it is up to date.
 
     Source: M. Mitchell et al., "Model Cards for Model Reporting", FAT* 2019, for the sections.
     """

@@ -10,7 +10,7 @@ def report_page(results: RunResults, mark: str) -> str:
     """The page as HTML.
 
     Args:
-      mark: what the page was made from, written into it to recognise whether it is up to date.
+      mark: a digest of what the page is made from; written into it, to check later whether it is up to date.
     """
     return render(
         "segmenter.report",

@@ -1,4 +1,4 @@
-"""The results of a run on one split: everything that training, evaluation and the data set left about it."""
+"""The results of a run on one split: everything that training, evaluation and the data set recorded about it."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ class RunResults:
 
     Attributes:
       data: as the run saw it; for a cross-validation with the folder's own splits.
-      run: where the report goes.
+      run: the evaluated run; the report goes to its folder.
       summary: the evaluation's summary.json.
       models: the runs whose models made the predictions, each with the model's SHA-256; several in a cross-validation.
     """
@@ -73,12 +73,12 @@ class RunResults:
     def metric(self, group: str, metric: str, value: str = "") -> Mapping | None:
         """One row of metrics.csv, or None."""
         table = self.metrics
-        found = table[(table["group"] == group) & (table["value"] == value) & (table["metric"] == metric)]
-        return None if found.empty else found.iloc[0].to_dict()
+        rows = table[(table["group"] == group) & (table["value"] == value) & (table["metric"] == metric)]
+        return None if rows.empty else rows.iloc[0].to_dict()
 
     @property
     def patients(self) -> int:
-        """Patients of the split; an image of an unknown patient is one of its own."""
+        """The number of patients of the split; an image of an unknown patient counts as a patient of its own."""
         from segmenter.evaluation.aggregation import owners
 
         return owners(self.images).nunique()
@@ -90,17 +90,17 @@ class RunResults:
 
     @property
     def has_classes(self) -> bool:
-        """Whether there are several lesion classes; all metrics but Dice of each are then of lesion of any class."""
+        """Whether there are several lesion classes; all metrics except Dice of each class then take them as one."""
         return len(self.class_names) > 1
 
     @property
     def folds(self) -> list[dict[str, str]]:
-        """The rows of folds.csv; none where it is no cross-validation."""
+        """The rows of folds.csv; empty where it is not a cross-validation."""
         return read_csv(self.run.folds) if self.is_pooled else []
 
     @cached_property
     def history(self) -> list[dict[str, float]]:
-        """A row an epoch, from train_losses.csv and train_metrics.csv; none for a cross-validation or a foreign model."""
+        """One row per epoch, from train_losses.csv and train_metrics.csv; empty for cross-validations and foreign models."""
         rows: dict[int, dict[str, float]] = {}
         for path in self.history_files:
             for row in read_csv(path, ("epoch",)):
@@ -110,7 +110,7 @@ class RunResults:
 
     @property
     def history_files(self) -> list[Path]:
-        """The tables of training that are there."""
+        """The training tables that exist."""
         paths = [self.run.folder / name for name in ("train_losses.csv", "train_metrics.csv")]
         return [path for path in paths if path.is_file()]
 
@@ -127,7 +127,7 @@ class RunResults:
 
     @cached_property
     def description(self) -> dict:
-        """The data set's dataset.json; nothing where it has none, or where it is of another manifest."""
+        """The data set's dataset.json; empty where there is none, or where it belongs to another manifest."""
         description = read_json(self.data.folder / DATASET_JSON)
         return description if description.get("manifest_sha256") == self._manifest_sha256 else {}
 
@@ -143,18 +143,18 @@ class RunResults:
 
     @property
     def recipe(self) -> dict:
-        """The data set's resolved recipe; nothing where there is none."""
+        """The data set's resolved recipe; empty where there is none."""
         path = self.data.folder / "recipe.toml"
         return tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
     @property
     def audit(self) -> dict:
-        """The data set's audit, if it is of this manifest."""
+        """The data set's audit; empty where there is none, or where it belongs to another manifest."""
         report = read_json(self.data.folder / "audit.json")
         return report if self._manifest_sha256 and report.get("manifest_sha256") == self._manifest_sha256 else {}
 
     def sample(self, name: str) -> Sample:
-        """The data set's sample of a name."""
+        """The data set's sample with this name."""
         return self._samples[name]
 
     @cached_property
@@ -173,33 +173,33 @@ class RunResults:
 
 
 def read_results(data: DataSet, run: Run, split: str) -> RunResults:
-    """Finds the evaluation of a run on a split; tables are read when they are asked for.
+    """Finds the evaluation of a run on a split; tables are read on first use.
 
     Raises:
-      InputError: it was not evaluated, or on another model or other data than are there now.
+      InputError: there is no evaluation, or it is of another model or other data than are there now.
     """
     summary = read_summary(run.evaluation(split))
     if run.folds.is_file() and split != "test":
-        raise InputError(f"{run.folder}: is a cross-validation, which knows the split test only; leave --split {split} out")
+        raise InputError(f"{run.folder}: is a cross-validation, which has only the split test; leave --split {split} out")
     remedy = _remedy(data.folder, run, split)
     if not summary:
         raise InputError(f"{run.evaluation(split)}: holds no evaluation (no summary.json); make it with `{remedy}`")
     identity = summary.get("identity", {})
     if "metrics" not in summary:
         raise InputError(f"{run.evaluation(split)}: was made by an earlier version; evaluate again with `{remedy}`")
-    parts = dict(zip(identity["runs"], identity["folds"], strict=True)) if "folds" in identity else {run.name: identity}
-    for name, part in parts.items():
-        _check_part(data, open_run(data.folder, name), part, remedy)
-    models = {name: part["model_sha256"] for name, part in parts.items()}
-    seen = data if run.folds.is_file() else data_of(run, data)
-    return RunResults(seen, run, split, read_configuration(run), summary, models)
+    identities = dict(zip(identity["runs"], identity["folds"], strict=True)) if "folds" in identity else {run.name: identity}
+    for name, run_identity in identities.items():
+        _check_identity(data, open_run(data.folder, name), run_identity, remedy)
+    models = {name: run_identity["model_sha256"] for name, run_identity in identities.items()}
+    run_data = data if run.folds.is_file() else data_of(run, data)
+    return RunResults(run_data, run, split, read_configuration(run), summary, models)
 
 
-def _check_part(data: DataSet, run: Run, identity: Mapping, remedy: str) -> None:
+def _check_identity(data: DataSet, run: Run, identity: Mapping, remedy: str) -> None:
     if not run.best_model.is_file():
-        raise InputError(f"{run.best_model}: is not there, and its evaluation is; make both again with `{remedy}`")
+        raise InputError(f"{run.best_model}: is missing, although its evaluation exists; make both again with `{remedy}`")
     if sha256(run.best_model) != identity["model_sha256"]:
-        raise InputError(f"{run.best_model}: is another model than was evaluated; evaluate it with `{remedy}`")
+        raise InputError(f"{run.best_model}: is not the model that was evaluated; evaluate it with `{remedy}`")
     if data_of(run, data).identity != identity["data_identity"]:
         raise InputError(f"{data.folder}: holds other data than {run.name} was evaluated on; evaluate it again with `{remedy}`")
 

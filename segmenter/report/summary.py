@@ -1,4 +1,4 @@
-"""The closing summary of a run: samples, Dice, and the pages and pictures worth opening. Reads what others wrote."""
+"""The closing summary of a run: samples, Dice, and the pages and pictures worth opening. Only reads files."""
 
 import os
 from collections.abc import Mapping
@@ -17,15 +17,15 @@ def summarise_run(data: DataSet, run: Run) -> list[str]:
     """The lines of the summary.
 
     Args:
-      data: as the run saw it.
+      data: the data set as the run saw it.
     """
-    lines = [f"data set  {_shown(data.folder)}", *_split_lines(data), f"run       {_shown(run.folder)}"]
+    lines = [f"data set  {_display_path(data.folder)}", *_split_lines(data), f"run       {_display_path(run.folder)}"]
     for split in ("valid", "test"):
         lines.append(_dice_line(split, read_summary(run.evaluation(split))))
     lines += _advise_folds(data)
     for title, paths in (("read first:", _pages(data, run)), ("pictures worth opening:", _pictures(data, run))):
         if paths:
-            lines += [title, *(f"  {_shown(path)}" for path in paths)]
+            lines += [title, *(f"  {_display_path(path)}" for path in paths)]
     return lines
 
 
@@ -82,7 +82,7 @@ def _pictures(data: DataSet, run: Run) -> list[Path]:
     return [path for path in candidates if path.is_file()]
 
 
-def _shown(path: Path) -> str:
-    """A path relative to the working folder where it lies below it, so that it can be pasted, else the whole path."""
+def _display_path(path: Path) -> str:
+    """The path, relative where it lies below the working folder, so that it can be pasted; else absolute."""
     relative = os.path.relpath(path)
     return str(path.absolute()) if relative.startswith("..") else relative

@@ -8,23 +8,23 @@ from segmenter.data.dataset import DataSet
 from segmenter.report.results import fingerprint, read_results
 from segmenter.runs import Run
 
-SCHEMA = 2  # of both files; raising it has them written again
+SCHEMA = 2  # of both files; a higher number makes existing reports out of date
 
 
 def write_report(data: DataSet, run: Run, split: str) -> tuple[list[Path], bool]:
     """Writes the report and the model card of a run's evaluation, unless both are there for it already.
 
     Args:
-      data: with the folder's own splits.
-      run: one that was evaluated, or a cross-validation.
-      split: the split that was evaluated; that of `test` goes to report.html, another one's name is in its file's name.
+      data: the data set, with the folder's own splits.
+      run: an evaluated run, or a cross-validation.
+      split: the evaluated split; for `test` the report is report.html, for other splits report_<split>.html.
 
     Returns:
       The report and the model card, and whether there was anything to do.
 
     Raises:
-      InputError: there is no such evaluation, or it is of another model or of other data; or the template
-        library is not installed.
+      InputError: there is no such evaluation, it is of another model or of other data, or the template library
+        is not installed.
     """
     results = read_results(data, run, split)
     suffix = "" if split == "test" else f"_{split}"

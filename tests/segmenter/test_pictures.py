@@ -12,7 +12,7 @@ def colors_in(picture):
     return {tuple(pixel) for pixel in picture.reshape(-1, 3).tolist()}
 
 
-def test_benign_is_green_and_malignant_white_and_all_others_can_be_told_apart():
+def test_benign_is_green_malignant_white_and_all_other_colors_differ_clearly():
     assert lesion_colors((), 1) == (BENIGN,)
     assert lesion_colors((), 2) == (BENIGN, MALIGNANT)
     many = np.array(lesion_colors((), 10))
@@ -36,40 +36,41 @@ def test_colors_are_blended_in_and_never_wrap_around():
     assert merged.dtype == np.uint8
 
 
-def ring_of(square, where, size=40):
+def ring_of(square, corner, size=40):
     mask = np.zeros((size, size), np.uint8)
-    mask[where : where + square, where : where + square] = 1
+    mask[corner : corner + square, corner : corner + square] = 1
     return mask
 
 
-def test_one_class_is_orange_where_predicted_and_green_where_true():
+def test_one_class_is_orange_where_predicted_and_green_where_annotated():
     gray = np.full((40, 40), 50, np.uint8)
     assert colors_in(draw_overlay(gray, ring_of(10, 4), ring_of(10, 20))) == {(50, 50, 50), PREDICTION_BGR, GROUND_TRUTH_BGR}
     assert colors_in(draw_overlay(gray, ring_of(10, 4), colors=[BENIGN])) == {(50, 50, 50), PREDICTION_BGR}
 
 
-def test_several_classes_have_their_colors_and_the_truth_is_dashed():
+def test_several_classes_have_their_colors_and_the_ground_truth_is_dashed():
     gray = np.full((40, 40), 50, np.uint8)
-    predicted, truth, colors = ring_of(10, 4) + 2 * ring_of(10, 22), ring_of(36, 2), [BENIGN, (255, 0, 0)]
+    predicted, ground_truth, colors = ring_of(10, 4) + 2 * ring_of(10, 22), ring_of(36, 2), [BENIGN, (255, 0, 0)]
     assert colors_in(draw_overlay(gray, predicted, colors=colors)) == {(50, 50, 50), BENIGN, (0, 0, 255)}
     dashed, solid = (
-        (draw_overlay(gray, *masks, colors=colors) == BENIGN).all(axis=-1) for masks in ((0 * gray, truth), (truth,))
+        (draw_overlay(gray, *masks, colors=colors) == BENIGN).all(axis=-1)
+        for masks in ((0 * gray, ground_truth), (ground_truth,))
     )
     assert solid.sum() == 4 * 35
     assert not (dashed & ~solid).any()
     assert 0.4 < dashed.sum() / solid.sum() < 0.6
 
 
-def test_a_row_is_image_truth_and_prediction_under_a_caption():
+def test_a_row_is_image_ground_truth_and_prediction_under_a_caption():
     gray = np.full((40, 40), 50, np.uint8)
     row = draw_row(gray, ring_of(10, 4), ring_of(10, 20), "P1, epoch 2")
     above = len(row) - 40
-    image, truth, prediction = (row[above:, left : left + 40] for left in (0, 40, 80))
+    image, ground_truth, prediction = (row[above:, left : left + 40] for left in (0, 40, 80))
     assert row.shape[1:] == (120, 3)
     assert row[:20].any()
     np.testing.assert_array_equal(image, cv2.cvtColor(gray, cv2.COLOR_GRAY2BGR))
-    assert GROUND_TRUTH_BGR in colors_in(truth)
-    assert PREDICTION_BGR in colors_in(prediction) - colors_in(truth)
+    assert GROUND_TRUTH_BGR in colors_in(ground_truth)
+    assert PREDICTION_BGR in colors_in(prediction) - colors_in(ground_truth)
 
 
 def test_a_row_of_several_classes_names_them_in_their_colors():

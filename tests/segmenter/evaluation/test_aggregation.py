@@ -8,14 +8,14 @@ from segmenter.evaluation.aggregation import CURVE_COLUMNS, METRIC_COLUMNS, read
 UNDEFINED = ("iou", "specificity", "hd95_source_px", "asd_source_px", "hd95_mm", "asd_mm", "asd_px")
 
 
-def image(sample, patient, dice=np.nan, **told):
-    """A row of per_image.csv; without Dice it has no lesion."""
+def image(sample, patient, dice=np.nan, **cells):
+    """A row of per_image.csv; without Dice the image has no lesion."""
     row = {"sample": sample, "image_id": sample, "patient": patient, "variant": "original", "class": "malignant"}
     row |= {"dice": dice, "sensitivity": dice, "precision": dice, "nsd": dice, "hd95_px": np.nan, **dict.fromkeys(UNDEFINED)}
     row |= {"predicted_px": 8, "empty_truth": int(np.isnan(dice)), "lesions": int(not np.isnan(dice)), "detected": 0}
     row |= {"false_positives": 0, "centre_detected": 0, "centre_false_positives": 0, "size": ""}
     row |= dict.fromkeys(("view", "side", "density", "birads", "findings", "machine"), "")
-    return row | {"kind": "CM"} | told
+    return row | {"kind": "CM"} | cells
 
 
 IMAGES = [
@@ -48,87 +48,87 @@ def metrics():
     return summarise_metrics(*tables([*IMAGES, TURNED])).metrics
 
 
-def found(metrics, group, value, metric):
-    """The one row of a figure, without its names."""
-    row = metrics[(metrics["group"] == group) & (metrics["value"] == value) & (metrics["metric"] == metric)]
-    return row[METRIC_COLUMNS[3:]].to_numpy(float).tolist()
+def rows_of(metrics, group, value, metric):
+    """The rows of a metric, one at most, without their names."""
+    rows = metrics[(metrics["group"] == group) & (metrics["value"] == value) & (metrics["metric"] == metric)]
+    return rows[METRIC_COLUMNS[3:]].to_numpy(float).tolist()
 
 
-def figure(images, patients, *values):
-    """A row as `found` gives it; what is left out is not defined."""
+def expected(images, patients, *values):
+    """One row as `rows_of` returns it; values that are left out are NaN."""
     return [pytest.approx([images, patients, *values] + [np.nan] * (6 - len(values)), nan_ok=True)]
 
 
 @pytest.mark.parametrize(
     ("metric", "row"),
     [
-        # Of two patients a quarter of the draws has P2 alone and a quarter P1 alone: the interval goes from one to the other.
-        ("dice", figure(3, 2, 0.4, 0.0, 0.6, 0.4, 0.0, 0.6)),
-        ("hd95_px", figure(2, 2, 4.0, 2.0, 6.0, 4.0, 2.0, 6.0)),
-        ("detection_rate", figure(3, 2, 2 / 4, 0.0, 2 / 3)),
-        ("centre_detection_rate", figure(3, 2, 0.0, 0.0, 0.0)),
-        ("centre_false_positives_per_image", figure(5, 4, 0.0, 0.0, 0.0)),
+        # With two patients a quarter of the draws has only P2 and a quarter only P1: the interval goes from one to the other.
+        ("dice", expected(3, 2, 0.4, 0.0, 0.6, 0.4, 0.0, 0.6)),
+        ("hd95_px", expected(2, 2, 4.0, 2.0, 6.0, 4.0, 2.0, 6.0)),
+        ("detection_rate", expected(3, 2, 2 / 4, 0.0, 2 / 3)),
+        ("centre_detection_rate", expected(3, 2, 0.0, 0.0, 0.0)),
+        ("centre_false_positives_per_image", expected(5, 4, 0.0, 0.0, 0.0)),
     ],
 )
 def test_metrics_of_all(metrics, metric, row):
-    assert found(metrics, "all", "", metric) == row
+    assert rows_of(metrics, "all", "", metric) == row
 
 
 def test_false_positives_are_over_images_without_lesion_too(metrics):
-    ((images, patients, mean, low, high, *median),) = found(metrics, "all", "", "false_positives_per_image")
+    ((images, patients, mean, low, high, *median),) = rows_of(metrics, "all", "", "false_positives_per_image")
     assert (images, patients, mean) == (5, 4, pytest.approx(3 / 5))
     assert 0 <= low < mean < high <= 2
     assert np.isnan(median).all()
 
 
-def test_a_figure_that_no_image_has_is_no_row(metrics):
+def test_a_metric_that_no_image_has_gets_no_row(metrics):
     assert not set(metrics["metric"]) & set(UNDEFINED)
 
 
 @pytest.mark.parametrize(
     ("size", "row"),
-    [("small", figure(2, 2, 0.0, 0.0, 0.0)), ("medium", figure(1, 1, 1.0)), ("large", figure(1, 1, 1.0))],
+    [("small", expected(2, 2, 0.0, 0.0, 0.0)), ("medium", expected(1, 1, 1.0)), ("large", expected(1, 1, 1.0))],
 )
 def test_detection_by_the_size_of_each_lesion(metrics, size, row):
-    assert found(metrics, "lesion size", size, "detection_rate") == row
+    assert rows_of(metrics, "lesion size", size, "detection_rate") == row
 
 
 @pytest.mark.parametrize(
     ("metric", "row"),
     [
-        ("share_without_false_positive", figure(2, 2, 0.5, 0.0, 1.0)),
-        ("false_positive_px", figure(2, 2, 15.0, 0.0, 30.0, 15.0, 0.0, 30.0)),
-        ("false_positives", figure(2, 2, 1.0, 0.0, 2.0, 1.0, 0.0, 2.0)),
+        ("share_without_false_positive", expected(2, 2, 0.5, 0.0, 1.0)),
+        ("false_positive_px", expected(2, 2, 15.0, 0.0, 30.0, 15.0, 0.0, 30.0)),
+        ("false_positives", expected(2, 2, 1.0, 0.0, 2.0, 1.0, 0.0, 2.0)),
         ("dice", []),
     ],
 )
 def test_images_without_lesion_are_a_group_of_their_own(metrics, metric, row):
-    assert found(metrics, "without lesion", "", metric) == row
+    assert rows_of(metrics, "without lesion", "", metric) == row
 
 
 @pytest.mark.parametrize(
     ("group", "value", "metric", "row"),
     [
-        ("kind", "CM", "dice", figure(2, 2, 0.4, 0.0, 0.8, 0.4, 0.0, 0.8)),
-        ("kind", "DM", "dice", figure(1, 1, 0.4, np.nan, np.nan, 0.4)),
-        ("kind", "DM", "detection_rate", figure(1, 1, 1.0)),
-        ("kind", "DM", "false_positives_per_image", figure(1, 1, 0.0)),
-        ("birads", "5", "nsd", figure(2, 2, 0.4, 0.0, 0.8, 0.4, 0.0, 0.8)),
-        ("birads", "4", "sensitivity", figure(1, 1, 0.4, np.nan, np.nan, 0.4)),
-        ("finding", "mass", "dice", figure(2, 1, 0.6, np.nan, np.nan, 0.6)),
-        ("finding", "edema", "dice", figure(1, 1, 0.8, np.nan, np.nan, 0.8)),
-        ("finding", "unknown", "false_positives_per_image", figure(3, 3, 2 / 3, 0.0, 2.0)),
-        ("class", "normal", "false_positives_per_image", figure(2, 2, 1.0, 0.0, 2.0)),
+        ("kind", "CM", "dice", expected(2, 2, 0.4, 0.0, 0.8, 0.4, 0.0, 0.8)),
+        ("kind", "DM", "dice", expected(1, 1, 0.4, np.nan, np.nan, 0.4)),
+        ("kind", "DM", "detection_rate", expected(1, 1, 1.0)),
+        ("kind", "DM", "false_positives_per_image", expected(1, 1, 0.0)),
+        ("birads", "5", "nsd", expected(2, 2, 0.4, 0.0, 0.8, 0.4, 0.0, 0.8)),
+        ("birads", "4", "sensitivity", expected(1, 1, 0.4, np.nan, np.nan, 0.4)),
+        ("finding", "mass", "dice", expected(2, 1, 0.6, np.nan, np.nan, 0.6)),
+        ("finding", "edema", "dice", expected(1, 1, 0.8, np.nan, np.nan, 0.8)),
+        ("finding", "unknown", "false_positives_per_image", expected(3, 3, 2 / 3, 0.0, 2.0)),
+        ("class", "normal", "false_positives_per_image", expected(2, 2, 1.0, 0.0, 2.0)),
         ("class", "normal", "dice", []),
-        ("size", "large", "detection_rate", figure(1, 1, 0.5)),
-        ("machine", "unknown", "dice", figure(3, 2, 0.4, 0.0, 0.6, 0.4, 0.0, 0.6)),
+        ("size", "large", "detection_rate", expected(1, 1, 0.5)),
+        ("machine", "unknown", "dice", expected(3, 2, 0.4, 0.0, 0.6, 0.4, 0.0, 0.6)),
     ],
 )
 def test_metrics_of_groups(metrics, group, value, metric, row):
-    assert found(metrics, group, value, metric) == row
+    assert rows_of(metrics, group, value, metric) == row
 
 
-def test_values_of_a_group_stand_in_order(metrics):
+def test_values_of_a_group_are_in_order(metrics):
     values = metrics.groupby("group", sort=False)["value"].unique().map(list)
     assert values["size"] == ["small", "medium", "large"]
     assert values["birads"] == ["4", "5", "unknown"]
@@ -138,24 +138,24 @@ def test_classes_have_their_own_dice():
     images, lesions, froc = tables()
     images["dice_benign"] = [0.5, np.nan, 0.1, np.nan, np.nan]
     metrics = summarise_metrics(images, lesions, froc).metrics
-    assert found(metrics, "all", "", "dice_benign") == figure(2, 2, 0.3, 0.1, 0.5, 0.3, 0.1, 0.5)
+    assert rows_of(metrics, "all", "", "dice_benign") == expected(2, 2, 0.3, 0.1, 0.5, 0.3, 0.1, 0.5)
 
 
 def test_without_originals_all_samples_count():
     metrics = summarise_metrics(*tables([TURNED])).metrics
-    assert found(metrics, "all", "", "false_positives_per_image") == figure(1, 1, 9.0)
+    assert rows_of(metrics, "all", "", "false_positives_per_image") == expected(1, 1, 9.0)
 
 
-def test_without_any_lesion_there_is_only_what_was_found_too_much():
-    found_all = summarise_metrics(*tables(IMAGES[3:]))
-    assert set(found_all.metrics["metric"]) == {
+def test_without_any_lesion_there_are_only_metrics_of_false_positives():
+    result = summarise_metrics(*tables(IMAGES[3:]))
+    assert set(result.metrics["metric"]) == {
         *("false_positives_per_image", "centre_false_positives_per_image"),
         *("share_without_false_positive", "false_positive_px", "false_positives"),
     }
-    assert found_all.froc_curve.empty
+    assert result.froc_curve.empty
 
 
-def test_the_curve_has_a_row_a_threshold_and_size():
+def test_the_curve_has_one_row_per_threshold_and_size():
     curve = summarise_metrics(*tables([*IMAGES, TURNED])).froc_curve
     rows = {(row["threshold"], row["size"]): row for _, row in curve.iterrows()}
     assert list(curve.columns) == CURVE_COLUMNS
@@ -181,7 +181,7 @@ def test_tables_are_read_as_they_were_written(tmp_path):
         pd.testing.assert_frame_equal(read_table(tmp_path / f"{name}.csv"), table, rtol=1e-5, check_dtype=False)
 
 
-def test_what_is_no_table_is_told(tmp_path):
+def test_a_file_that_is_not_a_table_is_an_error(tmp_path):
     (tmp_path / "metrics.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match=r"metrics\.csv: cannot be read as a table .*evaluate again with `cesm-segmenter eval"):
         read_table(tmp_path / "metrics.csv")

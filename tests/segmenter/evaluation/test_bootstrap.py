@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 from segmenter.evaluation.bootstrap import Estimate, PatientBootstrap
 
 
-def by_loop(patients, draws, figure):
-    """Interval of a figure over rows, patient by patient and draw by draw; `draws` as the class drew."""
+def by_loop(patients, draws, statistic):
+    """The interval of a statistic of rows, patient by patient and draw by draw; `draws` are those of the class."""
     names = sorted(set(patients))
-    found = []
+    values = []
     for times in draws:
         rows = [
             row
@@ -17,8 +17,8 @@ def by_loop(patients, draws, figure):
             for _ in range(count)
             for row in np.flatnonzero(patients == name)
         ]
-        found.append(figure(rows))
-    return np.percentile([value for value in found if not np.isnan(value)], (2.5, 97.5))
+        values.append(statistic(rows))
+    return np.percentile([value for value in values if not np.isnan(value)], (2.5, 97.5))
 
 
 @pytest.fixture
@@ -34,17 +34,21 @@ def test_intervals_are_those_of_a_plain_loop(table):
     patients, values = table
     bootstrap = PatientBootstrap(patients, draws=300)
     lesions = np.arange(40) % 3
-    found = np.minimum(lesions, np.arange(40) % 2)
-    for estimate, figure, value in (
+    detected = np.minimum(lesions, np.arange(40) % 2)
+    for estimate, statistic, value in (
         (bootstrap.mean(values), lambda rows: np.nanmean(values[rows]), np.nanmean(values)),
         (bootstrap.median(values), lambda rows: np.nanmedian(values[rows]), np.nanmedian(values)),
-        (bootstrap.ratio(found, lesions), lambda rows: found[rows].sum() / lesions[rows].sum(), found.sum() / lesions.sum()),
+        (
+            bootstrap.ratio(detected, lesions),
+            lambda rows: detected[rows].sum() / lesions[rows].sum(),
+            detected.sum() / lesions.sum(),
+        ),
     ):
         assert estimate.value == pytest.approx(value)
-        assert (estimate.low, estimate.high) == pytest.approx(tuple(by_loop(patients, bootstrap.times, figure)))
+        assert (estimate.low, estimate.high) == pytest.approx(tuple(by_loop(patients, bootstrap.times, statistic)))
 
 
-def test_medians_of_two_sides_are_drawn_together(table):
+def test_a_difference_of_medians_draws_the_same_patients_for_both(table):
     patients, values = table
     others = np.random.default_rng(4).uniform(size=40)
     others[5] = np.nan
@@ -73,11 +77,11 @@ def test_the_same_seed_draws_the_same(table):
     assert first == second != other
 
 
-def test_equal_values_leave_no_doubt():
+def test_the_interval_of_equal_values_is_a_point():
     assert PatientBootstrap(["a", "b", "c"]).mean(np.full(3, 0.25)) == Estimate(0.25, 0.25, 0.25)
 
 
-def test_of_two_patients_the_interval_goes_from_one_to_the_other():
+def test_with_two_patients_the_interval_goes_from_one_to_the_other():
     assert PatientBootstrap(["a", "b"]).mean(np.array([0.0, 1.0])) == Estimate(0.5, 0.0, 1.0)
 
 
@@ -96,12 +100,12 @@ def test_draws_without_any_value_are_left_out():
     assert estimate == Estimate(0.75, 0.5, 1.0)
 
 
-def test_nothing_to_count_is_nan():
+def test_a_ratio_without_denominator_is_nan():
     assert np.isnan(PatientBootstrap(["a", "b"]).ratio(np.zeros(2), np.zeros(2)).value)
 
 
-def test_many_images_of_few_patients_tell_less_than_as_many_patients():
-    """Ten images of each of ten patients, alike within a patient."""
+def test_many_images_of_few_patients_give_wider_intervals_than_as_many_patients():
+    """Ten images of each of ten patients, with equal values within a patient."""
     values = np.repeat(np.linspace(0, 1, 10), 10)
     by_patient = PatientBootstrap(np.repeat([f"P{number}" for number in range(10)], 10)).mean(values)
     by_image = PatientBootstrap([f"P{number}" for number in range(100)]).mean(values)

@@ -1,4 +1,4 @@
-"""Runs set against each other, on tables small enough to count by hand."""
+"""Runs compared with each other, on tables small enough to count by hand."""
 
 import json
 
@@ -21,20 +21,20 @@ DETECTED = (1, 1, 0, 0)
 
 
 def write(folder, dices, *, detected=DETECTED, false_positives=(0, 0, 0, 1), images=IMAGES, **summary):
-    """A run whose evaluation on test has these metrics for its images; NSD is half of Dice, HD95 ten times what Dice lacks."""
+    """A run whose evaluation on test has these metrics for its images; NSD is half of Dice, HD95 is 10 (1 - Dice)."""
     rows = []
-    for (sample, patient, truth_px, lesions), dice, found, wrong in zip(images, dices, detected, false_positives, strict=True):
+    for (sample, patient, truth_px, lesions), dice, hits, wrong in zip(images, dices, detected, false_positives, strict=True):
         row = {"sample": sample, "image_id": sample, "patient": patient, "variant": "original", "truth_px": truth_px}
         row |= {"dice": dice, "nsd": dice / 2, "hd95_px": 10 * (1 - dice), "sensitivity": dice, "precision": dice}
-        rows.append(row | {"lesions": lesions, "detected": found, "false_positives": wrong})
+        rows.append(row | {"lesions": lesions, "detected": hits, "false_positives": wrong})
     rows.append(rows[0] | {"sample": "flipped_P1_L_CM_CC", "variant": "flipped", "dice": 0.0})
-    drawn = [(sample, truth_px // lesions, 5.0, place) for sample, _, truth_px, lesions in images for place in range(lesions)]
-    place = folder / "evaluation" / "test"
-    place.mkdir(parents=True)
-    pd.DataFrame(rows).to_csv(place / "per_image.csv", index=False)
-    pd.DataFrame(drawn, columns=["sample", "area_px", "centre_x", "centre_y"]).to_csv(place / "per_lesion.csv", index=False)
-    known = {"identity": {}, "tolerance_px": 2.0, "patients": 3, "patients_in_train": 0} | summary
-    (place / "summary.json").write_text(json.dumps(known))
+    annotated = [(sample, truth_px // lesions, 5.0, y) for sample, _, truth_px, lesions in images for y in range(lesions)]
+    path = folder / "evaluation" / "test"
+    path.mkdir(parents=True)
+    pd.DataFrame(rows).to_csv(path / "per_image.csv", index=False)
+    pd.DataFrame(annotated, columns=["sample", "area_px", "centre_x", "centre_y"]).to_csv(path / "per_lesion.csv", index=False)
+    contents = {"identity": {}, "tolerance_px": 2.0, "patients": 3, "patients_in_train": 0} | summary
+    (path / "summary.json").write_text(json.dumps(contents))
     return folder
 
 
@@ -42,7 +42,7 @@ def compare(*folders):
     return compare_runs([read_evaluated(folder, "test") for folder in folders])
 
 
-def found(table, metric, statistic):
+def row_of(table, metric, statistic):
     (row,) = table[(table["metric"] == metric) & (table["statistic"] == statistic)].to_dict("records")
     return row
 
@@ -56,19 +56,19 @@ def test_differences_by_hand(first, tmp_path):
     second = write(tmp_path / "set/runs/second", (0.7, 0.8, 0.2, NONE), detected=(1, 2, 0, 0), false_positives=(1, 0, 0, 3))
     table = compare(first, second)
     assert list(table.columns) == COLUMNS
-    mean = found(table, "dice", "mean")
+    mean = row_of(table, "dice", "mean")
     assert (mean["images"], mean["patients"]) == (3, 2), "an image without lesion has no Dice, a turned one does not count"
     values = [mean[name] for name in ("reference_value", "run_value", "difference")]
     assert values == pytest.approx([1.1 / 3, 1.7 / 3, 0.2])
     assert [mean[f"images_{name}"] for name in ("better", "worse", "equal")] == [2, 0, 1]
-    median = found(table, "dice", "median")
+    median = row_of(table, "dice", "median")
     assert [median[name] for name in ("reference_value", "run_value", "difference")] == pytest.approx([0.4, 0.7, 0.3])
-    distance = found(table, "hd95_px", "mean")
+    distance = row_of(table, "hd95_px", "mean")
     assert distance["difference"] == pytest.approx(-2)
     assert (distance["images_better"], distance["images_worse"]) == (2, 0), "a smaller distance is better"
-    rate = found(table, "detection_rate", "rate")
+    rate = row_of(table, "detection_rate", "rate")
     assert [rate[name] for name in ("reference_value", "run_value", "difference")] == pytest.approx([2 / 4, 3 / 4, 1 / 4])
-    alarms = found(table, "false_positives_per_image", "rate")
+    alarms = row_of(table, "false_positives_per_image", "rate")
     assert (alarms["images"], alarms["patients"]) == (4, 3)
     assert [alarms[name] for name in ("reference_value", "run_value", "difference")] == pytest.approx([1 / 4, 4 / 4, 3 / 4])
 
@@ -81,20 +81,20 @@ def test_an_interval_is_of_differences_between_the_same_drawn_patients(tmp_path)
     runs = [write(tmp_path / f"set/runs/{gain}", dices + gain, **flat) for gain in (0.0, 0.1, -0.1)]
     rows = [compare(runs[0], other) for other in runs[1:]]
     for table, gain, verdict in zip(rows, (0.1, -0.1), ("better", "worse"), strict=True):
-        row = found(table, "dice", "mean")
+        row = row_of(table, "dice", "mean")
         assert [row["low"], row["difference"], row["high"]] == pytest.approx([gain] * 3)
         assert row["verdict"] == verdict
-    assert found(rows[0], "hd95_px", "mean")["verdict"] == "better"
-    assert found(rows[0], "detection_rate", "rate")["verdict"] == "open"
+    assert row_of(rows[0], "hd95_px", "mean")["verdict"] == "better"
+    assert row_of(rows[0], "detection_rate", "rate")["verdict"] == "open"
 
 
-def test_images_of_one_patient_are_no_independent_cases(tmp_path):
-    """Twelve patients of eight images each, whose gain is their own: by image the interval would be a third as wide."""
+def test_images_of_one_patient_are_not_independent_cases(tmp_path):
+    """Twelve patients of eight images with equal gains each: by image the interval would be a third as wide."""
     gains = np.repeat(np.linspace(-0.1, 0.2, 12), 8)
     images = [(f"P{number // 8}_{number % 8}", f"P{number // 8}", 50, 1) for number in range(96)]
     flat = {"images": images, "detected": [1] * 96, "false_positives": [0] * 96}
     runs = [write(tmp_path / f"set/runs/{name}", 0.5 + add, **flat) for name, add in (("a", 0 * gains), ("b", gains))]
-    row = found(compare(*runs), "dice", "mean")
+    row = row_of(compare(*runs), "dice", "mean")
     by_patient = 2 * 1.96 * np.linspace(-0.1, 0.2, 12).std() / 12**0.5
     assert row["high"] - row["low"] == pytest.approx(by_patient, rel=0.15)
 
@@ -104,12 +104,13 @@ def test_few_patients_get_no_verdict_and_a_warning(tmp_path):
     flat = {"images": images, "detected": [1] * 5, "false_positives": [0] * 5}
     runs = [write(tmp_path / f"set/runs/{gain}", np.full(5, 0.5 + gain), **flat) for gain in (0.0, 0.1)]
     table = compare(*runs)
-    assert found(table, "dice", "mean")["verdict"] == "open"
-    assert "Few patients, down to 5: intervals are too narrow" in "\n".join(describe(table))
+    assert row_of(table, "dice", "mean")["verdict"] == "open"
+    message = "Few patients (5 for some metrics): intervals are too narrow, and verdicts come too easily; with fewer than 6\n"
+    assert message in "\n".join(describe(table))
 
 
 def test_where_some_patients_gain_and_others_lose_it_is_open(first, tmp_path):
-    row = found(compare(first, write(tmp_path / "set/runs/second", (0.6, 0.4, 0.1, NONE))), "dice", "mean")
+    row = row_of(compare(first, write(tmp_path / "set/runs/second", (0.6, 0.4, 0.1, NONE))), "dice", "mean")
     assert row["low"] < 0 < row["high"]
     assert row["verdict"] == "open"
 
@@ -117,7 +118,7 @@ def test_where_some_patients_gain_and_others_lose_it_is_open(first, tmp_path):
 def test_the_order_of_rows_does_not_matter(first, tmp_path):
     order = [2, 0, 3, 1]
     values = [(0.7, 0.8, 0.2, NONE), DETECTED, (0, 0, 0, 1), IMAGES]
-    dices, detected, wrong, images = ([column[place] for place in order] for column in values)
+    dices, detected, wrong, images = ([column[index] for index in order] for column in values)
     mixed = write(tmp_path / "set/runs/b", dices, detected=detected, false_positives=wrong, images=images)
     straight = write(tmp_path / "set/runs/a", values[0])
     pd.testing.assert_frame_equal(compare(first, straight).drop(columns="run"), compare(first, mixed).drop(columns="run"))
@@ -127,7 +128,7 @@ def fewer(folder):
     return write(folder, (0.5, 0.4, 0.2), images=IMAGES[:3], detected=DETECTED[:3], false_positives=(0, 0, 0))
 
 
-def another_truth(folder):
+def another_ground_truth(folder):
     return write(folder, (0.5, 0.4, 0.2, NONE), images=[("P1_L_CM_CC", "P1", 101, 1), *IMAGES[1:]])
 
 
@@ -150,39 +151,39 @@ def unfinished(folder):
 
 
 @pytest.mark.parametrize(
-    ("make", "words"),
+    ("make", "message"),
     [
-        (fewer, "their evaluations of test hold 3 and 4 images, 1 of them only one of the two, such as P3_L_CM_CC; compare runs"),
-        (another_truth, "annotated lesions of 1 of 4 images differ, such as P1_L_CM_CC with 101 and 100 px of lesion; compare"),
+        (fewer, "their evaluations of test hold 3 and 4 images, with 1 in only one of them, such as P3_L_CM_CC; compare runs"),
+        (another_ground_truth, "annotated lesions of 1 of 4 images differ, such as P1_L_CM_CC with 101 and 100 px of lesion; "),
         (another_number, "annotated lesions of 1 of 4 images differ, such as P1_L_CM_CC with 100 and 100 px of lesion; compare"),
         (moved, "annotated lesions of 3 of 4 images differ, such as P1_L_CM_CC with 100 and 100 px of lesion; compare runs"),
         (
             lambda folder: write(folder, (0.5, 0.4, 0.2, NONE), tolerance_px=4.0),
             "nsd_tolerance_px was 4.0 and 2.0; evaluate both with the same tolerance",
         ),
-        (no_column, "lacks nsd, as earlier versions wrote it; make it with `cesm-segmenter evaluate"),
+        (no_column, "lacks nsd, because an earlier version wrote it; make it with `cesm-segmenter evaluate"),
         (unfinished, "holds no finished evaluation; make it with `cesm-segmenter evaluate"),
         (lambda folder: None, "there is no such run; give the folder of a run, DATASET/runs/NAME"),
     ],
 )
-def test_runs_that_cannot_be_compared_are_refused_in_words(first, tmp_path, make, words):
+def test_runs_that_cannot_be_compared_are_refused_with_a_reason(first, tmp_path, make, message):
     make(tmp_path / "set/runs/second")
     with pytest.raises(InputError) as error:
         compare(first, tmp_path / "set/runs/second")
-    assert words in str(error.value)
+    assert message in str(error.value)
 
 
 def test_the_command_prints_warns_and_writes(first, tmp_path, capsys):
     second = write(tmp_path / "set/runs/second", (0.7, 0.8, 0.2, NONE), patients_in_train=2)
     out = tmp_path / "out"
     assert main(["compare", str(first), str(second), "--output", str(out)]) == 0
-    told = capsys.readouterr()
-    lines = told.out.splitlines()
+    printed = capsys.readouterr()
+    lines = printed.out.splitlines()
     assert lines[0] == second.as_posix()
     dice = next(line for line in lines if "dice, mean" in line)
     assert " ".join(dice.split()).startswith("dice, mean 3 2 0.367 0.567 +0.200 ")
     assert "  images by Dice: 2 better, 0 worse, 1 equal" in lines
-    assert told.err == (
+    assert printed.err == (
         f"warning: {second.as_posix()}: 2 of 3 patients of test were trained on: these metrics are inflated, and say little "
         "about new patients\n"
     )

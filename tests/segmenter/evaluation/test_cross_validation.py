@@ -29,7 +29,7 @@ epoch_change_infer = false
 
 @pytest.fixture
 def folded(data_folder):
-    """Twelve samples of six patients in three folds, whose splits in the manifest are others; and a configuration."""
+    """Twelve samples of six patients in three folds, with other splits in the manifest; and a configuration."""
     pairs = sorted(data_folder.glob("*/images/*.png"))
     with (data_folder / "manifest.csv").open("w", newline="") as file:
         writer = csv.writer(file)
@@ -42,12 +42,12 @@ def folded(data_folder):
     return data_folder
 
 
-def words_of_cv(folder, *more):
+def cv_command(folder, *more):
     return ["cv", str(folder), "--config", str(folder.parent / "tiny.toml"), *more]
 
 
 class Epochs(list):
-    """The run's name for each epoch that was trained; after an epoch of the run `stop` it is as if Ctrl-C were pressed."""
+    """The run's name for each trained epoch; an epoch of the run `stop` ends as if Ctrl-C were pressed."""
 
     stop = ""
 
@@ -67,16 +67,16 @@ def epochs(monkeypatch):
 
 def test_every_epoch_is_trained_once_and_each_sample_held_out_once(folded, epochs, capsys):
     epochs.stop = "tiny-fold1"
-    assert main(words_of_cv(folded)) == 130
+    assert main(cv_command(folded)) == 130
     assert epochs == ["tiny-fold0", "tiny-fold0", "tiny-fold1"]
     assert not (folded / "runs/tiny-cv").exists()
 
     epochs.stop = ""
     capsys.readouterr()
-    assert main(words_of_cv(folded, "--folds", "3")) == 0
-    told = capsys.readouterr().out
-    for words in ("tiny-fold0: trained already", "tiny-fold1: goes on after epoch 1", "tiny-cv: 3 folds pooled"):
-        assert words in told
+    assert main(cv_command(folded, "--folds", "3")) == 0
+    printed = capsys.readouterr().out
+    for line in ("tiny-fold0: trained already", "tiny-fold1: goes on after epoch 1", "tiny-cv: 3 folds pooled"):
+        assert line in printed
     assert epochs == [f"tiny-fold{fold}" for fold in (0, 0, 1, 1, 2, 2)]
 
     manifest = {row["sample"]: row for row in read_csv(folded / "manifest.csv")}
@@ -89,22 +89,22 @@ def test_every_epoch_is_trained_once_and_each_sample_held_out_once(folded, epoch
     assert read_summary(folded / "runs/tiny-cv/evaluation/test")["patients"] == 6
 
     program = "import sys; from segmenter.cli import main; assert main(sys.argv[1:]) == 0; assert 'keras' not in sys.modules"
-    again = subprocess.run([sys.executable, "-c", program, *words_of_cv(folded)], capture_output=True, text=True, timeout=120)
+    again = subprocess.run([sys.executable, "-c", program, *cv_command(folded)], capture_output=True, text=True, timeout=120)
     assert again.returncode == 0, again.stderr
     assert "tiny-cv: all 3 folds were done already" in again.stdout
-    assert again.stdout.endswith(told[told.index("\nfold ") :])
+    assert again.stdout.endswith(printed[printed.index("\nfold ") :])
 
 
 def test_no_patient_of_a_folds_test_is_in_its_train_or_valid(folded):
     data = read_data_set(folded)
     for fold in range(data.folds):
-        seen = data.in_fold(fold)
-        test, valid, train = ({sample.patient for sample in seen.split(split)} for split in ("test", "valid", "train"))
+        fold_data = data.in_fold(fold)
+        test, valid, train = ({sample.patient for sample in fold_data.split(split)} for split in ("test", "valid", "train"))
         assert len(test | valid | train) == len(test) + len(valid) + len(train) == 6
 
 
-def test_a_run_of_a_fold_takes_its_fold_along(folded, capsys):
-    assert main(["train", *words_of_cv(folded, "--fold", "1")[1:]]) == 0
+def test_a_run_of_a_fold_remembers_its_fold(folded, capsys):
+    assert main(["train", *cv_command(folded, "--fold", "1")[1:]]) == 0
     assert json.loads((folded / "runs/tiny-fold1/versions.json").read_text())["fold"] == 1
     held_out = {row["sample"] for row in read_csv(folded / "manifest.csv") if row["fold"] == "1"}
     assert main(["evaluate", str(folded), "--name", "tiny-fold1"]) == 0
@@ -114,7 +114,7 @@ def test_a_run_of_a_fold_takes_its_fold_along(folded, capsys):
     capsys.readouterr()
     assert main(["summary", str(folded), "--name", "tiny-fold1"]) == 0
     assert "test    4 samples of 4 images, 2 patients" in capsys.readouterr().out
-    assert main(["train", *words_of_cv(folded, "--fold", "2", "--name", "tiny-fold1")[1:]]) == 2
+    assert main(["train", *cv_command(folded, "--fold", "2", "--name", "tiny-fold1")[1:]]) == 2
     assert "tiny-fold1: was trained on fold 1, now asked for is fold 2; give another --name" in capsys.readouterr().err
     (folded / "runs/other").mkdir()
     for name in ("best_model.keras", "config.toml"):
@@ -130,7 +130,7 @@ def empty_fold(folder):
 
 
 @pytest.mark.parametrize(
-    ("harm", "more", "words"),
+    ("damage", "options", "message"),
     [
         pytest.param(
             None,
@@ -143,16 +143,18 @@ def empty_fold(folder):
         pytest.param(None, ["--name", "a/b"], "--name a/b-fold0: wanted letters", id="name"),
     ],
 )
-def test_what_cannot_be_cross_validated_is_told_before_any_training(folded, epochs, capsys, harm, more, words):
-    if harm:
-        harm(folded)
-    assert main(words_of_cv(folded, *more)) == 2
-    assert words in capsys.readouterr().err
+def test_a_data_set_that_cannot_be_cross_validated_is_refused_before_any_training(
+    folded, epochs, capsys, damage, options, message
+):
+    if damage:
+        damage(folded)
+    assert main(cv_command(folded, *options)) == 2
+    assert message in capsys.readouterr().err
     assert epochs == []
 
 
 def evaluated(folder, fold, images, shared=()):
-    """A run of a fold, with the evaluation of (patient, Dice or None, lesions, detected, false positives) each."""
+    """A run of a fold and its evaluation; each image is (patient, Dice or None, lesions, detected, false positives)."""
     run = open_run(folder, f"hand-fold{fold}")
     run.folder.mkdir(parents=True)
     run.checkpoint(4).write_text("")
@@ -160,31 +162,31 @@ def evaluated(folder, fold, images, shared=()):
     tables = Tables()
     for patient, dice, lesions, detected, false_positives in images:
         name = f"{patient}_L_CM_CC"
-        area, likely = (
+        area, metrics = (
             (100, {"precision": 1.0, "iou": dice / (2 - dice)}) if dice is not None else (0, {"precision": None, "iou": None})
         )
-        known = {"sample": name, "image_id": name, "patient": patient, "variant": "original", "class": "", "split": "test"}
+        names = {"sample": name, "image_id": name, "patient": patient, "variant": "original", "class": "", "split": "test"}
         counts = {"lesions": lesions, "detected": detected, "false_positives": false_positives}
         centres = {"centre_detected": detected, "centre_false_positives": false_positives}
         strata = {"kind": "CM", "view": "CC", "side": "L", "density": "", "birads": "5", "findings": "", "machine": "1"}
-        overlap = {"dice": dice, "truth_px": area, "predicted_px": area, "empty_truth": int(not area)} | likely
+        overlap = {"dice": dice, "truth_px": area, "predicted_px": area, "empty_truth": int(not area)} | metrics
         lengths = dict.fromkeys(("hd95_px", "asd_px", "hd95_source_px", "asd_source_px", "hd95_mm", "asd_mm"))
         overlap |= {"sensitivity": dice, "specificity": 0.9, "nsd": dice} | lengths
-        tables.images.append(known | overlap | counts | centres | strata | {"size": "small" if lesions else ""})
+        tables.images.append(names | overlap | counts | centres | strata | {"size": "small" if lesions else ""})
         for lesion in range(lesions):
             hit = int(lesion < detected)
-            place = {"area_px": 100, "size": "small", "centre_x": 5.0, "centre_y": 5.0}
+            shape = {"area_px": 100, "size": "small", "centre_x": 5.0, "centre_y": 5.0}
             tables.lesions.append(
-                {"sample": name, "lesion": lesion + 1, **place, "iou": 0.5 * hit, "detected": hit, "centre_detected": hit}
+                {"sample": name, "lesion": lesion + 1, **shape, "iou": 0.5 * hit, "detected": hit, "centre_detected": hit}
             )
         for criterion in ("iou", "centre"):
             sizes = {"detected_small": detected, "detected_medium": 0, "detected_large": 0}
             tables.points.append(
                 {"sample": name, "criterion": criterion, "threshold": 0.5, **sizes, "false_positives": false_positives}
             )
-    known = {"trained_on_too": shared, "size_cuts_px": [50, 150], "tolerance_px": 2.0, "class_names": ["lesion"]}
-    known["threshold"] = 0.5
-    write_evaluation(run.evaluation("test"), tables, {"identity": {"fold": fold}, **known}, {"loss": 0.5})
+    summary = {"identity": {"fold": fold}, "trained_on_too": shared, "size_cuts_px": [50, 150], "tolerance_px": 2.0}
+    summary |= {"class_names": ["lesion"], "threshold": 0.5}
+    write_evaluation(run.evaluation("test"), tables, summary, {"loss": 0.5})
     return run
 
 
@@ -228,7 +230,7 @@ def test_a_patient_that_several_folds_trained_on_counts_once(tmp_path):
     assert (summary["patients_in_train"], summary["patients"]) == (1, 2)
 
 
-def test_a_row_a_fold(hand, tmp_path):
+def test_one_row_per_fold(hand, tmp_path):
     pool_folds(hand, open_run(tmp_path, "hand-cv"))
     with pytest.raises(InputError, match="hand-cv: is a cross-validation and has no model of its own; name the run of one"):
         find_trained(tmp_path, "hand-cv")

@@ -18,7 +18,7 @@ from segmenter.evaluation.threshold_choice import choose_threshold
 
 @pytest.fixture
 def gray_as_probability(tmp_path):
-    """A model that takes an image's grey level as the probability, so that every figure is known."""
+    """A model that takes an image's gray level as the probability, so that every metric is known."""
 
     def write(side):
         pixels = keras.Input((side, side, 1))
@@ -42,12 +42,12 @@ def stripes(columns, side=8):
 
 
 @pytest.fixture
-def judged(tmp_path, write_data_set, write_pair):
-    """A test split of predicted and true stripes: Dice 2 * 16 / (16 + 32), an exact hit turned, and two empty truths."""
-    folder = write_data_set(tmp_path / "judged", test=0)
+def striped(tmp_path, write_data_set, write_pair):
+    """A test split of predicted and true stripes: Dice 2 * 16 / (16 + 32), an exact hit flipped, and two without lesion."""
+    folder = write_data_set(tmp_path / "striped", test=0)
     columns = {"P1_L_CM_CC": (2, 4), "P2_L_CM_CC": (0, 0), "P3_L_CM_CC": (1, 0), "flipped_P1_L_CM_CC": (4, 4)}
-    for name, (predicted, truth) in columns.items():
-        write_pair(folder, "test", name, stripes(predicted), stripes(truth))
+    for name, (predicted, true) in columns.items():
+        write_pair(folder, "test", name, stripes(predicted), stripes(true))
     return read_data_set(folder)
 
 
@@ -56,12 +56,12 @@ def run(model, data, folder, configuration=CONFIGURATION):
     return evaluate(model, data.split("test"), configuration, folder, identity, train=(), trained_on=())
 
 
-def test_metrics_per_image(judged, gray_as_probability, tmp_path):
-    metrics = run(gray_as_probability(8), judged, tmp_path / "out")
+def test_metrics_per_image(striped, gray_as_probability, tmp_path):
+    metrics = run(gray_as_probability(8), striped, tmp_path / "out")
     dice = 2 * 16 / (16 + 32)
     assert {name: metrics[name] for name in metrics if name not in ("loss", "dice_coef", "iou_coef")} == pytest.approx(
         {
-            "dice_mean_originals": 0.6667,  # tables, from which metrics are made, hold four digits
+            "dice_mean_originals": 0.6667,  # metrics are computed from tables of four decimals
             "dice_median_originals": 0.6667,
             "dice_mean": (dice + 1) / 2,
             "dice_median": (dice + 1) / 2,
@@ -80,11 +80,11 @@ def test_metrics_per_image(judged, gray_as_probability, tmp_path):
     )
 
 
-def test_rows_an_image(judged, gray_as_probability, tmp_path):
-    run(gray_as_probability(8), judged, tmp_path / "out")
+def test_one_row_per_image(striped, gray_as_probability, tmp_path):
+    run(gray_as_probability(8), striped, tmp_path / "out")
     rows = {row["sample"]: row for row in read_csv(tmp_path / "out/per_image.csv")}
-    # Truth is 4 columns of 8 pixels, found are the first 2. The true outline has 20 pixels: 10 are found, 2 are 1 px and
-    # the 8 of the fourth column 2 px away. All 16 found pixels are outline, of which 6 are 1 px inside the true one.
+    # The lesion has 4 columns of 8 pixels; the first 2 are predicted. Its contour has 20 pixels: 10 are predicted, 2 are
+    # 1 px and the 8 of the fourth column 2 px away. All 16 predicted pixels are contour; 6 are 1 px inside the true one.
     assert {key: value for key, value in rows["P1_L_CM_CC"].items() if value} == {
         "sample": "P1_L_CM_CC",
         "image_id": "P1_L_CM_CC",
@@ -112,15 +112,15 @@ def test_rows_an_image(judged, gray_as_probability, tmp_path):
         "side": "L",
         "size": "medium",
     }
-    nothing_there = rows["P3_L_CM_CC"]
+    empty = rows["P3_L_CM_CC"]
     undefined = ("dice", "iou", "sensitivity", "precision", "hd95_px", "asd_px", "nsd", "size")
-    assert [nothing_there[name] for name in undefined] == [""] * 8
-    assert [nothing_there[name] for name in ("predicted_px", "empty_truth", "lesions", "false_positives")] == ["8", "1", "0", "1"]
+    assert [empty[name] for name in undefined] == [""] * 8
+    assert [empty[name] for name in ("predicted_px", "empty_truth", "lesions", "false_positives")] == ["8", "1", "0", "1"]
     assert rows["flipped_P1_L_CM_CC"]["variant"] == "flipped"
 
 
-def test_rows_a_lesion_and_a_threshold(judged, gray_as_probability, tmp_path):
-    run(gray_as_probability(8), judged, tmp_path / "out")
+def test_one_row_per_lesion_and_one_per_threshold(striped, gray_as_probability, tmp_path):
+    run(gray_as_probability(8), striped, tmp_path / "out")
     lesions = read_csv(tmp_path / "out/per_lesion.csv", LESION_COLUMNS)
     assert [(row["sample"], row["lesion"], row["area_px"], row["iou"]) for row in lesions] == [
         ("P1_L_CM_CC", "1", "32", "0.5000"),
@@ -129,41 +129,43 @@ def test_rows_a_lesion_and_a_threshold(judged, gray_as_probability, tmp_path):
     points = read_csv(tmp_path / "out/froc.csv", FROC_COLUMNS)
     assert len(points) == 3 * 2 * len(FROC_THRESHOLDS), "the curve is over originals only"
     white = [row for row in points if row["sample"] == "P3_L_CM_CC" and row["criterion"] == "iou"]
-    assert {row["false_positives"] for row in white} == {"1"}  # the model is sure of it at every threshold
+    assert {row["false_positives"] for row in white} == {"1"}  # the probability is 1, above every threshold
 
 
-def test_lengths_in_source_pixels_and_millimetres(judged, gray_as_probability, tmp_path):
-    known = [replace(sample, scale=0.25, spacing_mm=0.1) for sample in judged.split("test")]
-    evaluate(gray_as_probability(8), known, CONFIGURATION, tmp_path / "out", {}, train=(), trained_on=())
+def test_lengths_in_source_pixels_and_millimetres(striped, gray_as_probability, tmp_path):
+    samples = [replace(sample, scale=0.25, spacing_mm=0.1) for sample in striped.split("test")]
+    evaluate(gray_as_probability(8), samples, CONFIGURATION, tmp_path / "out", {}, train=(), trained_on=())
     row = read_csv(tmp_path / "out/per_image.csv")[0]
     lengths = [row[f"hd95_{unit}"] for unit in ("px", "source_px", "mm")]
     assert (row["sample"], lengths) == ("P1_L_CM_CC", ["2.0000", "8.0000", "0.8000"])
 
 
-def test_training_samples_tell_sizes_and_what_a_run_was_trained_on_its_leak(judged, gray_as_probability, tmp_path, write_pair):
+def test_sizes_come_from_training_samples_and_a_leak_from_the_trained_patients(
+    striped, gray_as_probability, tmp_path, write_pair
+):
     """Lesions of 8, 24 and 48 px in training: terciles at 40 / 3 and 32."""
     for number, columns in enumerate((1, 3, 6), 1):
-        write_pair(judged.folder, "train", f"P{number}_R_CM_CC", stripes(0), stripes(columns))
-    trained = [sample for sample in read_data_set(judged.folder).split("train") if sample.details["side"] == "R"]
+        write_pair(striped.folder, "train", f"P{number}_R_CM_CC", stripes(0), stripes(columns))
+    trained = [sample for sample in read_data_set(striped.folder).split("train") if sample.details["side"] == "R"]
     out = tmp_path / "out"
-    seen = [sample.owner for sample in trained]
-    evaluate(gray_as_probability(8), judged.split("test"), CONFIGURATION, out, {}, train=trained, trained_on=[*seen[1:], "P9"])
+    owners = [sample.owner for sample in trained]
+    evaluate(gray_as_probability(8), striped.split("test"), CONFIGURATION, out, {}, train=trained, trained_on=[*owners[1:], "P9"])
     summary = read_summary(out)
     assert summary["size_cuts_px"] == pytest.approx([8 + 16 * 2 / 3, 24 + 24 / 3])
     assert (summary["patients"], summary["patients_in_train"], summary["trained_on_too"]) == (3, 2, ["P2", "P3"])
-    told = "2 of 3 patients of test were trained on: these metrics are inflated, and say little about new patients"
-    assert (describe_leak(summary, "test"), describe_leak(summary, "train")) == (told, "")
+    message = "2 of 3 patients of test were trained on: these metrics are inflated, and say little about new patients"
+    assert (describe_leak(summary, "test"), describe_leak(summary, "train")) == (message, "")
     assert read_csv(out / "per_lesion.csv")[0]["size"] == "medium"
 
 
-def test_masks_of_originals_are_kept(judged, gray_as_probability, tmp_path):
-    run(gray_as_probability(8), judged, tmp_path / "out")
+def test_masks_of_originals_are_kept(striped, gray_as_probability, tmp_path):
+    run(gray_as_probability(8), striped, tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out/masks").iterdir()) == [f"P{number}_L_CM_CC.png" for number in (1, 2, 3)]
     np.testing.assert_array_equal(read_gray(tmp_path / "out/masks/P1_L_CM_CC.png"), stripes(2))
 
 
-def test_metrics_over_batches_by_hand(judged, gray_as_probability, tmp_path):
-    metrics = run(gray_as_probability(8), judged, tmp_path / "out")
+def test_metrics_over_batches_by_hand(striped, gray_as_probability, tmp_path):
+    metrics = run(gray_as_probability(8), striped, tmp_path / "out")
     # Batches of two in the order of names: (P1, P2) and (P3, flipped P1).
     first, second = (2 * 16 + 1) / (32 + 16 + 1), (2 * 32 + 1) / (32 + 40 + 1)
     assert metrics["dice_coef"] == pytest.approx((first + second) / 2, abs=1e-6)
@@ -174,12 +176,12 @@ def test_metrics_over_batches_by_hand(judged, gray_as_probability, tmp_path):
     assert "images,4" in lines
 
 
-def test_batch_metrics_are_those_of_keras(judged, gray_as_probability, tmp_path):
+def test_batch_metrics_are_those_of_keras(striped, gray_as_probability, tmp_path):
     from segmenter.data.input_pipeline import validation_batches
     from segmenter.training.losses import LOSSES
     from segmenter.training.metrics import METRICS
 
-    samples = judged.split("test")[:3]  # the last batch is smaller
+    samples = striped.split("test")[:3]  # the last batch is smaller
     metrics = evaluate(gray_as_probability(8), samples, CONFIGURATION, tmp_path / "out", {}, train=(), trained_on=None)
     model = keras.saving.load_model(gray_as_probability(8), compile=False)
     model.compile(loss=LOSSES["bce_dice_loss"], metrics=[METRICS["dice_coef"], METRICS["iou_coef"]])
@@ -203,19 +205,19 @@ def test_a_smaller_model_is_measured_on_the_grid_of_the_data(tmp_path, write_dat
     assert int(row["predicted_px"]) == (large >= 0.5).sum() == 32
 
 
-def test_best_and_worst_are_drawn(judged, gray_as_probability, tmp_path):
-    run(gray_as_probability(8), judged, tmp_path / "out")
+def test_best_and_worst_are_drawn(striped, gray_as_probability, tmp_path):
+    run(gray_as_probability(8), striped, tmp_path / "out")
     for name in ("best.png", "worst.png"):
         assert cv2.imread(str(tmp_path / "out" / name)).shape[1] == 3 * 8
 
 
-def test_the_same_again_is_recognised(judged, gray_as_probability, tmp_path):
+def test_an_earlier_evaluation_is_recognised(striped, gray_as_probability, tmp_path):
     model = gray_as_probability(8)
-    run(model, judged, tmp_path / "out")
+    run(model, striped, tmp_path / "out")
     earlier = read_summary(tmp_path / "out")["identity"]
-    assert earlier == evaluation_identity(model, judged, CONFIGURATION, "test")
+    assert earlier == evaluation_identity(model, striped, CONFIGURATION, "test")
     other = CONFIGURATION.model_copy(update={"eval": EvalSettings(batch_size=3)})
-    assert earlier != evaluation_identity(model, judged, other, "test")
+    assert earlier != evaluation_identity(model, striped, other, "test")
     assert read_summary(tmp_path / "nothing") == {}
 
 
@@ -228,14 +230,14 @@ def test_the_same_again_is_recognised(judged, gray_as_probability, tmp_path):
         ("focal_loss", "focal_gamma", 1.5),
     ],
 )
-def test_another_parameter_of_the_loss_is_evaluated_again(judged, gray_as_probability, tmp_path, loss, parameter, value):
-    model, found = gray_as_probability(8), []
+def test_with_another_parameter_of_the_loss_it_is_evaluated_again(striped, gray_as_probability, tmp_path, loss, parameter, value):
+    model, results = gray_as_probability(8), []
     for parameters in ({}, {parameter: value}):
         configuration = CONFIGURATION.model_copy(update={"model": UNetSettings(loss=loss, **parameters)})
-        identity = evaluation_identity(model, judged, configuration, "test")
-        found.append((identity, run(model, judged, tmp_path / "out", configuration)["loss"]))
-    assert found[0][1] != found[1][1], "the parameter counts in the loss that is written"
-    assert found[0][0] != found[1][0]
+        identity = evaluation_identity(model, striped, configuration, "test")
+        results.append((identity, run(model, striped, tmp_path / "out", configuration)["loss"]))
+    assert results[0][1] != results[1][1], "the parameter changes the loss that is written"
+    assert results[0][0] != results[1][0]
 
 
 def test_a_split_without_lesions_has_no_mean(tmp_path, write_data_set, write_pair, gray_as_probability):
@@ -246,77 +248,81 @@ def test_a_split_without_lesions_has_no_mean(tmp_path, write_data_set, write_pai
     assert not [name for name in metrics if name.startswith(("dice_mean", "dice_median", "nsd", "hd95", "detection"))]
 
 
-def test_several_classes_are_measured_together_and_apart(tmp_path):
+def test_several_classes_are_measured_together_and_separately(tmp_path):
     sample = Sample("a", "test", tmp_path, tmp_path, "a", "original", "", "")
-    truth = np.array([[0, 1, 1, 2, 2, 2]], np.uint8)
+    ground_truth = np.array([[0, 1, 1, 2, 2, 2]], np.uint8)
     probabilities = np.eye(3, dtype=np.float32)[[[0, 1, 2, 2, 2, 0]]]
     configuration = Configuration(model=UNetSettings(num_classes=3))
-    row = image_row(measure(sample, truth, probabilities, configuration=configuration), None)
+    row = image_row(measure(sample, ground_truth, probabilities, configuration=configuration), None)
     assert row["dice"] == 2 * 4 / (5 + 4)
     assert (row["dice_benign"], row["dice_malignant"]) == (2 / 3, 4 / 6)
-    without_benign = image_row(measure(sample, truth * (truth == 2), probabilities, configuration=configuration), None)
+    without_benign = image_row(
+        measure(sample, ground_truth * (ground_truth == 2), probabilities, configuration=configuration), None
+    )
     assert (without_benign["dice_benign"], without_benign["truth_px_benign"]) == (None, 0)
 
 
 def test_batch_metrics_are_given_for_each_class():
     metrics = BatchMetrics(Configuration(model=UNetSettings(num_classes=3)))
-    truth = np.array([0, 1, 2, 2], np.uint8).reshape(1, 1, 4, 1)
-    metrics.add(truth, np.eye(3, dtype=np.float32)[[0, 1, 2, 0]].reshape(1, 1, 4, 3))
+    ground_truth = np.array([0, 1, 2, 2], np.uint8).reshape(1, 1, 4, 1)
+    metrics.add(ground_truth, np.eye(3, dtype=np.float32)[[0, 1, 2, 0]].reshape(1, 1, 4, 3))
     values = metrics.values()
     assert values["dice_coef_benign"] == pytest.approx(1)
     assert values["dice_coef_malignant"] == pytest.approx((2 * 1 + 1) / (2 + 1 + 1))
     assert values["dice_coef"] == pytest.approx((1 + 3 / 4) / 2)
 
 
-def test_views_are_averaged_where_infer_says_so(judged, tmp_path):
-    """A model that says lesion left of the middle, whatever it sees: over flips that is a half everywhere."""
+def test_views_are_averaged_where_the_configuration_says_so(striped, tmp_path):
+    """A model that predicts lesion left of the middle for any image: averaged over flips that is a half everywhere."""
     pixels = keras.Input((8, 8, 1))
     left = np.repeat([[1.0, 0.0]], 4, axis=1).reshape(1, 1, 8, 1) * np.ones((1, 8, 1, 1))
     model = keras.Model(pixels, pixels * 0 + keras.ops.convert_to_tensor(left, "float32"))
     model.save(tmp_path / "left.keras")
     for views, predicted in (("none", 32), ("flips", 64)):
         configuration = CONFIGURATION.model_copy(update={"infer": InferSettings(augmentation=views)})
-        run(tmp_path / "left.keras", judged, tmp_path / views, configuration)
+        run(tmp_path / "left.keras", striped, tmp_path / views, configuration)
         assert {row["predicted_px"] for row in read_csv(tmp_path / views / "per_image.csv")} == {str(predicted)}
 
 
 @pytest.fixture
 def hesitant(tmp_path, write_data_set, write_pair):
-    """Valid images whose lesion is at grey level 80 and the rest at 40: any threshold from 0.16 to 0.31 is right."""
+    """Valid images with a lesion of gray level 80 on 40: any threshold from 0.16 to 0.31 is right."""
     folder = write_data_set(tmp_path / "hesitant", valid=0)
     for name in ("P1_L_CM_CC", "P2_L_CM_CC"):
         mask = stripes(4)
         write_pair(folder, "valid", name, np.where(mask, 80, 40).astype(np.uint8), mask)
-    write_pair(folder, "valid", "P3_L_CM_CC", stripes(8), stripes(0))  # nothing there: takes no part
+    write_pair(folder, "valid", "P3_L_CM_CC", stripes(8), stripes(0))  # without lesion: does not count
     return read_data_set(folder)
 
 
 def test_the_threshold_is_chosen_by_mean_dice_and_remembered(hesitant, gray_as_probability, tmp_path, monkeypatch):
     model = gray_as_probability(8)
-    chosen = choose_threshold(model, hesitant, CONFIGURATION, tmp_path / "out")
-    assert chosen == (0.3, 1.0)  # of 0.2, 0.25 and 0.3 the nearest to 0.5
-    monkeypatch.setattr("segmenter.evaluation.threshold_choice.load", lambda *_: pytest.fail("chosen anew"))
-    assert choose_threshold(model, hesitant, CONFIGURATION, tmp_path / "out") == chosen
+    choice = choose_threshold(model, hesitant, CONFIGURATION, tmp_path / "out")
+    assert choice == (0.3, 1.0)  # of 0.2, 0.25 and 0.3 the nearest to 0.5
+    monkeypatch.setattr("segmenter.evaluation.threshold_choice.load", lambda *_: pytest.fail("chosen again"))
+    assert choose_threshold(model, hesitant, CONFIGURATION, tmp_path / "out") == choice
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "message"),
     [
         pytest.param(
-            {"model": UNetSettings(num_classes=3)}, r"num_classes is 3, and the most probable class counts", id="classes"
+            {"model": UNetSettings(num_classes=3)},
+            r"uses no threshold, because \[model\] num_classes is 3, and the most probable class counts",
+            id="classes",
         ),
         pytest.param(
             {"infer": InferSettings(algorithm="otsu")}, r"\[infer\] algorithm is otsu; leave --threshold out", id="otsu"
         ),
     ],
 )
-def test_without_a_threshold_none_is_chosen(judged, gray_as_probability, tmp_path, change, words):
-    with pytest.raises(InputError, match=words):
-        choose_threshold(gray_as_probability(8), judged, CONFIGURATION.model_copy(update=change), tmp_path)
+def test_a_run_without_threshold_is_an_error(striped, gray_as_probability, tmp_path, change, message):
+    with pytest.raises(InputError, match=message):
+        choose_threshold(gray_as_probability(8), striped, CONFIGURATION.model_copy(update=change), tmp_path)
 
 
-def test_a_threshold_needs_a_lesion_to_be_chosen_by(tmp_path, write_data_set, write_pair, gray_as_probability):
+def test_a_split_without_lesions_gives_no_threshold(tmp_path, write_data_set, write_pair, gray_as_probability):
     folder = write_data_set(tmp_path / "none", valid=0)
     write_pair(folder, "valid", "P1_L_CM_CC", stripes(2), stripes(0))
-    with pytest.raises(InputError, match="no image of valid has a lesion, so none can be chosen; give a number"):
+    with pytest.raises(InputError, match="no image of valid has a lesion to choose a threshold by; give a number instead"):
         choose_threshold(gray_as_probability(8), read_data_set(folder), CONFIGURATION, tmp_path)

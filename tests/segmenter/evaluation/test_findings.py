@@ -36,7 +36,7 @@ from segmenter.evaluation.findings import OTHER, finding_kinds
         ("Flap with no enhancement", ("postoperative",)),
     ],
 )
-def test_findings_are_sorted_by_their_words(text, kinds):
+def test_kinds_of_findings_are_recognised(text, kinds):
     assert finding_kinds(text) == kinds
 
 

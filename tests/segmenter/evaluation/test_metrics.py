@@ -1,4 +1,4 @@
-"""That one declaration is all that a metric of single images needs."""
+"""A metric of single images needs only one declaration."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "metrics.md"
 
 @pytest.fixture
 def excess(monkeypatch):
-    """A metric that the program does not have: how many pixels too many were predicted."""
+    """A metric that the program does not have: the number of pixels predicted in excess."""
     metric = ImageMetric(
         "Excess, px",
         "pixels predicted beyond the ground truth's number",
@@ -36,7 +36,7 @@ def excess(monkeypatch):
 
 
 def write(run, widths):
-    """An evaluation of two images with a lesion of 2 x 4 pixels, of which so many columns are predicted."""
+    """An evaluation of two images with a lesion of 2 x 4 pixels; `widths` are the predicted columns of each."""
     samples = [
         Sample(f"P{number}", "test", Path(), Path(), f"P{number}", "original", f"P{number}", "benign") for number in (1, 2)
     ]
@@ -73,5 +73,5 @@ def test_dice_of_a_class_needs_no_declaration():
 
 @pytest.mark.parametrize("name", [*IMAGE_METRICS, *RATES, *EMPTY_METRICS])
 def test_each_metric_is_documented(name):
-    stem = name.removeprefix("centre_")  # the second criterion's, which the page describes in a sentence
+    stem = name.removeprefix("centre_")  # the page describes the second criterion in a sentence
     assert f"`{stem}`" in DOCUMENT.read_text(encoding="utf-8")

@@ -10,29 +10,29 @@ from segmenter.evaluation.surfaces import Distances, measure_distances
 
 
 @pytest.mark.parametrize(
-    ("truth", "predicted", "distances"),
+    ("ground_truth", "predicted", "distances"),
     [
         pytest.param("#....", "...#.", Distances(hd95=3, asd=3, nsd=0), id="two pixels"),
-        pytest.param(".#...", "..#..", Distances(hd95=1, asd=1, nsd=1), id="neighbours are within the tolerance"),
-        pytest.param("##...", "##...", Distances(hd95=0, asd=0, nsd=1), id="the same"),
-        # The true pixels are 0 and 1 away, the found one 0: mean 1 / 3; 95 % of the way from 0 to 1.
+        pytest.param(".#...", "..#..", Distances(hd95=1, asd=1, nsd=1), id="neighbors are within the tolerance"),
+        pytest.param("##...", "##...", Distances(hd95=0, asd=0, nsd=1), id="equal masks"),
+        # The true pixels are 0 and 1 away, the predicted one 0: mean 1 / 3; 95 % of the way from 0 to 1.
         pytest.param("##...", "#....", Distances(hd95=0.95, asd=1 / 3, nsd=1), id="one more"),
-        # The middle of a block is no outline: 8 pixels, all found but the middle, which is at 1 from four of them.
+        # The middle of a block is not contour, so that has 8 pixels; the predicted middle is 1 px from four of them.
         pytest.param("### ### ###", "... .#. ...", Distances(hd95=2**0.5, asd=(4 + 4 * 2**0.5 + 1) / 9, nsd=5 / 9), id="block"),
         pytest.param(".....", "..#..", Distances(), id="no lesion"),
-        pytest.param("..#..", ".....", Distances(nsd=0), id="nothing found"),
+        pytest.param("..#..", ".....", Distances(nsd=0), id="nothing predicted"),
         pytest.param(".....", ".....", Distances(), id="neither"),
     ],
 )
-def test_distances_by_hand(truth, predicted, distances):
-    found = measure_distances(picture(truth), picture(predicted), tolerance_px=1)
-    assert vars(found) == pytest.approx(vars(distances), nan_ok=True)
+def test_distances_by_hand(ground_truth, predicted, distances):
+    result = measure_distances(picture(ground_truth), picture(predicted), tolerance_px=1)
+    assert vars(result) == pytest.approx(vars(distances), nan_ok=True)
 
 
-def by_brute_force(truth, predicted, tolerance):
-    """All pairs of outline pixels, and SciPy's erosion."""
-    outlines = [mask & ~ndimage.binary_erosion(mask) for mask in (truth, predicted)]
-    between = cdist(*(np.argwhere(outline) for outline in outlines))
+def by_brute_force(ground_truth, predicted, tolerance):
+    """Distances from all pairs of contour pixels, with SciPy's erosion."""
+    contours = [mask & ~ndimage.binary_erosion(mask) for mask in (ground_truth, predicted)]
+    between = cdist(*(np.argwhere(contour) for contour in contours))
     there, back = between.min(axis=1), between.min(axis=0)
     both = np.concatenate([there, back])
     return [max(np.percentile(there, 95), np.percentile(back, 95)), both.mean(), (both <= tolerance).mean()]
@@ -43,31 +43,31 @@ masks = arrays.arrays(bool, (9, 12))
 
 @settings(max_examples=200)
 @given(masks, masks)
-def test_distances_are_those_of_all_pairs(truth, predicted):
-    found = measure_distances(truth, predicted, tolerance_px=1.5)
-    if truth.any() and predicted.any():
-        assert [found.hd95, found.asd, found.nsd] == pytest.approx(by_brute_force(truth, predicted, 1.5))
+def test_distances_are_those_of_all_pairs(ground_truth, predicted):
+    result = measure_distances(ground_truth, predicted, tolerance_px=1.5)
+    if ground_truth.any() and predicted.any():
+        assert [result.hd95, result.asd, result.nsd] == pytest.approx(by_brute_force(ground_truth, predicted, 1.5))
     else:
-        assert found == (Distances(nsd=0.0) if truth.any() else Distances())
+        assert result == (Distances(nsd=0.0) if ground_truth.any() else Distances())
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_distances_over_a_whole_image_are_those_of_scipy(seed):
     """Blobs far apart at 512 px, where single precision would show."""
     rng = np.random.default_rng(seed)
-    truth, predicted = (ndimage.gaussian_filter(rng.normal(size=(512, 512)), 12) > 0.035 for _ in range(2))
-    outlines = [mask & ~ndimage.binary_erosion(mask) for mask in (truth, predicted)]
-    there = ndimage.distance_transform_edt(~outlines[1])[outlines[0]]
-    back = ndimage.distance_transform_edt(~outlines[0])[outlines[1]]
-    found = measure_distances(truth, predicted, tolerance_px=2)
-    assert found.hd95 == max(np.percentile(there, 95), np.percentile(back, 95))
-    assert found.asd == pytest.approx(np.concatenate([there, back]).mean(), rel=1e-12)
-    assert found.nsd == (np.concatenate([there, back]) <= 2).mean()
+    ground_truth, predicted = (ndimage.gaussian_filter(rng.normal(size=(512, 512)), 12) > 0.035 for _ in range(2))
+    contours = [mask & ~ndimage.binary_erosion(mask) for mask in (ground_truth, predicted)]
+    there = ndimage.distance_transform_edt(~contours[1])[contours[0]]
+    back = ndimage.distance_transform_edt(~contours[0])[contours[1]]
+    result = measure_distances(ground_truth, predicted, tolerance_px=2)
+    assert result.hd95 == max(np.percentile(there, 95), np.percentile(back, 95))
+    assert result.asd == pytest.approx(np.concatenate([there, back]).mean(), rel=1e-12)
+    assert result.nsd == (np.concatenate([there, back]) <= 2).mean()
 
 
 def test_distances_do_not_depend_on_where_in_the_image_both_lie():
-    truth, predicted = np.zeros((2, 40, 40), bool)
-    truth[5:12, 6:9], predicted[7:15, 5:8] = True, True
-    moved = [np.roll(mask, (20, 25), (0, 1)) for mask in (truth, predicted)]
-    assert measure_distances(truth, predicted, 2) == measure_distances(*moved, 2)
-    assert measure_distances(truth, predicted, 2) == measure_distances(predicted, truth, 2)
+    ground_truth, predicted = np.zeros((2, 40, 40), bool)
+    ground_truth[5:12, 6:9], predicted[7:15, 5:8] = True, True
+    moved = [np.roll(mask, (20, 25), (0, 1)) for mask in (ground_truth, predicted)]
+    assert measure_distances(ground_truth, predicted, 2) == measure_distances(*moved, 2)
+    assert measure_distances(ground_truth, predicted, 2) == measure_distances(predicted, ground_truth, 2)

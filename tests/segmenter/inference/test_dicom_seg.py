@@ -12,7 +12,7 @@ from segmenter.inference.dicom_seg import KINDS, Algorithm, SegmentationError, s
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*for VR:UserWarning")  # the odd values that some sources are given
 
-# What a machine writes into a mammogram beside what `mammogram` does (PS3.3 A.26).
+# Attributes that a machine writes into a mammogram, in addition to those of `mammogram` (PS3.3 A.26).
 HEADER = {
     "SOPInstanceUID": "2.25.11",
     "StudyInstanceUID": "2.25.12",
@@ -47,16 +47,16 @@ SOURCES = [
     pytest.param(NO_THICKNESS | {"FrameOfReferenceUID": None}, id="spacing and no frame of reference"),
     pytest.param(NO_THICKNESS | {"SliceThickness": 2}, id="spacing and thickness"),
     pytest.param({"ImagePositionPatient": [0, 0, 0]}, id="position without orientation"),
-    pytest.param(UNKNOWN_PATIENT | {"PatientOrientation": None}, id="patient and study not told"),
+    pytest.param(UNKNOWN_PATIENT | {"PatientOrientation": None}, id="patient and study unknown"),
     pytest.param({"ContentDate": None, "ContentTime": None, "StudyDate": "", "StudyTime": ""}, id="dates removed"),
-    pytest.param({"ImageLaterality": None}, id="side not told"),
+    pytest.param({"ImageLaterality": None}, id="side unknown"),
     pytest.param({"PatientName": "山田^太郎", "SpecificCharacterSet": ["", "ISO 2022 IR 87"]}, id="Japanese"),
     pytest.param({"PatientName": "Grün^Éva", "SpecificCharacterSet": "ISO_IR 192"}, id="UTF-8"),
-    pytest.param({"PatientName": "Jane Doe"}, id="name without parts"),
+    pytest.param({"PatientName": "Jane Doe"}, id="name without components"),
     pytest.param({"LossyImageCompression": "01", "LossyImageCompressionRatio": 10}, id="pixels lossy"),
 ]
-# What dciodvfy says where the source has a spacing and no thickness: a number would be made up, and nothing at all could
-# not be read back by highdicom.
+# What dciodvfy reports where the source has a spacing and no thickness: a number would be invented, and without the
+# attribute highdicom could not read the file back.
 EMPTY_THICKNESS = {
     "Error - Empty attribute (no value) Type 1C Conditional Element=<SliceThickness> Module=<PixelMeasuresMacro>",
     "Error - Attribute present but empty (no value) even though condition not satisfied Type 1C Conditional "
@@ -67,7 +67,7 @@ ALGORITHM = Algorithm("SharpUNet", ("ab" * 32,), {"threshold": 0.5})
 
 @pytest.fixture
 def write(tmp_path):
-    """Writes a source image of 23 x 37 px, and what was inferred on it for so many lesion classes."""
+    """Writes a source image of 23 x 37 px, and returns it with predictions of `classes` lesion classes."""
 
     def write(classes=1, shape=(37, 23), **tags):
         source = mammogram(tmp_path / "source", np.zeros(shape, np.uint16), **HEADER | tags)
@@ -87,14 +87,14 @@ def read_back(data, path):
 
 
 def pixels_of(segmentation):
-    """(height, width, classes), by the source that the SEG refers to."""
+    """The (height, width, classes) pixels, by the source that the SEG refers to."""
     pixels = segmentation.get_pixels_by_source_instance([HEADER["SOPInstanceUID"]])
     assert pixels.shape[0] == 1
     return pixels[0]
 
 
 def check_pixels(made, folder, mask, probabilities, class_names):
-    """Against highdicom's reader, and pydicom's, which knows nothing of segments."""
+    """Checks the pixels with highdicom's reader, and with pydicom's, which knows nothing of segments."""
     binary, fractional = (pixels_of(read_back(made[kind], folder / f"{kind}.dcm")) for kind in KINDS)
     for index, _ in enumerate(class_names):
         np.testing.assert_array_equal(binary[..., index], mask == index + 1)
@@ -118,7 +118,7 @@ def test_every_size_and_class_comes_back(write, tmp_path, classes, shape):
 
 
 @pytest.mark.parametrize(("classes", "found"), [(1, 0), (2, 0), (2, 1), (2, 2)])
-def test_what_was_not_found_is_there_and_empty(write, tmp_path, classes, found):
+def test_classes_that_were_not_found_have_empty_frames(write, tmp_path, classes, found):
     source, mask, probabilities, names = write(classes)
     mask[mask != found], probabilities[mask != found] = 0, 0
     made = segmentations(source, mask, probabilities, names, ALGORITHM)
@@ -126,7 +126,7 @@ def test_what_was_not_found_is_there_and_empty(write, tmp_path, classes, found):
     assert read_back(made["binary"], tmp_path / "seg").NumberOfFrames == classes
 
 
-def test_probabilities_beyond_one_by_a_rounding_are_one(write, tmp_path):
+def test_probabilities_that_rounding_lifts_above_one_are_one(write, tmp_path):
     source, mask, probabilities, names = write()
     made = segmentations(source, mask, np.full_like(probabilities, 1.0000001), names, ALGORITHM)
     assert (pixels_of(read_back(made["fractional"], tmp_path / "seg")) == 1).all()
@@ -139,8 +139,8 @@ def test_dciodvfy_finds_no_error(write, tmp_path, tags, kind):
     source, *inferred = write(2, **tags)
     file = tmp_path / "seg.dcm"
     file.write_bytes(segmentations(source, *inferred, ALGORITHM)[kind])
-    told = subprocess.run([program, str(file)], capture_output=True, text=True, timeout=60)
-    lines = (told.stdout + told.stderr).splitlines()
+    result = subprocess.run([program, str(file)], capture_output=True, text=True, timeout=60)
+    lines = (result.stdout + result.stderr).splitlines()
     assert "Segmentation" in lines
     errors = {line for line in lines if line.startswith(("Error", "Abort"))}
     allowed = EMPTY_THICKNESS if "PixelSpacing" in tags and not tags.get("SliceThickness") else set()
@@ -155,11 +155,11 @@ def test_a_compressed_source_carries_one_too(write, tmp_path):
     check_pixels(segmentations(source, *inferred, ALGORITHM), tmp_path, *inferred)
 
 
-def test_it_tells_its_source_its_codes_and_its_algorithm(write, tmp_path):
+def test_a_seg_holds_its_source_its_codes_and_its_algorithm(write, tmp_path):
     source, mask, probabilities, _ = write(2)
     made = segmentations(source, mask, probabilities, ["benign", "malignant"], ALGORITHM)
-    found = {kind: read_back(made[kind], tmp_path / kind) for kind in KINDS}
-    for kind, seg in found.items():
+    segs = {kind: read_back(made[kind], tmp_path / kind) for kind in KINDS}
+    for kind, seg in segs.items():
         assert (seg.SOPClassUID, seg.SegmentationType) == (SegmentationStorage, kind.upper())
         assert seg.ReferencedSeriesSequence[0].SeriesInstanceUID == HEADER["SeriesInstanceUID"]
         for keyword in (
@@ -181,11 +181,12 @@ def test_it_tells_its_source_its_codes_and_its_algorithm(write, tmp_path):
         algorithm = segment.SegmentationAlgorithmIdentificationSequence[0]
         assert algorithm.AlgorithmVersion.endswith(f" {ALGORITHM.model_hash}")
         assert algorithm.AlgorithmParameters == "threshold=0.5"
-    binary, fractional = found.values()
+    binary, fractional = segs.values()
     assert (fractional.SegmentationFractionalType, fractional.MaximumFractionalValue) == ("PROBABILITY", 255)
     assert binary.SeriesInstanceUID == fractional.SeriesInstanceUID != HEADER["SeriesInstanceUID"]
     assert (binary.InstanceNumber, fractional.InstanceNumber) == (1, 2)
-    assert [segment.TrackingUID for segment in binary.SegmentSequence] == [one.TrackingUID for one in fractional.SegmentSequence]
+    tracking = [[segment.TrackingUID for segment in seg.SegmentSequence] for seg in (binary, fractional)]
+    assert tracking[0] == tracking[1]
 
 
 @pytest.mark.parametrize(
@@ -220,7 +221,7 @@ def test_the_same_inference_gives_the_same_bytes(write):
     ("name", "characters"),
     [("山田^太郎", ["", "ISO 2022 IR 87"]), ("Grün^Éva", "ISO_IR 192"), ("Grün^Éva", "ISO_IR 100"), ("Doe^Jane", None)],
 )
-def test_names_come_over_in_their_character_set(write, tmp_path, name, characters):
+def test_names_keep_their_character_set(write, tmp_path, name, characters):
     source, *inferred = write(PatientName=name, SpecificCharacterSet=characters)
     seg = read_back(segmentations(source, *inferred, ALGORITHM)["binary"], tmp_path / "seg")
     assert (seg.PatientName, seg.get("SpecificCharacterSet")) == (name, characters)
@@ -238,13 +239,14 @@ def test_whatever_changes_a_file_changes_its_identifier(write):
         segmentations(source, 1 - mask, 1 - probabilities, names, ALGORITHM),
         segmentations(write(SOPInstanceUID="2.25.99")[0], mask, probabilities, names, ALGORITHM),
     ]
-    identifiers = [pydicom.dcmread(pydicom.filebase.DicomBytesIO(data)).SOPInstanceUID for one in made for data in one.values()]
+    files = [data for files_by_kind in made for data in files_by_kind.values()]
+    identifiers = [pydicom.dcmread(pydicom.filebase.DicomBytesIO(data)).SOPInstanceUID for data in files]
     assert len(set(identifiers)) == 2 * len(made)
     assert all(len(identifier) <= 64 and pydicom.uid.UID(identifier).is_valid for identifier in identifiers)
 
 
 @pytest.mark.parametrize(
-    ("tags", "words"),
+    ("tags", "message"),
     [
         (
             {"StudyInstanceUID": None, "SeriesInstanceUID": ""},
@@ -255,9 +257,9 @@ def test_whatever_changes_a_file_changes_its_identifier(write):
         ({"StudyDate": "2020-99-01"}, r"a SEG cannot carry over \(.*2020-99-01.*\)"),
     ],
 )
-def test_a_source_that_cannot_carry_a_seg_is_told(write, tags, words):
+def test_a_source_that_cannot_carry_a_seg_is_an_error(write, tags, message):
     source, *inferred = write(**tags)
-    with pytest.raises(SegmentationError, match=words):
+    with pytest.raises(SegmentationError, match=message):
         segmentations(source, *inferred, ALGORITHM)
 
 
@@ -269,10 +271,10 @@ def test_no_value_of_a_header_is_printed(write, capfd, recwarn):
     assert capfd.readouterr() == ("", "")
 
 
-def test_names_of_networks_are_cut_to_what_dicom_holds():
+def test_names_of_networks_are_truncated_to_the_limit_of_dicom():
     assert len(Algorithm("network" * 20, (), {}).name) == 64
 
 
-def test_nothing_heavy_is_imported_by_it():
+def test_importing_it_imports_no_dicom_package():
     program = "import sys, segmenter.inference.dicom_seg; sys.exit(bool({'pydicom', 'highdicom'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0

@@ -9,7 +9,7 @@ from segmenter.inference.ensembles import AugmentedPredictor, Ensemble
 
 @dataclass
 class Toy:
-    """Grey levels times a factor of each pixel's place are the probabilities."""
+    """A predictor whose probabilities are gray levels times a factor for each pixel's position."""
 
     factors: np.ndarray
     side: int = 2
@@ -17,10 +17,10 @@ class Toy:
     classes: int = 1
     name: str = "toy"
     network: str = "ToyNet"
-    seen: list = field(default_factory=list)
+    inputs: list = field(default_factory=list)
 
     def predict(self, images):
-        self.seen.append(images)
+        self.inputs.append(images)
         return np.repeat(images[..., :1] * self.factors[None, ..., None], self.classes, axis=-1).astype(np.float32)
 
 
@@ -43,20 +43,23 @@ def test_networks_are_named_once_and_by_no_file():
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
-        ({"side": 4}, "b.keras: is for 4 px, 1 channel and 1 class, and a.keras for 2 px, 1 channel and 1 class; an ensemble"),
+        (
+            {"side": 4},
+            "b.keras: is for 4 px, 1 channel and 1 class, and a.keras for 2 px, 1 channel and 1 class; an ensemble",
+        ),
         ({"channels": 3}, "b.keras: is for 2 px, 3 channels and 1 class, and a.keras"),
         ({"classes": 3}, "b.keras: is for 2 px, 1 channel and 3 classes, and a.keras"),
     ],
 )
-def test_models_that_do_not_fit_together_are_named(changes, told):
-    with pytest.raises(InputError, match=told):
+def test_models_that_do_not_fit_together_are_named(changes, message):
+    with pytest.raises(InputError, match=message):
         Ensemble([Toy(EVEN, name="a.keras"), Toy(EVEN, name="b.keras", **changes)])
 
 
 @pytest.mark.parametrize("views", ["flips", "turns"])
-def test_views_change_nothing_where_the_place_does_not_matter(views):
+def test_views_change_nothing_where_the_position_does_not_matter(views):
     rng = np.random.default_rng(1)
     images = rng.integers(0, 8, (2, 6, 6, 3)).astype(np.uint8)
     toy = Toy(np.full((6, 6), 1 / 8, np.float32), side=6, channels=3, classes=2)
@@ -67,20 +70,20 @@ def test_views_change_nothing_where_the_place_does_not_matter(views):
 
 @pytest.mark.parametrize(
     ("views", "count", "mean"),
-    # Each pixel comes to the corner that shows in one of four flips, and in two of eight turns and flips.
+    # Each pixel is in the corner that shows in one of four flips, and in two of eight turns and flips.
     [("flips", 4, [[0.25, 0.5], [0.75, 1.5]]), ("turns", 8, [[0.25, 0.5], [0.75, 1.5]])],
 )
-def test_views_are_averaged_where_the_place_matters(views, count, mean):
+def test_views_are_averaged_where_the_position_matters(views, count, mean):
     toy = Toy(UNEVEN)
     np.testing.assert_allclose(AugmentedPredictor(toy, views).predict(IMAGE)[0, ..., 0], mean)
-    assert len({images.tobytes() for images in toy.seen}) == len(toy.seen) == count
+    assert len({images.tobytes() for images in toy.inputs}) == len(toy.inputs) == count
 
 
-def test_flips_and_turns_are_what_they_say():
+def test_flips_are_the_four_flips_of_the_image():
     toy = Toy(np.array([[1, 0.5], [0, 0]], np.float32))
-    # A pixel of the upper row stays there in two of four flips, once at each factor.
+    # A pixel of the upper row stays in it in two of four flips, once with each factor.
     np.testing.assert_allclose(AugmentedPredictor(toy, "flips").predict(IMAGE)[0, ..., 0], IMAGE[0, ..., 0] * 1.5 / 4)
-    upright = {images[0, ..., 0].tobytes() for images in toy.seen}
+    upright = {images[0, ..., 0].tobytes() for images in toy.inputs}
     square = IMAGE[0, ..., 0]
     assert upright == {view.tobytes() for view in (square, square[::-1], square[:, ::-1], square[::-1, ::-1])}
 

@@ -14,7 +14,7 @@ from segmenter.cli import main
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """Takes gray levels as probabilities, of 64 px."""
+    """A model of 64 px that takes gray levels as probabilities."""
     path = tmp_path_factory.mktemp("model") / "gray.keras"
     pixels = keras.Input((64, 64, 1))
     keras.Model(pixels, keras.layers.Rescaling(1 / 255)(pixels)).save(path)
@@ -28,7 +28,7 @@ def predictor(model):
 
 @pytest.fixture
 def image(tmp_path):
-    """Dim, 100 x 64 px, with a bright square of 10 px and one of 4."""
+    """A dim image of 100 x 64 px (height x width), with a bright square of 10 px and one of 4 px."""
     gray = np.full((100, 64), 40, np.uint8)
     gray[10:20, 5:15] = 255
     gray[50:54, 30:34] = 255
@@ -55,7 +55,7 @@ def test_an_array_is_an_image_too(predictor, image):
     np.testing.assert_array_equal(result.mask, predictor.segment(str(image)).mask)
     assert (result.name, result.source) == ("array", None)
     with pytest.raises(
-        segmenter.InputError, match=r"an image of shape \(2, 2, 3\) and uint8: wanted \(height, width\) uint8, gray"
+        segmenter.InputError, match=r"the image has shape \(2, 2, 3\) and type uint8; expected \(height, width\) uint8, gray"
     ):
         predictor.segment(np.zeros((2, 2, 3), np.uint8))
 
@@ -95,14 +95,14 @@ def test_a_plot_has_the_prediction_in_orange_and_ground_truth_in_green(predictor
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["prediction"]
     drawn = ax.get_images()[0].get_array()
     assert (drawn == (255, 140, 0)).all(axis=-1).any()
-    truth = np.zeros((100, 64), np.uint8)
-    truth[70:80, 20:40] = 255
-    cv2.imwrite(str(tmp_path / "truth.png"), truth)
-    for given in (truth, tmp_path / "truth.png"):
-        ax = result.plot(given, ax=ax.figure.add_subplot())
+    mask = np.zeros((100, 64), np.uint8)
+    mask[70:80, 20:40] = 255
+    cv2.imwrite(str(tmp_path / "mask.png"), mask)
+    for ground_truth in (mask, tmp_path / "mask.png"):
+        ax = result.plot(ground_truth, ax=ax.figure.add_subplot())
         assert [text.get_text() for text in ax.get_legend().get_texts()] == ["prediction", "ground truth"]
         assert (ax.get_images()[0].get_array() == (80, 220, 80)).all(axis=-1).any()
-    with pytest.raises(segmenter.InputError, match="ground truth of 3 x 2 px: its image has 64 x 100"):
+    with pytest.raises(segmenter.InputError, match="the ground truth is 3 x 2 px, but its image 64 x 100 px"):
         result.plot(np.zeros((2, 3), np.uint8))
     with pytest.raises(segmenter.InputError, match=r"nowhere\.png: "):
         result.plot(tmp_path / "nowhere.png")
@@ -129,7 +129,7 @@ def test_dicom_is_read_as_the_data_sets_recipe_says(model, tmp_path):
         ("nowhere", "nowhere: there is no such folder; wanted that of a run, DATASET/runs/NAME, or a .keras file"),
     ],
 )
-def test_a_model_that_is_not_there_is_an_input_error(given, message):
+def test_a_missing_model_is_an_input_error(given, message):
     with pytest.raises(segmenter.InputError, match=message):
         segmenter.load_predictor(given)
 

@@ -21,7 +21,7 @@ from segmenter.pictures import GROUND_TRUTH_BGR, PREDICTION_BGR
 
 
 def write_model(path, factor=1 / 255, side=64):
-    """Takes grey levels as probabilities."""
+    """Writes a model that takes gray levels as probabilities."""
     pixels = keras.Input((side, side, 1))
     keras.Model(pixels, keras.layers.Rescaling(factor)(pixels)).save(path)
     return path
@@ -34,7 +34,7 @@ def model(tmp_path):
 
 @pytest.fixture
 def class_model(tmp_path):
-    """Background up to 85, class 1 up to 170, then class 2, with probabilities of 0.8, 0.7 and 0.8."""
+    """A model that predicts background up to 85, class 1 up to 170, then class 2, with probabilities of 0.8, 0.7 and 0.8."""
     pixels = keras.Input((64, 64, 1))
     level = keras.layers.Rescaling(1 / 255)(pixels)
     steps = [keras.layers.Rescaling(1e4, -1e4 * cut)(level) for cut in (1 / 3, 2 / 3)]
@@ -84,15 +84,15 @@ def test_dicom_is_read_as_the_plan_says(model, tmp_path):
     path = tmp_path / "a.dcm"
     write_dicom(path, np.full((64, 64), 100))
     dataset = pydicom.dcmread(path)
-    dataset.WindowCenter, dataset.WindowWidth = [2048, 1606], [4096, 10]  # the second shows the picture in the middle of its grey
+    dataset.WindowCenter, dataset.WindowWidth = [2048, 1606], [4096, 10]  # the second shows the image's level as medium gray
     dataset.save_as(path)
-    seen = []
+    levels = []
     for window in (0, 1):
         plan = replace(plan_for(model), dicom=DicomOptions(window=window))
         jobs = find_jobs([path], None)
         infer(plan, jobs, tmp_path / f"out{window}", inference_identity(plan, jobs))
-        seen.append(read(tmp_path / f"out{window}/probabilities/a.png")[32, 32] / 65535)
-    assert seen == pytest.approx([100 / 255, 0.5], abs=0.06)
+        levels.append(read(tmp_path / f"out{window}/probabilities/a.png")[32, 32] / 65535)
+    assert levels == pytest.approx([100 / 255, 0.5], abs=0.06)
     assert len({str(inference_identity(replace(plan, dicom=DicomOptions(window=window)), jobs)) for window in (0, 1)}) == 2
 
 
@@ -115,48 +115,48 @@ def test_images_of_any_size_come_back_at_their_size(model, tmp_path):
         assert (mask.dtype, probability.dtype) == (np.uint8, np.uint16)
         np.testing.assert_array_equal(np.unique(mask), [0, 255])
         np.testing.assert_array_equal(mask == 255, probability >= 32768)
-        truth = spot(*shape) == 230
-        assert 2 * ((mask == 255) & truth).sum() / ((mask == 255).sum() + truth.sum()) > 0.9, name
+        ground_truth = spot(*shape) == 230
+        assert 2 * ((mask == 255) & ground_truth).sum() / ((mask == 255).sum() + ground_truth.sum()) > 0.9, name
 
 
 @pytest.fixture
 def two_levels(tmp_path):
-    """A dark image with a grey block and a white one, 8 px apart, and what it is to be taken for."""
+    """A dark image with a gray block and a white one, 8 px apart, and its classes."""
     image = np.zeros((64, 128), np.uint8)
     image[16:48, 16:56], image[16:48, 64:120] = 128, 255
     cv2.imwrite(str(tmp_path / "image.png"), image)
     return Job("image", tmp_path / "image.png"), np.digitize(image, [85, 170])
 
 
-def test_several_classes_are_told_apart(class_model, two_levels, tmp_path):
-    job, truth = two_levels
-    cv2.imwrite(str(tmp_path / "truth.png"), truth)
-    job = Job("image", job.image, tmp_path / "truth.png")
+def test_several_classes_are_distinguished(class_model, two_levels, tmp_path):
+    job, ground_truth = two_levels
+    cv2.imwrite(str(tmp_path / "ground_truth.png"), ground_truth)
+    job = Job("image", job.image, tmp_path / "ground_truth.png")
     assert run(class_model, [job], tmp_path / "out", mask_colorize=True).lesions == 2
     mask = read(tmp_path / "out/masks/image.png")
-    assert (mask == truth).mean() > 0.96
+    assert (mask == ground_truth).mean() > 0.96
     np.testing.assert_array_equal(np.unique(mask), [0, 1, 2])
     probability = read(tmp_path / "out/probabilities/image.png")
     assert probability[32, 30] == pytest.approx(0.8 * 65535, abs=2)  # of any lesion: class 1 and class 2
     assert probability[2, 2] == pytest.approx(0.2 * 65535, abs=2)
     colorized, merged = (read(tmp_path / f"out/{folder}/image.png") for folder in ("colorized", "merged"))
-    places = [(2, 2), (32, 30), (32, 90)]
-    assert [colorized[place].tolist() for place in places] == [[0, 0, 0], [0, 255, 0], [255, 255, 255]]
-    assert [merged[place].tolist() for place in places] == [[0, 0, 0], [77, 179, 77], [255, 255, 255]]
+    pixels = [(2, 2), (32, 30), (32, 90)]
+    assert [colorized[pixel].tolist() for pixel in pixels] == [[0, 0, 0], [0, 255, 0], [255, 255, 255]]
+    assert [merged[pixel].tolist() for pixel in pixels] == [[0, 0, 0], [77, 179, 77], [255, 255, 255]]
     rows = read_lesions(tmp_path / "out")
     assert [(row["lesion"], row["class"]) for row in rows] == [("1", "malignant"), ("2", "benign")]
     overlay = read(tmp_path / "out/overlays/image.png")
     assert {tuple(pixel) for pixel in overlay.reshape(-1, 3).tolist()} >= {(0, 255, 0), (255, 255, 255)}
 
 
-def test_classes_and_colours_have_the_names_and_levels_of_the_run(class_model, two_levels, tmp_path):
+def test_classes_and_colors_have_the_names_and_levels_of_the_run(class_model, two_levels, tmp_path):
     colors, names = ((10, 20, 30), (40, 50, 60)), ("cyst", "mass")
     run(class_model, [two_levels[0]], tmp_path / "out", mask_colorize=True, mask_colors=colors, class_names=names)
     assert read(tmp_path / "out/colorized/image.png")[32, 30].tolist() == [30, 20, 10]
     assert {row["class"] for row in read_lesions(tmp_path / "out")} == {"cyst", "mass"}
 
 
-def test_tiles_keep_what_a_look_at_the_whole_image_loses(model, tmp_path):
+def test_tiles_keep_a_lesion_that_one_pass_over_the_whole_image_loses(model, tmp_path):
     image = np.zeros((300, 500), np.uint8)
     image[100:103, 200:203] = 255  # a ninth of a pixel of the letterboxed image
     cv2.imwrite(str(tmp_path / "image.png"), image)
@@ -183,7 +183,7 @@ def test_models_that_do_not_fit_together_are_an_error(model, tmp_path):
         infer(plan, [], tmp_path / "out", {})
 
 
-def test_the_default_is_the_originals_of_test_with_their_truth(model, data_folder, tmp_path, write_pair, draw_pair):
+def test_the_default_is_the_originals_of_test_with_their_ground_truth(model, data_folder, tmp_path, write_pair, draw_pair):
     write_pair(data_folder, "test", "flipped_P10_L_CM_CC", *draw_pair(1))
     data = read_data_set(data_folder)
     jobs = find_jobs([], data)
@@ -196,14 +196,14 @@ def test_the_default_is_the_originals_of_test_with_their_truth(model, data_folde
     assert [row["image"] for row in rows] == [job.name for job in jobs]
 
 
-def test_a_bad_image_is_told_and_skipped(model, tmp_path, capsys):
+def test_a_bad_image_is_reported_and_skipped(model, tmp_path, capsys):
     (tmp_path / "bad.jpg").write_text("not an image")
     cv2.imwrite(str(tmp_path / "good.png"), spot(40, 40))
     result = run(model, find_jobs([tmp_path / "bad.jpg", tmp_path / "good.png"], None), tmp_path / "out")
     assert len(result.skipped) == 1
     assert (tmp_path / "out/masks/good.png").is_file()
-    told = capsys.readouterr().err
-    assert f"skipped: {tmp_path / 'bad.jpg'}: starts with b'not an i', which is no JPEG, PNG or TIFF" in told
+    errors = capsys.readouterr().err
+    assert f"skipped: {tmp_path / 'bad.jpg'}: starts with b'not an i', which is no JPEG, PNG or TIFF" in errors
 
 
 def test_only_bad_images_are_an_error(model, tmp_path):
@@ -217,15 +217,15 @@ def test_an_earlier_inference_is_recognised_and_replaced(model, tmp_path):
         cv2.imwrite(str(tmp_path / f"{name}.png"), spot(40, 40))
     first, second = [Job("one", tmp_path / "one.png")], [Job("two", tmp_path / "two.png")]
     result = run(model, first, tmp_path / "out", mask_colorize=True)
-    same = plan_for(model, mask_colorize=True)
-    assert read_result(tmp_path / "out", inference_identity(same, first)) == result
-    assert read_result(tmp_path / "out", inference_identity(same, second)) is None
+    plan = plan_for(model, mask_colorize=True)
+    assert read_result(tmp_path / "out", inference_identity(plan, first)) == result
+    assert read_result(tmp_path / "out", inference_identity(plan, second)) is None
     run(model, second, tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").rglob("*.png")) == ["two.png"] * 3
 
 
-def write_as_the_version_before(output, result):
-    """Turns the folder of an inference into what the version before left, which had findings.csv."""
+def write_as_the_previous_version(output, result):
+    """Turns the folder of an inference into one of the previous version, which wrote findings.csv."""
     rows = read_lesions(output)
     (output / "lesions.csv").unlink()
     lines = ["image,finding,class", *(f"{row['image']},{row['lesion']},{row['class']}" for row in rows)]
@@ -235,11 +235,11 @@ def write_as_the_version_before(output, result):
     (output / "inference.json").write_text(json.dumps({"identity": identity, "report": report}))
 
 
-def test_a_folder_of_the_version_before_is_recognised_and_its_table_replaced(model, tmp_path):
+def test_a_folder_of_the_previous_version_is_recognised_and_its_table_replaced(model, tmp_path):
     cv2.imwrite(str(tmp_path / "one.png"), spot(40, 40))
     jobs, output = [Job("one", tmp_path / "one.png")], tmp_path / "out"
     result = run(model, jobs, output)
-    write_as_the_version_before(output, result)
+    write_as_the_previous_version(output, result)
     assert read_result(output, inference_identity(plan_for(model), jobs)) == result
     assert read_lesions(output) == [{"image": "one", "lesion": "1", "class": "lesion"}]
     run(model, jobs, output, threshold=0.4)
@@ -254,7 +254,7 @@ def test_ground_truth_that_cannot_be_read_is_an_error(model, tmp_path):
         run(model, [Job("one", tmp_path / "one.png", tmp_path / "mask.png")], tmp_path / "out")
 
 
-def test_all_that_changes_the_result_is_part_of_the_identity(model, tmp_path):
+def test_everything_that_changes_the_result_is_in_the_identity(model, tmp_path):
     other = write_model(tmp_path / "other.keras", 0.5 / 255)
     plans = [
         plan_for(model),
@@ -277,31 +277,31 @@ def test_all_that_changes_the_result_is_part_of_the_identity(model, tmp_path):
     assert json.dumps(inference_identity(slower, [])) == identities[0]
 
 
-def test_options_go_before_what_the_run_says(model, data_folder, tmp_path, capsys):
+def test_options_override_the_run_s_configuration(model, data_folder, tmp_path, capsys):
     """The lesion is at 220 of 255, the rest at 40."""
     folders = [data_folder / "runs" / name for name in ("one", "two")]
     for folder in folders:
         folder.mkdir(parents=True)
         (folder / "best_model.keras").write_bytes(model.read_bytes())
-    said = "[infer]\nthreshold = 0.9\nmask_colors = [[1, 2, 3]]\n[tiledinfer]\noverlapping = 20\n"
-    (folders[0] / "config.toml").write_text(said)
+    config = "[infer]\nthreshold = 0.9\nmask_colors = [[1, 2, 3]]\n[tiledinfer]\noverlapping = 20\n"
+    (folders[0] / "config.toml").write_text(config)
     (folders[1] / "config.toml").write_text("")
 
-    def told_by(*words):
-        assert main(["infer", str(data_folder), *words]) == 0
+    def output_of(*options):
+        assert main(["infer", str(data_folder), *options]) == 0
         return capsys.readouterr().out
 
-    assert "3 images, 0 lesions" in told_by("--name", "one")
-    assert "3 images, 3 lesions" in told_by("--name", "one", "--threshold", "otsu", "--colorize")
-    assert "inferred already" in told_by("--name", "one", "--threshold", "otsu", "--colorize")
+    assert "3 images, 0 lesions" in output_of("--name", "one")
+    assert "3 images, 3 lesions" in output_of("--name", "one", "--threshold", "otsu", "--colorize")
+    assert "inferred already" in output_of("--name", "one", "--threshold", "otsu", "--colorize")
     assert read(folders[0] / "predictions/colorized/P10_L_CM_CC.png").max() == 3
     options = ["--tiled", "--threshold", "0.5", "--augmentation", "flips", "--smallest-lesion", "500"]
-    assert "3 images, 0 lesions" in told_by("--name", "one", "two", *options)
-    found = json.loads((folders[0] / "predictions-ensemble/inference.json").read_text())["identity"]
-    assert len(found["models_sha256"]) == 2
-    assert found["tiledinfer"]["overlapping"] == 20
-    kept = {key: found["infer"][key] for key in ("threshold", "algorithm", "augmentation", "smallest_lesion_px", "mask_colorize")}
-    assert list(kept.values()) == [0.5, None, "flips", 500, False]
+    assert "3 images, 0 lesions" in output_of("--name", "one", "two", *options)
+    identity = json.loads((folders[0] / "predictions-ensemble/inference.json").read_text())["identity"]
+    assert len(identity["models_sha256"]) == 2
+    assert identity["tiledinfer"]["overlapping"] == 20
+    keys = ("threshold", "algorithm", "augmentation", "smallest_lesion_px", "mask_colorize")
+    assert [identity["infer"][key] for key in keys] == [0.5, None, "flips", 500, False]
     (folders[1] / "config.toml").write_text("[dataset]\nclass_names = ['mass']")
     assert main(["infer", str(data_folder), "--name", "one", "two"]) == 2
     assert "two/config.toml: has the classes mass, and " in capsys.readouterr().err
@@ -316,27 +316,27 @@ def test_names_of_outputs_differ_where_stems_do_not(tmp_path):
         "x.png": paths[3],
         "x.jpg": paths[4],
     }
-    with pytest.raises(InputError, match=r"x.png: its outputs would be named x.png, as those of .*/x.png.jpg; rename one"):
+    with pytest.raises(InputError, match=r"x.png: its outputs would be named x.png, like those of .*/x.png.jpg; rename one of"):
         name_outputs([tmp_path / "x.png.jpg", tmp_path / "x.png", tmp_path / "x.jpg"])
 
 
-def test_paths_that_hold_nothing_are_told(tmp_path):
+def test_paths_without_images_are_an_error(tmp_path):
     with pytest.raises(InputError, match=r"--images .*/absent: is not there"):
         find_jobs([tmp_path / "absent"], None)
-    with pytest.raises(InputError, match=r"holds no image; wanted \.dcm, \.jpeg, .*, or DICOM of any name"):
+    with pytest.raises(InputError, match=r"holds no images; expected \.dcm, \.jpeg, .*, or DICOM of any name"):
         find_jobs([tmp_path], None)
 
 
-def test_truth_that_comes_or_changes_is_noticed(tmp_path, model):
-    for name in ("image.png", "truth.png", "other.png"):
+def test_new_or_changed_ground_truth_is_noticed(tmp_path, model):
+    for name in ("image.png", "ground_truth.png", "other.png"):
         cv2.imwrite(str(tmp_path / name), spot(32, 32))
-    truths = [None, tmp_path / "truth.png", tmp_path / "other.png"]
-    jobs = [[Job("a", tmp_path / "image.png", truth)] for truth in truths]
+    masks = [None, tmp_path / "ground_truth.png", tmp_path / "other.png"]
+    jobs = [[Job("a", tmp_path / "image.png", mask)] for mask in masks]
     identities = [json.dumps(inference_identity(plan_for(model), job)) for job in jobs]
     assert len(set(identities)) == 3
 
 
-def test_what_was_written_below_the_images_is_no_image_the_next_time(tmp_path, model):
+def test_outputs_below_the_images_are_not_images_of_the_next_inference(tmp_path, model):
     cv2.imwrite(str(tmp_path / "a.png"), spot(32, 32))
     output = tmp_path / "out"
     jobs = find_jobs([tmp_path], None, output)
@@ -363,7 +363,7 @@ def infer_command(model, images, output, *options):
     return main(["infer", "--model", str(model), "--images", str(images), "--output", str(output), *options])
 
 
-def test_dicom_images_get_dicom_seg_beside_their_masks(model, tmp_path, capsys):
+def test_dicom_images_get_dicom_seg_in_addition_to_masks(model, tmp_path, capsys):
     from highdicom.seg import segread
 
     images, output = write_mammograms(tmp_path / "images"), tmp_path / "out"
@@ -377,12 +377,12 @@ def test_dicom_images_get_dicom_seg_beside_their_masks(model, tmp_path, capsys):
         mask, probability = (read(output / f"{folder}/{name}.png") for folder in ("masks", "probabilities"))
         assert mask.any()
         np.testing.assert_array_equal(binary.get_pixels_by_source_instance([f"2.25.{name}0"])[0, ..., 0], mask // 255)
-        found = fractional.get_pixels_by_source_instance([f"2.25.{name}0"])[0, ..., 0]
-        np.testing.assert_allclose(found, probability / 65535, atol=1 / 255)
+        pixels = fractional.get_pixels_by_source_instance([f"2.25.{name}0"])[0, ..., 0]
+        np.testing.assert_allclose(pixels, probability / 65535, atol=1 / 255)
         assert binary.FrameOfReferenceUID == f"2.25.{name}2"
-        told = binary.SegmentSequence[0].SegmentationAlgorithmIdentificationSequence[0]
-        assert told.AlgorithmName.startswith("cesm-segmenter functional")
-        assert "threshold=0.5,algorithm=None" in told.AlgorithmParameters
+        algorithm = binary.SegmentSequence[0].SegmentationAlgorithmIdentificationSequence[0]
+        assert algorithm.AlgorithmName.startswith("cesm-segmenter functional")
+        assert "threshold=0.5,algorithm=None" in algorithm.AlgorithmParameters
     before = {path: path.read_bytes() for path in (output / "segmentations").iterdir()}
     assert infer_command(model, images, tmp_path / "again", "--colorize") == 0
     assert all((tmp_path / "again/segmentations" / path.name).read_bytes() == data for path, data in before.items())
@@ -403,12 +403,12 @@ def test_several_classes_are_segments_of_one_seg(class_model, tmp_path):
         np.testing.assert_array_equal(pixels[..., index], mask == index + 1)
 
 
-def test_a_dicom_image_that_cannot_carry_a_seg_is_told_and_keeps_its_pngs(model, tmp_path, capsys):
+def test_a_dicom_image_that_cannot_carry_a_seg_is_reported_and_keeps_its_pngs(model, tmp_path, capsys):
     images, output = write_mammograms(tmp_path / "images", SeriesInstanceUID=None), tmp_path / "out"
-    words = f"no SEG: {images / '1.dcm'}: has no SeriesInstanceUID, by which a SEG refers to its image"
+    message = f"no SEG: {images / '1.dcm'}: has no SeriesInstanceUID, by which a SEG refers to its image"
     for _ in range(2):  # the second time it is inferred already
         assert infer_command(model, images, output, "--strict") == 0
-        assert words in capsys.readouterr().err
+        assert message in capsys.readouterr().err
     assert (output / "masks/1.png").is_file()
     assert not (output / "segmentations").exists()
 
@@ -421,7 +421,7 @@ def test_without_highdicom_one_line_says_what_to_install(model, tmp_path, capsys
     line = "no SEG: highdicom is not installed, so DICOM images get PNGs only; run `pip install 'cesm-segmentation[dicom]'`"
     lines = capsys.readouterr().err.splitlines()
     assert lines.count(line) == 1
-    assert lines.index(line) < min(index for index, text in enumerate(lines) if text.startswith("inferring")), "said too late"
+    assert lines.index(line) < min(index for index, text in enumerate(lines) if text.startswith("inferring")), "printed too late"
     assert (output / "masks/2.png").is_file()
     assert not (output / "segmentations").exists()
     assert infer_command(model, images, output) == 0  # installed by now: the SEGs are still to come

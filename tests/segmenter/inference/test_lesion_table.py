@@ -47,6 +47,6 @@ def test_lesions_are_of_one_class_each():
     assert cells == [(1, "malignant", 3, "0.6000"), (2, "benign", 2, "0.3000"), (3, "benign", 1, "0.3000")]
 
 
-def test_a_table_that_is_not_there_is_named_as_it_is_now(tmp_path):
+def test_a_missing_table_is_reported_under_its_present_name(tmp_path):
     with pytest.raises(InputError, match=r"lesions.csv: cannot be read as CSV"):
         read_lesions(tmp_path)

@@ -1,4 +1,4 @@
-"""The law of tiles: what does not see beyond the margin cannot tell that there are tiles."""
+"""The law of tiles: a network that does not see beyond the margin predicts the same with and without tiles."""
 
 import tracemalloc
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from segmenter.models.saved_models import Predictor
 
 @dataclass
 class Gray:
-    """Grey levels of 0..255 as the lesion's probability, and the rest for the background with two classes."""
+    """A predictor of gray levels / 255 as the lesion's probability; with two classes the background has the rest."""
 
     side: int = 16
     channels: int = 1
@@ -36,7 +36,7 @@ def noise(height, width):
 
 @pytest.fixture
 def convolution():
-    """Makes a model that is one convolution of a radius, with the same weights whatever its side."""
+    """Makes a model that is one convolution of the given radius, with the same weights for every size."""
 
     def make(height, width, radius, classes=2):
         pixels = keras.Input((height, width, 1))
@@ -50,7 +50,7 @@ def convolution():
 
 
 def largest_difference(convolution, radius, settings, height=75, width=53, side=32):
-    """Of the tiled result from that of the same convolution over the whole image."""
+    """The largest difference between the tiled result and the same convolution over the whole image."""
     gray = noise(height, width)
     whole = convolution(height, width, radius).predict_on_batch(gray[None, ..., None])[0]
     tiled = predict_tiled(gray, Predictor(convolution(side, side, radius), side, 1, 2), settings)
@@ -65,7 +65,7 @@ def test_a_convolution_up_to_the_margin_has_no_seams(convolution, overlapping, r
 
 
 @pytest.mark.parametrize(("overlapping", "radius"), [(None, 3), (12, 4), (0, 1)])
-def test_one_that_sees_farther_has_seams(convolution, overlapping, radius):
+def test_a_convolution_beyond_the_margin_has_seams(convolution, overlapping, radius):
     assert largest_difference(convolution, radius, TiledInferSettings(overlapping=overlapping)) > 1e-3
 
 
@@ -102,7 +102,7 @@ def test_a_tile_counts_in_its_middle_and_up_to_the_border():
 
 @pytest.mark.parametrize("shape", [(16, 16), (40, 23), (5, 40), (3, 2)])
 @pytest.mark.parametrize("classes", [1, 2])
-def test_levels_come_back_at_their_place_whatever_the_size(shape, classes):
+def test_levels_come_back_at_their_position_whatever_the_size(shape, classes):
     gray = noise(*shape)
     predictor = Gray(classes=classes, channels=3)
     result = predict_tiled(gray, predictor, TiledInferSettings())
@@ -114,7 +114,7 @@ def test_levels_come_back_at_their_place_whatever_the_size(shape, classes):
 def test_tiles_of_another_size_are_resized_and_back():
     gray = np.repeat(np.repeat(noise(6, 9) // 2 + 60, 8, axis=0), 8, axis=1)
     small, large = (predict_tiled(gray, Gray(), TiledInferSettings(split_size=size))[..., 0] * 255 for size in (8, 64))
-    # Blocks of 8 px: enlarged tiles keep them, and tiles shrunk to a quarter keep them but for their rims.
+    # Blocks of 8 px: enlarged tiles keep them, and tiles shrunk to a quarter keep them except for their rims.
     np.testing.assert_allclose(small[3::8, 3::8], gray[3::8, 3::8], atol=12)
     middle = np.abs(large[3::8, 3::8] - gray[3::8, 3::8].astype(float))
     assert np.median(middle) < 15
@@ -122,7 +122,7 @@ def test_tiles_of_another_size_are_resized_and_back():
 
 
 @pytest.mark.parametrize("settings", [{"overlapping": 16}, {"split_size": 24, "overlapping": 30}])
-def test_tiles_that_would_share_all_they_have_are_refused(settings, configure):
+def test_tiles_that_overlap_completely_are_refused(settings, configure):
     with pytest.raises(ValueError, match=r"overlapping \d+ leaves nothing of a tile of (16|24) px; lower it"):
         configure(**{f"tiledinfer__{key}": value for key, value in settings.items()})
 
@@ -143,7 +143,7 @@ def test_images_of_several_sizes_are_predicted_in_one_batch():
 
 
 def test_a_large_image_needs_memory_for_its_result_and_a_few_tiles():
-    """4000 x 4000 px: 61 MB of probabilities, 15 MB of image; all tiles at once would be over 100 MB more."""
+    """4000 x 4000 px: 61 MB of probabilities, 15 MB of image; all tiles together would be over 100 MB more."""
 
     class Blind:
         side, channels, classes, name = 512, 1, 1, "blind"

@@ -53,7 +53,7 @@ def test_dice_comes_first_then_detection_then_images_without_lesions_and_batches
         ["images without lesion"],
         [metric_of("share_without_false_positive").label, "0.500", "–", "2", "1"],
         ["with turned and flipped images: mean Dice 0.600 over 72 images"],
-        ["a pixel is lesion from a probability of 0.35"],
+        ["a pixel is lesion where its probability is at least 0.35"],
         ["over batches of 4, as Keras reports them"],
         ["loss", "0.2716"],
         ["dice_coef", "0.6039"],
@@ -72,7 +72,7 @@ def test_dice_of_each_class_follows_dice_and_batch_values_have_their_names(write
         write(metrics, ["flipped"] * 2, values), Configuration(model=SlightlyFlexibleUNetSettings(num_classes=3))
     )
     assert [re.split(" {2,}", line.strip())[0] for line in lines] == [
-        "over 2 images, none an original",
+        "over 2 images, no originals",
         "Dice, mean",
         "Dice, median",
         "Dice, benign, mean",

@@ -1,4 +1,4 @@
-"""Reports of runs whose predictions are made here, so that each case is known beforehand; no network is trained."""
+"""Reports of runs with predictions that are made here, so that each case is known beforehand; no network is trained."""
 
 import csv
 import json
@@ -28,7 +28,7 @@ SECTIONS = ["key", "data", "training", "metrics", "froc", "groups", "sizes", "ca
 
 @pytest.fixture
 def folder(tmp_path, write_pair, draw_pair):
-    """Fourteen images of seven patients: ten in test, of which P5's two have no lesion; with a manifest and a description."""
+    """Fourteen images of seven patients, ten in test; P5's two have no lesion. With a manifest and a dataset.json."""
     rows = []
     for number in range(14):
         patient, split = f"P{number // 2 + 1}", "test" if number < 10 else "train" if number < 12 else "valid"
@@ -51,13 +51,13 @@ def folder(tmp_path, write_pair, draw_pair):
 
 def describe(folder, **facts):
     """Writes dataset.json."""
-    known = {"manifest_sha256": sha256(folder / "manifest.csv"), "licence": "Free <for all>, but cite:"}
-    known["citations"] = ["Somebody A.: Of squares. https://doi.org/10.1/square"]
-    write_text(folder / "dataset.json", json.dumps(known | facts))
+    description = {"manifest_sha256": sha256(folder / "manifest.csv"), "licence": "Free <for all>, but cite:"}
+    description["citations"] = ["Somebody A.: Of squares. https://doi.org/10.1/square"]
+    write_text(folder / "dataset.json", json.dumps(description | facts))
 
 
 def predict(sample, ground_truth):
-    """The ground truth moved right by the number of the image's patient in pixels; MISSED and ALARM are what they say."""
+    """The ground truth, moved right by one pixel per patient number; MISSED has no prediction, ALARM one too many."""
     predicted = np.roll(ground_truth, int(sample.patient[1:]) - 1, axis=1)
     if sample.name == MISSED:
         predicted[:] = 0
@@ -67,15 +67,15 @@ def predict(sample, ground_truth):
 
 
 def evaluate(run, data, configuration, shared=0, predict=predict):
-    """What `segmenter.evaluation.evaluate` leaves, of a made-up model."""
+    """Writes the files of `segmenter.evaluation.evaluate` for an invented model."""
     write_text(run.best_model, f"model of {run.name}")
     record_start(run, configuration, {"python": "3.11", "data_identity": data.identity, "fold": data.fold})
     classes, samples, evaluation = configuration.model.num_classes, data.split("test"), run.evaluation("test")
     masks = [read_ground_truth(sample.mask, configuration) for sample in samples]
-    found = [predict(sample, truth) for sample, truth in zip(samples, masks, strict=True)]
-    for sample, mask in zip(samples, found, strict=True):
+    predicted = [predict(sample, mask) for sample, mask in zip(samples, masks, strict=True)]
+    for sample, mask in zip(samples, predicted, strict=True):
         write_png(evaluation / "masks" / f"{sample.name}.png", mask if classes > 1 else mask * 255)
-    likely = np.stack([mask == index for mask in found for index in range(classes)] if classes > 1 else found)
+    likely = np.stack([mask == index for mask in predicted for index in range(classes)] if classes > 1 else predicted)
     likely = np.moveaxis(likely.reshape(len(samples), -1, *masks[0].shape), 1, -1) * np.float32(0.8) + np.float32(0.1)
     tables = measure_batches([(samples, np.stack(masks), likely)], configuration, (100, 140), {sample.name for sample in samples})
     summary = {
@@ -101,9 +101,9 @@ def run(folder):
     return run
 
 
-def report(run, *more):
-    """Gives the command; the page and the model card as texts."""
-    assert main(["report", str(run.folder.parents[1]), "--name", run.name, *more]) == 0
+def report(run, *options):
+    """Runs the command and returns the page and the model card as texts."""
+    assert main(["report", str(run.folder.parents[1]), "--name", run.name, *options]) == 0
     return (run.folder / "report.html").read_text(), (run.folder / "model_card.md").read_text()
 
 
@@ -129,34 +129,34 @@ def test_the_page_has_its_sections_and_the_metrics_of_the_tables(run):
 
 
 @pytest.mark.parametrize(
-    ("phantom", "shared", "words"),
+    ("phantom", "shared", "messages"),
     [
         pytest.param(False, 0, [], id="few patients alone"),
         pytest.param(True, 0, ["This is a phantom: synthetic images"], id="phantom"),
-        pytest.param(False, 2, ["2 of the 5 patients of test are in train too"], id="leak"),
-        pytest.param(False, None, ["Whether patients of test are in train too is not known."], id="leak unknown"),
+        pytest.param(False, 2, ["2 of the 5 patients of test are also in train"], id="leak"),
+        pytest.param(False, None, ["It is unknown whether patients of test are also in train."], id="leak unknown"),
     ],
 )
-def test_what_a_reader_must_know_first_stands_at_the_top(folder, run, phantom, shared, words):
+def test_warnings_are_at_the_top(folder, run, phantom, shared, messages):
     describe(folder, phantom=phantom)
     evaluate(run, read_data_set(folder), Configuration(), shared)
     page, card = report(run)
     top = page[: page.index("<main")]
-    for word in [*words, "Only 5 patients (10 images) in test: intervals are wide"]:
-        assert word in top
-        assert word in card
-    assert top.count('class="warning"') == 1 + len(words)
+    for message in [*messages, "Only 5 patients (10 images) in test: intervals are wide"]:
+        assert message in top
+        assert message in card
+    assert top.count('class="warning"') == 1 + len(messages)
 
 
 def test_cases_are_the_best_the_median_and_the_worst_by_dice(run):
-    found = cases.by_dice(results_of(run))
-    names = {group: [case.caption.split(";")[0] for case in part] for group, part in found.items()}
+    groups = cases.by_dice(results_of(run))
+    names = {group: [case.caption.split(";")[0] for case in examples] for group, examples in groups.items()}
     assert names == {
         "Best": ["P1_R_DM_MLO", "P1_L_CM_CC", "P2_R_DM_MLO"],
         "Median": ["P3_R_DM_MLO", "P2_L_CM_CC"],
         "Worst": [MISSED, "P4_L_CM_CC", "P3_L_CM_CC"],
     }
-    best, worst = found["Best"][1], found["Worst"][0]
+    best, worst = groups["Best"][1], groups["Worst"][0]
     assert best.description == "Mammogram P1_L_CM_CC, subtracted, CC: 1 annotated lesion, 1 predicted, Dice 1.00"
     assert best.caption == "P1_L_CM_CC; malignant, subtracted, CC; Dice 1.00; HD95 0.0 px; 1 lesion of 144 px, largest large"
     square = "M0.5 0.5L0.5 11.5L11.5 11.5L11.5 0.5Z"
@@ -194,7 +194,12 @@ def test_several_classes_are_drawn_in_their_colors(folder, run, write_pair):
     mask[2:8, 2:8], mask[20:28, 20:28] = 1, 2
     for sample in read_data_set(folder).split("test"):
         write_pair(folder, "test", sample.name, image, mask)
-    evaluate(run, read_data_set(folder), configuration, predict=lambda sample, truth: np.where(truth == 2, 2, 0).astype(np.uint8))
+    evaluate(
+        run,
+        read_data_set(folder),
+        configuration,
+        predict=lambda sample, ground_truth: np.where(ground_truth == 2, 2, 0).astype(np.uint8),
+    )
     results = results_of(run)
     best = cases.by_dice(results)["Best"][0]
     assert [(kind, color) for kind, _, color in best.contours] == [
@@ -206,7 +211,7 @@ def test_several_classes_are_drawn_in_their_colors(folder, run, write_pair):
     page, card = report(run)
     assert 'style="color: #00ff00"></span> benign' in page
     for text in (page, card):
-        assert "A pixel belongs to its most probable class. Metrics are of any lesion class, detection and FROC too" in text
+        assert "A pixel belongs to its most probable class. Metrics, detection and FROC included, are of lesion of any" in text
         assert "only Dice, benign and Dice, malignant distinguish the classes." in text
     values = {name: value for value, name, _ in contents.key_metrics(results)}
     assert values["mean Dice, any class"] == "0.78"
@@ -216,21 +221,21 @@ def test_several_classes_are_drawn_in_their_colors(folder, run, write_pair):
     assert "ground truth is green" not in page
 
 
-def test_counts_stand_beside_the_metrics_that_they_are_of(run):
+def test_counts_are_next_to_their_metrics(run):
     results = results_of(run)
     notes = {name: more for _, name, more in contents.key_metrics(results)}
-    found = int(results.lesions["detected"].sum())
-    assert notes["lesions found"].startswith(f"{found} of 8 lesions; ")
+    detected = int(results.lesions["detected"].sum())
+    assert notes["lesions found"].startswith(f"{detected} of 8 lesions; ")
     rows = {row[0]: row[1:5] for row in contents.strata_rows(results)}
     assert rows["kind CM"] == (5, 5, 4, 4)
     assert rows["class normal"] == (2, 1, 0, 0)
     page, _ = report(run)
     assert "share of the 8 lesions that a predicted component overlaps" in page
     assert "kind CM (4; 4)" in page
-    assert re.search(r"found are \d+% of the large lesions\.", page)
+    assert re.search(r"; \d+% of the large lesions were found\.", page)
 
 
-def test_what_was_dropped_and_audited_is_listed_with_its_meaning(folder, run):
+def test_dropped_images_and_audit_findings_are_listed_with_their_meaning(folder, run):
     describe(folder, dropped=[{"reason": "no-region", "images": 2, "meaning": "nobody drew it"}])
     finding = {"code": "patient-in-splits", "count": 3, "meaning": "patients in several splits"}
     write_text(folder / "audit.json", json.dumps({"manifest_sha256": sha256(folder / "manifest.csv"), "findings": [finding]}))
@@ -249,17 +254,17 @@ def test_images_without_lesions_alone_have_no_curve_and_no_dice(folder, run, wri
         write_pair(folder, "test", sample.name, draw_pair(0)[0], np.zeros((32, 32), np.uint8))
     evaluate(run, read_data_set(folder), Configuration())
     page, card = report(run)
-    assert "No lesion is in this split." in page
+    assert "This split has no lesions." in page
     assert "<dt>mean Dice</dt>" not in page
     assert "Clean images" in card
 
 
-def test_lesions_alone_say_that_nothing_is_known_of_healthy_breasts(folder, run, write_pair, draw_pair):
+def test_without_healthy_breasts_the_report_says_that_nothing_is_known_about_them(folder, run, write_pair, draw_pair):
     for name in (CLEAN, ALARM):
         write_pair(folder, "test", name, *draw_pair(3))
-    evaluate(run, read_data_set(folder), Configuration(), predict=lambda sample, truth: truth)
+    evaluate(run, read_data_set(folder), Configuration(), predict=lambda sample, ground_truth: ground_truth)
     page, card = report(run)
-    assert "No such images are in this split." in page
+    assert "This split has no such images." in page
     assert "None: every lesion of this split was found." in page
     assert "nothing is known about false positives on healthy breasts" in card
 
@@ -289,10 +294,10 @@ def test_a_cross_validation_shows_its_folds_and_takes_masks_from_their_runs(fold
     assert "each held out once" in card
     assert len(cases.by_dice(results_of(pooled))["Best"][0].contours) == 2
     assert main(["report", str(folder), "--name", "tiny-cv", "--split", "valid"]) == 2
-    assert "is a cross-validation, which knows the split test only" in capsys.readouterr().err
+    assert "is a cross-validation, which has only the split test" in capsys.readouterr().err
 
 
-def test_a_report_that_is_up_to_date_is_left_alone_and_made_again_it_is_the_same(folder, run, capsys):
+def test_a_report_that_is_up_to_date_is_kept_and_reports_are_reproducible(folder, run, capsys):
     first = report(run)
     assert re.search(r"report\.html: written, \d+\.\d MB; model_card\.md beside it\n", capsys.readouterr().out)
     before = (run.folder / "report.html").stat().st_mtime_ns
@@ -330,21 +335,21 @@ def change_data(run):
 
 
 @pytest.mark.parametrize(
-    ("damage", "words"),
+    ("damage", "message"),
     [
         (
             forget,
             r"holds no evaluation \(no summary.json\); make it with `cesm-segmenter evaluate .*set --name tiny --split test`",
         ),
         (age, "was made by an earlier version; evaluate again with `cesm-segmenter evaluate"),
-        (train_again, "best_model.keras: is another model than was evaluated; evaluate it with `cesm-segmenter evaluate"),
-        (lose_model, "best_model.keras: is not there, and its evaluation is"),
+        (train_again, "best_model.keras: is not the model that was evaluated; evaluate it with `cesm-segmenter evaluate"),
+        (lose_model, "best_model.keras: is missing, although its evaluation exists; make both again with `cesm-segmenter"),
         (change_data, "set: holds other data than tiny was evaluated on; evaluate it again with `cesm-segmenter evaluate"),
     ],
 )
-def test_an_evaluation_that_does_not_fit_is_named_with_its_remedy(run, damage, words):
+def test_an_evaluation_that_does_not_fit_is_an_error_with_its_remedy(run, damage, message):
     damage(run)
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(InputError, match=message):
         results_of(run)
 
 
@@ -355,7 +360,9 @@ def test_a_missing_cross_validation_is_named_with_its_command(folder):
 
 def test_a_mask_of_another_size_is_refused(run):
     write_png(run.evaluation("test") / "masks" / f"{MISSED}.png", np.zeros((8, 8), np.uint8))
-    with pytest.raises(InputError, match=f"{MISSED}.png: is 8 x 8, its ground truth 32 x 32; evaluate the run again"):
+    with pytest.raises(
+        InputError, match=f"{MISSED}.png: is 8 x 8 px, but its ground truth is 32 x 32 px; evaluate the run again"
+    ):
         cases.by_dice(results_of(run))
 
 
@@ -373,8 +380,8 @@ def test_the_model_card_has_the_sections_of_model_cards_and_the_run_s_metrics(ru
         "Ethical considerations, caveats",
         "Licence and citations of the data",
     ]
-    for words in ("Not a medical device", "Out of scope: any clinical use", "the best of 3 was epoch 2", "Free <for all>"):
-        assert words in card
+    for text in ("Not a medical device", "Out of scope: any clinical use", "the best of 3 was epoch 2", "Free <for all>"):
+        assert text in card
     tables = [block.splitlines() for block in card.split("\n\n") if block.startswith("|")]
     assert len(tables) == 5
     assert all(len({line.count("|") for line in table}) == 1 for table in tables)
@@ -386,15 +393,15 @@ def test_a_folder_without_manifest_and_description_has_a_report(folder):
     run = open_run(folder, "bare")
     evaluate(run, read_data_set(folder), Configuration())
     page, _ = report(run)
-    assert "A folder without a recipe: how it was made is unknown." in page
-    assert "The data set has no dataset.json, so its licence is not known here" in page
-    assert "The run's folder has no tables of training." in page
+    assert "The folder has no recipe, so how it was made is unknown." in page
+    assert "The data set has no dataset.json, so its licence is unknown here" in page
+    assert "The run's folder has no training tables." in page
 
 
 def test_a_report_needs_no_tensorflow(run):
     program = "import sys; from segmenter.cli import main; main(sys.argv[1:]); assert 'tensorflow' not in sys.modules"
-    words = [sys.executable, "-c", program, "report", str(run.folder.parents[1]), "--name", run.name]
-    assert subprocess.run(words, check=True, capture_output=True, text=True).stdout.endswith("beside it\n")
+    command = [sys.executable, "-c", program, "report", str(run.folder.parents[1]), "--name", run.name]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout.endswith("beside it\n")
 
 
 def test_without_the_template_library_nothing_is_drawn(run, monkeypatch, capsys):
@@ -412,15 +419,15 @@ def test_the_page_works_in_a_browser(run, browser):
     browser.open(run.folder / "report.html")
     assert browser.evaluate("[...document.images].filter(i => i.src).every(i => i.complete && i.naturalWidth > 0)")
     assert browser.evaluate("document.querySelectorAll('.case img').length") == 10
-    shown = "getComputedStyle(document.querySelector('.contour.ground-truth')).visibility"
-    assert browser.evaluate(shown) == "visible"
+    visibility = "getComputedStyle(document.querySelector('.contour.ground-truth')).visibility"
+    assert browser.evaluate(visibility) == "visible"
     browser.evaluate("document.querySelector('[data-contour=ground-truth]').focus()")
     browser.press("Space")
-    assert browser.evaluate(shown) == "hidden"
+    assert browser.evaluate(visibility) == "hidden"
     browser.evaluate("scrollTo({top: 1e6, behavior: 'instant'})")
     bottom, top = (
-        browser.evaluate(f"document.querySelector('{of}').getBoundingClientRect().{edge}")
-        for of, edge in ((".tools", "bottom"), ("#making", "top"))
+        browser.evaluate(f"document.querySelector('{selector}').getBoundingClientRect().{edge}")
+        for selector, edge in ((".tools", "bottom"), ("#making", "top"))
     )
     assert bottom <= top, "the switches end with the cases"
     for width in (320, 390, 1280):
@@ -430,6 +437,6 @@ def test_the_page_works_in_a_browser(run, browser):
     assert browser.errors == []
 
 
-def test_a_description_of_another_manifest_is_not_believed(folder, run):
+def test_a_description_of_another_manifest_is_ignored(folder, run):
     describe(folder, phantom=True, manifest_sha256="0" * 64)
     assert "This is a phantom" not in report(run)[0]

@@ -21,7 +21,7 @@ def data_set(patients, fold=None):
     [
         pytest.param(data_set(29), True, id="few"),
         pytest.param(data_set(30), False, id="enough"),
-        pytest.param(data_set(29, fold=1), False, id="a fold already"),
+        pytest.param(data_set(29, fold=1), False, id="already a fold"),
     ],
 )
 def test_cross_validation_is_suggested_where_test_has_few_patients(tmp_path, data, is_advised):
@@ -30,7 +30,7 @@ def test_cross_validation_is_suggested_where_test_has_few_patients(tmp_path, dat
     assert any("`make cv`" in line for line in lines) == is_advised
 
 
-def test_an_evaluation_of_the_version_before_is_to_be_repeated(tmp_path):
+def test_an_evaluation_of_the_previous_version_must_be_repeated(tmp_path):
     run = Run(tmp_path / "run")
     write_text(run.evaluation("test") / "summary.json", '{"identity": {"schema": 2}, "figures": {"images": 3}}')
     lines = summarise_run(data_set(30), run)
