@@ -10,10 +10,17 @@ RUN_HELP = "the run: a folder of DATASET/runs"
 
 
 def add_command(
-    commands, name: str, execute: Callable[[argparse.Namespace], int], help: str, description: str, *, dataset: bool = True
+    commands,
+    name: str,
+    execute: Callable[[argparse.Namespace], int],
+    help: str,
+    description: str,
+    *,
+    dataset: bool = True,
+    check: Callable[[argparse.Namespace], object] = lambda _: None,
 ) -> argparse.ArgumentParser:
     """Adds a command that is given a data set folder; with `dataset` off it may be left out."""
-    parser = files.add_command(commands, name, execute, help, description)
+    parser = files.add_command(commands, name, execute, help, description, check=check)
     parser.add_argument(
         "dataset",
         metavar="DATASET",
