@@ -3,7 +3,7 @@
 import argparse
 
 from pipeline import stages
-from pipeline.commands.arguments import add_assignment, add_making
+from pipeline.commands.arguments import add_assignment, add_making, check_recipe
 from pipeline.commands.index import run_index
 from pipeline.commands.masks import print_pixels
 from pipeline.commands.split import run_split
@@ -18,7 +18,11 @@ from pipeline.workers import open_executor
 def add(commands) -> None:
     """Adds the command and its arguments."""
     parser = add_command(
-        commands, "dataset", execute, "make a data set: index, split, masks, variants, audit and stats in one go"
+        commands,
+        "dataset",
+        execute,
+        "make a data set: index, split, masks, variants, audit and stats in one go",
+        check=check_recipe,
     )
     add_making(parser)
     add_assignment(parser)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from concurrent.futures import Executor
 
 from pipeline import stages
-from pipeline.commands.arguments import add_making
+from pipeline.commands.arguments import add_making, check_recipe
 from pipeline.commands.strict import check_strict
 from pipeline.contract import REASONS
 from pipeline.dataset.folder import DatasetFolder
@@ -23,6 +23,7 @@ def add(commands) -> None:
         execute,
         "find images and annotations, join and check them",
         "Writes index.csv, regions.csv and rejects.csv, and says what was kept and what was dropped.",
+        check=check_recipe,
     )
     add_making(parser)
 
@@ -38,7 +39,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
 def run_index(folder: DatasetFolder, arguments: argparse.Namespace, executor: Executor) -> None:
     """Runs the stage with the arguments of `add_making` and prints its outcome."""
-    recipe = load_recipe(arguments.recipe)
+    recipe = load_recipe(arguments.recipe, arguments.settings)
     key = load_site_key(arguments.site_key, folder.root)
     outcome = stages.index(folder, recipe, arguments.raw, arguments.annotations, executor, key, arguments.write_map)
     counts = outcome.summary

@@ -4,6 +4,7 @@ optional packages.
 Knows no image, no recipe and no model.
 """
 
+from pipeline.files.changes import add_settings
 from pipeline.files.command_line import (
     add_command,
     add_json,
@@ -41,6 +42,7 @@ __all__ = [
     "Settings",
     "add_command",
     "add_json",
+    "add_settings",
     "check_settings",
     "csv_text",
     "dump_toml",

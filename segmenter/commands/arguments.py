@@ -17,10 +17,9 @@ def add_command(
     description: str,
     *,
     dataset: bool = True,
-    check: Callable[[argparse.Namespace], object] = lambda _: None,
 ) -> argparse.ArgumentParser:
     """Adds a command that is given a data set folder; with `dataset` off it may be left out."""
-    parser = files.add_command(commands, name, execute, help, description, check=check)
+    parser = files.add_command(commands, name, execute, help, description, check=check_arguments)
     parser.add_argument(
         "dataset",
         metavar="DATASET",
@@ -29,6 +28,18 @@ def add_command(
         help="folder with train, valid and test, each with images and masks",
     )
     return parser
+
+
+def check_arguments(arguments: argparse.Namespace) -> None:
+    """Raises InputError where --config is not a usable configuration, or --name not a possible name; reads no data set."""
+    from segmenter import runs
+    from segmenter.configuration import load_configuration
+
+    if config := getattr(arguments, "config", None):
+        load_configuration(config, arguments.settings)
+    names = getattr(arguments, "name", None) or []
+    for name in [names] if isinstance(names, str) else names:
+        runs.open_run(Path(), name)
 
 
 def probability(text: str, word: str) -> float:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import cv2
 import pytest
 from inputs import small_download, small_recipe
 
@@ -126,6 +127,33 @@ def test_bad_input_is_one_line(tmp_path, monkeypatch, capsys, arguments, words):
     assert err.startswith("error: ")
     assert err.count("\n") == 1
     assert words in err
+
+
+def test_set_changes_the_recipe_that_is_written_and_what_is_made(make, capsys):
+    assert make("--set", "image.size_px=64", "--set", "title=larger") == 0
+    text = (make.folder / "recipe.toml").read_text()
+    assert "size_px = 64" in text
+    assert 'title = "larger"' in text
+    assert cv2.imread(str(next((make.folder / "train/images").iterdir()))).shape == (64, 64, 3)
+    capsys.readouterr()
+    assert make("--set", "image.size_px=64", "--set", "title=larger") == 0
+    assert "index: up to date" in capsys.readouterr().out
+    assert make() == 2
+    assert "image.size_px is 64 there and 32 here" in capsys.readouterr().err
+
+
+def test_a_wrong_key_in_set_is_the_error_of_the_recipe(make, capsys):
+    assert make("--set", "image.sise_px=64") == 2
+    assert "}: [image] sise_px: unknown key; expected one of size_px, resize" in capsys.readouterr().err
+    assert not make.folder.exists()
+
+
+def test_a_check_reads_the_recipe_and_makes_nothing(make, capsys):
+    command = ["--check", "dataset", "--raw", "nowhere", "--out", str(make.folder), "--recipe"]
+    assert main([*command, "v2"]) == 0
+    assert main([*command, "v3"]) == 2
+    assert "no recipe 'v3'; known are full, v1, v2, v2-published" in capsys.readouterr().err
+    assert not make.folder.exists()
 
 
 def test_a_missing_stage_names_the_sets_that_are_there(make, capsys):
