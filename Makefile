@@ -81,7 +81,7 @@ audit: dataset  ## check the data set for leaks and faults
 stats: dataset  ## pictures of the data set
 	@$(PIPELINE) stats "$(FOLDER)"
 
-train: dataset  ## train a network: CONFIG=quick, full, published, or a file
+train: dataset  ## train a network: CONFIG=quick, classes, published, or a file
 	@$(SEGMENTER) train "$(FOLDER)" --config "$(CONFIG)" --name "$(NAME)" $(if $(FOLD),--fold "$(FOLD)") $(args)
 
 evaluate: train  ## Dice and the other figures on test

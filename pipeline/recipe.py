@@ -10,7 +10,7 @@ import pydantic
 
 from pipeline.contract import DETAILS
 from pipeline.dicom.options import DicomOptions
-from pipeline.files import InputError, Settings, load_toml
+from pipeline.files import InputError, Settings, load_toml, suggest
 from pipeline.geometry import VARIANTS
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -192,9 +192,9 @@ def load_recipe(name_or_path: str | PathLike[str], settings: Mapping[str, Any] |
     if path.suffix != ".toml":
         path = RECIPES / f"{name_or_path}.toml"
         if not path.is_file():
-            raise InputError(
-                f"no recipe {str(name_or_path)!r}; known are {', '.join(recipe_names())}, or give a path to a .toml file"
-            )
+            names = recipe_names()
+            known = f"known are {', '.join(names)}, or give a path to a .toml file{suggest(str(name_or_path), names)}"
+            raise InputError(f"no recipe {str(name_or_path)!r}; {known}")
     return load_toml(path, Recipe, settings)
 
 

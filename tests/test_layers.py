@@ -148,6 +148,7 @@ def test_every_table_of_settings_is_strict_by_one_base():
 def test_only_commands_and_programs_of_the_pipeline_print():
     printing = {name for name, path in modules("pipeline").items() if "print(" in path.read_text()}
     assert {name for name in printing if not name.startswith("pipeline.commands.")} == {
+        "pipeline.files.command_line",
         "pipeline.files.program",
         "pipeline.files.progress",
     }

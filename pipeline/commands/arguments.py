@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from pipeline.files import positive
+from pipeline.files import add_settings, positive
 from pipeline.privacy.site_key import VARIABLE
-from pipeline.recipe import recipe_names
+from pipeline.recipe import load_recipe, recipe_names
 from pipeline.workers import all_cores
 
 
@@ -20,12 +20,18 @@ def add_making(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--annotations", type=Path, help="folder with the annotation files, or one of them (default: RAW)")
     parser.add_argument("--out", type=Path, required=True, help="the data set's folder")
     parser.add_argument("--recipe", default="v2", help=f"{', '.join(recipe_names())}, or a .toml file (%(default)s)")
+    add_settings(parser, "recipe")
     add_strict(parser)
     add_site_key(parser)
     parser.add_argument(
         "--write-map", type=Path, metavar="FILE", help="with a site key: write the way back to the files, outside of the set"
     )
     add_workers(parser)
+
+
+def check_recipe(arguments: argparse.Namespace) -> None:
+    """Raises InputError where the recipe of `add_making` cannot be used."""
+    load_recipe(arguments.recipe, arguments.settings)
 
 
 def add_pixels(parser: argparse.ArgumentParser) -> None:

@@ -1,48 +1,92 @@
 """Makes a data set in one go: index, split, masks and variants fused, audit and stats."""
 
 import argparse
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from pipeline import stages
-from pipeline.commands.arguments import add_assignment, add_making
-from pipeline.commands.index import run_index
+from pipeline.commands.arguments import add_assignment, add_making, check_recipe
+from pipeline.commands.index import print_index, run_index
 from pipeline.commands.masks import print_pixels
-from pipeline.commands.split import run_split
-from pipeline.commands.stats import run_stats
+from pipeline.commands.split import print_split
+from pipeline.commands.stats import print_stats
 from pipeline.commands.strict import check_strict
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.files import DONE, FINDINGS, add_command
 from pipeline.privacy.site_key import load_site_key
+from pipeline.stages import Outcome
 from pipeline.workers import open_executor
 
 
 def add(commands) -> None:
     """Adds the command and its arguments."""
     parser = add_command(
-        commands, "dataset", execute, "make a data set: index, split, masks, variants, audit and stats in one go"
+        commands,
+        "dataset",
+        execute,
+        "make a data set: index, split, masks, variants, audit and stats in one go",
+        check=check_recipe,
     )
     add_making(parser)
     add_assignment(parser)
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Runs the command and gives its exit status."""
-    folder = DatasetFolder(arguments.out)
+    """Runs the command and returns the exit status."""
+    folder, lines = DatasetFolder(arguments.out), _Lines()
     with open_executor(arguments.workers) as executor:
-        run_index(folder, arguments, executor)
-        check_strict(folder, arguments.strict)
-        run_split(folder, arguments.assignment)
+        outcome = run_index(folder, arguments, executor)
+        lines.add("index", outcome, lambda: print_index(folder, outcome))
+        check_strict(folder.rejects, folder.read_rejects(), arguments.strict)
+        split = stages.split(folder, arguments.assignment)
+        lines.add("split", split, lambda: print_split(split))
         key = load_site_key(arguments.site_key, folder.root)
-        print_pixels("variants", stages.variants(folder, executor, fused=True, raw=arguments.raw, key=key))
-    check_strict(folder, arguments.strict)
-    status = _run_audit(folder)
-    run_stats(folder)
-    print(f"dataset: {arguments.out} is complete; {folder.card} says what it holds")
+        variants = stages.variants(folder, executor, fused=True, raw=arguments.raw, key=key)
+        lines.add("variants", variants, lambda: print_pixels("variants", variants))
+    check_strict(folder.rejects, folder.read_rejects(), arguments.strict)
+    audit = stages.audit(folder)
+    status = _status(audit.summary)
+    lines.add("audit", replace(audit, changed=audit.changed or status != DONE), lambda: _print_audit(audit.summary))
+    stats = stages.stats(folder)
+    lines.add("stats", stats, lambda: print_stats(folder, stats))
+    counts = f"{variants.summary['images']} images, {variants.summary['samples']} samples in {arguments.out}"
+    if lines.printed:
+        lines.flush()
+        print(f"dataset: {counts}; {folder.card} describes them")
+    else:
+        print(f"dataset: everything is done: {counts}")
     return status
 
 
-def _run_audit(folder: DatasetFolder) -> int:
-    """Audits the data set and prints the findings; those that its recipe asks for are warnings and no failure."""
-    audit = stages.audit(folder).summary
+class _Lines:
+    """Prints the outcomes of stages: of those that did something each, of those that found everything done one line together."""
+
+    def __init__(self) -> None:
+        self.printed = False
+        self._done: list[str] = []
+
+    def add(self, stage: str, outcome: Outcome, show: Callable[[], None]) -> None:
+        """Takes the outcome of the next stage; `show` prints it."""
+        if not outcome.changed:
+            self._done.append(stage)
+            return
+        self.flush()
+        show()
+        self.printed = True
+
+    def flush(self) -> None:
+        """Prints the line of the stages that found everything done since the last one."""
+        if self._done:
+            print(f"{', '.join(self._done)}: up to date", flush=True)
+        self._done.clear()
+
+
+def _status(audit: Mapping) -> int:
+    """Findings that the recipe asks for are not a failure."""
+    return FINDINGS if any(finding["code"] not in audit["expected"] for finding in audit["findings"]) else DONE
+
+
+def _print_audit(audit: Mapping) -> None:
     for finding in audit["findings"]:
         asked = finding["code"] in audit["expected"]
         print(
@@ -51,4 +95,3 @@ def _run_audit(folder: DatasetFolder) -> int:
         )
     if not audit["findings"]:
         print("audit: no findings")
-    return FINDINGS if any(finding["code"] not in audit["expected"] for finding in audit["findings"]) else DONE

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from concurrent.futures import Executor
 
 from pipeline import stages
-from pipeline.commands.arguments import add_making
+from pipeline.commands.arguments import add_making, check_recipe
 from pipeline.commands.strict import check_strict
 from pipeline.contract import REASONS
 from pipeline.dataset.folder import DatasetFolder
-from pipeline.files import DONE, add_command
+from pipeline.files import DONE, add_command, add_json, print_json
 from pipeline.privacy.site_key import load_site_key
 from pipeline.recipe import load_recipe
+from pipeline.stages import Outcome
 from pipeline.workers import open_executor
 
 
@@ -22,34 +23,49 @@ def add(commands) -> None:
         "index",
         execute,
         "find images and annotations, join and check them",
-        "Writes index.csv, regions.csv and rejects.csv, and says what was kept and what was dropped.",
+        "Writes index.csv, regions.csv and rejects.csv, and prints how many images were kept and dropped.",
+        check=check_recipe,
     )
     add_making(parser)
+    add_json(parser)
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Runs the command and gives its exit status."""
+    """Runs the command and returns the exit status."""
     folder = DatasetFolder(arguments.out)
     with open_executor(arguments.workers) as executor:
-        run_index(folder, arguments, executor)
-    check_strict(folder, arguments.strict)
+        outcome = run_index(folder, arguments, executor)
+    if arguments.json:
+        print_json({"folder": folder.root, "up_to_date": not outcome.changed, **outcome.summary})
+    else:
+        print_index(folder, outcome)
+    check_strict(folder.rejects, folder.read_rejects(), arguments.strict)
     return DONE
 
 
-def run_index(folder: DatasetFolder, arguments: argparse.Namespace, executor: Executor) -> None:
-    """Runs the stage with the arguments of `add_making` and prints its outcome."""
-    recipe = load_recipe(arguments.recipe)
+def run_index(folder: DatasetFolder, arguments: argparse.Namespace, executor: Executor) -> Outcome:
+    """Runs the stage with the arguments of `add_making`."""
+    recipe = load_recipe(arguments.recipe, arguments.settings)
     key = load_site_key(arguments.site_key, folder.root)
-    outcome = stages.index(folder, recipe, arguments.raw, arguments.annotations, executor, key, arguments.write_map)
+    return stages.index(folder, recipe, arguments.raw, arguments.annotations, executor, key, arguments.write_map)
+
+
+def print_index(folder: DatasetFolder, outcome: Outcome) -> None:
+    """Prints the outcome of the stage."""
     counts = outcome.summary
     if outcome.changed:
-        _print_counts(folder, counts)
-        _print_remarks(counts)
+        print_counts(counts, f"; {folder.rejects} holds the reason for each")
     else:
         print(f"index: up to date; {counts['kept']} source images of {counts['patients']} patients kept")
 
 
-def _print_counts(folder: DatasetFolder, counts: Mapping) -> None:
+def print_counts(counts: Mapping, reasons: str = "") -> None:
+    """Prints what an index counted; `reasons` ends the line that adds the counts up."""
+    _print_sums(counts, reasons)
+    _print_remarks(counts)
+
+
+def _print_sums(counts: Mapping, reasons: str) -> None:
     left_out, rejected = counts["left_out"], counts["rejected"]
     print(
         f"index: {counts['files']} image files; {counts['rows']} table rows; {counts['annotated']} images with "
@@ -64,15 +80,15 @@ def _print_counts(folder: DatasetFolder, counts: Mapping) -> None:
     print("\n".join(f"{count:>8}  {meaning}" for count, meaning in lines))
     print(
         f"{'':>8}  {counts['named']} = {counts['kept']} kept + {sum(left_out.values())} left out + "
-        f"{sum(rejected.values())} rejected; {folder.rejects} says why for each"
+        f"{sum(rejected.values())} rejected{reasons}"
     )
 
 
 def _print_remarks(counts: Mapping) -> None:
-    """Prints what is no fault but should be known."""
+    """Prints what is not a fault but should be known."""
     if silent := counts["text_unknown"]:
         print(
-            f"index: {silent} of {counts['dicom']} DICOM images, {counts['text_unknown_first'][0]} first, do not say whether "
+            f"index: {silent} of {counts['dicom']} DICOM images, {counts['text_unknown_first'][0]} first, do not state whether "
             "text is burned in (BurnedInAnnotation is absent, which does not mean no): look at them"
         )
     if counts["sizes_compared"]:

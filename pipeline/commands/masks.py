@@ -24,7 +24,7 @@ def execute(arguments: argparse.Namespace) -> int:
     with open_executor(arguments.workers) as executor:
         key = load_site_key(arguments.site_key, folder.root)
         print_pixels("masks", stages.masks(folder, executor, raw=arguments.raw, key=key))
-    check_strict(folder, arguments.strict)
+    check_strict(folder.rejects, folder.read_rejects(), arguments.strict)
     return DONE
 
 

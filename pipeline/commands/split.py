@@ -1,12 +1,13 @@
 """Runs the stage split and prints how many patients, images and samples each split has."""
 
 import argparse
-from pathlib import Path
+from collections.abc import Mapping
 
 from pipeline import stages
 from pipeline.commands.arguments import add_assignment, add_folder
 from pipeline.dataset.folder import DatasetFolder
-from pipeline.files import DONE, add_command
+from pipeline.files import DONE, add_command, add_json, print_json
+from pipeline.stages import Outcome
 
 
 def add(commands) -> None:
@@ -14,24 +15,34 @@ def add(commands) -> None:
     parser = add_command(commands, "split", execute, "assign patients to train, valid and test, and to folds")
     add_folder(parser)
     add_assignment(parser)
+    add_json(parser)
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Runs the command and gives its exit status."""
-    run_split(DatasetFolder(arguments.folder), arguments.assignment)
+    """Runs the command and returns the exit status."""
+    folder = DatasetFolder(arguments.folder)
+    outcome = stages.split(folder, arguments.assignment)
+    if arguments.json:
+        print_json({"folder": folder.root, "up_to_date": not outcome.changed, **outcome.summary})
+    else:
+        print_split(outcome)
     return DONE
 
 
-def run_split(folder: DatasetFolder, assignment: Path | None) -> None:
-    """Runs the stage and prints its outcome."""
-    outcome = stages.split(folder, assignment)
-    counts = outcome.summary["splits"]
-    images = sum(count["images"] for count in counts.values())
-    splits = "; ".join(
-        f"{split} {count['patients']} patient{'s' if count['patients'] != 1 else ''}, {count['images']} images "
-        f"({count['images'] / images:.1%}), {count['samples']} samples"
-        for split, count in counts.items()
-    )
-    print(f"split: {'' if outcome.changed else 'up to date; '}{splits}")
+def print_split(outcome: Outcome) -> None:
+    """Prints the outcome of the stage."""
+    print(f"split: {'' if outcome.changed else 'up to date; '}{describe_splits(outcome.summary)}")
     if added := outcome.summary["assigned_now"]:
         print(f"split: {added} were not in the assignment before and have been added")
+
+
+def describe_splits(summary: Mapping) -> str:
+    """The counts of each split on one line; percentages are of source images, or of samples where these are split."""
+    shared = "samples" if summary["by"] == "sample" else "images"
+    total = sum(count[shared] for count in summary["splits"].values())
+    lines = []
+    for split, count in summary["splits"].items():
+        percent = {shared: f" ({count[shared] / total:.1%})"}
+        counts = [f"{count[unit]} {unit}{percent.get(unit, '')}" for unit in ("images", "samples")]
+        lines.append(f"{split} {count['patients']} patient{'s' if count['patients'] != 1 else ''}, {', '.join(counts)}")
+    return "; ".join(lines)

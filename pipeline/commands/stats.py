@@ -7,6 +7,7 @@ from pipeline import stages
 from pipeline.commands.arguments import add_folder
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.files import DONE, add_command
+from pipeline.stages import Outcome
 
 
 def add(commands) -> None:
@@ -16,14 +17,14 @@ def add(commands) -> None:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Runs the command and gives its exit status."""
-    run_stats(DatasetFolder(arguments.folder))
+    """Runs the command and returns the exit status."""
+    folder = DatasetFolder(arguments.folder)
+    print_stats(folder, stages.stats(folder))
     return DONE
 
 
-def run_stats(folder: DatasetFolder) -> None:
-    """Runs the stage and prints its outcome."""
-    outcome = stages.stats(folder)
+def print_stats(folder: DatasetFolder, outcome: Outcome) -> None:
+    """Prints the outcome of the stage."""
     names = [Path(path).name for path in outcome.summary["pictures"]]
     if outcome.changed:
         print(f"stats: {len(names)} pictures in {folder.stats}: {', '.join(names)}")

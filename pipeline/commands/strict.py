@@ -1,18 +1,25 @@
 """What --strict asks for."""
 
+from collections.abc import Iterable
+from pathlib import Path
+
 from pipeline.contract import find_reason
-from pipeline.dataset.folder import DatasetFolder
 from pipeline.files import InputError
+from pipeline.indexing.tables import Reject
 
 
-def check_strict(folder: DatasetFolder, strict: bool) -> None:
-    """With `strict`, raises an InputError that names the first rejected source image; what a recipe leaves out is none."""
-    if not strict:
-        return
-    rejected = [reject for reject in folder.read_rejects() if not find_reason(reject.reason).left_out]
-    if rejected:
+def check_strict(file: Path, rejects: Iterable[Reject], strict: bool) -> None:
+    """With `strict`, raises an InputError that names the first rejected source image; what a recipe leaves out does not count.
+
+    Args:
+      file: rejects.csv, for the message.
+      rejects: its rows.
+      strict: whether --strict was given.
+    """
+    rejected = [reject for reject in rejects if not find_reason(reject.reason).left_out]
+    if strict and rejected:
         first = rejected[0]
         raise InputError(
-            f"{folder.rejects}: {len(rejected)} source images were rejected, and --strict accepts none; the first: "
+            f"{file}: {len(rejected)} source images were rejected, and --strict accepts none; the first: "
             f"{first.image}, {first.reason}, {first.where}: {first.message}"
         )

@@ -30,5 +30,5 @@ def execute(arguments: argparse.Namespace) -> int:
     with open_executor(arguments.workers) as executor:
         key = load_site_key(arguments.site_key, folder.root)
         print_pixels("variants", stages.variants(folder, executor, raw=arguments.raw, key=key))
-    check_strict(folder, arguments.strict)
+    check_strict(folder.rejects, folder.read_rejects(), arguments.strict)
     return DONE

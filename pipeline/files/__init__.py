@@ -4,6 +4,17 @@ optional packages.
 Knows no image, no recipe and no model.
 """
 
+from pipeline.files.changes import add_settings
+from pipeline.files.command_line import (
+    add_command,
+    add_json,
+    make_parser,
+    package_version,
+    positive,
+    print_json,
+    run_command,
+    suggest,
+)
 from pipeline.files.extras import install_command, is_installed, require
 from pipeline.files.memory import FileMemory
 from pipeline.files.program import (
@@ -13,8 +24,6 @@ from pipeline.files.program import (
     INTERNAL,
     INTERRUPTED,
     InputError,
-    add_command,
-    positive,
     run_program,
 )
 from pipeline.files.progress import progress
@@ -32,20 +41,27 @@ __all__ = [
     "InputError",
     "Settings",
     "add_command",
+    "add_json",
+    "add_settings",
     "check_settings",
     "csv_text",
     "dump_toml",
     "install_command",
     "is_installed",
     "load_toml",
+    "make_parser",
+    "package_version",
     "positive",
+    "print_json",
     "progress",
     "read_csv",
     "remove_tree",
     "replacing",
     "require",
+    "run_command",
     "run_program",
     "sha256",
+    "suggest",
     "write_bytes",
     "write_csv",
     "write_text",

@@ -1,6 +1,5 @@
-"""What both programs share: exit statuses, the error that users see, and how a command is added."""
+"""How both programs end: exit statuses, and the error that users see."""
 
-import argparse
 import os
 import sys
 import traceback
@@ -34,27 +33,3 @@ def run_program(program: Callable[[], int | None]) -> int:
         traceback.print_exc()
         print("internal error: this is a fault of the program, not of your data; please report the lines above", file=sys.stderr)
         return INTERNAL
-
-
-def add_command(
-    commands, name: str, execute: Callable[[argparse.Namespace], int], help: str, description: str = ""
-) -> argparse.ArgumentParser:
-    """Adds a subcommand to a program.
-
-    Args:
-      commands: what `add_subparsers` returned.
-      name: of the command.
-      execute: runs it and returns the exit status.
-      help: one line for the list of commands, in lowercase.
-      description: the text that `NAME --help` prints after `help`.
-    """
-    parser = commands.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}. {description}".strip())
-    parser.set_defaults(command=execute)
-    return parser
-
-
-def positive(text: str) -> int:
-    """Reads an argument that is a whole number of 1 or more."""
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
-    return int(text)

@@ -38,5 +38,5 @@ def split(folder: DatasetFolder, given: Path | None = None) -> Outcome:
         write_text(folder.assignment, text)
     folder.write_state(folder.split_state, {"table": recipe.split.model_dump(mode="json"), "given": own})
     added = len(assignment.splits.keys() - kept.splits.keys()) if kept else 0
-    summary = {"splits": count_splits(assignment, images, recipe), "assigned_now": added}
+    summary = {"by": recipe.split.by, "splits": count_splits(assignment, images, recipe), "assigned_now": added}
     return Outcome(changed, summary)

@@ -10,10 +10,16 @@ RUN_HELP = "the run: a folder of DATASET/runs"
 
 
 def add_command(
-    commands, name: str, execute: Callable[[argparse.Namespace], int], help: str, description: str, *, dataset: bool = True
+    commands,
+    name: str,
+    execute: Callable[[argparse.Namespace], int],
+    help: str,
+    description: str,
+    *,
+    dataset: bool = True,
 ) -> argparse.ArgumentParser:
     """Adds a command that is given a data set folder; with `dataset` off it may be left out."""
-    parser = files.add_command(commands, name, execute, help, description)
+    parser = files.add_command(commands, name, execute, help, description, check=check_arguments)
     parser.add_argument(
         "dataset",
         metavar="DATASET",
@@ -22,6 +28,18 @@ def add_command(
         help="folder with train, valid and test, each with images and masks",
     )
     return parser
+
+
+def check_arguments(arguments: argparse.Namespace) -> None:
+    """Raises InputError where --config is not a usable configuration, or --name not a possible name; reads no data set."""
+    from segmenter import runs
+    from segmenter.configuration import load_configuration
+
+    if config := getattr(arguments, "config", None):
+        load_configuration(config, arguments.settings)
+    names = getattr(arguments, "name", None) or []
+    for name in [names] if isinstance(names, str) else names:
+        runs.open_run(Path(), name)
 
 
 def probability(text: str, word: str) -> float:

@@ -3,21 +3,21 @@
 import argparse
 from pathlib import Path
 
-from pipeline.files import DONE, write_text
+from pipeline.files import DONE, add_command, write_text
 from segmenter.commands.arguments import file_to_write
 
 
 def add(commands) -> None:
     """Adds the command and its arguments."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "convert-config",
-        help="turn a .config file of the published project into TOML",
-        description="Turns a .config file of the published project into TOML. Comments say what has another name or value "
-        "here, and what has no effect.",
+        execute,
+        "turn a .config file of the published project into TOML",
+        "Comments mark keys that have another name or value here, and keys without effect.",
     )
     parser.add_argument("config", metavar="FILE.config", type=Path, help="such as train_eval_infer.config")
     parser.add_argument("--output", metavar="FILE.toml", type=_toml, help="default: print it")
-    parser.set_defaults(command=execute)
 
 
 def _toml(text: str) -> Path:

@@ -37,7 +37,7 @@ def execute(arguments: argparse.Namespace) -> int:
     from segmenter.evaluation.cross_validation import SPLIT, describe, pool_folds
     from segmenter.training.start import train_run
 
-    configuration = load_configuration(arguments.config)
+    configuration = load_configuration(arguments.config, arguments.settings)
     views = _by_fold(read_data_set(arguments.dataset), arguments.folds)
     name = arguments.name or Path(arguments.config).stem
     folds = [runs.open_run(arguments.dataset, f"{name}-fold{data.fold}") for data in views]

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pipeline.files import DONE, InputError
+from pipeline.files import DONE, InputError, add_settings
 from segmenter.commands.arguments import RUN_HELP, add_command, folder_to_write
 
 
@@ -22,6 +22,7 @@ def add(commands) -> None:
     which.add_argument("--name", help=f"{RUN_HELP}; needs DATASET")
     which.add_argument("--model", type=Path, metavar="FILE.keras", help="a model file")
     which.add_argument("--config", metavar="NAME|FILE", help="the untrained network of a configuration")
+    add_settings(parser, "configuration")
     parser.add_argument(
         "--output", type=folder_to_write, metavar="DIR", help="default: inspect, in the run's folder or in this one"
     )
@@ -36,7 +37,7 @@ def execute(arguments: argparse.Namespace) -> int:
     if arguments.name and not arguments.dataset:
         raise InputError("--name needs DATASET, whose run it names; or give a model file with --model")
     run = runs.find_trained(arguments.dataset, arguments.name) if arguments.name else None
-    configuration = load_configuration(arguments.config) if arguments.config else None
+    configuration = load_configuration(arguments.config, arguments.settings) if arguments.config else None
     load_tensorflow()
     from segmenter.models import build_model
     from segmenter.models.inspection import inspect_model

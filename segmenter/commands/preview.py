@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pipeline.files import DONE, InputError
+from pipeline.files import DONE, InputError, add_settings
 from segmenter.commands.arguments import add_command, file_to_write
 
 
@@ -18,6 +18,7 @@ def add(commands) -> None:
         "what was drawn.",
     )
     parser.add_argument("--config", required=True, metavar="NAME|FILE", help="a configuration with [model] generator on")
+    add_settings(parser, "configuration")
     parser.add_argument("--output", type=_png, metavar="FILE.png", help="default: DATASET/preview-NAME.png")
     parser.add_argument("--count", type=int, choices=range(1, 33), default=6, metavar="N", help="rows, 1 to 32 (default: 6)")
     parser.add_argument("--seed", type=int, metavar="N", help="another seed draws other variations (default: [train] seed)")
@@ -34,7 +35,7 @@ def execute(arguments: argparse.Namespace) -> int:
     from segmenter.configuration import load_configuration
     from segmenter.data.dataset import read_data_set
 
-    configuration = load_configuration(arguments.config)
+    configuration = load_configuration(arguments.config, arguments.settings)
     if not configuration.model.generator:
         raise InputError(
             f"--config {arguments.config}: [model] generator is off, so training pairs are not varied; turn it on, "

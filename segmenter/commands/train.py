@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pipeline.files import DONE, InputError
+from pipeline.files import DONE, InputError, add_settings
 from segmenter.commands.arguments import RUN_HELP, add_command
 
 
@@ -31,13 +31,14 @@ def add(commands) -> None:
 
 
 def add_training_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of a training: --config, --allow-download, --resume, --restart."""
+    """Adds the options of a training: --config, --set, --allow-download, --resume, --restart."""
     parser.add_argument(
         "--config",
         default="quick",
         metavar="NAME|FILE",
-        help="quick, full, published, a .toml file of your own, or a .config file of the published project (default: quick)",
+        help="quick, classes, published, a .toml file of your own, or a .config file of the published project (default: quick)",
     )
+    add_settings(parser, "configuration")
     parser.add_argument(
         "--allow-download",
         action="store_true",
@@ -57,7 +58,7 @@ def execute(arguments: argparse.Namespace) -> int:
     from segmenter.runs import open_run
     from segmenter.training.start import train_run
 
-    configuration = load_configuration(arguments.config)
+    configuration = load_configuration(arguments.config, arguments.settings)
     folder = arguments.dataset or _data_folder_of(arguments.config)
     data, name = read_data_set(folder), Path(arguments.config).stem
     if arguments.fold is not None:

@@ -6,11 +6,12 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from pipeline.files import InputError, load_toml
+from pipeline.files import InputError, load_toml, suggest
 from segmenter.configuration.published.reader import read_published
 from segmenter.configuration.schema import Configuration
 
 CONFIGS = Path(__file__).parents[1] / "configs"
+RENAMED = {"full": "classes"}  # it was taken for the full training
 
 
 def is_published(name_or_path: str) -> bool:
@@ -47,11 +48,16 @@ def load_configuration(name_or_path: str | PathLike[str], settings: Mapping[str,
         return load_toml(path, Configuration, settings)
     path = CONFIGS / f"{name_or_path}.toml"
     if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in CONFIGS.glob("*.toml")))
-        raise InputError(
-            f"--config {name_or_path}: is no known configuration; known are {known}, or give the path of a .toml or .config file"
-        )
+        raise InputError(f"--config {name_or_path}: {_explain_unknown(str(name_or_path))}")
     return load_toml(path, Configuration, settings)
+
+
+def _explain_unknown(name: str) -> str:
+    if name in RENAMED:
+        return f"{name} is called {RENAMED[name]} now; give {RENAMED[name]} instead"
+    known = sorted(file.stem for file in CONFIGS.glob("*.toml"))
+    hint = suggest(name, known)
+    return f"is not a known configuration; known are {', '.join(known)}, or give the path of a .toml or .config file{hint}"
 
 
 def _load_published(path: Path) -> Configuration:

@@ -4,7 +4,6 @@ pydicom and highdicom are imported inside functions, so that inference on other 
 """
 
 import hashlib
-import importlib.metadata
 import io
 import json
 import uuid
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.files import install_command, is_installed
+from pipeline.files import install_command, is_installed, package_version
 
 KINDS = ("binary", "fractional")
 MISSING = f"highdicom is not installed, so DICOM images get PNGs only; run `{install_command('dicom')}`"
@@ -69,14 +68,6 @@ class Algorithm:
     def version(self) -> str:
         """The package's version with the model's hash: the masks depend on both."""
         return f"{package_version()} {self.model_hash}"
-
-
-def package_version() -> str:
-    """The installed package's version; `unknown` where the programs run without being installed."""
-    try:
-        return importlib.metadata.version("cesm-segmentation")
-    except importlib.metadata.PackageNotFoundError:
-        return "unknown"
 
 
 def can_write() -> bool:

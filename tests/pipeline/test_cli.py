@@ -1,9 +1,12 @@
 """The program: what it prints, how it ends, and that one clear line tells of bad input."""
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 
+import cv2
 import pytest
 from inputs import small_download, small_recipe
 
@@ -53,9 +56,42 @@ def test_again_it_finds_everything_done(make, capsys):
     before = {path: path.stat().st_mtime_ns for path in make.folder.rglob("*")}
     capsys.readouterr()
     assert make() == 0
-    out = capsys.readouterr().out
-    assert all(f"{stage}: up to date" in out for stage in ("index", "split", "variants", "stats"))
+    assert capsys.readouterr().out == f"dataset: everything is done: 12 images, 36 samples in {make.folder}\n"
     assert {path: path.stat().st_mtime_ns for path in make.folder.rglob("*")} == before, "no file is written again"
+
+
+def test_stages_with_nothing_to_do_share_a_line(make, capsys):
+    make()
+    (make.folder / "stats/counts.png").unlink()
+    capsys.readouterr()
+    assert make() == 0
+    first, stats, last = capsys.readouterr().out.splitlines()
+    assert first == "index, split, variants, audit: up to date"
+    assert stats.startswith("stats: 6 pictures in ")
+    assert last == f"dataset: 12 images, 36 samples in {make.folder}; {make.folder / 'README.md'} describes them"
+
+
+def test_findings_that_nobody_asked_for_are_printed_each_time(make, capsys):
+    first, *others = sorted((make.download.root / "Low energy images").iterdir())
+    for other in others:
+        shutil.copyfile(first, other)
+    for _ in range(2):
+        assert make() == 1
+        out = capsys.readouterr().out
+        assert "audit: FINDING: " in out
+        assert "not expected" in out
+        assert out.splitlines()[-1].startswith("dataset: 12 images, 36 samples in ")
+
+
+def test_percentages_are_of_what_is_split(make, capsys):
+    make()
+    assert "split: train 3 patients, 6 images (50.0%), 18 samples; valid 2 patients, 4 images (33.3%)" in capsys.readouterr().out
+    make("--set", "split.by=sample", out=make.folder.parent / "by-sample")
+    out = capsys.readouterr().out
+    line = next(line for line in out.splitlines() if line.startswith("split: "))
+    shares = re.findall(r"(\d+) samples \((\S+)%\)", line)
+    assert shares == [("18", "50.0"), ("9", "25.0"), ("9", "25.0")]
+    assert line.count("%") == 3
 
 
 def test_stage_by_stage(make, capsys):
@@ -93,6 +129,27 @@ def test_findings_that_the_recipe_asks_for_are_warnings(make, capsys):
     assert main(["audit", "--json", str(make.folder.parent / "published")]) == 1
 
 
+def test_index_and_split_as_json_are_one_object_with_the_counts(make, capsys):
+    make.download.add("P9_L_DM_CC", file=False)
+    make.download.write()
+    for up_to_date in (False, True):
+        assert make("--json", name="index") == 0
+        counts = json.loads(capsys.readouterr().out)
+        expected = {"up_to_date": up_to_date, "kept": 12, "patients": 6, "rejected": {"file-missing": 1}, "left_out": {}}
+        assert counts | expected | {"folder": str(make.folder), "named": 13} == counts
+    assert make("--json", "--strict", name="index") == 2
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["kept"] == 12
+    assert "--strict accepts none" in captured.err
+    for up_to_date in (False, True):
+        assert main(["split", str(make.folder), "--json"]) == 0
+        result = json.loads(capsys.readouterr().out)
+        assert set(result) == {"folder", "up_to_date", "by", "splits", "assigned_now"}
+        assert (result["by"], result["up_to_date"], result["assigned_now"]) == ("patient", up_to_date, 0)
+        assert result["splits"]["train"] == {"patients": 3, "images": 6, "samples": 18}
+        assert list(result["splits"]) == ["train", "valid", "test"]
+
+
 def test_audit_as_json_is_only_json(make, capsys):
     make()
     victim = next((make.folder / "train" / "masks").iterdir())
@@ -126,6 +183,33 @@ def test_bad_input_is_one_line(tmp_path, monkeypatch, capsys, arguments, words):
     assert err.startswith("error: ")
     assert err.count("\n") == 1
     assert words in err
+
+
+def test_set_changes_the_recipe_that_is_written_and_what_is_made(make, capsys):
+    assert make("--set", "image.size_px=64", "--set", "title=larger") == 0
+    text = (make.folder / "recipe.toml").read_text()
+    assert "size_px = 64" in text
+    assert 'title = "larger"' in text
+    assert cv2.imread(str(next((make.folder / "train/images").iterdir()))).shape == (64, 64, 3)
+    capsys.readouterr()
+    assert make("--set", "image.size_px=64", "--set", "title=larger") == 0
+    assert "everything is done" in capsys.readouterr().out
+    assert make() == 2
+    assert "image.size_px is 64 there and 32 here" in capsys.readouterr().err
+
+
+def test_a_wrong_key_in_set_is_the_error_of_the_recipe(make, capsys):
+    assert make("--set", "image.sise_px=64") == 2
+    assert "}: [image] sise_px: unknown key; expected one of size_px, resize" in capsys.readouterr().err
+    assert not make.folder.exists()
+
+
+def test_a_check_reads_the_recipe_and_makes_nothing(make, capsys):
+    command = ["--check", "dataset", "--raw", "nowhere", "--out", str(make.folder), "--recipe"]
+    assert main([*command, "v2"]) == 0
+    assert main([*command, "v3"]) == 2
+    assert "no recipe 'v3'; known are full, v1, v2, v2-published" in capsys.readouterr().err
+    assert not make.folder.exists()
 
 
 def test_a_missing_stage_names_the_sets_that_are_there(make, capsys):

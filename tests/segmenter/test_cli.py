@@ -153,6 +153,25 @@ def test_settings_of_inference_follow_the_configuration(data_folder, config, cap
     assert "has [model] base_filters = 2, now asked for is 4; give another --name" in capsys.readouterr().err
 
 
+def test_set_changes_the_configuration_that_a_run_has(data_folder, config, capsys):
+    words = ["train", data_folder, "--config", config, "--set", "model.base_filters=4"]
+    assert command(*words) == 0
+    assert "base_filters = 4" in (data_folder / "runs/tiny/config.toml").read_text()
+    assert command(*words) == 0
+    assert "trained already" in capsys.readouterr().out
+    assert command("train", data_folder, "--config", config) == 2
+    assert "has [model] base_filters = 4, now asked for is 2" in capsys.readouterr().err
+    assert command(*words[:-1], "model.base_filter=4") == 2
+    assert "}: [model] base_filter: unknown key; expected one of" in capsys.readouterr().err
+
+
+def test_a_run_of_the_former_name_of_classes_still_opens(data_folder, config, capsys):
+    assert command("train", data_folder, "--config", config, "--name", "full") == 0
+    capsys.readouterr()
+    assert command("summary", data_folder, "--name", "full") == 0
+    assert "runs/full" in capsys.readouterr().out
+
+
 def test_inference_by_a_model_file_alone(data_folder, gray_model, tmp_path, capsys):
     images = [data_folder / "test/images/P10_L_CM_CC.png", data_folder / "test/images/P11_L_CM_CC.png"]
     (tmp_path / "bad.png").write_text("no image")
@@ -190,7 +209,7 @@ def test_missing_weights_cost_no_run_and_are_told_before_anything_is_written(dat
         pytest.param(["infer", "x", "--name", "a", "--smallest-lesion", "few"], "few is no whole number of pixels"),
         pytest.param(["infer", "x", "--name", "a", "--output", __file__], "is a file; give a folder to write to"),
         pytest.param(["convert-config", "x.config", "--output", "x.config"], "x.config does not end in .toml"),
-        pytest.param(["preview", "x", "--config", "full", "--output", "sheet.jpg"], "sheet.jpg does not end in .png"),
+        pytest.param(["preview", "x", "--config", "classes", "--output", "sheet.jpg"], "sheet.jpg does not end in .png"),
     ],
 )
 def test_arguments_that_cannot_be_are_told(words, told, capsys):
@@ -269,7 +288,7 @@ def misspelt(folder):
             misspelt, "train SET --config TMP/tiny.toml", "tiny.toml: [model] base_filter: unknown key; expected", id="key"
         ),
         pytest.param(None, "train", "DATASET is missing; give the path", id="no data set named"),
-        pytest.param(None, "train SET --config quik", "--config quik: is no known configuration; known are", id="config"),
+        pytest.param(None, "train SET --config quik", "--config quik: is not a known configuration; known are", id="config"),
         pytest.param(None, "train SET --config TMP/absent.toml", "absent.toml: cannot be read (No such file", id="config file"),
         pytest.param(None, "train TMP/absent", "absent: there is no such folder; the data sets in", id="no folder"),
         pytest.param(None, "train TMP", "is no data set, it has no train/images and no valid/images", id="no data set"),
@@ -303,6 +322,25 @@ def test_bad_input_is_one_line_and_status_2(data_folder, config, tmp_path, capsy
     assert error.startswith("error: ")
     assert told in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "told"),
+    [
+        pytest.param("train SET --config quick --name a", 0, "", id="good"),
+        pytest.param("train SET --config quik", 2, "did you mean quick?", id="config"),
+        pytest.param("train SET --config full", 2, "full is called classes now", id="renamed"),
+        pytest.param("cv SET --set train.epoch=3", 2, "[train] epoch: unknown key", id="set"),
+        pytest.param("evaluate SET --name a/b", 2, "--name a/b: wanted letters", id="name"),
+        pytest.param("infer SET --name a b/c", 2, "--name b/c: wanted letters", id="names"),
+        pytest.param("infer --model x.keras", 0, "", id="no name"),
+        pytest.param("models", 0, "", id="no arguments"),
+    ],
+)
+def test_a_check_reads_the_arguments_alone_without_tensorflow(tmp_path, words, status, told):
+    words = words.replace("SET", str(tmp_path / "absent")).split()
+    assert imported_tensorflow("--check", *words)[::2] == (status, False)
+    assert told in imported_tensorflow("--check", *words)[1]
 
 
 @pytest.mark.parametrize(

@@ -102,8 +102,21 @@ def test_bad_configurations_are_told(text, words, tmp_path):
 
 
 def test_an_unknown_name_tells_the_known_ones():
-    with pytest.raises(InputError, match=r"--config pubished: is no known configuration; known are full, published, quick, or"):
+    with pytest.raises(
+        InputError, match=r"--config pubished: is not a known configuration; known are classes, published, quick, or"
+    ):
         load_configuration("pubished")
+
+
+def test_an_unknown_name_that_is_almost_a_known_one_is_corrected():
+    with pytest.raises(InputError, match=r"or \.config file; did you mean published\?$"):
+        load_configuration("pubished")
+
+
+def test_the_old_name_of_classes_is_refused_with_the_new_one():
+    assert load_configuration("classes").model.num_classes == 3
+    with pytest.raises(InputError, match=r"^--config full: full is called classes now; give classes instead$"):
+        load_configuration("full")
 
 
 def test_defaults_are_one_channel_scaled_inside_without_xla():
