@@ -1,6 +1,6 @@
 """Measures one image, and makes the rows of an evaluation's tables from it."""
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 
 from pipeline.contract import DESCRIPTIONS
-from pipeline.geometry import Components, connected_components
+from pipeline.geometry import connected_components
 from segmenter.configuration import Configuration
 from segmenter.data.dataset import Sample
-from segmenter.evaluation.lesions import Matching, Sweep, match_regions, sweep_thresholds
+from segmenter.evaluation.lesions import match_regions, sweep_thresholds
+from segmenter.evaluation.measured import Measured
 from segmenter.evaluation.metrics import IMAGE_METRICS
-from segmenter.evaluation.overlap import Overlap, measure_overlap
+from segmenter.evaluation.overlap import measure_overlap
 from segmenter.evaluation.sizes import SIZES, Cuts, size_of
-from segmenter.evaluation.surfaces import Distances, measure_distances
+from segmenter.evaluation.surfaces import measure_distances
 from segmenter.evaluation.threshold_choice import THRESHOLDS
 from segmenter.inference.thresholding import lesion_probability, threshold_mask
 
@@ -25,20 +26,6 @@ LESION_COLUMNS = ("sample", "lesion", "area_px", "size", "centre_x", "centre_y",
 FROC_COLUMNS = ("sample", "criterion", "threshold", *(f"detected_{size}" for size in SIZES), "false_positives")
 Row = dict[str, Any]
 Batch = tuple[Sequence[Sample], np.ndarray, np.ndarray]
-
-
-@dataclass(frozen=True)
-class Measured:
-    """The measurements of one image: of lesion against background, and of each lesion class where there are several."""
-
-    sample: Sample
-    overlap: Overlap
-    by_class: Mapping[str, Overlap]
-    distances: Distances
-    ground_truth: Components
-    predicted: Components
-    matching: Matching
-    sweep: Sequence[Sweep]
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,8 @@ in metrics.csv, and a name and meaning in reports; where its flags say so, also 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from segmenter.evaluation.measuring import Measured
+from segmenter.evaluation.measured import Measured
 
 SHARE, PIXELS, MILLIMETRES, PER_IMAGE = "share, 0 to 1", "pixels", "mm", "per image"
 
@@ -45,7 +43,7 @@ class ImageMetric(Metric):
       compute: the value of one image; None where it is not defined.
     """
 
-    compute: Callable[["Measured"], float | None] = lambda _: None
+    compute: Callable[[Measured], float | None] = lambda _: None
 
 
 @dataclass(frozen=True)
@@ -62,20 +60,20 @@ class Rate(Metric):
     of_lesions: str = ""
 
 
-def _precision(measured: "Measured") -> float | None:
+def _precision(measured: Measured) -> float | None:
     return measured.overlap.precision if measured.overlap.truth_px else None
 
 
-def _in_source_px(measured: "Measured", length: float | None) -> float | None:
+def _in_source_px(measured: Measured, length: float | None) -> float | None:
     return length / measured.sample.scale if length is not None and measured.sample.scale else None
 
 
-def _in_mm(measured: "Measured", length: float | None) -> float | None:
+def _in_mm(measured: Measured, length: float | None) -> float | None:
     source_px = _in_source_px(measured, length)
     return source_px * measured.sample.spacing_mm if source_px is not None and measured.sample.spacing_mm else None
 
 
-def _distance(label: str, meaning: str, compute: Callable[["Measured"], float | None], unit: str, **flags: bool) -> ImageMetric:
+def _distance(label: str, meaning: str, compute: Callable[[Measured], float | None], unit: str, **flags: bool) -> ImageMetric:
     return ImageMetric(label, meaning, 1, unit, lower_is_better=True, compute=compute, **flags)
 
 
