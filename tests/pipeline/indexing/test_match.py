@@ -287,7 +287,10 @@ def test_annotations_may_lie_elsewhere(tmp_path, run):
             lambda download: (download.root / REGIONS).unlink(),
             "holds no file of drawn regions (VIA CSV or JSON, COCO JSON, DICOM SEG, or masks by the recipe's [layout]); ",
         ),
-        (lambda download: (download.root / ".phantom-part").write_text(""), "holds a phantom that was interrupted"),
+        (
+            lambda download: (download.root / ".phantom-part").write_text(""),
+            "holds an unfinished phantom; run the phantom command",
+        ),
     ],
 )
 def test_an_incomplete_download_is_an_error(tmp_path, run, damage, message):
