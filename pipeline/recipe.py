@@ -1,4 +1,4 @@
-"""A recipe says everything about how a data set is made; it is read strictly and written resolved beside its samples."""
+"""A recipe holds every setting of a data set; it is read strictly and written next to the samples with all defaults filled in."""
 
 import re
 from collections.abc import Mapping
@@ -22,61 +22,61 @@ Share = Annotated[float, pydantic.Field(ge=0, le=1)]
 class Source(Settings):
     """Which images the data set is made from."""
 
-    with_regions: tuple[ClassName, ...]  # classes whose images count only with a drawn region
-    without_regions: tuple[ClassName, ...] = ()  # classes whose images count only without: true negatives
+    with_regions: tuple[ClassName, ...]  # classes of images that are used only with a drawn region
+    without_regions: tuple[ClassName, ...] = ()  # classes of images that are used only without one: true negatives
     join: Literal["cleaned", "strict"] = "cleaned"  # strict: names as the table spells them, stray spaces included
 
 
 class LayoutTable(Settings):
-    """A table of images that is not CDD-CESM's."""
+    """A table of images other than CDD-CESM's."""
 
-    columns: dict[str, str] = pydantic.Field(default_factory=dict)  # our name: its header
+    columns: dict[str, str] = pydantic.Field(default_factory=dict)  # from our name to the table's header
     delimiter: Annotated[str, pydantic.Field(min_length=1, max_length=1)] = ","
-    # What the class column, or a region's label, says for each class.
+    # From the text in the class column, or in a region's label, to the class.
     classes: dict[str, ClassName] = pydantic.Field(default_factory=dict)
 
     @pydantic.field_validator("columns")
     @classmethod
     def _enough(cls, columns: dict[str, str]) -> dict[str, str]:
-        known = ("image", "class", *DETAILS)
-        if unknown := [name for name in columns if name not in known]:
-            raise ValueError(f"names the column {unknown[0]!r}; wanted any of {', '.join(known)}")
+        allowed = ("image", "class", *DETAILS)
+        if unknown := [name for name in columns if name not in allowed]:
+            raise ValueError(f"names the column {unknown[0]!r}; expected any of {', '.join(allowed)}")
         if columns and not {"image", "class"} <= set(columns):
-            raise ValueError("wanted both image and class, so that the table says which image is of which class")
+            raise ValueError("expected both image and class, so that the table gives each image its class")
         return columns
 
 
 class Layout(Settings):
-    """Where a collection says what its images are; left out, all is as in CDD-CESM.
+    """How the files of a collection identify its images; the default is CDD-CESM.
 
     The expressions are searched in a file's path below its folder, with `/` and without suffix.
     """
 
-    image: str | None = None  # with the groups patient, side, view and maybe image (what annotations name) and kind
+    image: str | None = None  # groups: patient, side, view, optionally image (its name in annotations) and kind
     mask: str | None = None  # of PNG masks, with the group image
     sides: dict[str, Literal["L", "R"]] = pydantic.Field(default_factory=dict)
     views: dict[str, Literal["CC", "MLO"]] = pydantic.Field(default_factory=dict)
     kinds: dict[str, Literal["DM", "CM"]] = pydantic.Field(default_factory=dict)
     kind: Literal["DM", "CM"] | None = None  # of every image
-    unlisted_class: ClassName | None = None  # of images without a row in a table, where no region's label says more
+    unlisted_class: ClassName | None = None  # of images without a table row and without a region whose label is a class
     table: LayoutTable = LayoutTable()
 
     @pydantic.field_validator("image", "mask")
     @classmethod
     def _expression(cls, text: str, info: pydantic.ValidationInfo) -> str:
-        wanted = {"image": {"patient", "side", "view"}, "mask": {"image"}}[info.field_name or ""]
+        required = {"image": {"patient", "side", "view"}, "mask": {"image"}}[info.field_name or ""]
         try:
-            found = set(re.compile(text).groupindex)
+            groups = set(re.compile(text).groupindex)
         except re.error as error:
-            raise ValueError(f"is no regular expression: {error}") from error
-        if missing := sorted(wanted - found):
+            raise ValueError(f"is not a regular expression: {error}") from error
+        if missing := sorted(required - groups):
             raise ValueError(f"lacks the group {missing[0]}; write it as (?P<{missing[0]}>...)")
         return text
 
     @pydantic.model_validator(mode="after")
     def _kind_is_known(self) -> "Layout":
         if self.image and not self.kind and "kind" not in re.compile(self.image).groupindex:
-            raise ValueError('image has no group kind; add it, or say kind = "DM" or "CM" for all images')
+            raise ValueError('image has no group kind; add it, or set kind = "DM" or "CM" for all images')
         return self
 
 
@@ -95,17 +95,17 @@ class Image(Settings):
 
 
 class Mask(Settings):
-    """How regions become a mask file; its size is the image's."""
+    """How regions become a mask file, which has the image's size."""
 
-    drawing: Literal["sound", "published"] = "sound"  # published: ellipses displaced and too small, grey edges
+    drawing: Literal["sound", "published"] = "sound"  # published: ellipses displaced and too small, gray edges
     polylines: Literal["close", "ignore"] = "close"
-    values: Literal["binary", "classes"] = "binary"  # 0 and 255, or class indices with coloured copies
+    values: Literal["binary", "classes"] = "binary"  # 0 and 255, or class indices with colored copies
     format: Literal["png", "jpeg"] = "png"
     color: Literal["gray", "rgb"] = "gray"  # rgb for JPEG only, as in the published V2
 
 
 class Variants(Settings):
-    """Which turned and flipped copies are made of each pair."""
+    """The rotated and flipped copies that are made of each pair."""
 
     names: tuple[str, ...] = ("original",)
 
@@ -114,12 +114,12 @@ class Variants(Settings):
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         unknown = [name for name in names if name not in VARIANTS]
         if unknown or "original" not in names or len(set(names)) != len(names):
-            raise ValueError(f"wanted original and, each once, any of {', '.join(VARIANTS)}")
+            raise ValueError(f"expected original and, each at most once, any of {', '.join(VARIANTS)}")
         return names
 
 
 class Fractions(Settings):
-    """Shares of source images (of samples, where the split is by sample)."""
+    """Fractions of source images (of samples if the split is by sample)."""
 
     train: Share
     valid: Share
@@ -129,12 +129,12 @@ class Fractions(Settings):
     def _whole(self) -> "Fractions":
         if abs(self.train + self.valid + self.test - 1) > 1e-6:
             total = self.train + self.valid + self.test
-            raise ValueError(f"train, valid and test add up to {total:g}; wanted 1")
+            raise ValueError(f"train, valid and test add up to {total:g}; expected 1")
         return self
 
 
 class Split(Settings):
-    """Who goes where."""
+    """How patients, or samples, are assigned to splits and folds."""
 
     by: Literal["patient", "sample"] = "patient"
     seed: int = 0
@@ -143,7 +143,7 @@ class Split(Settings):
 
 
 class Recipe(Settings):
-    """All of a recipe; the tables are in the order of the work."""
+    """A complete recipe; its tables are in the order of the stages."""
 
     schema_version: Literal[1] = 1
     name: Annotated[str, pydantic.Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
@@ -169,7 +169,7 @@ class Recipe(Settings):
 
     @property
     def pixels(self) -> dict:
-        """What decides the samples' pixels and names: all but words and the [split] table."""
+        """The settings that determine the samples' pixels and names: all but the descriptions and the [split] table."""
         return self.model_dump(mode="json", exclude={"split", "title", "differs"})
 
 
@@ -181,7 +181,7 @@ def load_recipe(name_or_path: str | PathLike[str], settings: Mapping[str, Any] |
       settings: values in place of the file's, nested as its tables are.
 
     Raises:
-      InputError: there is none of that name, or it does not follow the schema.
+      InputError: no recipe has that name, or it does not follow the schema.
 
     Example:
       >>> recipe = load_recipe("v2", {"split": {"folds": 4}})

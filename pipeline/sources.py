@@ -1,6 +1,6 @@
 """Reads one source image: JPEG, PNG, TIFF, or a single-frame mammogram in DICOM. Knows no recipe and no region.
 
-DICOM files are known by their mark, whatever they are called; how they are read is in `pipeline.dicom`.
+DICOM files are recognised by their mark, whatever their name; `pipeline.dicom` reads them.
 """
 
 import io
@@ -21,7 +21,7 @@ from pipeline.dicom.options import DicomOptions
 from pipeline.dicom.parsing import check, guarded, has_mark, parse
 from pipeline.dicom.tags import Tags
 
-# A folder that holds one of these, or a DATASET_MARK, is the work of a program: a phantom, or a data set.
+# A folder that holds one of these, or a DATASET_MARK, was written by this program: a phantom, or a data set.
 PHANTOM_MARK = "PHANTOM.txt"
 UNFINISHED_PHANTOM_MARK = ".phantom-part"
 
@@ -31,7 +31,7 @@ _DICOM_INDEX = "DICOMDIR"
 
 @dataclass(frozen=True)
 class Header:
-    """What is known of an image before its pixels are decoded; `tags` are those of DICOM, else None."""
+    """The properties of an image that are known before its pixels are decoded; `tags` is None unless it is DICOM."""
 
     width: int
     height: int
@@ -40,23 +40,23 @@ class Header:
 
 
 def find_files(root: Path, suffixes: Collection[str], *, dicom: bool = False) -> list[Path]:
-    """Files below a folder by suffix (any case), sorted; hidden folders, phantoms and data sets below it are passed over.
+    """Finds files below a folder by suffix (any case), sorted; skips hidden folders, phantoms and data sets below it.
 
     Args:
       root: the folder, which itself may be a phantom.
       suffixes: in lower case, with the dot.
-      dicom: take DICOM files too, by their mark and whatever their name, but for the index of a medium, DICOMDIR.
+      dicom: find DICOM files too, by their mark and whatever their name, except for the index of a medium, DICOMDIR.
     """
     return sorted(path for path in _walk(root) if path.suffix.lower() in suffixes or (dicom and has_dicom_mark(path)))
 
 
 def stem_of(path: Path) -> str:
-    """A file's name without the suffix of an image; DICOM files are often called by numbers with points."""
+    """A file's name without the suffix of an image; names of DICOM files are often numbers with points."""
     return path.stem if path.suffix.lower() in IMAGE_SUFFIXES else path.name
 
 
 def has_dicom_mark(path: Path) -> bool:
-    """Whether a file bears the mark of DICOM; the index of a medium, DICOMDIR, is none that holds an image."""
+    """Whether a file has the mark of DICOM; False for the index of a medium, DICOMDIR, which holds no image."""
     if path.name.upper() == _DICOM_INDEX:
         return False
     try:
@@ -80,12 +80,12 @@ def read_header(path: Path, data: bytes | None = None, dicom: DicomOptions = DEF
 
     Args:
       path: the file.
-      data: its bytes where the caller has read them already.
+      data: its bytes if the caller has read them already.
       dicom: how DICOM is read.
 
     Raises:
       SourceError: `file-empty`, `file-truncated`, `file-unreadable`, `not-an-image`, `multi-frame`, `too-large`, or
-        for DICOM what `pipeline.dicom.parsing` lists.
+        for DICOM one of those that `pipeline.dicom.parsing` lists.
     """
     data = read_bytes(path) if data is None else data
     if path.suffix.lower() == ".dcm" or has_mark(data):
@@ -99,10 +99,10 @@ def read_header(path: Path, data: bytes | None = None, dicom: DicomOptions = DEF
         raise SourceError("too-large", f"{error}; a mammogram has under {MOST_PIXELS // 10**6} million pixels") from error
     except (OSError, SyntaxError, ValueError) as error:
         raise SourceError(
-            "not-an-image", f"starts with {data[:8]!r}, which is no JPEG, PNG or TIFF; is it another kind of file?"
+            "not-an-image", f"starts with {data[:8]!r}, which is not JPEG, PNG or TIFF; is it another type of file?"
         ) from error
     if frames > 1:
-        raise SourceError("multi-frame", f"holds {frames} frames; save the wanted one as an image of its own")
+        raise SourceError("multi-frame", f"holds {frames} frames; save the one to use as a separate image")
     return Header(width, height)
 
 
@@ -113,12 +113,12 @@ def read_image(
 
     Args:
       path: the file.
-      data: its bytes where the caller has read them already.
+      data: its bytes if the caller has read them already.
       dicom: how DICOM is read.
-      bits: of a grey level in the result.
+      bits: of a gray level in the result.
 
     Returns:
-      (height, width) uint8, or uint16 with 16 bits: black is 0 and white 255 or 65535, whatever the file holds. Colour
+      (height, width) uint8, or uint16 with 16 bits: black is 0 and white 255 or 65535, whatever the file's depth. Color
       becomes luma; an EXIF orientation is not applied, because regions are in stored pixels.
 
     Raises:
@@ -141,17 +141,20 @@ def _decode(path: Path, data: bytes) -> np.ndarray:
     except cv2.error as error:
         raise SourceError("pixels-unreadable", f"cannot be decoded ({error.err}); download it again") from error
     if image is None:
-        read_header(path, data)  # says more where the header is the trouble
-        raise SourceError("pixels-unreadable", "cannot be decoded, though its header is sound; download it again")
+        read_header(path, data)  # raises a more precise error if the header is at fault
+        raise SourceError("pixels-unreadable", "cannot be decoded, though its header is valid; download it again")
     if image.dtype not in (np.uint8, np.uint16):
-        raise SourceError("pixels-unreadable", f"holds {image.dtype} pixels; wanted 8 or 16 bits without sign")
+        raise SourceError("pixels-unreadable", f"holds {image.dtype} pixels; expected unsigned 8 or 16 bits")
     return image
 
 
 def read_bytes(path: Path) -> bytes:
-    """The file's bytes, if they are all there.
+    """Reads a file's bytes, if it is complete.
 
-    Decoders fill the missing part of a cut file with grey and only print a warning, so the end marks are checked here.
+    Decoders fill the missing end of a truncated file with gray and only print a warning, so the end marks are checked here.
+
+    Raises:
+      SourceError: `file-unreadable`, `file-empty`, `file-truncated`.
     """
     try:
         data = path.read_bytes()
@@ -160,10 +163,10 @@ def read_bytes(path: Path) -> bytes:
     if not data:
         raise SourceError("file-empty", "has 0 bytes; download it again")
     ends = {b"\xff\xd8": (b"\xff\xd9", "JPEG"), b"\x89P": (b"IEND", "PNG")}
-    mark, kind = ends.get(data[:2], (b"", ""))
-    # Within JPEG's coded data an FF is never followed by D9, so an earlier one would be a thumbnail's.
+    mark, file_format = ends.get(data[:2], (b"", ""))
+    # Within JPEG's coded data an FF is never followed by D9, so an earlier end mark would be a thumbnail's.
     if mark and mark not in data[-65536:]:
-        raise SourceError("file-truncated", f"is a {kind} of {len(data)} bytes without its end mark; download it again")
+        raise SourceError("file-truncated", f"is a {file_format} of {len(data)} bytes without its end mark; download it again")
     return data
 
 
@@ -173,7 +176,7 @@ def _dicom_header(data: bytes, options: DicomOptions) -> Header:
     dataset = parse(data)
     check(dataset, options)
     with guarded("not-an-image", "has tags that cannot be read"):
-        # ImagerPixelSpacing is at the detector, PixelSpacing in the breast if it was calibrated (PS3.3 10.7.1.3).
+        # ImagerPixelSpacing is measured at the detector, PixelSpacing in the breast if calibrated (PS3.3 10.7.1.3).
         spacing = dataset.get("PixelSpacing") or dataset.get("ImagerPixelSpacing") or [0]
         spacing_mm = float(spacing[0])
         is_known = math.isfinite(spacing_mm) and spacing_mm > 0

@@ -1,6 +1,6 @@
 """Annotation files: the table of images, and the regions in any format.
 
-A format is a module that declares an `AnnotationFormat` and a line in `reading.FORMATS`.
+To add a format, write a module that declares an `AnnotationFormat`, and list it in `reading.FORMATS`.
 """
 
 from pipeline.annotations.contents import Annotations, DrawnRegion, SegReference, TableRow

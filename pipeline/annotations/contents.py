@@ -1,4 +1,4 @@
-"""What annotation files say, whatever their format: table rows and drawn regions by image, and how two files are united."""
+"""The contents of annotation files of any format: table rows and drawn regions by image, and how two files are merged."""
 
 import json
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from pipeline.files import InputError
 
 @dataclass(frozen=True)
 class TableRow:
-    """One image's row of the annotation table; cells without stray spaces, `_` and absent columns are empty."""
+    """One image's row of the annotation table; cells have no stray spaces, and are empty for `_` and for absent columns."""
 
     written: str  # the name as the table spells it
     cells: dict[str, str]
@@ -19,11 +19,12 @@ class TableRow:
 
 @dataclass(frozen=True)
 class DrawnRegion:
-    """One region as the annotation file has it: its shape attributes, or what is wrong with them.
+    """One region of an annotation file: its shape attributes, or the fault for which they cannot be read.
 
     Attributes:
-      label: what the file calls it, such as COCO's category or a segment's label; VIA says nothing.
-      size: width and height of the image that was annotated, in pixels, where the file says so.
+      where: its location, such as file and row.
+      label: its name in the file, such as COCO's category or a segment's label; empty for VIA.
+      size: width and height of the image that was annotated, in pixels; None if the file does not state them.
     """
 
     attributes: object
@@ -33,7 +34,7 @@ class DrawnRegion:
     size: tuple[int, int] | None = None
 
     def misfit(self, width: int, height: int) -> str:
-        """What is wrong with the size of its image, in words; empty where nothing is, or the file says nothing."""
+        """A message if an image of this size is not the one that was annotated; empty if it may be."""
         if self.size is None or self.size == (width, height):
             return ""
         return f"was drawn on {self.size[0]} x {self.size[1]} pixels, but the image has {width} x {height}"
@@ -41,14 +42,14 @@ class DrawnRegion:
 
 @dataclass(frozen=True)
 class SegReference:
-    """What a DICOM segmentation says of where it belongs.
+    """The images that a DICOM segmentation references.
 
     Attributes:
       where: the file's name.
       uid: its own SOPInstanceUID.
-      images: SOPInstanceUIDs of the images that it references, sorted.
+      images: SOPInstanceUIDs of the referenced images, sorted.
       size: its width and height, in pixels.
-      fault: why it cannot be read, in words; empty where it can be.
+      fault: why it cannot be read; empty if it can.
     """
 
     where: str
@@ -60,15 +61,15 @@ class SegReference:
 
 @dataclass
 class Annotations:
-    """All that the annotation files say, by what they name an image (`image_key`), and later by its image_id.
+    """The contents of all annotation files, by the key of an image's name (`image_key`), and after joining by image_id.
 
     Attributes:
       files: the files that were used.
       rows: the table.
-      regions: the drawn regions; an image that the file names without a region has an empty list.
+      regions: the drawn regions; an image that a file names without a region has an empty list.
       file_sizes: bytes of the image that was annotated.
-      references: where the DICOM segmentations belong; `check_reference` holds each against the images.
-      regions_by_uid: the segments of those that reference one image, by its SOPInstanceUID.
+      references: those of the DICOM segmentations; `check_reference` checks each against the images.
+      regions_by_uid: the segments of segmentations that reference one image, by its SOPInstanceUID.
     """
 
     files: list[Path] = field(default_factory=list)
@@ -79,27 +80,27 @@ class Annotations:
     regions_by_uid: dict[str, list[DrawnRegion]] = field(default_factory=dict)
 
 
-# An image by its name or key, the bytes of the image that was annotated, and its regions.
+# An image's name or key, the size in bytes of the image that was annotated, and its regions.
 AnnotatedImage = tuple[str, int | None, list[DrawnRegion]]
 
 
 def add_row(found: Annotations, name: str, row: TableRow) -> None:
-    """Adds a table's row; the same one twice is one.
+    """Adds a table row; one that was added before is not added again.
 
     Raises:
-      InputError: an earlier row of the image says something else.
+      InputError: an earlier row of the image has another value.
     """
-    known = found.rows.setdefault(name, row)
-    for column in known.cells.keys() & row.cells.keys():
-        if known.cells[column] != row.cells[column]:
+    earlier = found.rows.setdefault(name, row)
+    for column in earlier.cells.keys() & row.cells.keys():
+        if earlier.cells[column] != row.cells[column]:
             raise InputError(
-                f"{name}: {column} is {known.cells[column]!r} in {known.where} but {row.cells[column]!r} in "
+                f"{name}: {column} is {earlier.cells[column]!r} in {earlier.where} but {row.cells[column]!r} in "
                 f"{row.where}; correct or remove one of them"
             )
 
 
 def add_regions(found: Annotations, file: str, images: Iterable[AnnotatedImage]) -> bool:
-    """Adds a file's regions; False where it names no image.
+    """Adds a file's regions; returns False if it names no image.
 
     Raises:
       InputError: another file has other regions for an image.
@@ -107,9 +108,9 @@ def add_regions(found: Annotations, file: str, images: Iterable[AnnotatedImage])
     used = False
     for name, size, regions in images:
         used = True
-        known = found.regions.setdefault(name, regions)
-        if known is not regions and _shapes(known) != _shapes(regions):
-            raise InputError(f"{name}: its regions in {file} are not those in {file_of(known)}; remove one of the files")
+        earlier = found.regions.setdefault(name, regions)
+        if earlier is not regions and _shapes(earlier) != _shapes(regions):
+            raise InputError(f"{name}: its regions in {file} differ from those in {file_of(earlier)}; remove one of the files")
         if size is not None:
             found.file_sizes.setdefault(name, size)
     return used
@@ -120,5 +121,5 @@ def _shapes(regions: list[DrawnRegion]) -> list[str]:
 
 
 def file_of(regions: list[DrawnRegion]) -> str:
-    """The file that regions are from, as far as they say."""
+    """The name of the file that regions come from, as far as it is known."""
     return regions[0].where.split(" ")[0] if regions else "the other file"

@@ -1,4 +1,4 @@
-"""What a format of annotation files declares of itself, and a file as the formats see it."""
+"""The declaration of an annotation format, and the file that it reads."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -15,14 +15,14 @@ from pipeline.recipe import Layout
 
 
 class AnnotationFile:
-    """A file that may hold annotations; what several formats look at is read once."""
+    """A file that may hold annotations; content that several formats inspect is read once."""
 
     def __init__(self, path: Path):
         self.path = path
 
     @property
     def suffix(self) -> str:
-        """In small letters, with the dot."""
+        """In lower case, with the dot."""
         return self.path.suffix.lower()
 
     @cached_property
@@ -32,7 +32,7 @@ class AnnotationFile:
 
     @cached_property
     def content(self) -> Any:
-        """Its JSON.
+        """Its parsed JSON.
 
         Raises:
           InputError: it is not valid JSON.
@@ -44,10 +44,10 @@ class AnnotationFile:
 
     @cached_property
     def rows(self) -> tuple[list[str], list[list[str]]]:
-        """Header and rows of a workbook, or of what else there is as a CSV with commas; JSON has neither.
+        """Header and rows of a workbook, or of any other file read as CSV with commas; both are empty for JSON.
 
         Raises:
-          InputError: it cannot be read as such.
+          InputError: it cannot be read as a table.
         """
         if self.suffix == ".json":
             return [], []
@@ -59,10 +59,10 @@ class AnnotationFormat:
     """One format of annotation files.
 
     Attributes:
-      add: adds what a file holds to the annotations, by the recipe's layout; False where the file is of another format, or
-        names no image. Raises InputError where it is of this format and broken.
-      suffixes: of the files that may be of it, in small letters; empty for DICOM, whose files have any name.
-      is_dicom: whether a DICOM file is of it.
+      add: adds a file's contents to the annotations, by the recipe's layout; returns False if the file has another format or
+        names no image. Raises InputError if it has this format and is broken.
+      suffixes: of files that may have the format, in lower case; empty for DICOM, whose files may have any name.
+      is_dicom: whether a DICOM file has the format.
     """
 
     add: Callable[[Annotations, AnnotationFile, Layout], bool]
@@ -71,7 +71,7 @@ class AnnotationFormat:
 
 
 def add_images(annotations: Annotations, file: AnnotationFile, images: Iterable[AnnotatedImage], layout: Layout) -> bool:
-    """Adds images that a file names as it likes, by the layout's keys; False where there are none.
+    """Adds a file's images by the layout's keys of their names; returns False if there are none.
 
     Raises:
       InputError: another file has other regions for an image.

@@ -1,4 +1,4 @@
-"""Brings what annotation files say to the images that are there: from the files' keys to image_ids, and their classes."""
+"""Joins annotations to the images of a data set: from the files' keys to image_ids, and classes of images without a row."""
 
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
@@ -12,14 +12,14 @@ UNLISTED = "[layout] unlisted_class"
 
 
 def rename_images(annotations: Annotations, ids: Mapping[str, Set[str]]) -> Annotations:
-    """The same by image_id; what names no image that is there keeps its key.
+    """Returns the annotations by image_id; those of an image that is not there keep their key.
 
     Args:
       annotations: by key.
       ids: the image_ids that a key may mean.
 
     Raises:
-      InputError: a key that is used means two images, or two keys of one image say different things.
+      InputError: a key that is used may mean two images, or the annotations of two keys of one image differ.
     """
     renamed = replace(annotations, rows={}, regions={}, file_sizes={})
     for key, row in annotations.rows.items():
@@ -31,17 +31,17 @@ def rename_images(annotations: Annotations, ids: Mapping[str, Set[str]]) -> Anno
 
 
 def _one_id(key: str, ids: Mapping[str, Set[str]], where: str) -> str:
-    known = sorted(ids.get(key, {key}))
-    if len(known) > 1:
+    candidates = sorted(ids.get(key, {key}))
+    if len(candidates) > 1:
         raise InputError(
-            f"{where}: names {key}, which are the files of {len(known)} images, {known[0]} and {known[1]} first; give the files "
-            "names of their own"
+            f"{where}: names {key}, which may be any of {len(candidates)} images, such as {candidates[0]} and {candidates[1]}; "
+            "give their files different names"
         )
-    return known[0]
+    return candidates[0]
 
 
 def class_unlisted(annotations: Annotations, image_ids: Iterable[str], layout: Layout) -> None:
-    """Adds rows for the images that no table lists: of the worst class that a region's label names, else `unlisted_class`.
+    """Adds rows for the images that no table lists: with the worst class that a region's label names, else `unlisted_class`.
 
     Args:
       annotations: by image_id.
@@ -52,8 +52,8 @@ def class_unlisted(annotations: Annotations, image_ids: Iterable[str], layout: L
         return
     for image_id in image_ids:
         if image_id not in annotations.rows:
-            found = _worst_label(annotations.regions.get(image_id, []), layout) or layout.unlisted_class
-            annotations.rows[image_id] = TableRow(image_id, {"class": found}, UNLISTED)
+            image_class = _worst_label(annotations.regions.get(image_id, []), layout) or layout.unlisted_class
+            annotations.rows[image_id] = TableRow(image_id, {"class": image_class}, UNLISTED)
 
 
 def _worst_label(regions: Iterable[DrawnRegion], layout: Layout) -> str:

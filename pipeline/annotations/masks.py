@@ -1,4 +1,4 @@
-"""Reads a folder of masks: PNG files of 8 bits, 0 outside and anything else inside, joined to images by their path."""
+"""Reads a folder of masks: 8-bit PNG files, 0 outside and any other value inside, joined to images by their path."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -18,21 +18,21 @@ SUFFIXES = {".png"}
 
 
 def find_masks(root: Path, layout: Layout) -> list[Path]:
-    """The mask files below a folder, by the layout's expression; none where it has no such expression."""
+    """Finds the mask files below a folder, by the layout's expression; none if it has no such expression."""
     if layout.mask is None:
         return []
     return [path for path in find_files(root, SUFFIXES) if mask_key(_below(path, root), layout)]
 
 
 def read_masks(paths: Iterable[Path], root: Path, layout: Layout) -> Iterator[AnnotatedImage]:
-    """Images by their key, with the bitmaps of their masks.
+    """Yields images by their key, with the bitmaps of their masks.
 
-    A file is one region, whatever number of parts it has: it is one finding as somebody drew it, and a cluster of
-    calcifications would else be hundreds. An empty file is an image without a region.
+    A file is one region, however many components it has: it is one finding as somebody drew it, and a cluster of
+    calcifications would otherwise be hundreds of regions. An empty mask is an image without a region.
 
     Args:
       paths: the masks.
-      root: the folder that they are below, or the one mask itself.
+      root: the folder that holds them, or the one mask itself.
       layout: of the recipe.
     """
     images: dict[str, list[DrawnRegion]] = defaultdict(list)
@@ -55,8 +55,8 @@ def _read_mask(path: Path, where: str) -> list[DrawnRegion]:
     size = header.width, header.height
     mask: np.ndarray | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if mask is None or mask.dtype != np.uint8:
-        found = "cannot be decoded" if mask is None else f"holds {mask.dtype} pixels"
-        return [DrawnRegion(None, where, f"mask {found}; wanted a PNG of 8 bits", size=size)]
-    # Any colour is inside; opacity says nothing.
+        fault = "cannot be decoded" if mask is None else f"holds {mask.dtype} pixels"
+        return [DrawnRegion(None, where, f"mask {fault}; expected an 8-bit PNG", size=size)]
+    # Any color is inside; opacity is ignored.
     inside = mask if mask.ndim == 2 else mask[..., :3].max(axis=2)
     return [DrawnRegion(bitmap_attributes(inside), where, size=size)] if inside.any() else []

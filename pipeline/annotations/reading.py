@@ -1,4 +1,4 @@
-"""Finds and reads the annotation files, in any format that has a module here and a line in `FORMATS`."""
+"""Finds and reads annotation files, in any format that `FORMATS` lists, and folders of masks."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,12 +15,12 @@ from pipeline.files import InputError
 from pipeline.recipe import CDD_CESM, Layout
 from pipeline.sources import find_files
 
-# Each file is of the first format that takes it. A folder of masks, which are read together, is what `masks` is for.
+# A file belongs to the first format that accepts it. The masks of a folder are read together, by `masks`.
 FORMATS: list[AnnotationFormat] = [SEG, COCO, VIA_JSON, VIA_CSV, CDD_CESM_TABLE, LISTED_TABLE]
 
 
 def find_annotations(root: Path, layout: Layout = CDD_CESM) -> list[Path]:
-    """Files below a folder that may hold annotations (or the one file given), sorted.
+    """Finds the files below a folder that may hold annotations (or the one file given), sorted.
 
     Raises:
       InputError: there is no such folder or file.
@@ -29,19 +29,19 @@ def find_annotations(root: Path, layout: Layout = CDD_CESM) -> list[Path]:
         return [root]
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; ANNOTATIONS names the folder with the annotation files")
-    suffixes = frozenset().union(*(known.suffixes for known in FORMATS))
-    checks = [known.is_dicom for known in FORMATS if known.is_dicom]
+    suffixes = frozenset().union(*(file_format.suffixes for file_format in FORMATS))
+    checks = [file_format.is_dicom for file_format in FORMATS if file_format.is_dicom]
     dicom = [path for path in find_files(root, set(), dicom=True) if any(check(path) for check in checks)]
     return sorted([*find_files(root, suffixes), *dicom, *find_masks(root, layout)])
 
 
 def read_annotations(paths: Sequence[Path], root: Path, layout: Layout = CDD_CESM) -> Annotations:
-    """Reads every file that holds an annotation table or regions and passes over the others.
+    """Reads every file that holds an annotation table or regions and skips the others.
 
-    Two files with the same rows are one.
+    Several files may hold the same rows or regions, which then count once.
 
     Args:
-      paths: the files, as `find_annotations` gave them.
+      paths: the files that `find_annotations` returned.
       root: the folder where they were found, or the one file.
       layout: of the recipe.
 
@@ -52,7 +52,7 @@ def read_annotations(paths: Sequence[Path], root: Path, layout: Layout = CDD_CES
     annotations = Annotations()
     for path in paths:
         file = AnnotationFile(path)
-        if path not in masks and any(known.add(annotations, file, layout) for known in FORMATS):
+        if path not in masks and any(file_format.add(annotations, file, layout) for file_format in FORMATS):
             annotations.files.append(path)
     if masks:
         add_regions(annotations, "a mask", read_masks(sorted(masks), root, layout))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipeline.files import InputError
 
-SHEET = "all"  # of CDD-CESM's workbook of nine sheets the only one that holds the whole table
+SHEET = "all"  # the only one of the nine sheets in CDD-CESM's workbook that holds the whole table
 
 
 def read_rows(path: Path, delimiter: str = ",") -> tuple[list[str], list[list[str]]]:
@@ -27,6 +27,6 @@ def read_xlsx(path: Path) -> tuple[list[str], list[list[str]]]:
             if SHEET not in book.sheet_names:
                 return [], []
             table = pandas.read_excel(book, sheet_name=SHEET, dtype=str, keep_default_na=False)
-    except Exception as error:  # openpyxl raises what its unzipping and its XML parser happen to meet
+    except Exception as error:  # openpyxl raises whatever its unzipping and its XML parser raise
         raise InputError(f"{path}: cannot be read as xlsx ({error}); save it again, or give the CSV instead") from error
     return [str(name) for name in table.columns], table.to_numpy().tolist()

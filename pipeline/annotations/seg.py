@@ -1,4 +1,4 @@
-"""Reads DICOM segmentations as ground truth: one bitmap a segment, joined by the SOPInstanceUID that they reference.
+"""Reads DICOM segmentations as ground truth: one bitmap per segment, joined by the SOPInstanceUID that they reference.
 
 Source: DICOM PS3.3 C.8.20 (Segmentation); SOP class 1.2.840.10008.5.1.4.1.1.66.4.
 """
@@ -22,7 +22,7 @@ _SOP_CLASS = re.compile(rb"1\.2\.840\.10008\.5\.1\.4\.1\.1\.66\.4(?![0-9.])")
 
 
 def is_seg(path: Path) -> bool:
-    """Whether a file is a DICOM segmentation, by the SOP class in its first bytes; nothing more is read."""
+    """Whether a file is a DICOM segmentation, by the SOP class in its first bytes, without reading the rest."""
     try:
         with path.open("rb") as file:
             start = file.read(1024)  # preamble, mark, and the meta information, which begins with the SOP class
@@ -32,12 +32,12 @@ def is_seg(path: Path) -> bool:
 
 
 def add_seg(annotations: Annotations, file: AnnotationFile, layout: Layout) -> bool:
-    """Adds a segmentation's reference and, where it is of one image, its regions; False where the file is no segmentation.
+    """Adds a segmentation's reference and, if it references one image, its regions; returns False for any other file.
 
-    A copy of one that was read already is passed over.
+    A copy of a segmentation that was read already is skipped.
 
-    A fractional segmentation is cut at half of its maximum. One that cannot be read leaves a reference with a fault and no
-    region, so that it does not end the run.
+    A fractional segmentation is thresholded at half of its maximum. One that cannot be read leaves a reference with a fault
+    and no region, so that the run continues.
 
     Raises:
       InputError: highdicom is not installed.
@@ -51,7 +51,7 @@ def add_seg(annotations: Annotations, file: AnnotationFile, layout: Layout) -> b
     except SourceError as error:
         annotations.references.append(SegReference(path.name, fault=str(error)))
         return True
-    if reference.uid in {known.uid for known in annotations.references}:
+    if reference.uid in {earlier.uid for earlier in annotations.references}:
         return True
     annotations.references.append(reference)
     if len(reference.images) == 1:
@@ -60,10 +60,10 @@ def add_seg(annotations: Annotations, file: AnnotationFile, layout: Layout) -> b
 
 
 def _read_seg(path: Path) -> tuple[SegReference, list[DrawnRegion]]:
-    """Raises `SourceError` in words that quote nothing of the file."""
+    """Raises `SourceError` with a message that quotes nothing from the file."""
     import highdicom
 
-    # highdicom raises what its checks, pydicom's parser and decoders happen to meet.
+    # highdicom raises whatever its checks, pydicom's parser and the decoders raise.
     with guarded("seg-reference", "cannot be read as a DICOM segmentation"):
         data = path.read_bytes()
         refuse_bombs(data, _MOST_ITEMS)
@@ -74,26 +74,26 @@ def _read_seg(path: Path) -> tuple[SegReference, list[DrawnRegion]]:
 
 
 def _check_coding(seg) -> None:
-    """Refuses codings that claim a size of their own, which could be any."""
+    """Refuses codings that state a size of their own, which could be any size."""
     from pydicom.uid import RLELossless
 
     syntax = seg.file_meta.TransferSyntaxUID
     if syntax.is_compressed and syntax != RLELossless:
-        raise SourceError("unsupported-syntax", "is compressed otherwise than by run lengths; export it uncompressed")
+        raise SourceError("unsupported-syntax", "is compressed by another method than run lengths; export it uncompressed")
 
 
 def _read_reference(path: Path, seg) -> SegReference:
     images = sorted({str(instance) for _, _, instance in seg.get_source_image_uids()})
     width, height = int(seg.Columns), int(seg.Rows)
     if width * height > MOST_PIXELS:
-        raise SourceError("too-large", f"is of {width} x {height} pixels; wanted {MOST_PIXELS:,} at most")
+        raise SourceError("too-large", f"has {width} x {height} pixels; expected at most {MOST_PIXELS:,}")
     return SegReference(path.name, str(seg.SOPInstanceUID), tuple(images), (width, height))
 
 
 def _read_segments(path: Path, seg, size: tuple[int, int]) -> list[DrawnRegion]:
-    """The regions of a segmentation of one image, one a segment that has a pixel."""
+    """The regions of a segmentation of one image, one per segment that has a pixel."""
     masks: dict[int, np.ndarray] = {}
-    # The least stored value that counts: 1 of binary frames.
+    # The lowest stored value that is inside; 1 in binary frames.
     least = seg.MaximumFractionalValue / 2 if seg.SegmentationType == "FRACTIONAL" else 1
     for number, frame in enumerate(seg.PerFrameFunctionalGroupsSequence, 1):
         groups = frame if "SegmentIdentificationSequence" in frame else seg.SharedFunctionalGroupsSequence[0]
@@ -112,10 +112,10 @@ def _label(seg, segment: int) -> str:
 
 
 def check_reference(reference: SegReference, sizes: Mapping[str, tuple[int, int]]) -> str:
-    """What is wrong with a segmentation's reference to its image, in words for a reject; empty where nothing is.
+    """A message for a reject if a segmentation does not reference one image that fits; empty if it does.
 
     Args:
-      reference: as it was read.
+      reference: of the segmentation.
       sizes: width and height of the images that are there, in pixels, by SOPInstanceUID.
     """
     if reference.fault:
@@ -123,12 +123,12 @@ def check_reference(reference: SegReference, sizes: Mapping[str, tuple[int, int]
     if not reference.images:
         return "references no image; export it again with its source image"
     if len(reference.images) > 1:
-        return f"references {len(reference.images)} images; wanted one, so that its pixels are that image's"
+        return f"references {len(reference.images)} images; expected one, whose pixels it shares"
     if reference.images[0] not in sizes:
         return "references an image that is not here; is the download complete?"
     (width, height), image = reference.size, sizes[reference.images[0]]
     if (width, height) != image:
-        return f"is of {width} x {height} pixels, but its image is of {image[0]} x {image[1]}; wanted the image's grid"
+        return f"has {width} x {height} pixels, but its image has {image[0]} x {image[1]}; expected the image's grid"
     return ""
 
 

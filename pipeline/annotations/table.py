@@ -1,4 +1,4 @@
-"""Reads the table of images: CDD-CESM's as CSV or the sheet `all` of the workbook (xlsx), or another one by its headers."""
+"""Reads the table of images: CDD-CESM's (a CSV file, or the workbook's sheet `all`), or another one by its headers."""
 
 import re
 from dataclasses import replace
@@ -11,13 +11,13 @@ from pipeline.files import InputError
 from pipeline.indexing.layout import image_key
 from pipeline.recipe import Layout
 
-# Our name for a column, and how its header begins in small letters alone.
+# Our name for a column, and the start of its header, reduced to letters in lower case.
 _HEADERS = {"image": "imagename"} | {column.name: column.header for column in COLUMNS if column.header}
 _REQUIRED = ("image", "class")
 
 
 def add_table(annotations: Annotations, file: AnnotationFile, layout: Layout) -> bool:
-    """Adds the rows of CDD-CESM's table; False where the file is another one, or the layout names another table's columns."""
+    """Adds the rows of CDD-CESM's table; returns False for any other file, or if the layout names another table's columns."""
     if layout.table.columns:
         return False
     (header, rows), path = file.rows, file.path
@@ -28,8 +28,8 @@ def add_table(annotations: Annotations, file: AnnotationFile, layout: Layout) ->
     if len(indices) < 2 or not set(_REQUIRED) & set(indices):
         return False
     if missing := [column for column in _REQUIRED if column not in indices]:
-        wanted = {"image": "Image_name", "class": "Pathology Classification/ Follow up"}[missing[0]]
-        raise InputError(f"{path}: has no column {wanted!r}; it has {', '.join(header)}")
+        expected = {"image": "Image_name", "class": "Pathology Classification/ Follow up"}[missing[0]]
+        raise InputError(f"{path}: has no column {expected!r}; it has {', '.join(header)}")
     for number, row in enumerate(rows, 2):
         padded = row + [""] * (len(header) - len(row))
         if not padded[indices["image"]].strip():
@@ -46,9 +46,9 @@ def _cell(text: str) -> str:
 
 
 def add_listed(annotations: Annotations, file: AnnotationFile, layout: Layout) -> bool:
-    """Adds the rows of a table with the layout's headers; False where the file is another one, or the layout names none.
+    """Adds the rows of a table with the layout's headers; returns False for any other file, or if the layout names no headers.
 
-    An image may have a row for each of its findings: it is of the worst class, and the other cells are joined by `$`.
+    An image may have one row per finding: it then gets the worst class, and its other cells are joined by `$`.
 
     Raises:
       InputError: the table lacks a column, or a row lacks cells.
@@ -70,25 +70,25 @@ def add_listed(annotations: Annotations, file: AnnotationFile, layout: Layout) -
             continue
         if len(row) != len(header):
             raise InputError(f"{path}: row {number} has {len(row)} cells; the header has {len(header)}")
-        cells: dict[str, str] = {ours: _cell(row[at]) for ours, at in indices.items()}
+        cells: dict[str, str] = {ours: _cell(row[index]) for ours, index in indices.items()}
         if not (written := cells.pop("image")):
             continue
         cells["class"] = read_class(cells["class"], layout)
         images.setdefault(image_key(written, layout), []).append(TableRow(written, cells, f"{path.name} row {number}"))
-    for key, same in images.items():
-        add_row(annotations, key, _united(same))
+    for key, image_rows in images.items():
+        add_row(annotations, key, _united(image_rows))
     return True
 
 
 def read_class(text: str, layout: Layout) -> str:
-    """The class that a word stands for, by the layout's `classes` in any case; the word itself where it is not among them."""
+    """The class that a text stands for, by the layout's `classes` in any case; the text in lower case if it is not among them."""
     classes = {theirs.lower(): ours for theirs, ours in layout.table.classes.items()}
     return classes.get(text.strip().lower(), text.strip().lower())
 
 
 def _united(rows: list[TableRow]) -> TableRow:
     cells = {column: "$".join(dict.fromkeys(filter(None, (row.cells[column] for row in rows)))) for column in rows[0].cells}
-    # Worst first; a word that is no class before all, so that the index rejects the image and tells it.
+    # Worst first; a text that is not a class goes before all, so that the index rejects the image and reports the text.
     classes = sorted(
         (row.cells["class"] for row in rows), key=lambda name: WORST_FIRST.index(name) if name in WORST_FIRST else -1
     )

@@ -1,4 +1,4 @@
-"""Reads what VGG Image Annotator 2 writes: the CSV of regions, the annotation export and the project (both JSON)."""
+"""Reads the files of VGG Image Annotator 2: the CSV of regions, the annotation export and the project (both JSON)."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -13,20 +13,20 @@ _COLUMNS = ("file_size", "region_shape_attributes")
 
 
 def add_via_csv(annotations: Annotations, file: AnnotationFile, layout: Layout) -> bool:
-    """Adds the regions of a CSV export; False where the file is another one."""
+    """Adds the regions of a CSV export; returns False for any other file."""
     header, rows = file.rows
     marked = "region_shape_attributes" in header or "#filename" in header
     return marked and add_images(annotations, file, read_via_csv(file.path, header, rows), layout)
 
 
 def add_via_json(annotations: Annotations, file: AnnotationFile, layout: Layout) -> bool:
-    """Adds the regions of a project or an annotation export; False where the file is another one."""
+    """Adds the regions of a project or an annotation export; returns False for any other file."""
     marked = file.suffix == ".json" and (b"shape_attributes" in file.data or b"_via_img_metadata" in file.data)
     return marked and add_images(annotations, file, read_via_json(file.path, file.content), layout)
 
 
 def read_via_csv(path: Path, header: list[str], rows: list[list[str]]) -> Iterator[AnnotatedImage]:
-    """Images of the CSV export, whose header and rows are given."""
+    """Yields the images of a CSV export with this header and these rows."""
     name_column = "#filename" if "#filename" in header else "filename"
     if missing := [column for column in (name_column, *_COLUMNS) if column not in header]:
         raise InputError(f"{path}: has no column {missing[0]!r}; it has {', '.join(header)}")
@@ -48,7 +48,7 @@ def _parse_shape(cell: str, where: str) -> DrawnRegion:
     try:
         return DrawnRegion(json.loads(cell), where)
     except ValueError as error:
-        return DrawnRegion(None, where, f"region_shape_attributes is no JSON ({error}): {cell[:40]}")
+        return DrawnRegion(None, where, f"region_shape_attributes is not valid JSON ({error}): {cell[:40]}")
 
 
 def _size(value: object) -> int | None:
@@ -56,7 +56,7 @@ def _size(value: object) -> int | None:
 
 
 def read_via_json(path: Path, project: object) -> Iterator[AnnotatedImage]:
-    """Images of a project or an annotation export.
+    """Yields the images of a project or an annotation export.
 
     Args:
       path: the file, for messages.
@@ -67,14 +67,14 @@ def read_via_json(path: Path, project: object) -> Iterator[AnnotatedImage]:
     """
     entries = project.get("_via_img_metadata", project) if isinstance(project, Mapping) else None
     if not isinstance(entries, Mapping):
-        raise InputError(f"{path}: holds shape_attributes but is no VIA 2 project or annotation export")
+        raise InputError(f"{path}: holds shape_attributes but is not a project or annotation export of VIA 2; export it again")
     for key, entry in entries.items():
         if not isinstance(entry, Mapping) or "filename" not in entry:
             raise InputError(f"{path}: entry {key!r} has no filename; export it again from VIA 2 as JSON")
         regions = entry.get("regions") or []
         regions = list(regions.values()) if isinstance(regions, Mapping) else regions
         if not isinstance(regions, list):
-            raise InputError(f"{path}: regions of entry {key!r} are {regions!r}; wanted a list or an object")
+            raise InputError(f"{path}: regions of entry {key!r} are {regions!r}; expected a list or an object")
         drawn = [
             DrawnRegion(
                 region.get("shape_attributes") if isinstance(region, Mapping) else region, f"{path.name} {key} region {number}"

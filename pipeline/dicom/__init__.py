@@ -1,6 +1,6 @@
-"""Reads mammograms in DICOM: which of them is what image, and what a viewer shows of it.
+"""Reads mammograms in DICOM: which image a file holds, and what a viewer shows of it.
 
-`options` is what a recipe may say, `parsing` turns bytes into a dataset that can be trusted and `streams` reads what coded pixels
-claim, `identity` reads the tags, `pixels` decodes and maps to grey. `pipeline.sources` is the door; nothing here knows recipes,
-regions or folders.
+`options` is the recipe's table, `parsing` turns bytes into a dataset that can be trusted, `streams` reads the size that coded
+pixels claim, `tag_rules` reads the tags, and `pixels` decodes and maps to gray. Other packages call `pipeline.sources`; nothing
+here knows recipes, regions or folders.
 """

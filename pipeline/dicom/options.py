@@ -1,4 +1,4 @@
-"""The table [dicom] of a recipe: what a user may say of DICOM sources."""
+"""The table [dicom] of a recipe: settings for DICOM sources."""
 
 import re
 from typing import Annotated, Literal
@@ -13,10 +13,10 @@ View = Literal["CC", "MLO"]
 
 
 class Rule(Settings):
-    """What one tag tells of an image: where a value of `tag` matches, the image is of this kind, side or view."""
+    """Identifies an image by one tag: if a value of `tag` matches, the image has this kind, side or view."""
 
-    tag: Annotated[str, pydantic.Field(pattern=r"^[A-Z]\w+$")]  # a keyword of PS3.6; of a code sequence the codes count
-    matches: str  # a regular expression, looked for in each value
+    tag: Annotated[str, pydantic.Field(pattern=r"^[A-Z]\w+$")]  # a keyword of PS3.6; the values of a code sequence are its codes
+    matches: str  # a regular expression that is searched in each value
     kind: Kind | None = None
     side: Side | None = None
     view: View | None = None
@@ -27,7 +27,7 @@ class Rule(Settings):
         from pydicom.datadict import tag_for_keyword
 
         if tag_for_keyword(tag) is None:
-            raise ValueError("is no keyword of the DICOM dictionary; wanted one such as SeriesDescription")
+            raise ValueError("is not a keyword of the DICOM dictionary; expected one such as SeriesDescription")
         return tag
 
     @pydantic.field_validator("matches")
@@ -36,21 +36,21 @@ class Rule(Settings):
         try:
             re.compile(pattern)
         except re.error as error:
-            raise ValueError(f"is no regular expression ({error})") from error
+            raise ValueError(f"is not a regular expression ({error})") from error
         return pattern
 
     @pydantic.model_validator(mode="after")
     def _has_a_result(self) -> "Rule":
         if not (self.kind or self.side or self.view):
-            raise ValueError("a rule tells kind, side or view; this one tells none")
+            raise ValueError("sets neither kind, side nor view; expected at least one")
         return self
 
 
 class DicomOptions(Settings):
     """How DICOM sources are read."""
 
-    voi: Literal["lut", "window"] = "lut"  # which one, where a file has both
-    window: Annotated[int, pydantic.Field(ge=0)] = 0  # which one of several windows, from 0
-    for_processing: bool = False  # take For Processing images too, whose pixels are not what readers see
-    burned_in: Literal["reject", "keep"] = "reject"  # images that say that text is burned into their pixels
-    rules: tuple[Rule, ...] = ()  # go before the built-in ones
+    voi: Literal["lut", "window"] = "lut"  # the one that is applied if a file has both
+    window: Annotated[int, pydantic.Field(ge=0)] = 0  # the number of the window that is applied, from 0
+    for_processing: bool = False  # accept For Processing images too, whose pixels differ from what readers see
+    burned_in: Literal["reject", "keep"] = "reject"  # images whose tags state that text is burned into their pixels
+    rules: tuple[Rule, ...] = ()  # take precedence over the built-in ones

@@ -1,6 +1,6 @@
 """From stored pixel values to what a viewer shows: modality LUT, VOI LUT or window, then one inversion.
 
-PS3.4 N.2 has the order; PS3.3 C.11.1 (modality), C.11.2 (VOI), C.11.6 and C.7.6.3.1.2 (what is white).
+Source: PS3.4 N.2 (the order); PS3.3 C.11.1 (modality), C.11.2 (VOI), C.11.6 and C.7.6.3.1.2 (which end is white).
 """
 
 from typing import Any
@@ -29,18 +29,19 @@ def read_gray(dataset: Any, options: DicomOptions) -> np.ndarray:
         is_flat = values.min() == values.max() and stored.min() != stored.max()
         is_sound = low != high and np.isfinite(high - low) and np.isfinite(values).all() and not is_flat
     if values.shape != (dataset.Rows, dataset.Columns):
-        raise SourceError("pixels-unreadable", f"decodes to {values.shape}, wanted {(dataset.Rows, dataset.Columns)}")
+        raise SourceError("pixels-unreadable", f"decodes to {values.shape}, expected {(dataset.Rows, dataset.Columns)}")
     if not is_sound:
         raise SourceError(
-            "pixels-unreadable", "has a rescale or a window that leaves no grey levels; wanted finite ones, no slope of 0"
+            "pixels-unreadable",
+            "has a rescale or a window that leaves no gray levels; expected finite values, and no slope of 0",
         )
     gray = np.clip((values - low) / (high - low), 0, 1)
     is_inverse = dataset.PhotometricInterpretation == "MONOCHROME1" or dataset.get("PresentationLUTShape") == "INVERSE"
-    return 1 - gray if is_inverse else gray  # against the fixed maximum, not the image's own
+    return 1 - gray if is_inverse else gray  # inverted at the fixed maximum, not the image's own
 
 
 def _choose_window(dataset: Any, options: DicomOptions) -> int | None:
-    """The number of the window to apply; None where the VOI LUT Sequence has the say, or there is neither."""
+    """The number of the window to apply; None if the VOI LUT Sequence applies, or there is neither."""
     centres = dataset.get("WindowCenter")
     has_window = centres not in (None, "") and dataset.get("WindowWidth") not in (None, "")
     if not has_window or (dataset.get("VOILUTSequence") and options.voi == "lut"):
@@ -48,7 +49,7 @@ def _choose_window(dataset: Any, options: DicomOptions) -> int | None:
     count = min(_count(centres), _count(dataset.WindowWidth))
     if options.window >= count:
         raise SourceError(
-            "no-such-window", f"numbers its windows 0 to {count - 1}, and window = {options.window} in [dicom] wants another"
+            "no-such-window", f"has windows 0 to {count - 1}, but window = {options.window} in [dicom] asks for another one"
         )
     return options.window
 
@@ -75,19 +76,19 @@ def _apply_voi(values: np.ndarray, dataset: Any, window: int | None) -> np.ndarr
 
 
 def _look_up(values: np.ndarray, dataset: Any, lut: Any) -> np.ndarray:
-    """What a table maps values to; those before and after it get its ends (PS3.3 C.11.1.1).
+    """Maps values by a table; those before and after it get its ends (PS3.3 C.11.1.1).
 
-    Not by pydicom, which reads no table of packed bytes, and whose place in a table of bytes overflows at 256.
+    Not by pydicom, which cannot read a table of packed bytes, and whose index into a table of bytes overflows at 256.
     """
-    count, first, bits = (int(one) for one in lut.LUTDescriptor)
+    count, first, bits = (int(number) for number in lut.LUTDescriptor)
     if not 8 <= bits <= 16:
-        raise SourceError("pixels-unreadable", f"has a look-up table of {bits} bits; wanted 8 to 16")
+        raise SourceError("pixels-unreadable", f"has a look-up table of {bits} bits; expected 8 to 16")
     entries = _read_entries(lut, count or 2**16, bits, dataset.file_meta.TransferSyntaxUID.is_little_endian)
     return entries[np.clip(np.rint(values) - first, 0, len(entries) - 1).astype(np.intp)]
 
 
 def _read_entries(lut: Any, count: int, bits: int, is_little_endian: bool) -> np.ndarray:
-    """A table's entries, (count,) integers: a number or a word each, or of 8 bits two in a word, the low byte first."""
+    """A table's entries, (count,) integers: each a number or a 16-bit word, or 8-bit entries in pairs, the low byte first."""
     data = lut.LUTData
     if isinstance(data, bytes):
         words = np.frombuffer(data[: len(data) // 2 * 2], "<u2" if is_little_endian else ">u2").astype("<u2")
@@ -95,12 +96,12 @@ def _read_entries(lut: Any, count: int, bits: int, is_little_endian: bool) -> np
     else:
         entries = np.asarray(data)
     if len(entries) < count:
-        raise SourceError("pixels-unreadable", f"has a look-up table of {len(entries)} entries; wanted {count}")
+        raise SourceError("pixels-unreadable", f"has a look-up table of {len(entries)} entries; expected {count}")
     return entries[:count]
 
 
 def _rescale(dataset: Any) -> tuple[float, float]:
-    """Slope and intercept of the stored values; the standard has both or none, and one alone would leave a guess."""
+    """Slope and intercept of the stored values; the standard requires both or none, so one alone is refused."""
     tags = [dataset.get("RescaleSlope"), dataset.get("RescaleIntercept")]
     slope, intercept = (neutral if tag is None else float(tag) for tag, neutral in zip(tags, (1.0, 0.0), strict=True))
     if None in tags and (slope, intercept) != (1, 0):
@@ -109,7 +110,7 @@ def _rescale(dataset: Any) -> tuple[float, float]:
 
 
 def _output_range(dataset: Any, window: int | None) -> tuple[float, float]:
-    """The values that mean black and white after all tables, from the header alone and never from the pixels."""
+    """The values of black and white after all tables, from the header alone and never from the pixels."""
     if window is None and dataset.get("VOILUTSequence"):
         return 0, 2 ** int(dataset.VOILUTSequence[0].LUTDescriptor[2]) - 1
     if dataset.get("ModalityLUTSequence"):
@@ -118,5 +119,5 @@ def _output_range(dataset: Any, window: int | None) -> tuple[float, float]:
     low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
     slope, intercept = _rescale(dataset)
     ends = low * slope + intercept, high * slope + intercept
-    # A window turns a falling rescale round by itself: pydicom's black is what the lowest stored value becomes.
+    # A window already reverses a falling rescale: pydicom's black is the value of the lowest stored one.
     return ends if window is not None else (min(ends), max(ends))

@@ -1,4 +1,4 @@
-"""What a JPEG, JPEG-LS or JPEG 2000 stream claims of its size, read before a decoder takes memory for it."""
+"""Reads the size that a JPEG, JPEG-LS or JPEG 2000 stream claims, before a decoder allocates memory for it."""
 
 import struct
 
@@ -6,7 +6,7 @@ Claim = tuple[int, int, int]  # width and height in pixels, components
 
 
 def read_claim(stream: bytes) -> Claim | None:
-    """Width, height and components as a JPEG, JPEG-LS or JPEG 2000 stream claims them; None where it does not begin so."""
+    """Reads the width, height and components that a stream claims; None if it does not begin with them."""
     try:
         return _read_siz(_skip_boxes(stream)) or _read_sof(stream)
     except (IndexError, struct.error):
@@ -22,12 +22,12 @@ def _read_siz(stream: bytes) -> Claim | None:
 
 
 def _skip_boxes(stream: bytes) -> bytes:
-    """The codestream of a JP2 file (T.800 Annex I), which DICOM forbids and some writers put in; other streams as they are."""
+    """The codestream of a JP2 file (T.800 Annex I), which DICOM forbids but some writers store; other streams unchanged."""
     offset = 0
     while stream[4:8] == b"jP  " and offset + 8 <= len(stream):
         length, kind = struct.unpack_from(">I4s", stream, offset)
         if kind == b"jp2c":
-            # A palette makes many samples of one.
+            # A palette turns one sample into several.
             return b"" if b"pclr" in stream[:offset] else stream[offset + (16 if length == 1 else 8) :]
         if length < 8:
             return b""
@@ -36,13 +36,13 @@ def _skip_boxes(stream: bytes) -> bytes:
 
 
 def _read_sof(stream: bytes) -> Claim | None:
-    """None where two frames begin before the first scan, since a decoder may follow the second.
+    """None if two frames begin before the first scan, since a decoder may follow the second.
 
     Source: ITU-T T.81 B.2.2 (SOF), B.2.3 (SOS), T.87 C.2.2 (SOF55).
     """
     offset, claims = 2, []
     while stream[:2] == b"\xff\xd8" and stream[offset] == 0xFF and (marker := stream[offset + 1]) != 0xDA:  # start of scan
-        if marker == 0xFF:  # fills
+        if marker == 0xFF:  # a fill byte
             offset += 1
             continue
         # Start of frame; 0xC4, 0xC8 and 0xCC are tables.

@@ -1,6 +1,6 @@
-"""What the tags of a mammogram say: whose it is, which side, view and kind. By rules; what no rule matches stays empty.
+"""Reads patient, side, view and kind from the tags of a mammogram. By rules; what no rule matches stays empty.
 
-Vendors differ in their words, so users put rules of their own before these. Source: PS3.3 C.8.11.7.1.4 (Image Type of
+Vendors use different terms, so users can put rules of their own before these. Source: PS3.3 C.8.11.7.1.4 (Image Type of
 mammograms), C.8.11.7 (laterality), PS3.16 CID 4014 (views).
 """
 
@@ -12,7 +12,7 @@ from pipeline.dicom.options import DicomOptions, Rule
 from pipeline.dicom.parsing import read_words
 from pipeline.dicom.tags import Tags
 
-# A tag that stands earlier has the say where two of them tell something.
+# If two tags match, the one that is listed first applies.
 RULES = (
     Rule(tag="ImageType", matches="^LOW_ENERGY$", kind="DM"),
     Rule(tag="ImageType", matches="^SUBTRACTION$", kind="CM"),
@@ -42,7 +42,7 @@ def read_tags(dataset: Any, options: DicomOptions) -> Tags:
 
 
 def _apply_rules(dataset: Any, name: str, *tables: Sequence[Rule]) -> str:
-    """The value by the first tag of the first table whose rules match; empty where none does, or where they contradict."""
+    """The value by the first tag of the first table whose rules match; empty if none does, or if they contradict."""
     for rules in tables:
         candidates = [rule for rule in rules if getattr(rule, name)]
         for tag in dict.fromkeys(rule.tag for rule in candidates):
@@ -62,6 +62,6 @@ def _values(dataset: Any, tag: str) -> Iterator[str]:
     value = dataset.get(tag)
     if value in (None, ""):
         return
-    many = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
-    for one in many:
-        yield str(one.get("CodeValue", "") if hasattr(one, "get") else one).strip()
+    items = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+    for item in items:
+        yield str(item.get("CodeValue", "") if hasattr(item, "get") else item).strip()

@@ -1,17 +1,17 @@
-"""What the tags of one mammogram say, as the rest of the program takes it."""
+"""The tags of one mammogram that the rest of the program uses."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Tags:
-    """What a DICOM file says of itself; an empty string or None is unknown.
+    """The identity of the image in a DICOM file; an empty string or None means unknown.
 
     Attributes:
-      patient_id: as it stands in the file; never to be written out.
+      patient_id: PatientID as the file has it; never to be written out.
       uid: SOPInstanceUID.
-      exposure: what the low-energy and the subtracted image of one compression share: FrameOfReferenceUID, else the uid.
-      has_text: BurnedInAnnotation; None where the file does not say.
+      exposure: shared by the low-energy and the subtracted image of one compression: FrameOfReferenceUID, else the uid.
+      has_text: BurnedInAnnotation; None if the file does not state it.
     """
 
     patient_id: str = ""

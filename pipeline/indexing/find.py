@@ -1,4 +1,4 @@
-"""The files below RAW, and what they are called in all that is written: their paths, or with a site key keyed names."""
+"""The files below RAW, and the names under which they appear in all output: their paths, or keyed names under a site key."""
 
 from functools import cached_property
 from pathlib import Path
@@ -14,8 +14,8 @@ class SourceFiles:
     """The source files of one data set.
 
     Args:
-      raw: the folder that they lie below.
-      key: of the site; None where paths may be seen.
+      raw: the folder that holds them.
+      key: of the site; None if paths may appear in the output.
     """
 
     def __init__(self, raw: Path, key: SiteKey | None = None):
@@ -23,31 +23,31 @@ class SourceFiles:
 
     @property
     def origin(self) -> str:
-        """What stands for RAW itself in the folder's state."""
+        """The value that represents RAW itself in the folder's state."""
         path = str(self.raw.resolve())
         return self.key.token("raw", path) if self.key else path
 
     def name(self, relative: str) -> str:
-        """What a file is called in tables, the column `source` among them; `relative` is its path below RAW, with `/`."""
+        """The name of a file in tables, as in the column `source`; `relative` is its path below RAW, with `/`."""
         return self.key.path(relative) if self.key else relative
 
     def path(self, name: str) -> Path:
-        """The file of such a name; one that is gone is not there at the path that is returned."""
+        """The path of the file with such a name; nothing exists there if the file is gone."""
         return self._by_name.get(name, self.raw / name) if self.key else self.raw / name
 
     @cached_property
     def _by_name(self) -> dict[str, Path]:
-        found = find_files(self.raw, IMAGE_SUFFIXES, dicom=True)
-        return {self.name(path.relative_to(self.raw).as_posix()): path for path in found}
+        paths = find_files(self.raw, IMAGE_SUFFIXES, dicom=True)
+        return {self.name(path.relative_to(self.raw).as_posix()): path for path in paths}
 
 
 def open_sources(folder: DatasetFolder, raw: Path | None, key: SiteKey | None) -> SourceFiles:
-    """The source files of an indexed data set.
+    """Returns the source files of an indexed data set.
 
-    A folder made with a site key keeps neither the key nor where the sources lie, so both have to be given again.
+    A folder made with a site key stores neither the key nor the path of the sources, so both must be given again.
 
     Raises:
-      InputError: they are missing, or others than the folder was made with.
+      InputError: they are missing, or differ from those that the folder was made with.
     """
     state = folder.read_state(folder.index_state)
     if not state.get("keyed"):
@@ -55,11 +55,11 @@ def open_sources(folder: DatasetFolder, raw: Path | None, key: SiteKey | None) -
     if raw is None or key is None:
         missing = "--raw RAW" if key else f"the site key ({VARIABLE} or --site-key FILE)"
         raise InputError(
-            f"{folder.root}: was made with a site key and keeps neither it nor where the sources lie; give {missing}"
+            f"{folder.root}: was made with a site key and stores neither the key nor the path of the sources; give {missing}"
         )
     sources = SourceFiles(raw, key)
     if sources.origin != state.get("raw"):
         raise InputError(
-            f"{folder.root}: was made from another RAW than {raw}, or with another site key; give those of its index"
+            f"{folder.root}: was made from another RAW than {raw}, or with another site key; give those that it was indexed with"
         )
     return sources

@@ -1,4 +1,4 @@
-"""Reads the files of source images and holds them against their regions. Most of it runs in workers."""
+"""Reads the files of source images and checks them against their regions. Most of it runs in workers."""
 
 import hashlib
 import json
@@ -20,13 +20,13 @@ from pipeline.recipe import Recipe
 from pipeline.sources import DEFAULT_DICOM, Header, has_dicom_mark, read_bytes, read_header
 from pipeline.workers import in_order
 
-# A source image that is kept, its rows of regions.csv, and its file's time of change.
+# A source image that is kept, its rows of regions.csv, and its file's modification time in nanoseconds.
 Kept = tuple[SourceImage, list[dict], int]
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """An image that the recipe takes, with its table row and regions."""
+    """An image that the recipe takes, with its table row and its drawn regions."""
 
     name: ImageName
     row: TableRow
@@ -37,27 +37,27 @@ Job = tuple[Candidate, list[SourceFile]]
 
 
 def stat_file(path: Path, sources: SourceFiles) -> SourceFile:
-    """A file as it is found; one whose name cannot be written comes with a fault."""
+    """Describes a file before it is read; a file whose name cannot be written has a fault."""
     relative, stat = path.relative_to(sources.raw).as_posix(), path.stat()
     shown, fault = sources.name(relative), ("", "")
     if not _is_text(shown):
         shown = shown.encode("utf-8", "backslashreplace").decode()
-        fault = ("file-unreadable", "has a name, or lies in a folder of a name, that is no UTF-8 text; rename it")
+        fault = ("file-unreadable", "has a path that is not valid UTF-8; rename the file or its folder")
     return SourceFile(path, relative, shown, stat.st_size, stat.st_mtime_ns, fault=fault)
 
 
 def _is_text(name: str) -> bool:
-    """Whether a name can be written; Python keeps bytes of a file's name that are no UTF-8 as lone surrogates."""
+    """Whether a name can be written; Python keeps bytes of a file name that are not UTF-8 as lone surrogates."""
     return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def read_dicom(found: Sequence[SourceFile], recipe: Recipe, executor: Executor) -> Iterator[SourceFile]:
-    """The same files; of those in DICOM, whose tags are needed to know which image they are, with header or fault."""
+    """Yields the same files; those in DICOM with header or fault, since only their tags identify the image."""
     dicom = [file for file in found if file.path.suffix.lower() == ".dcm" or has_dicom_mark(file.path)]
-    parts = [dicom[start : start + 16] for start in range(0, len(dicom), 16)]
+    batches = [dicom[start : start + 16] for start in range(0, len(dicom), 16)]
     work = partial(_read_all, options=recipe.dicom)
-    read = {file.relative: file for part in in_order(executor, work, parts) for file in part}
-    yield from (read.get(file.relative, file) for file in found)
+    by_path = {file.relative: file for batch in in_order(executor, work, batches) for file in batch}
+    yield from (by_path.get(file.relative, file) for file in found)
 
 
 def _read_all(files: Sequence[SourceFile], options: DicomOptions) -> list[SourceFile]:
@@ -65,23 +65,23 @@ def _read_all(files: Sequence[SourceFile], options: DicomOptions) -> list[Source
 
 
 def recall(file: SourceFile, earlier: Mapping[tuple, SourceImage]) -> SourceFile:
-    """The file with what an earlier index found in it, if it has not changed since."""
+    """The file with the hash and header that an earlier index read, if it has not changed since."""
     image = earlier.get((file.shown, file.size, file.mtime_ns))
-    if image is None or file.header or file.fault[0]:  # what is in DICOM has been read
+    if image is None or file.header or file.fault[0]:  # DICOM files have been read already
         return file
     return replace(file, sha256=image.source_sha256, header=Header(image.width, image.height, image.spacing_mm))
 
 
 def inspect_all(jobs: Sequence[Job], executor: Executor) -> Iterator[Kept | Reject]:
-    """Reads the files of the jobs' images and holds them against their regions, in the order of the jobs."""
-    # Several images a task: one alone is read faster than it is handed to another process.
-    parts = [jobs[start : start + 16] for start in range(0, len(jobs), 16)]
-    for part in in_order(executor, _inspect, parts):
-        yield from part
+    """Reads the files of the jobs' images and checks them against their regions, in the order of the jobs."""
+    # Several images per task: reading a single one takes less time than handing it to another process.
+    batches = [jobs[start : start + 16] for start in range(0, len(jobs), 16)]
+    for outcomes in in_order(executor, _inspect, batches):
+        yield from outcomes
 
 
 def _inspect(jobs: Sequence[Job]) -> list[Kept | Reject]:
-    """Reads the files of some images and holds them against their regions; runs in a worker."""
+    """Reads the files of some images and checks them against their regions; runs in a worker."""
     return [
         _check(candidate, [file if file.header or file.fault[0] else _read(file) for file in files]) for candidate, files in jobs
     ]
@@ -96,15 +96,15 @@ def _read(file: SourceFile, options: DicomOptions = DEFAULT_DICOM) -> SourceFile
 
 
 def _check(candidate: Candidate, files: Sequence[SourceFile]) -> Kept | Reject:
-    """Holds one image's file against its regions."""
+    """Checks one image's files against each other and against its regions."""
     image_id, file = candidate.name.image_id, files[0]
-    sound = [other for other in files if other.header]
-    if len({other.sha256 for other in sound}) > 1:
-        both = " and ".join(other.shown for other in sound[:2])
-        return Reject(image_id, "duplicate-name", both, f"{image_id} is the name of two different files; remove one of them")
-    if not sound:
+    readable = [other for other in files if other.header]
+    if len({other.sha256 for other in readable}) > 1:
+        paths = " and ".join(other.shown for other in readable[:2])
+        return Reject(image_id, "duplicate-name", paths, f"{image_id} is the name of two different files; remove one of them")
+    if not readable:
         return Reject(image_id, file.fault[0], file.shown, f"{file.short} {file.fault[1]}")
-    file = sound[0]
+    file = readable[0]
     header = file.header
     assert header is not None
     regions, share = [], 0.0

@@ -1,4 +1,4 @@
-"""What a file's path says of its image, by a recipe's [layout]: CDD-CESM's names, or those of another collection."""
+"""Reads from a file's path which image it holds, by a recipe's [layout]: CDD-CESM's names, or those of another collection."""
 
 import re
 from collections.abc import Callable
@@ -10,42 +10,42 @@ from pipeline.recipe import Layout
 
 
 def image_key(path: str, layout: Layout) -> str:
-    """What joins annotations to their image: the group `image` of the layout's expression, else the name without suffix.
+    """The key that joins annotations to their image: the group `image` of the layout's expression, else the name without suffix.
 
     Args:
-      path: of an image below RAW, or an image as an annotation file names it.
+      path: of an image below RAW, or the name of an image in an annotation file.
       layout: of the recipe.
     """
-    found = _search(layout.image, path)
-    return (found and found.groupdict().get("image")) or clean_name(path)
+    match = _search(layout.image, path)
+    return (match and match.groupdict().get("image")) or clean_name(path)
 
 
 def mask_key(path: str, layout: Layout) -> str:
-    """The key of the image that a mask file belongs to; empty where the path is no mask's."""
-    found = _search(layout.mask, path)
-    return found["image"] if found else ""
+    """The key of the image that a mask file belongs to; empty if the path is not that of a mask."""
+    match = _search(layout.mask, path)
+    return match["image"] if match else ""
 
 
 def name_image(path: str, layout: Layout, keyed_patient: Callable[[str], str] | None = None) -> ImageName:
-    """Reads patient, side, kind and view from an image's path, as far as it has the layout's form.
+    """Reads patient, side, kind and view from an image's path; all are empty if it does not match the layout.
 
-    Digits in the group `image` that are not the patient's end the image_id, so that two images of one view differ.
+    Digits in the group `image` that are not the patient's are appended to the image_id, so that two images of one view differ.
 
     Args:
       path: of an image below RAW, with `/`.
       layout: of the recipe.
-      keyed_patient: gives `P<digits>` for a patient's name that is no number.
+      keyed_patient: returns `P<digits>` for a patient's name that is not a number.
 
     Raises:
-      InputError: the patient is no number, and there is no `keyed_patient`.
+      InputError: the patient is not a number, and there is no `keyed_patient`.
     """
     key = image_key(path, layout)
     if layout.image is None:
         return parse_image(key)
-    found = _search(layout.image, path)
-    if not found:
+    match = _search(layout.image, path)
+    if not match:
         return ImageName(key)
-    groups: dict[str, str] = {group: text or "" for group, text in found.groupdict().items()}
+    groups: dict[str, str] = {group: text or "" for group, text in match.groupdict().items()}
     side = layout.sides.get(groups["side"], groups["side"])
     view = layout.views.get(groups["view"], groups["view"])
     kind = groups["kind"] if layout.kind is None else layout.kind
@@ -53,7 +53,7 @@ def name_image(path: str, layout: Layout, keyed_patient: Callable[[str], str] | 
     if side not in ("L", "R") or view not in ("CC", "MLO") or kind not in ("DM", "CM"):
         return ImageName(key)
     patient = _patient(groups["patient"], path, keyed_patient)
-    parts = [patient, side, kind, view, *filter(None, [_own_digits(found)])]
+    parts = [patient, side, kind, view, *filter(None, [_own_digits(match)])]
     return ImageName("_".join(parts), patient, side, kind, view)
 
 
@@ -69,16 +69,16 @@ def _patient(text: str, path: str, keyed_patient: Callable[[str], str] | None) -
         return f"P{int(text)}"
     if keyed_patient is None:
         raise InputError(
-            f"{path}: its patient is {text!r}, which is no number; give a site key (CESM_SITE_KEY), from which and the name a "
-            "number is made"
+            f"{path}: its patient is {text!r}, which is not a number; give a site key (CESM_SITE_KEY), by which a number is "
+            "derived from that name"
         )
     return keyed_patient(text)
 
 
-def _own_digits(found: re.Match[str]) -> str:
-    """Digits of the group `image`, but for those of the group `patient` in it."""
-    if not found.groupdict().get("image"):
+def _own_digits(match: re.Match[str]) -> str:
+    """Digits of the group `image`, without those of the group `patient` in it."""
+    if not match.groupdict().get("image"):
         return ""
-    (start, stop), (first, last) = found.span("image"), found.span("patient")
-    kept = [at for at in range(start, stop) if not first <= at < last]
-    return "".join(found.string[at] for at in kept if found.string[at].isdigit())
+    (start, stop), (first, last) = match.span("image"), match.span("patient")
+    characters = [match.string[index] for index in range(start, stop) if not first <= index < last]
+    return "".join(character for character in characters if character.isdigit())

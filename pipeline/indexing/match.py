@@ -1,4 +1,4 @@
-"""Joins image files, annotation table and drawn regions; keeps what a recipe can use and says why the rest is dropped."""
+"""Joins image files, annotation table and drawn regions; keeps what a recipe can use and records why the rest is dropped."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -18,10 +18,10 @@ from pipeline.privacy.pseudonyms import KeyedAnnotations, key_names, safe_messag
 from pipeline.privacy.site_key import SiteKey
 from pipeline.recipe import Layout, Recipe
 
-_NAME_WANTED = "names no patient; wanted a name like P12_L_CM_MLO, or DICOM tags that say so"
-_PATH_WANTED = (
-    "has a path without a match of [layout] image, or with a side, view or kind that is none of L, R, CC, MLO, DM, CM; "
-    "correct the expression, or add the word to sides, views or kinds"
+_NAME_EXPECTED = "names no patient; expected a name like P12_L_CM_MLO, or DICOM tags that name the patient"
+_PATH_EXPECTED = (
+    "has a path that [layout] image does not match, or a side, view or kind other than L, R, CC, MLO, DM, CM; "
+    "correct the expression, or add the value to sides, views or kinds"
 )
 
 
@@ -32,10 +32,10 @@ class Index:
     Attributes:
       images: what is kept, sorted by image_id.
       regions: rows of regions.csv for them.
-      rejects: what is dropped; kept and dropped together are all images that any file names.
+      rejects: what is dropped; kept and dropped images together are all that any file names.
       summary: counts for the printed table and the data set card.
-      times: by `source`, the file's time of change in nanoseconds; not in index.csv, which says the same for a copy.
-      way_back: under a site key, what each name in the tables stands for: paths below RAW, and names in annotation files.
+      times: by `source`, the file's modification time in nanoseconds; not in index.csv, which is the same for a copied RAW.
+      way_back: under a site key, the original of each name in the tables: paths below RAW, and names in annotation files.
     """
 
     images: list[SourceImage]
@@ -58,38 +58,38 @@ def build_index(
     """Indexes the image files of a data set.
 
     Args:
-      sources: how the files are called.
+      sources: names the files.
       files: the image files.
-      annotations: what the annotation files say.
-      recipe: which images are wanted.
-      known: images of an earlier index; a file whose size and time of change are the same is not read again.
-      times: the earlier index's times of change.
+      annotations: the contents of the annotation files.
+      recipe: selects the images.
+      known: images of an earlier index; a file with the same size and modification time is not read again.
+      times: the earlier index's modification times.
       executor: reads the files.
     """
-    found = list(read_dicom([stat_file(path, sources) for path in files], recipe, executor))
-    identified = identify(found, recipe.layout, sources.key)
+    source_files = list(read_dicom([stat_file(path, sources) for path in files], recipe, executor))
+    identified = identify(source_files, recipe.layout, sources.key)
     by_name = identified.groups
     annotations, rejects = _join(annotations, identified, recipe.layout)
     keyed = (
         key_names(annotations, {name.image_id for name in by_name}, sources.key) if sources.key else KeyedAnnotations(annotations)
     )
     annotations = keyed.annotations
-    rejects += [Reject(one.file.shown, one.reason, one.file.shown, one.message) for one in identified.unnamed]
+    rejects += [Reject(unnamed.file.shown, unnamed.reason, unnamed.file.shown, unnamed.message) for unnamed in identified.unnamed]
     names = {
         **{name: parse_image(name) for name in (annotations.rows.keys() | annotations.regions.keys())},
         **keyed.names,
         **{name.image_id: name for name in by_name},
     }
-    files_of = {name.image_id: same for name, same in by_name.items()}
+    files_by_id = {name.image_id: group for name, group in by_name.items()}
     earlier = {(image.source, image.source_size, times.get(image.source)): image for image in known}
     jobs: list[Job] = []
     for image_id in sorted(names):
-        same = files_of.get(image_id, [])
-        verdict = _choose(names[image_id], same, annotations, recipe)
-        if isinstance(verdict, Reject):
-            rejects.append(verdict)
+        group = files_by_id.get(image_id, [])
+        choice = _choose(names[image_id], group, annotations, recipe)
+        if isinstance(choice, Reject):
+            rejects.append(choice)
         else:
-            jobs.append((verdict, [recall(file, earlier) for file in same]))
+            jobs.append((choice, [recall(file, earlier) for file in group]))
     images: list[SourceImage] = []
     regions: list[dict] = []
     mtimes: dict[str, int] = {}
@@ -100,20 +100,20 @@ def build_index(
             image, rows, mtime_ns = outcome
             images.append(image)
             regions += rows
-            # PACS exports keep a study's date there, so under a key it is not kept; files are read again instead.
+            # PACS exports set it to the study's date, so it is not stored under a key; files are read again instead.
             mtimes |= {} if sources.key else {image.source: mtime_ns}
     if sources.key:
         rejects = [_key_reject(reject, sources.key) for reject in rejects]
     rejects.sort(key=lambda reject: (reject.image, reject.where))
-    summary = _summarise(found, annotations, images, rejects) | _count_dicom(found)
+    summary = _summarise(source_files, annotations, images, rejects) | _count_dicom(source_files)
     if sources.key:
         summary["annotation_files"] = [f"{len(annotations.files)} annotation files"]
-    way_back = {file.shown: file.relative for file in found} | keyed.originals if sources.key else {}
+    way_back = {file.shown: file.relative for file in source_files} | keyed.originals if sources.key else {}
     return Index(images, regions, rejects, summary, mtimes, way_back)
 
 
 def _ids_by_key(identified: Identified, layout: Layout) -> dict[str, set[str]]:
-    """The image_ids that a name in an annotation file may mean: by file, and where that tells nothing by what the tags say."""
+    """The image_ids that a name in an annotation file may mean: by the names of files, else by their tags."""
     by_file: dict[str, set[str]] = defaultdict(set)
     by_tags: dict[str, set[str]] = defaultdict(set)
     for name, files in identified.groups.items():
@@ -122,7 +122,7 @@ def _ids_by_key(identified: Identified, layout: Layout) -> dict[str, set[str]]:
                 by_file[key].add(name.image_id)
             if file.relative in identified.aliases:
                 by_tags[identified.aliases[file.relative]].add(name.image_id)
-    # Of a view that was taken twice the tags do not tell which one is meant.
+    # If a view was taken twice, the tags do not identify the exposure.
     return {key: ids for key, ids in by_tags.items() if len(ids) == 1} | by_file
 
 
@@ -134,10 +134,10 @@ def _key_reject(reject: Reject, key: SiteKey) -> Reject:
 
 
 def _join(annotations: Annotations, identified: Identified, layout: Layout) -> tuple[Annotations, list[Reject]]:
-    """The annotations by image_id: a file of them names an image by the layout's key, by its file, or by its UID.
+    """Joins annotations to images; an annotation file names an image by the layout's key, by its file, or by its UID.
 
     Returns:
-      The annotations, and what is wrong with segmentations.
+      The annotations by image_id, and a reject per faulty segmentation.
     """
     by_name = identified.groups
     joined = rename_images(annotations, _ids_by_key(identified, layout))
@@ -156,24 +156,24 @@ def _join(annotations: Annotations, identified: Identified, layout: Layout) -> t
 
 
 def _choose(name: ImageName, files: Sequence[SourceFile], annotations: Annotations, recipe: Recipe) -> Candidate | Reject:
-    """Decides by names and labels alone, before any file is read."""
+    """Keeps or rejects an image by names and labels alone, before any file is read."""
     row = annotations.rows.get(name.image_id)
     drawn = annotations.regions.get(name.image_id, [])
     where = row.where if row else files[0].shown if files else drawn[0].where if drawn else "the annotation file"
     reason = message = ""
     if not name.patient and (files or recipe.layout.image is None):
-        reason, message = "unknown-name", _NAME_WANTED if recipe.layout.image is None else _PATH_WANTED
+        reason, message = "unknown-name", _NAME_EXPECTED if recipe.layout.image is None else _PATH_EXPECTED
     elif row is None:
         reason, message = "not-in-table", "has no row in the annotation table, so its class is unknown"
     elif (image_class := row.cells["class"].lower()) not in WORST_FIRST:
-        reason, message = "unknown-class", f"is classified {row.cells['class']!r}; wanted Malignant, Benign or Normal"
+        reason, message = "unknown-class", f"is classified {row.cells['class']!r}; expected Malignant, Benign or Normal"
     elif reason := _left_out(image_class, bool(drawn), row, recipe):
         message = REASONS[reason].meaning
     elif not files:
         reason, message = "file-missing", "is annotated, but there is no such image file; is the download complete?"
     if reason:
         return Reject(name.image_id, reason, where, f"{name.image_id} {message}")
-    assert row is not None  # else it was rejected above
+    assert row is not None  # rejected above otherwise
     return Candidate(name, row, drawn)
 
 
@@ -189,12 +189,12 @@ def _left_out(image_class: str, has_regions: bool, row: TableRow, recipe: Recipe
 
 
 def _summarise(
-    found: Sequence[SourceFile], annotations: Annotations, images: Sequence[SourceImage], rejects: Sequence[Reject]
+    files: Sequence[SourceFile], annotations: Annotations, images: Sequence[SourceImage], rejects: Sequence[Reject]
 ) -> dict:
     compared = [image for image in images if image.image_id in annotations.file_sizes]
     reasons = Counter(reject.reason for reject in rejects)
     return {
-        "files": len(found),
+        "files": len(files),
         "rows": sum(row.where != UNLISTED for row in annotations.rows.values()),
         "annotated": sum(1 for regions in annotations.regions.values() if regions),
         "regions": sum(map(len, annotations.regions.values())),
@@ -210,20 +210,20 @@ def _summarise(
     }
 
 
-def _count_dicom(found: Sequence[SourceFile]) -> dict:
-    tags = {file.shown: file.header.tags for file in found if file.header and file.header.tags}
+def _count_dicom(files: Sequence[SourceFile]) -> dict:
+    tags = {file.shown: file.header.tags for file in files if file.header and file.header.tags}
     silent = [name for name, header_tags in tags.items() if header_tags.has_text is None]
     return {"dicom": len(tags), "text_unknown": len(silent), "text_unknown_first": silent[:1]}
 
 
 def _first_names(files: Sequence[Path]) -> list[str]:
-    """The files' names; of many, as masks are, the first ones and how many more."""
+    """The files' names; if there are many (masks, for example), the first five and the number of the others."""
     names = list(dict.fromkeys(path.name for path in files))
     return names if len(names) <= 6 else [*names[:5], f"{len(names) - 5} more"]
 
 
 def _differing_views(rows: Mapping[str, TableRow]) -> list[str]:
-    """Views whose DM and CM image have different classes, by the DM image's name."""
+    """Views with different classes for the DM and the CM image, by the DM image's name."""
     return sorted(
         name
         for name, row in rows.items()

@@ -1,6 +1,6 @@
-"""Which file is which image: by its name or path, by its DICOM tags, and with a site key under keyed names.
+"""Identifies the image in each file: by name or path, by DICOM tags, and under a site key with keyed names.
 
-Reads no file: what DICOM headers say has been read before.
+Reads no file: DICOM headers have been read before.
 """
 
 import hashlib
@@ -18,23 +18,23 @@ from pipeline.privacy.site_key import REMEDY, SiteKey, is_public
 from pipeline.recipe import Layout
 from pipeline.sources import Header
 
-_UNKNOWN = "the tags do not tell it and no rule of the recipe's [dicom] does; add one, or see docs/dicom.md"
+_UNKNOWN = "neither its tags nor a rule in the recipe's [dicom] identify it; add a rule (docs/dicom.md)"
 _MESSAGES = {
     "patient": "names no patient: PatientID is empty",
     "side": f"is of an unknown side: {_UNKNOWN}",
-    "kind": f"is neither known as low-energy nor as subtracted: {_UNKNOWN}",
-    "view": f"is of an unknown view, or of another than CC and MLO: {_UNKNOWN}",
+    "kind": f"is not known to be low-energy or subtracted: {_UNKNOWN}",
+    "view": f"is of an unknown view, or of one other than CC and MLO: {_UNKNOWN}",
 }
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """An image file as found, before and after its bytes were read.
+    """An image file, before or after its bytes were read.
 
     Attributes:
       relative: its path below RAW, with `/`.
-      shown: what it is called in everything that is written.
-      fault: reason and message, where it cannot be read.
+      shown: its name in all output.
+      fault: reason and message if it cannot be read.
     """
 
     path: Path
@@ -48,7 +48,7 @@ class SourceFile:
 
     @property
     def short(self) -> str:
-        """What it is called without folders, for messages."""
+        """Its name without folders, for messages."""
         return self.shown.rsplit("/", 1)[-1]
 
 
@@ -63,13 +63,13 @@ class Unnamed:
 
 @dataclass
 class Identified:
-    """Which file is which image.
+    """The image in each file.
 
     Attributes:
       groups: the files of each image.
-      aliases: by `relative`, what the tags call an image; under a site key another name than its own, and only to be
-        compared with what annotations say.
-      unnamed: the files that are no image that can be named.
+      aliases: by `relative`, the image's name by its tags; under a site key it is not the image's own name, and is only
+        compared with names in annotation files.
+      unnamed: the files whose image cannot be named.
     """
 
     groups: dict[ImageName, list[SourceFile]]
@@ -78,19 +78,19 @@ class Identified:
 
 
 def identify(files: Sequence[SourceFile], layout: Layout, key: SiteKey | None) -> Identified:
-    """Groups files by image: by what the path tells, else by the tags; with a layout by the path alone.
+    """Groups files by image: by path, else by tags; with a layout by path alone.
 
-    Under a site key the tags go first, and every patient becomes a keyed one, also those of files in other formats.
+    Under a site key the tags take precedence, and every patient's name is keyed, also those of files in other formats.
 
     Args:
-      files: DICOM files among them with their headers or faults.
+      files: those in DICOM with their headers or faults.
       layout: of the recipe.
       key: of the site.
 
     Raises:
-      InputError: there is no key, and a DICOM file's patient, in its tags or its path, is not of a public form.
+      InputError: there is no key, and a DICOM file's patient, in its tags or its path, does not have the public form.
     """
-    found = Identified(defaultdict(list), {}, [])
+    identified = Identified(defaultdict(list), {}, [])
     named: list[_Named] = []
     paths = [name_image(file.relative, layout, key.patient if key else None) for file in files]
     if not key:
@@ -98,24 +98,24 @@ def identify(files: Sequence[SourceFile], layout: Layout, key: SiteKey | None) -
     for file, by_path in zip(files, paths, strict=True):
         tags = file.header.tags if file.header else None
         if file.fault[0] and (key or not by_path.patient):
-            found.unnamed.append(Unnamed(file, *file.fault))
+            identified.unnamed.append(Unnamed(file, *file.fault))
         elif not by_path.patient and (tags is None or layout.image):
-            found.groups[ImageName(file.shown) if key else by_path].append(file)
+            identified.groups[ImageName(file.shown) if key else by_path].append(file)
         elif isinstance(tag_name := _name(file, by_path, Tags() if layout.image or tags is None else tags, key), Unnamed):
-            found.unnamed.append(tag_name)
+            identified.unnamed.append(tag_name)
         elif by_path.patient and not key:
-            found.groups[by_path].append(file)
+            identified.groups[by_path].append(file)
         else:
             named.append(_Named(tag_name, file, _exposure(file, by_path)))
             if tags:
-                found.aliases[file.relative] = "_".join((tags.patient_id, tag_name.side, tag_name.kind, tag_name.view))
+                identified.aliases[file.relative] = "_".join((tags.patient_id, tag_name.side, tag_name.kind, tag_name.view))
     for name, file in _separate_exposures(named, key):
-        found.groups[name].append(file)
-    return found
+        identified.groups[name].append(file)
+    return identified
 
 
 def _require_public(files: Sequence[SourceFile], paths: Sequence[ImageName], layout: Layout) -> None:
-    # Only DICOM has been read so far, so what has a header or a fault is in DICOM.
+    # Only DICOM has been read so far, so a file with a header or a fault is DICOM.
     dicom = [(file, by_path) for file, by_path in zip(files, paths, strict=True) if file.header or file.fault[0]]
     private = []
     for file, by_path in dicom:
@@ -124,20 +124,20 @@ def _require_public(files: Sequence[SourceFile], paths: Sequence[ImageName], lay
             private.append(file)
     if private:
         raise InputError(
-            f"{len(private)} of {len(dicom)} DICOM files, {private[0].relative} first, have a patient, in PatientID or path, "
-            f"that is not of the public form P12; {REMEDY}"
+            f"{len(private)} of {len(dicom)} DICOM files ({private[0].relative} is the first) have a patient, in PatientID or "
+            f"path, that does not have the public form P12; {REMEDY}"
         )
 
 
 def _name(file: SourceFile, by_path: ImageName, tags: Tags, key: SiteKey | None) -> ImageName | Unnamed:
-    """The name by what the tags tell, and where they do not by what the path tells; never by a guess."""
+    """The name by the tags, and by the path where the tags are silent; never a guess."""
     sources = {"side": (tags.side, by_path.side), "kind": (tags.kind, by_path.kind), "view": (tags.view, by_path.view)}
     if differing := [part for part, (tag, path) in sources.items() if tag and path and tag != path]:
-        differences = ", ".join(f"{part} {sources[part][1]} and its tags {sources[part][0]}" for part in differing)
-        return Unnamed(file, "name-differs", f"{file.short} has a name that says {differences}; correct one of them")
+        tagged, named = (", ".join(f"{part} {sources[part][which]}" for part in differing) for which in (0, 1))
+        return Unnamed(file, "name-differs", f"{file.short} is named {named} but tagged {tagged}; correct one of them")
     patient = tags.patient_id or by_path.patient
     if by_path.patient and is_public(tags.patient_id) and tags.patient_id != by_path.patient:
-        return Unnamed(file, "name-differs", f"{file.short} has a name of another patient than its tags; correct one of them")
+        return Unnamed(file, "name-differs", f"{file.short} names another patient than its tags; correct one of them")
     parts = {"patient": key.patient(patient) if key and patient else patient}
     parts |= {part: tag or path for part, (tag, path) in sources.items()}
     if missing := [part for part, value in parts.items() if not value]:
@@ -146,7 +146,7 @@ def _name(file: SourceFile, by_path: ImageName, tags: Tags, key: SiteKey | None)
 
 
 class _Named(NamedTuple):
-    """A file, the name of its image, and what tells its exposure from others of the same view."""
+    """A file, the name of its image, and what distinguishes its exposure from others of the same view."""
 
     name: ImageName
     file: SourceFile
@@ -154,29 +154,29 @@ class _Named(NamedTuple):
 
     @property
     def view(self) -> str:
-        """What both kinds of an image share in their names."""
+        """The name that the images of both kinds share."""
         return self.name.image_id.replace("_CM_", "_DM_")
 
 
 def _separate_exposures(named: Sequence[_Named], key: SiteKey | None) -> Iterable[tuple[ImageName, SourceFile]]:
-    """Ends the names of a view of which one kind was taken more than once by digits that both images of an exposure share."""
+    """Appends digits to the names of a view that was taken more than once; both images of an exposure get the same digits."""
     exposures: dict[str, set[str]] = defaultdict(set)
-    for one in named:
-        exposures[one.name.image_id].add(one.exposure)
-    twice = {one.view for one in named if len(exposures[one.name.image_id]) > 1}
-    for one in named:
-        name = one.name
-        if one.view in twice:
-            digits = key.exposure(one.exposure) if key else _public_digits(one.exposure)
+    for image in named:
+        exposures[image.name.image_id].add(image.exposure)
+    repeated = {image.view for image in named if len(exposures[image.name.image_id]) > 1}
+    for image in named:
+        name = image.name
+        if image.view in repeated:
+            digits = key.exposure(image.exposure) if key else _public_digits(image.exposure)
             name = replace(name, image_id=f"{name.image_id}_{digits}")
-        yield name, one.file
+        yield name, image.file
 
 
 def _exposure(file: SourceFile, by_path: ImageName) -> str:
-    """What both images of one compression share: the tags' word for it, and what ends the path's name, such as `_2`."""
+    """The text that both images of one compression share: the tags' exposure, and the end of the file's name, such as `_2`."""
     tags = file.header.tags if file.header else None
-    own = by_path.image_id.removeprefix("_".join((by_path.patient, by_path.side, by_path.kind, by_path.view)))
-    return f"{tags.exposure if tags else ''}{own if by_path.patient else ''}"
+    ending = by_path.image_id.removeprefix("_".join((by_path.patient, by_path.side, by_path.kind, by_path.view)))
+    return f"{tags.exposure if tags else ''}{ending if by_path.patient else ''}"
 
 
 def _public_digits(uid: str) -> str:
@@ -184,7 +184,7 @@ def _public_digits(uid: str) -> str:
 
 
 def uids_of(groups: Mapping[ImageName, Sequence[SourceFile]]) -> dict[str, tuple[str, tuple[int, int]]]:
-    """By SOPInstanceUID the image_id, and width and height in pixels."""
+    """The image_id, and width and height in pixels, by SOPInstanceUID."""
     return {
         file.header.tags.uid: (name.image_id, (file.header.width, file.header.height))
         for name, files in groups.items()

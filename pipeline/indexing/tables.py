@@ -1,4 +1,4 @@
-"""The tables of the index stage: index.csv, regions.csv, rejects.csv, and the way back from keyed names. Reads no image."""
+"""The tables of the index stage: index.csv, regions.csv, rejects.csv, and the map of keyed names. Reads no image."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
@@ -10,7 +10,7 @@ from pipeline.files import InputError, read_csv, write_csv
 
 @dataclass(frozen=True)
 class Reject:
-    """A source image that is dropped: why, where that was seen, and a message; the columns of rejects.csv."""
+    """A source image that is dropped: the reason, the location in the inputs, and a message; the columns of rejects.csv."""
 
     image: str
     reason: str
@@ -22,9 +22,9 @@ class Reject:
 class SourceImage:
     """A source image that is kept: one row of index.csv.
 
-    `lesion_share` is the regions' area over the letterboxed square's, `spacing_mm` that of the source; `source` is
-    relative to RAW; `details` holds what the annotation table says, by the columns of `contract.DETAILS`. An empty string or
-    None is unknown.
+    `lesion_share` is the regions' area divided by that of the letterboxed square, `spacing_mm` that of the source; `source` is
+    relative to RAW; `details` holds cells of the annotation table, by the columns of `contract.DETAILS`. An empty string or
+    None means unknown.
     """
 
     image_id: str
@@ -83,16 +83,16 @@ def read_images(path: Path) -> list[SourceImage]:
     """Reads index.csv.
 
     Raises:
-      InputError: it is not what the index stage wrote.
+      InputError: its cells are not those of an index.
     """
     try:
         return [SourceImage.from_row(row) for row in read_csv(path, COLUMNS)]
     except ValueError as error:
-        raise InputError(f"{path}: is not what the index stage wrote ({error}); delete it and run the stage again") from error
+        raise InputError(f"{path}: is not a valid index ({error}); delete it and run the index stage again") from error
 
 
 def write_map(file: Path, way_back: Mapping[str, str]) -> None:
-    """Writes what the names in the tables stand for, one row per name."""
-    # A name that is no UTF-8 is written as it can be.
+    """Writes the originals of the keyed names in the tables, one row per name."""
+    # Bytes of an original that are not UTF-8 are written as escapes.
     shown = {name: original.encode("utf-8", "backslashreplace").decode() for name, original in way_back.items()}
     write_csv(file, MAP_COLUMNS, ({"name": name, "original": shown[name]} for name in sorted(shown)))

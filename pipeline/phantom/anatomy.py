@@ -1,14 +1,14 @@
-"""The geometry of one synthetic exposure: breast, muscle, lesions, and how the subtracted image lies to the other.
+"""The geometry of one synthetic exposure: breast, muscle, lesions, and the displacement between its two images.
 
-Numbers only; coordinates as in `pipeline.geometry`, but seen with the chest wall at x = 0 for either side: right
-breasts are mirrored when all is done.
+Numbers only; coordinates as in `pipeline.geometry`, but with the chest wall at x = 0 for either side: right breasts are
+mirrored at the end.
 """
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-# Waves on a lesion's edge: their orders, and the largest height of each as a part of the radius.
+# Waves on a lesion's edge: their orders, and the largest height of each as a fraction of the radius.
 _WAVES = {
     "round": {},
     "oval": {},
@@ -21,8 +21,8 @@ _WAVES = {
 class Lesion:
     """A lesion in the low-energy image's frame.
 
-    `rx` and `ry` are the half axes in pixels; `waves` are (order, height, phase) of the edge's departures from the
-    ellipse; `dense` is its opacity in the low-energy image and `enhancing` its gain in the subtracted one, in grey
+    `rx` and `ry` are the half axes in pixels; `waves` are (order, height, phase) of the edge's deviations from the
+    ellipse; `dense` is its opacity in the low-energy image and `enhancing` its gain in the subtracted one, in gray
     levels; `hollow` is how much less the middle enhances than the rim, 0 to 1.
     """
 
@@ -49,7 +49,7 @@ class Lesion:
 
 @dataclass(frozen=True)
 class Drift:
-    """How the breast moved and the detector read on between the two images: a turn, a scale, a shift and a ripple.
+    """How the breast moved between the two images: a rotation, a scale, a shift and a ripple.
 
     `matrix` is (2, 2), `shift` (2,) and `ripple` (amplitude in px, wavelength in px, phase).
     """
@@ -67,19 +67,20 @@ class Drift:
 
     def from_low(self, points: np.ndarray) -> np.ndarray:
         """Maps (..., 2) x, y of the low-energy image to the subtracted one, to a hundredth of a pixel."""
-        found = points
+        moved = points
         for _ in range(5):  # the map is nearly the identity, so each round shrinks the error about fiftyfold
-            found = found + points - self.to_low(found)
-        return found
+            moved = moved + points - self.to_low(moved)
+        return moved
 
 
 @dataclass(frozen=True)
 class Scene:
     """One exposure's geometry; lengths are in pixels of the low-energy image.
 
-    `sizes` are (width, height) of the images by kind; `centre`, `above` and `below` are, as parts of the height, where
-    the breast is deepest and how far it reaches from there; `axilla` (part of the depth) and `muscle` (width and height
-    of the pectoral muscle's corner) are 0 in CC views; `bluntness` is 2 for an ellipse and more for a fuller breast.
+    `sizes` are (width, height) of the images by kind; `centre` is the row at which the breast is deepest, and `above` and
+    `below` are how far it reaches from there, all as fractions of the height; `axilla` (fraction of the depth) and `muscle`
+    (width and height of the pectoral muscle's corner) are 0 in CC views; `bluntness` is 2 for an ellipse and more for a
+    fuller breast.
     """
 
     sizes: dict[str, tuple[int, int]]
@@ -125,9 +126,9 @@ def make_scene(
     Args:
       view: CC or MLO.
       forms: form of each lesion, the largest first.
-      breast: what all exposures of a breast share; give a fresh one of the same seed for each.
-      draw: what is this exposure's own.
-      past_border: puts the first lesion so near the chest wall that a part of it, under a half, is not in the image.
+      breast: generator of the traits that all exposures of a breast share; pass a new one with the same seed each time.
+      draw: generator of the exposure's own traits.
+      past_border: puts the first lesion so near the chest wall that less than half of it is outside the image.
     """
     height = int(breast.integers(1020, 1270)) + int(draw.integers(-20, 21))
     width = int(np.clip(height * (breast.uniform(0.5, 0.66) + draw.uniform(-0.03, 0.03)), 560, 800))
@@ -170,7 +171,7 @@ def _draw_drift(height: int, draw: np.random.Generator) -> Drift:
 
 
 def _draw_lesion(form: str, rank: int, breast: np.random.Generator) -> Lesion:
-    """A lesion's own traits, not placed yet: the same in all exposures of its breast."""
+    """A lesion without a position; its traits are the same in all exposures of its breast."""
     radius = breast.uniform(88, 140) if rank == 0 else breast.uniform(46, 72)
     stretch = 1.0 if form == "round" else breast.uniform(1.1, 1.4)
     if breast.random() < 0.5:
@@ -192,7 +193,7 @@ def _draw_lesion(form: str, rank: int, breast: np.random.Generator) -> Lesion:
 
 
 def _place(lesion: Lesion, scene: Scene, taken: list[Lesion], draw: np.random.Generator, *, past_border: bool) -> Lesion:
-    """Puts a lesion into the breast, clear of skin, muscle and other lesions as far as forty tries allow."""
+    """Puts a lesion into the breast; of forty positions, the one most clear of skin, muscle and other lesions."""
     height, rx, ry = scene.sizes["DM"][1], lesion.rx, lesion.ry
     best, best_room = (0.0, 0.0), -np.inf
     for _ in range(40):

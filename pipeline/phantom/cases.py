@@ -1,7 +1,7 @@
-"""Who is in the phantom: patients, breasts, exposures, and which image carries which of the real data's troubles.
+"""The patients, breasts and exposures of the phantom, and the images that have one of the real data's troubles.
 
-Numbers and names only. Each draw has a random generator of its own, named by what it is for, so patient 7 is the same
-whatever the number of patients, of workers, or the order of the work.
+Numbers and names only. Each purpose has a random generator of its own, so patient 7 is the same whatever the number of
+patients, the number of workers, or the order of the work.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import numpy as np
 
 MALIGNANT, BENIGN, NORMAL = "Malignant", "Benign", "Normal"
 SIDES, VIEWS, KINDS = ("L", "R"), ("CC", "MLO"), ("DM", "CM")
-LEAST_PATIENTS = 6  # the first six carry the troubles
+LEAST_PATIENTS = 6  # the first six have the troubles
 
 # An image's troubles by its cleaned name. The names and forms are those of the real download's (P3_L_CM_CC among them).
 SPACE_IN_TABLE, NO_FILE, NO_ROW, NO_REGION = "space-in-table", "no-file", "no-row", "no-region"
@@ -30,10 +30,10 @@ TROUBLES: dict[str, tuple[str, ...]] = {
     "P5_L_CM_MLO": (NO_FILE,),
     "P6_L_CM_CC": (NO_ROW,),
 }
-# Images of the first patients and the class of their left breast; whose left MLO view was taken twice, and its suffix.
+# Number of images of the first patients, and the class of their left breast.
 _FIRST = {1: (8, MALIGNANT), 2: (4, BENIGN), 3: (6, MALIGNANT), 4: (6, NORMAL), 5: (4, MALIGNANT), 6: (4, NORMAL)}
-_TAKEN_TWICE = {4: "_2", 6: "2"}
-# Forms of the lesions of the first patients, so that every shape of outline occurs.
+_TAKEN_TWICE = {4: "_2", 6: "2"}  # patients whose left MLO view was taken twice, and the suffix of the second exposure
+# Forms of the lesions of the first patients, so that every shape of region occurs.
 _FIRST_FORMS = {1: ("irregular", "round", "spiculated"), 2: ("oval", "round"), 3: ("oval",), 5: ("spiculated",)}
 
 _FORMS = {
@@ -54,7 +54,7 @@ class Patient:
 
 @dataclass(frozen=True)
 class Exposure:
-    """One compressed view, which gives a low-energy and a subtracted image.
+    """One compressed view, of which a low-energy and a subtracted image exist.
 
     `forms` are the forms of the breast's lesions, the largest first; `suffix` marks a second exposure.
     """
@@ -67,11 +67,11 @@ class Exposure:
     suffix: str = ""
 
     def name(self, kind: str) -> str:
-        """The cleaned name of one of the two images, without ending."""
+        """The cleaned name of one of the two images, without suffix."""
         return f"P{self.patient.number}_{self.side}_{kind}_{self.view}{self.suffix}"
 
     def troubles(self, kind: str) -> tuple[str, ...]:
-        """What is wrong with one of the two images."""
+        """The troubles of one of the two images."""
         return TROUBLES.get(self.name(kind), ())
 
     def label(self, kind: str) -> str:
@@ -79,23 +79,23 @@ class Exposure:
         return NORMAL if LABEL_DIFFERS in self.troubles(kind) else self.pathology
 
     def chance(self, seed: int, purpose: int) -> np.random.Generator:
-        """The generator of what belongs to this exposure alone."""
+        """The generator of traits that belong to this exposure alone."""
         return chance(
             seed, self.patient.number, 1 + SIDES.index(self.side), 1 + VIEWS.index(self.view), len(self.suffix), purpose
         )
 
     def breast_chance(self, seed: int) -> np.random.Generator:
-        """The generator of what all exposures of this breast share."""
+        """The generator of traits that all exposures of this breast share."""
         return chance(seed, self.patient.number, 1 + SIDES.index(self.side))
 
 
 def chance(seed: int, *purpose: int) -> np.random.Generator:
-    """A random generator of its own for each purpose."""
+    """A random generator for one purpose, independent of those for others."""
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=purpose))
 
 
 def exposures(patients: int, seed: int) -> Iterator[Exposure]:
-    """All exposures, by patient; every second patient at least has a malignant breast."""
+    """Yields all exposures, by patient; at least every second patient has a malignant breast."""
     for number in range(1, patients + 1):
         yield from _exposures(number, chance(seed, number))
 
@@ -124,7 +124,7 @@ def _exposures(number: int, draw: np.random.Generator) -> Iterator[Exposure]:
 
 
 def _views(images: int, first: str, draw: np.random.Generator) -> list[tuple[str, str]]:
-    """Sides and views of 2, 4, 6 or 8 images, two images to a view; the first side before the other."""
+    """Sides and views of 2, 4, 6 or 8 images, two images per view; the first side before the other."""
     other = SIDES[1 - SIDES.index(first)]
     if images == 2:
         return [(first, str(draw.choice(VIEWS)))]

@@ -1,4 +1,4 @@
-"""Compresses the pixels of a data set in memory, in the transfer syntaxes that mammograms come in (PS3.5 A.4)."""
+"""Compresses the pixels of a `pydicom` data set in memory, in the transfer syntaxes of mammograms (PS3.5 A.4)."""
 
 import io
 from collections.abc import Iterable
@@ -7,19 +7,19 @@ import PIL.Image
 
 from pipeline.files import InputError, install_command, is_installed
 
-# Of pydicom's encoders; named, because it would take whichever is installed, and each gives other bytes.
+# pydicom's encoders by name, because it would otherwise take any that is installed, and each writes other bytes.
 _PLUGINS = {
     "1.2.840.10008.1.2.5": "pydicom",  # RLE Lossless
     "1.2.840.10008.1.2.4.80": "pyjpegls",  # JPEG-LS Lossless
     "1.2.840.10008.1.2.4.90": "pylibjpeg",  # JPEG 2000 Lossless
 }
-_NEED_NONE = {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.4.50"}  # uncompressed; Pillow is always there
+_NEED_NONE = {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.4.50"}  # uncompressed, and JPEG Baseline by Pillow
 _JPEG_BASELINE, _JPEG_EXTENDED = "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"
 _QUALITY = 95
 
 
 def require_encoders(syntaxes: Iterable[str]) -> None:
-    """Sees that all of some transfer syntaxes can be written.
+    """Checks that transfer syntaxes can be written.
 
     Raises:
       InputError: an encoder is not installed; names the package and the extra.
@@ -30,7 +30,7 @@ def require_encoders(syntaxes: Iterable[str]) -> None:
 
 
 def _missing(syntax: str) -> str:
-    """The package that a syntax lacks, or nothing."""
+    """The package that has to be installed to write a syntax; empty if there is none."""
     from pydicom.pixels import get_encoder
 
     if syntax in _PLUGINS:
@@ -44,7 +44,7 @@ def compress(dataset, syntax: str) -> None:
     """Compresses a single-frame gray `pydicom` data set in place; its identifier stays.
 
     Args:
-      dataset: with its pixels as Explicit VR Little Endian has them.
+      dataset: with uncompressed pixels, as in Explicit VR Little Endian.
       syntax: a transfer syntax: RLE, JPEG-LS or JPEG 2000 Lossless by pydicom's encoders, JPEG Baseline (8 bits only,
         quality 95) by Pillow, another JPEG (Lossless, Lossless SV1, Extended) by GDCM.
     """
@@ -73,7 +73,7 @@ def _by_pillow(dataset) -> bytes:
 def _by_gdcm(dataset, syntax: str) -> bytes:
     import gdcm
 
-    writer = gdcm.ImageWriter()  # owns the image: without a name for it, the image would be freed memory
+    writer = gdcm.ImageWriter()  # owns the image, which would be freed without this variable
     image = writer.GetImage()
     image.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.ExplicitVRLittleEndian))
     image.SetNumberOfDimensions(2)
@@ -92,7 +92,7 @@ def _by_gdcm(dataset, syntax: str) -> bytes:
     if not change.Change():
         raise ValueError(f"python-gdcm cannot write {_name(syntax)} of {dataset.BitsStored} bits")
     fragment = change.GetOutput().GetDataElement().GetSequenceOfFragments().GetFragment(0).GetByteValue()
-    # SWIG hands bytes over as text with surrogates.
+    # SWIG returns bytes as text with surrogates.
     return fragment.GetBuffer().encode("utf-8", "surrogateescape")
 
 

@@ -1,7 +1,7 @@
 """Writes a phantom in the layout of the TCIA download: folders, images, annotation files and stray files.
 
-A folder with the mark of `pipeline.sources` is complete. One that is being written carries another mark, so that an
-interrupted phantom goes on where it stopped and no folder of the user's is ever written into.
+A folder with PHANTOM_MARK (`pipeline.sources`) is complete. One that is being written has another mark, so that an interrupted
+phantom continues where it stopped and no folder of the user's is ever written to.
 """
 
 import functools
@@ -31,26 +31,26 @@ TABLE_FILE = "Radiology-manual-annotations.csv"
 WORKBOOK_FILE = "Radiology manual annotations.xlsx"
 IMAGES = Path("PKG - CDD-CESM", "CDD-CESM")
 FOLDERS = {"DM": IMAGES / "Low energy images of CDD-CESM", "CM": IMAGES / "Subtracted images of CDD-CESM"}
-MEDIA = IMAGES / "CD"  # exchange media, where a vendor writes such
-JPEG, DICOM, VARIED = "", "plain", "varied"  # of what the images are
+MEDIA = IMAGES / "CD"  # exchange media of vendors that write them
+JPEG, DICOM, VARIED = "", "plain", "varied"  # formats of the images
 
-_VERSIONS = {JPEG: 1, DICOM: 2, VARIED: 1}  # of the phantom's bytes; raise it with any change of them
+_VERSIONS = {JPEG: 1, DICOM: 2, VARIED: 1}  # of the phantom's bytes; to be raised with any change of them
 _STRAY = {
     FOLDERS["DM"] / "desktop.ini": b"[ViewState]\r\nMode=\r\nVid=\r\nFolderType=Pictures\r\n",
     FOLDERS["CM"] / "desktop.ini": b"[ViewState]\r\nMode=\r\nVid=\r\nFolderType=Pictures\r\n",
     Path("Medical reports for cases", "~$P4.docx"): b"\x07Phantom".ljust(162, b"\0"),
 }
-# Purposes of an exposure's random generators; the last two, of each of its images.
+# Purposes of an exposure's random generators; the second line is for each of its images.
 _GEOMETRY, _PIXELS = 0, 1
-_HAND, _WORDS = {"DM": 2, "CM": 3}, {"DM": 4, "CM": 5}
+_HAND, _TEXT = {"DM": 2, "CM": 3}, {"DM": 4, "CM": 5}
 
 
 @dataclass(frozen=True)
 class Phantom:
-    """What a phantom holds.
+    """The contents of a phantom.
 
-    `made` is False where it was there already. Images are files; the three classes count those with a row in the table,
-    by its label; `malignant_with_regions` counts the ones that `v2` can use, by label, regions, row and file.
+    `made` is False if it was there already. `images` counts files; the three classes count images with a row in the table,
+    by its label; `malignant_with_regions` counts images that `v2` can use, by label, regions, row and file.
     """
 
     patients: int
@@ -85,13 +85,13 @@ def write_phantom(out: Path, patients: int = 60, seed: int = 0, dicom: str = JPE
     """Writes a synthetic look-alike of CDD-CESM; it proves nothing clinical.
 
     Args:
-      out: a folder that is empty, not there yet, or an interrupted or complete phantom of the same settings.
+      out: a folder that is empty, does not exist yet, or holds an interrupted or complete phantom of the same settings.
       patients: at least 6, so that every trouble of the real data occurs.
       seed: the same seed gives the same bytes on one machine, whatever the executor.
-      dicom: writes DICOM mammograms instead of JPEG: `plain` ones of one vendor, uncompressed, or `varied` ones of all of
-        `pipeline.phantom.vendors`, with other DICOM files among them; the annotation files name `.jpg` all the same, as
-        real ones do.
-      executor: runs the work over images; by default this process does.
+      dicom: writes DICOM mammograms instead of JPEG: `plain` ones of one vendor, uncompressed, or `varied` ones of all
+        vendors in `pipeline.phantom.vendors`, with other DICOM files among them; the annotation files name `.jpg` in
+        either case, as real ones do.
+      executor: writes the images; by default this process does.
 
     Raises:
       InputError: too few patients, `out` holds something else, or an encoder is not installed.
@@ -99,7 +99,7 @@ def write_phantom(out: Path, patients: int = 60, seed: int = 0, dicom: str = JPE
     if patients < cases.LEAST_PATIENTS or seed < 0:
         raise InputError(
             f"{patients} patients with seed {seed}: a phantom needs at least {cases.LEAST_PATIENTS} "
-            "patients, which carry the real data's troubles, and a seed of 0 or more"
+            "patients, which have the real data's troubles, and a seed of 0 or more"
         )
     about = _about(patients, seed, dicom)
     exposures = list(cases.exposures(patients, seed))
@@ -124,7 +124,7 @@ def write_phantom(out: Path, patients: int = 60, seed: int = 0, dicom: str = JPE
 
 
 def _about(patients: int, seed: int, dicom: str) -> str:
-    """The mark's words, which are also how a phantom of the same settings is known."""
+    """The mark's text, by which a phantom of the same settings is recognised; it names all settings."""
     options = {JPEG: "", DICOM: " --dicom", VARIED: " --dicom varied"}
     command = f"pipeline phantom OUT --patients {patients} --seed {seed}{options[dicom]}"
     return (
@@ -135,21 +135,21 @@ def _about(patients: int, seed: int, dicom: str) -> str:
 
 
 def _begin(out: Path, about: str) -> bool:
-    """Claims the folder; False if the phantom is there already.
+    """Marks the folder as one that is being written; returns False if the phantom is there already.
 
     Raises:
       InputError: the folder holds another phantom, or anything that is not a phantom.
     """
     for mark in (out / PHANTOM_MARK, out / UNFINISHED_PHANTOM_MARK):
         if mark.is_file():
-            if (found := mark.read_text(encoding="utf-8")) != about:
+            if (text := mark.read_text(encoding="utf-8")) != about:
                 raise InputError(
-                    f"{out}: holds another phantom ({_settings(found)}; wanted {_settings(about)}); "
+                    f"{out}: holds another phantom ({_settings(text)}; expected {_settings(about)}); "
                     "remove that folder, or give another one"
                 )
             return mark.name == UNFINISHED_PHANTOM_MARK
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out}: is there already and is no phantom; give a folder that is empty or not there yet")
+        raise InputError(f"{out}: exists already and is not a phantom; give a folder that is empty or does not exist")
     write_text(out / UNFINISHED_PHANTOM_MARK, about)
     return True
 
@@ -169,7 +169,7 @@ def _scene(exposure: Exposure, seed: int) -> Scene:
 
 
 def _shapes(exposure: Exposure, kind: str, seed: int) -> list[Shape]:
-    """The regions of one image, in the annotation program's form; from geometry alone, without painting."""
+    """The regions of one image, as the annotation program writes them; from geometry alone, without painting."""
     troubles = exposure.troubles(kind)
     if cases.NO_REGION in troubles or cases.LABEL_DIFFERS in troubles:
         return []
@@ -186,7 +186,7 @@ def _shapes(exposure: Exposure, kind: str, seed: int) -> list[Shape]:
 
 
 def _write_pair(exposure: Exposure, out: Path, seed: int, dicom: str) -> dict[str, int]:
-    """Writes the two images of one exposure, unless they are there; gives their sizes in bytes by cleaned name."""
+    """Writes the two images of one exposure, unless they exist; returns their sizes in bytes by cleaned name."""
     vendor = vendor_of(exposure.patient.number) if dicom == VARIED else PLAIN if dicom else None
     paths = {kind: out / _place(exposure, kind, vendor) for kind in KINDS}
     if all(path.is_file() for path in paths.values()):
@@ -206,7 +206,7 @@ def _write_pair(exposure: Exposure, out: Path, seed: int, dicom: str) -> dict[st
 
 
 def _place(exposure: Exposure, kind: str, vendor: Vendor | None) -> Path:
-    """Where an image lies in the phantom."""
+    """The path of an image in the phantom."""
     if vendor and vendor.media:
         view = 4 * cases.SIDES.index(exposure.side) + 2 * cases.VIEWS.index(exposure.view) + KINDS.index(kind)
         return MEDIA / "IMAGES" / f"IM{8 * (exposure.patient.number - 1) + view + 1:06d}"
@@ -214,8 +214,8 @@ def _place(exposure: Exposure, kind: str, vendor: Vendor | None) -> Path:
 
 
 def _write(path: Path, data: bytes) -> None:
-    with replacing(path) as beside:
-        beside.write_bytes(data)
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
 
 
 def _jpeg(gray: np.ndarray) -> bytes:
@@ -224,7 +224,7 @@ def _jpeg(gray: np.ndarray) -> bytes:
 
 def _write_annotations(out: Path, images: list[_Image], sizes: dict[str, int], seed: int) -> None:
     rows = [
-        describe(image.exposure, image.kind, image.exposure.chance(seed, _WORDS[image.kind]))
+        describe(image.exposure, image.kind, image.exposure.chance(seed, _TEXT[image.kind]))
         for image in images
         if cases.NO_ROW not in image.troubles
     ]

@@ -1,7 +1,7 @@
-"""Stores grey levels the ways machines do, with the tags by which a viewer finds them again (PS3.3 C.7.6.3, C.11.1, C.11.2).
+"""Stores gray levels as machines do, with the tags by which a viewer recovers them (PS3.3 C.7.6.3, C.11.1, C.11.2).
 
-Every function takes (height, width) grey levels, 0 to 255, and gives stored values of which a viewer shows these levels,
-to within half a level; but `raw` is not for viewers.
+Every function takes (height, width) gray levels, 0 to 255, and returns stored values that a viewer shows as these levels, to
+within half a level; only `raw` is not for viewers.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ WHITE = 255
 
 @dataclass(frozen=True)
 class Stored:
-    """Pixels as they are stored: (height, width) int32 of `bits` bits, and the tags that undo what was done to them."""
+    """Stored pixels: (height, width) int32 of `bits` bits, and the tags by which a viewer maps them back to gray levels."""
 
     values: np.ndarray
     bits: int
@@ -26,7 +26,7 @@ Chain = Callable[[np.ndarray], Stored]
 
 
 def linear(gray: np.ndarray, bits: int, black: int, step: float) -> Stored:
-    """A linear window: black is stored as `black`, and a grey level more as `step` more."""
+    """A linear window: black is stored as `black`, and each gray level adds `step`."""
     # PS3.3 C.11.2.1.2.1: the window's ends are centre - 0.5 -+ (width - 1) / 2.
     return Stored(_whole(black + step * gray), bits, tags=_window(black + WHITE * step / 2 + 0.5, WHITE * step + 1))
 
@@ -48,7 +48,7 @@ def sigmoid(gray: np.ndarray) -> Stored:
 
 
 def lut_and_windows(gray: np.ndarray) -> Stored:
-    """14 bits, a VOI LUT of an S-shaped curve, and three windows beside it that only come near."""
+    """14 bits, a VOI LUT of an S-shaped curve, and in addition three windows that only approximate it."""
     first, entries = 1500, 12000
     curve = (1 - np.cos(np.pi * np.arange(entries) / (entries - 1))) / 2
     stored = first + (entries - 1) * np.arccos(1 - 2 * np.clip(gray, 0, WHITE) / WHITE) / np.pi
@@ -60,7 +60,7 @@ def lut_and_windows(gray: np.ndarray) -> Stored:
 
 
 def rescaled(gray: np.ndarray) -> Stored:
-    """16 bits with sign, and a rescale that is not the identity before the window."""
+    """Signed 16 bits, and a rescale other than the identity before the window."""
     slope, intercept, shown = 0.5, 2048, window_12_bits(gray)
     rescale = {"RescaleSlope": slope, "RescaleIntercept": intercept}
     return Stored(_whole((shown.values - intercept) / slope), 16, signed=True, tags=shown.tags | rescale)
@@ -91,7 +91,7 @@ def window_16_bits(gray: np.ndarray) -> Stored:
 
 
 def raw(gray: np.ndarray) -> Stored:
-    """14 bits of what the detector read, For Processing: much where little lies in the way, and no window."""
+    """14 bits as the detector reads them, For Processing: high where little tissue is in the way, and no window."""
     return Stored(_whole(14000 * np.exp(-gray / 100)), 14)
 
 
@@ -104,7 +104,7 @@ def _lut(first: int, curve: np.ndarray, bits: int, explanation: str):
     from pydicom.dataset import Dataset
 
     lut = Dataset()
-    # Both could have another type (US or SS, US or OW), so that their type is said here.
+    # The standard allows two types for each (US or SS, US or OW), so the type is set here.
     lut.add_new("LUTDescriptor", "US", [len(curve), first, bits])
     lut.add_new("LUTData", "OW", _whole(curve * (2**bits - 1)).astype("<u2").tobytes())
     lut.LUTExplanation = explanation

@@ -1,6 +1,6 @@
 """Wraps pixels as a mammogram of one vendor (PS3.3 A.26, A.27, C.8.11). Bytes, no files.
 
-Every name, number and date in it is invented and says so, as far as its form allows.
+Every name, number and date in it is invented and recognisable as such, as far as its form allows.
 """
 
 import datetime
@@ -28,14 +28,14 @@ def mammogram_bytes(
     """One image For Presentation as a DICOM file.
 
     Args:
-      gray: (height, width) float32 in grey levels, 0 to 255.
-      exposure, kind: whose image it is.
+      gray: (height, width) float32 in gray levels, 0 to 255.
+      exposure, kind: of the image.
       seed: the phantom's; all identifiers follow from it.
       vendor: how it is stored and tagged.
       inverted: writes MONOCHROME1, where low values are white, whatever the vendor does.
 
     Returns:
-      the file; what a viewer shows of it is `gray`, to within half a grey level, but for JPEG Baseline, which is lossy.
+      The file; a viewer shows it as `gray`, to within half a gray level, except for JPEG Baseline, which is lossy.
     """
     inverted = inverted or vendor.inverted
     dataset = _dataset(exposure, kind, seed, vendor, PRESENTATION)
@@ -54,7 +54,7 @@ def raw_bytes(gray: np.ndarray, exposure: Exposure, seed: int, vendor: Vendor) -
 
 
 def new_file(sop_class: str, instance: str, syntax: str = EXPLICIT):
-    """A data set to be filled in."""
+    """A `pydicom` data set with its class, instance and transfer syntax."""
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.uid import UID
 
@@ -66,7 +66,7 @@ def new_file(sop_class: str, instance: str, syntax: str = EXPLICIT):
 
 
 def _dataset(exposure: Exposure, kind: str, seed: int, vendor: Vendor, sop_class: str):
-    """A data set without pixels."""
+    """The `pydicom` data set of an image, without pixels."""
     written = vendor.syntax if vendor.syntax == IMPLICIT else EXPLICIT
     dataset = new_file(sop_class, identifier(seed, f"{vendor.name} {exposure.name(kind)} {sop_class}"), written)
     describe_study(dataset, exposure, seed)
@@ -76,7 +76,7 @@ def _dataset(exposure: Exposure, kind: str, seed: int, vendor: Vendor, sop_class
 
 
 def describe_study(dataset, exposure: Exposure, seed: int) -> None:
-    """Fills in patient and study, which all files of a patient share."""
+    """Sets the tags of patient and study, which all files of a patient share."""
     patient = exposure.patient
     name = f"P{patient.number}"
     day = datetime.date(2001, 1, 1) + datetime.timedelta(days=5 * patient.number)
@@ -140,7 +140,7 @@ def _describe_exposure(dataset, kind: str, vendor: Vendor) -> None:
 
 
 def _orientation(exposure: Exposure) -> list[str]:
-    """Where rows and columns point: left breasts have the chest wall at the left, outer or upper parts at the top."""
+    """The directions of rows and columns: left breasts have the chest wall at the left, the outer or upper side at the top."""
     down = {"L": "R", "R": "L"}[exposure.side]
     return ["A" if exposure.side == "L" else "P", down if exposure.view == "CC" else f"F{down}"]
 
@@ -156,7 +156,7 @@ def _store(dataset, stored: Stored, inverted: bool) -> None:
     dataset.RescaleIntercept, dataset.RescaleSlope, dataset.RescaleType = 0, 1, "US"
     for keyword, value in stored.tags.items():
         setattr(dataset, keyword, value)
-    if "ModalityLUTSequence" in dataset:  # stands in place of the rescale (PS3.3 C.11.1)
+    if "ModalityLUTSequence" in dataset:  # replaces the rescale (PS3.3 C.11.1)
         del dataset.RescaleIntercept, dataset.RescaleSlope, dataset.RescaleType
     pixels = stored.values.astype(f"<{'i' if stored.signed else 'u'}{allocated // 8}").tobytes()
     dataset.PixelData = pixels + b"\0" * (len(pixels) % 2)
@@ -173,7 +173,7 @@ def code(value: str, scheme: str, meaning: str):
 
 
 def as_bytes(dataset) -> bytes:
-    """A data set as a DICOM file."""
+    """The bytes of a `pydicom` data set as a DICOM file."""
     file = io.BytesIO()
     dataset.save_as(file, enforce_file_format=True)
     return file.getvalue()

@@ -1,4 +1,4 @@
-"""DICOM files beside the images: the directory of exchange media (PS3.3 F, PS3.10 8), and a report that is no image."""
+"""DICOM files other than images: the directory of exchange media (PS3.3 F, PS3.10 8), and a report."""
 
 import io
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from pipeline.phantom.cases import Exposure
 from pipeline.phantom.mammogram import as_bytes, code, describe_study, identifier, new_file
 
 _DIRECTORY, _REPORT = "1.2.840.10008.1.3.10", "1.2.840.10008.5.1.4.1.1.88.11"
-# By level: what its records are told apart by, and what else they repeat of the image's header.
+# By level: the tag that distinguishes its records, and further tags that they repeat from the image's header.
 _LEVELS: dict[str, tuple[str, tuple[str, ...]]] = {
     "PATIENT": ("PatientID", ("PatientName",)),
     "STUDY": ("StudyInstanceUID", ("StudyDate", "StudyTime", "StudyDescription", "StudyID", "AccessionNumber")),
@@ -38,7 +38,7 @@ def directory_bytes(media: Path, seed: int) -> bytes:
     directory = new_file(_DIRECTORY, identifier(seed, "DICOMDIR"))
     meta = directory.file_meta
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = directory.SOPClassUID, directory.SOPInstanceUID
-    del directory.SOPClassUID, directory.SOPInstanceUID  # a directory says so in the file's own header alone
+    del directory.SOPClassUID, directory.SOPInstanceUID  # a directory has them in its file header alone
     directory.FileSetID, directory.FileSetConsistencyFlag = "PHANTOM", 0
     directory.OffsetOfTheFirstDirectoryRecordOfTheRootDirectoryEntity = roots[0]
     directory.OffsetOfTheLastDirectoryRecordOfTheRootDirectoryEntity = roots[-1]
@@ -47,19 +47,19 @@ def directory_bytes(media: Path, seed: int) -> bytes:
 
 
 def _add_records(records: list, headers: list, levels: list[str]) -> list[int]:
-    """Appends the records of a level and all below, linked by their numbers from 1; gives the level's numbers."""
+    """Appends the records of a level and all below, linked by their numbers from 1; returns the level's numbers."""
     if not levels:
         return [0]  # nothing is below
     key, repeated = _LEVELS[levels[0]]
     numbers: list[int] = []
     for _, group in groupby(headers, lambda header: header[key].value):
-        same = list(group)
-        record = _record(same[0], levels[0], (key, *repeated))
+        members = list(group)
+        record = _record(members[0], levels[0], (key, *repeated))
         if numbers:
             records[numbers[-1] - 1].OffsetOfTheNextDirectoryRecord = len(records) + 1
         records.append(record)
         numbers.append(len(records))
-        record.OffsetOfReferencedLowerLevelDirectoryEntity = _add_records(records, same, levels[1:])[0]
+        record.OffsetOfReferencedLowerLevelDirectoryEntity = _add_records(records, members, levels[1:])[0]
     return numbers
 
 
@@ -80,7 +80,7 @@ def _record(header, level: str, repeated: tuple[str, ...]):
 
 
 def _with_offsets(directory) -> bytes:
-    """The file, with the records' numbers replaced by the bytes where they start, which only a written file tells."""
+    """The file, with the records' numbers replaced by the bytes at which they start, which are known only once it is written."""
     import pydicom
 
     records = pydicom.dcmread(io.BytesIO(as_bytes(directory))).DirectoryRecordSequence
@@ -93,7 +93,7 @@ def _with_offsets(directory) -> bytes:
 
 
 def report_bytes(exposure: Exposure, seed: int) -> bytes:
-    """A structured report of one line: DICOM, but no image."""
+    """A structured report of one line: a DICOM file without an image."""
     report = new_file(_REPORT, identifier(seed, f"report P{exposure.patient.number}"))
     describe_study(report, exposure, seed)
     report.SeriesInstanceUID, report.SeriesNumber = identifier(seed, f"reports P{exposure.patient.number}"), 90

@@ -1,4 +1,4 @@
-"""Draws around lesions as a hand does in VGG Image Annotator 2, and gives what that program exports. Numbers only."""
+"""Outlines lesions as a hand does in VGG Image Annotator 2, and returns what that program exports. Numbers only."""
 
 import numpy as np
 
@@ -12,15 +12,15 @@ def outline_lesions(
 ) -> list[Shape]:
     """Outlines every lesion of one image.
 
-    The shape follows the lesion's form: a circle, an ellipse, or a polygon. A small lesion beside the first one is now
-    and then a freehand line that is not closed, and a stray click may leave a point: neither ever stands alone.
+    The shape follows the lesion's form: a circle, an ellipse, or a polygon. A lesion after the first is now and
+    then a freehand line that is not closed, and a stray click may leave a point; neither is ever an image's only region.
 
     Args:
       scene: the exposure.
       kind: DM or CM, which have frames of their own.
       side: L or R; right breasts are mirrored.
-      draw: the hand's tremble and choices.
-      polyline, point: makes sure of one.
+      draw: generator of the hand's tremor and choices.
+      polyline, point: makes sure that there is one.
 
     Returns:
       `region_shape_attributes` as the annotation program writes them; coordinates are whole source pixels.
@@ -38,9 +38,9 @@ def outline_lesions(
 
 def _outline(lesion: Lesion, scene: Scene, kind: str, side: str, draw: np.random.Generator, *, line: bool) -> Shape:
     if lesion.form in ("round", "oval"):
-        tremble = draw.normal(0, 1.5, 4)
-        ((x, y),) = _whole(_to_image(np.array([[lesion.x, lesion.y]]), scene, kind, side) + tremble[:2])
-        rx, ry = round(lesion.rx + tremble[2]), round(lesion.ry + tremble[3])
+        tremor = draw.normal(0, 1.5, 4)
+        ((x, y),) = _whole(_to_image(np.array([[lesion.x, lesion.y]]), scene, kind, side) + tremor[:2])
+        rx, ry = round(lesion.rx + tremor[2]), round(lesion.ry + tremor[3])
         return (
             {"name": "circle", "cx": x, "cy": y, "r": rx}
             if lesion.form == "round"

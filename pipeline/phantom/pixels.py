@@ -1,7 +1,7 @@
 """Paints the two images of one exposure. Arrays only, no files.
 
 The tissue is made once, at half size, in the low-energy image's frame: layers of thickness, gland, cords, muscle and
-lesions. Each image mixes the layers by its own physics; the subtracted one takes them through the drift first, so the
+lesions. Each image mixes the layers by its own physics; for the subtracted one they are first moved by the drift, so the
 pair shows one breast but is not pixel-aligned.
 """
 
@@ -17,7 +17,7 @@ def paint_pair(scene: Scene, draw: np.random.Generator) -> dict[str, np.ndarray]
     """Paints both images of one exposure.
 
     Returns:
-      by kind (DM, CM): (height, width) float32 in grey levels, 0 to 255, chest wall at the left.
+      By kind (DM, CM): (height, width) float32 in gray levels, 0 to 255, chest wall at the left.
     """
     layers = _tissue(scene, draw)
     moved = _move(layers, scene)
@@ -58,7 +58,7 @@ def _tissue(scene: Scene, draw: np.random.Generator) -> Layers:
 
 
 def _step(value: np.ndarray, steepness: float) -> np.ndarray:
-    """0 well below zero, 1 well above, smooth between."""
+    """A smooth step: 0 well below zero, 1 well above."""
     return 1 / (1 + np.exp(np.clip(-steepness * value, -30, 30)))
 
 
@@ -70,7 +70,7 @@ def _polar(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _clouds(shape: tuple[int, int], cells: tuple[int, ...], fade: float, draw: np.random.Generator) -> np.ndarray:
-    """Noise of several scales, about 0 and of standard deviation 1; `cells` counts cells down the height."""
+    """Noise of several scales, with a mean of about 0 and a standard deviation of 1; `cells` are numbers of cells per height."""
     rows, columns = shape
     total = np.zeros(shape, np.float32)
     for octave, count in enumerate(cells):
@@ -85,22 +85,22 @@ def _strands(
     """Bright cords that run to the nipple, 0 to about 1, and the distance to it in pixels."""
     nipple_x, nipple_y = scene.nipple
     towards, angle = _polar(nipple_x + 30 - x, y - nipple_y)
-    # Cords wander: without it they look like the spokes of a wheel.
+    # Straight cords would look like the spokes of a wheel.
     wander = _clouds(towards.shape, (4, 9, 18), 0.5, draw)
     turn = (angle + np.float32(np.pi)) % np.float32(2 * np.pi) / np.float32(2 * np.pi) + np.float32(0.016) * wander
     along = towards / np.float32(scene.sizes["DM"][1]) + np.float32(0.012) * clouds
     total = np.zeros(towards.shape, np.float32)
-    for around, outward, part in ((34, 5, 0.5), (70, 14, 0.55), (150, 34, 0.4)):
+    for around, outward, weight in ((34, 5, 0.5), (70, 14, 0.55), (150, 34, 0.4)):
         small = draw.standard_normal((around, outward + 4), np.float32)
         noise = cv2.remap(
             small, along * np.float32(outward), turn * np.float32(around), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
         )
-        total += np.float32(part) * np.clip(1 - 1.7 * np.abs(noise), 0, 1) ** 1.5
+        total += np.float32(weight) * np.clip(1 - 1.7 * np.abs(noise), 0, 1) ** 1.5
     return total, towards
 
 
 def _gland(scene: Scene, y: np.ndarray, towards: np.ndarray, clouds: np.ndarray, draw: np.random.Generator) -> np.ndarray:
-    """How much of the breast is gland, 0 to 1: a cone behind the nipple, patchy at its edge."""
+    """The fraction of gland, 0 to 1: a cone behind the nipple, patchy at its edge."""
     length = scene.depth * draw.uniform(0.6, 1.05)
     spread = scene.sizes["DM"][1] * draw.uniform(0.2, 0.34)
     cone = 1.15 - (towards / length) ** 2 - ((y - scene.nipple[1]) / spread) ** 2
@@ -108,7 +108,7 @@ def _gland(scene: Scene, y: np.ndarray, towards: np.ndarray, clouds: np.ndarray,
 
 
 def _lesions(scene: Scene, x: np.ndarray, y: np.ndarray, clouds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Three layers: opacity of the lesions, their enhancement in grey levels, and spicules around them."""
+    """Three layers: opacity of the lesions, their enhancement in gray levels, and spicules around them."""
     shape = (y.size, x.size)
     opacity, enhancing, spicules = (np.zeros(shape, np.float32) for _ in range(3))
     for lesion in scene.lesions:
@@ -129,7 +129,7 @@ def _lesions(scene: Scene, x: np.ndarray, y: np.ndarray, clouds: np.ndarray) -> 
 
 
 def _spots(scene: Scene, x: np.ndarray, y: np.ndarray, draw: np.random.Generator) -> np.ndarray:
-    """Harmless enhancement that nobody outlines: small, dim and soft, so that bright alone is not lesion."""
+    """Harmless enhancement that nobody outlines: small, dim and soft, so that not everything bright is a lesion."""
     total = np.zeros((y.size, x.size), np.float32)
     height = scene.sizes["DM"][1]
     for _ in range(int(draw.integers(2, 7))):
@@ -141,11 +141,11 @@ def _spots(scene: Scene, x: np.ndarray, y: np.ndarray, draw: np.random.Generator
 
 
 def _move(layers: Layers, scene: Scene) -> Layers:
-    """Takes the layers to the subtracted image's frame."""
+    """Moves the layers to the subtracted image's frame."""
     width, height = scene.sizes["CM"]
     columns, rows = np.meshgrid(np.arange((width + 1) // 2) * 2 + 0.5, np.arange((height + 1) // 2) * 2 + 0.5)
     low = (scene.drift.to_low(np.stack([columns, rows], axis=-1)) - 0.5) / 2
-    # Fixed-point maps, made once, are what remap works with inside.
+    # remap converts to fixed-point maps internally; here that happens once for all layers.
     maps = cv2.convertMaps(low[..., 0].astype(np.float32), low[..., 1].astype(np.float32), cv2.CV_16SC2)
     return {
         name: cv2.remap(layer.astype(np.float32), *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -166,7 +166,7 @@ def _low_energy(at: Layers, draw: np.random.Generator) -> np.ndarray:
 
 
 def _subtracted(at: Layers, draw: np.random.Generator) -> np.ndarray:
-    """Contrast uptake: flat grey, an embossed rest of the texture where the breast moved between the two exposures."""
+    """Contrast uptake: flat gray, with an embossed remainder of the texture where the breast moved between the two images."""
     rest = at["strands"] - np.roll(at["strands"], (2, 2), (0, 1))
     flat = draw.uniform(48, 92) + draw.uniform(5, 14) * at["gland"] + draw.uniform(4, 22) * at["rim"]
     flat = flat + draw.uniform(14, 40) * rest + 3.2 * at["clouds"] + 2.5 * at["grain"]
@@ -176,10 +176,10 @@ def _subtracted(at: Layers, draw: np.random.Generator) -> np.ndarray:
 
 
 def _finish(half: np.ndarray, size: tuple[int, int], noise: float, draw: np.random.Generator) -> np.ndarray:
-    """Brings a half-size picture to its size and adds the detector's grain, of which black has none."""
+    """Enlarges a half-size picture to its size and adds the detector's grain, except to black."""
     width, height = size
     full = cv2.resize(half.astype(np.float32), (half.shape[1] * 2, half.shape[0] * 2))[:height, :width]
-    # The sum of two bytes is near enough to a Gaussian and ten times as fast as one.
+    # The sum of two random bytes is close enough to a Gaussian, and ten times as fast.
     dice = np.frombuffer(draw.bytes(2 * height * width), np.uint8).reshape(2, height, width)
     grain = (dice[0].astype(np.float32) + dice[1] - 255) * np.float32(noise / 104.5)
     return np.clip(full + grain * np.clip(full / 40, 0, 1), 0, 255)

@@ -1,4 +1,4 @@
-"""The phantom's annotation files, in the columns, quoting and cell forms of CDD-CESM's. Text and bytes, no files."""
+"""The phantom's annotation files, with the columns, quoting and cell formats of CDD-CESM's. Text and bytes, no files."""
 
 import csv
 import datetime
@@ -53,14 +53,14 @@ _MASS_COLUMNS = (
 )
 _CALCIFICATION_COLUMNS = (*COLUMNS[:5], "ACR", *COLUMNS[6:9], *COLUMNS[10:])
 
-_FORM_WORDS = {
+_SHAPE_AND_MARGIN = {
     "round": ("round", "circumscribed"),
     "oval": ("oval", "circumscribed"),
     "irregular": ("irregular", "indistinct"),
     "spiculated": ("irregular", "spiculated"),
 }
 _MASS = re.compile(r"(Single|Multiple) (\w+) (dense|enhancing) mass(?:es)?, (\w+) margin")
-_TAG_WORDS = {MALIGNANT: "malignant mass", BENIGN: "benign mass"}
+_TAGS = {MALIGNANT: "malignant mass", BENIGN: "benign mass"}
 _CALCIFIED = "Coarse benign calcifications"
 
 
@@ -68,7 +68,7 @@ def describe(exposure: Exposure, kind: str, draw: np.random.Generator) -> Row:
     """One image's row of the annotation table, in the order of COLUMNS; numbers are numbers, as in the workbook."""
     patient, label = exposure.patient, exposure.label(kind)
     calcified = kind == "DM" and (TWO_BIRADS in exposure.troubles(kind) or (label == BENIGN and draw.random() < 0.2))
-    findings, tags = _words(exposure, kind, label)
+    findings, tags = _describe_lesions(exposure, kind, label)
     birads: str | int = int(draw.choice({MALIGNANT: (4, 5, 5, 6), BENIGN: (2, 3)}.get(label, (1,))))
     if calcified:
         findings, tags, birads = f"{findings}${_CALCIFIED}", f"{tags}, calcification", f"{birads}$2"
@@ -90,24 +90,24 @@ def describe(exposure: Exposure, kind: str, draw: np.random.Generator) -> Row:
     )
 
 
-def _words(exposure: Exposure, kind: str, label: str) -> tuple[str, str]:
-    if label not in _TAG_WORDS or not exposure.forms:
+def _describe_lesions(exposure: Exposure, kind: str, label: str) -> tuple[str, str]:
+    if label not in _TAGS or not exposure.forms:
         return ("Normal" if kind == "DM" else "No enhancement of note"), "normal"
-    shape, margin = _FORM_WORDS[exposure.forms[0]]
+    shape, margin = _SHAPE_AND_MARGIN[exposure.forms[0]]
     number, mass = ("Single", "mass") if len(exposure.forms) == 1 else ("Multiple", "masses")
     pattern = "dense" if kind == "DM" else "enhancing"
-    return f"{number} {shape} {pattern} {mass}, {margin} margin", f"{_TAG_WORDS[label]}, {margin}"
+    return f"{number} {shape} {pattern} {mass}, {margin} margin", f"{_TAGS[label]}, {margin}"
 
 
 def table_csv(rows: Iterable[Row]) -> str:
-    """The annotation table as CSV: every cell quoted, no header cell without its quotes either."""
+    """The annotation table as CSV with all cells quoted, those of the header included."""
     text = io.StringIO()
     csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows([COLUMNS, *rows])
     return text.getvalue()
 
 
 def regions_csv(images: Iterable[tuple[str, int, Sequence[Shape]]]) -> str:
-    """The regions of (file name, size in bytes, shapes) as VGG Image Annotator 2 exports them, a row a region."""
+    """The regions of (file name, size in bytes, shapes) as VGG Image Annotator 2 exports them, one row per region."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(REGION_COLUMNS)
@@ -121,7 +121,7 @@ def workbook_bytes(rows: Sequence[Row]) -> bytes:
     """The annotation workbook: sheet `all` is the table, others are subsets by finding with other columns."""
     workbook = openpyxl.Workbook()
     calcified = [row[:9] + row[10:] for row in rows if _CALCIFIED in str(row[7])]
-    masses = [_mass(row, found) for row in rows if (found := _MASS.match(str(row[7])))]
+    masses = [_mass(row, match) for row in rows if (match := _MASS.match(str(row[7])))]
     sheets = {
         "all": (COLUMNS, rows),
         "mass_description": (_MASS_COLUMNS, [row for row in masses if row[3] == "DM"]),
@@ -138,13 +138,13 @@ def workbook_bytes(rows: Sequence[Row]) -> bytes:
     return _without_time(file.getvalue())
 
 
-def _mass(row: Row, found: re.Match[str]) -> Row:
-    number, shape, pattern, margin = found.groups()
+def _mass(row: Row, match: re.Match[str]) -> Row:
+    number, shape, pattern, margin = match.groups()
     return (*row[:7], "Mass", number, pattern.capitalize(), shape.capitalize(), margin.capitalize(), row[7], row[8], *row[10:])
 
 
 def _without_time(workbook: bytes) -> bytes:
-    """The same workbook without the time of its making, which openpyxl writes into the properties and the archive."""
+    """The workbook without its creation time, which openpyxl writes into the properties and the archive."""
     fixed = datetime.datetime(2000, 1, 1).isoformat().encode() + b"Z"
     file = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(workbook)) as old, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as new:

@@ -1,6 +1,6 @@
-"""How the makers of mammography machines differ in the files they write, as a table; all of them are invented.
+"""A table of how the files of mammography vendors differ; all vendors are invented.
 
-A vendor is dealt to a patient by number, so that all exposures of a patient come from one machine.
+A patient's number determines the vendor, so that all exposures of a patient come from one machine.
 """
 
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ JPEG_LS, JPEG_2000 = "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.90"
 # PS3.16 CID 4014: SNOMED CT, and the SNOMED RT codes of before 2017.
 _SCT = {"CC": ("399162004", "SCT", "cranio-caudal"), "MLO": ("399368009", "SCT", "medio-lateral oblique")}
 _SRT = {"CC": ("R-10242", "SRT", "cranio-caudal"), "MLO": ("R-10226", "SRT", "medio-lateral oblique")}
-# PS3.3 C.8.11.7.1.4: value 3 tells the contrast agent, 4 what was computed, 5 the energy.
+# PS3.3 C.8.11.7.1.4: value 3 states the contrast agent, 4 the computation, 5 the energy.
 _IMAGE_TYPES = {
     "DM": ("DERIVED", "PRIMARY", "POST_CONTRAST", "", "LOW_ENERGY"),
     "CM": ("DERIVED", "PRIMARY", "POST_CONTRAST", "SUBTRACTION"),
@@ -25,22 +25,22 @@ _IMAGE_TYPES = {
 
 @dataclass(frozen=True)
 class Vendor:
-    """One maker's habits.
+    """How one vendor writes files.
 
     Attributes:
       name: the Manufacturer.
-      chain: how pixels are stored, and the tags that undo it.
+      chain: stores gray levels with the tags by which a viewer recovers them.
       syntax: the transfer syntax.
       inverted: writes MONOCHROME1 with the presentation LUT shape INVERSE.
       image_types: the Image Type by kind.
-      descriptions: words of the Series Description by kind.
+      descriptions: text of the Series Description by kind.
       view_codes: code, scheme and meaning by view.
-      laterality: the tag that tells the side.
-      calibrated: writes Pixel Spacing beside Imager Pixel Spacing.
+      laterality: the keyword of the tag that states the side.
+      calibrated: writes Pixel Spacing in addition to Imager Pixel Spacing.
       says_burned_in: writes Burned In Annotation (NO).
-      keeps_raw: stores the low-energy CC images For Processing too.
+      keeps_raw: also stores the low-energy CC images For Processing.
       ending: of its files' names.
-      media: its files lie as on exchange media, with names that say nothing and a DICOMDIR.
+      media: stores its files as on exchange media, with meaningless names and a DICOMDIR.
     """
 
     name: str
@@ -82,7 +82,7 @@ VENDORS = (
         grayscale.modality_lut,
         EXPLICIT,
         image_types={"DM": _IMAGE_TYPES["DM"], "CM": ("DERIVED", "PRIMARY", "POST_CONTRAST")},
-        descriptions={"DM": "CESM LOW ENERGY", "CM": "CESM RECOMBINED"},  # no standard term, and nowhere else
+        descriptions={"DM": "CESM LOW ENERGY", "CM": "CESM RECOMBINED"},  # no standard term, and in no other tag
     ),
 )
 

@@ -1,1 +1,1 @@
-"""Keyed names in place of identifiers, and the search for identifiers that came through."""
+"""Keyed names in place of identifiers, and the search for identifiers that remain in a data set."""

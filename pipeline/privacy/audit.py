@@ -1,9 +1,10 @@
-"""Looks for identifiers of DICOM sources in everything that a data set's folder holds, names of files and folders included.
+"""Searches a data set's folder, names of files and folders included, for identifiers of its DICOM sources.
 
-It knows what it looks for from the sources themselves: header text, and the names of files and folders. `Identifiers` says in
-which spellings they are found, `file_texts` what is read of which file. Not seen are text that is burned into pixels, base64,
-containers in containers, cells of arrays without a gap between them, an identifier within a longer word (`scanMRN778812L`)
-or without its leading zeros, a name in another alphabet than the header's, and parts of free text such as comments.
+The identifiers come from the sources themselves: header text, and the names of files and folders. `Identifiers` defines the
+spellings that are found, `text_extraction` the text that is read from a file. Not found are text that is burned into pixels,
+base64, containers in containers, cells of arrays without a gap between them, an identifier within a longer word
+(`scanMRN778812L`) or without its leading zeros, a name in another alphabet than the header's, and parts of free text such as
+comments.
 """
 
 import csv
@@ -26,7 +27,7 @@ from pipeline.sources import has_dicom_mark
 
 _REPRESENTATIONS = {"PN", "LO", "SH", "DA", "DT", "UI", "LT", "ST", "UT", "UC"}  # those that can name somebody (PS3.5 6.2)
 _STANDARD_UID = "1.2.840.10008."  # names a class, a coding or a table of the standard
-# Of these representations, what tells of a kind of device or image and of nobody.
+# Tags of these representations that describe a type of device or image, and nobody.
 _NAMES_NOBODY = {
     *("Manufacturer", "ManufacturerModelName", "SoftwareVersions", "RescaleType", "LUTExplanation", "ModalityLUTType"),
     *("CodeValue", "CodeMeaning", "CodingSchemeDesignator", "CodingSchemeVersion", "CodingSchemeName"),
@@ -41,7 +42,8 @@ def collect_identifiers(raw: Path, *, public: bool) -> Identifiers:
 
     Args:
       raw: the folder that the data set was made from.
-      public: paths, and names of the public form (`P12`, `P12_L_CM_CC`), are kept in the output by design, so they count as none.
+      public: whether paths and names of the public form (`P12`, `P12_L_CM_CC`) are kept in the output by design, so that they
+        are not identifiers.
 
     Raises:
       InputError: there is no such folder, or no DICOM file in it.
@@ -62,7 +64,7 @@ def collect_identifiers(raw: Path, *, public: bool) -> Identifiers:
 
 
 def _walk_sources(raw: Path) -> Iterator[Path]:
-    """Files and folders below RAW; data sets below it, whose names are this program's, are passed over."""
+    """Yields files and folders below RAW; skips data sets below it, whose names are this program's."""
     for parent, folders, names in os.walk(raw):
         folders[:] = [name for name in folders if not name.startswith(".") and not Path(parent, name, DATASET_MARK).exists()]
         yield from (Path(parent, name) for name in (*folders, *names) if not name.startswith((".", "~$")))
@@ -87,7 +89,7 @@ def _add_header(identifiers: Identifiers, path: Path, *, public: bool) -> None:
             data = path.read_bytes()
             refuse_bombs(data, _MOST_ITEMS)
             dataset: pydicom.Dataset = pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True)
-        except Exception:  # pydicom raises all kinds on broken files
+        except Exception:  # pydicom raises errors of any type on broken files
             dataset = pydicom.Dataset()
         identifiers.unread_headers += not dataset
         for element in _walk_elements(dataset):
@@ -103,7 +105,7 @@ def _walk_elements(dataset: Any) -> Iterator[Any]:
         try:
             element = dataset[tag]
             items = list(element.value) if element.VR == "SQ" else []
-        except Exception:  # nothing that can be read has nothing that could have been written out
+        except Exception:  # what cannot be read cannot have been written out
             continue
         for item in items:
             yield from _walk_elements(item)
@@ -114,12 +116,12 @@ def _walk_elements(dataset: Any) -> Iterator[Any]:
 def _lines(value: Any) -> Iterator[str]:
     from pydicom.multival import MultiValue
 
-    for one in value if isinstance(value, MultiValue) else [value]:
-        yield from str("" if one is None else one).splitlines()
+    for item in value if isinstance(value, MultiValue) else [value]:
+        yield from str("" if item is None else item).splitlines()
 
 
 def _add_value(identifiers: Identifiers, kind: str, representation: str, text: str) -> None:
-    if representation == "PN":  # in up to three alphabets, and each part of a name alone, too
+    if representation == "PN":  # in up to three alphabets, and also each part of the name alone
         for name in (*text.split("="), *split_words(text)):
             identifiers.add(kind, name)
         return
@@ -130,7 +132,7 @@ def _add_value(identifiers: Identifiers, kind: str, representation: str, text: s
 
 
 def audit_privacy(folder: Path, identifiers: Identifiers) -> AuditFinding:
-    """Looks for identifiers in every name and every file below a folder; the finding shows where, and never the value."""
+    """Searches every name and every file below a folder for identifiers; the finding has their paths, and never their values."""
     paths = sorted(Path(parent, name) for parent, folders, names in os.walk(folder) for name in (*folders, *names))
     examples = []
     for path in progress(paths, len(paths), "privacy", "files"):
@@ -139,7 +141,7 @@ def audit_privacy(folder: Path, identifiers: Identifiers) -> AuditFinding:
             examples.append(f"{shown}: its name holds {', '.join(sorted(kinds))}")
         if path.is_dir() and not path.is_symlink():
             continue
-        kinds, whole = _look_into(path, identifiers)
+        kinds, whole = _search(path, identifiers)
         if kinds:
             examples.append(f"{shown}: holds {', '.join(sorted(kinds))}")
         if not whole:
@@ -147,8 +149,8 @@ def audit_privacy(folder: Path, identifiers: Identifiers) -> AuditFinding:
     return make_finding("identifier", "files", examples)
 
 
-def _look_into(path: Path, identifiers: Identifiers) -> tuple[set[str], bool]:
-    """The kinds of identifiers that a file holds, and whether all of it could be looked into."""
+def _search(path: Path, identifiers: Identifiers) -> tuple[set[str], bool]:
+    """The kinds of identifiers that a file holds, and whether all of it could be searched."""
     kinds: set[str] = set()
     if not path.is_file():  # a link that leads nowhere or to a folder, or a device
         return kinds, False
@@ -160,7 +162,7 @@ def _look_into(path: Path, identifiers: Identifiers) -> tuple[set[str], bool]:
             kinds |= identifiers.kinds_in(text, least=LONG if binary else SHORTEST)
             if path.suffix.lower() == ".csv":
                 kinds |= identifiers.kinds_in(_names_of_table(text), names=True)
-    except Exception:  # broken containers raise all kinds
+    except Exception:  # broken containers raise errors of any type
         return kinds, False
     return kinds, whole
 

@@ -1,4 +1,4 @@
-"""Identifiers that are looked for in texts: which ones, in which spellings, and which are too short or too ordinary."""
+"""The identifiers that texts are searched for, their spellings, and those that are too short or too ordinary to search for."""
 
 import re
 import unicodedata
@@ -8,36 +8,36 @@ from collections.abc import Iterable, Iterator
 from pipeline.contract import SPLITS, WORST_FIRST
 from pipeline.geometry import VARIANTS
 
-SHORTEST = 4  # bytes of UTF-8; what is shorter stands in any table by chance
-LONG = 6  # from here on, other spellings and strings in binary files do not hit by chance, nor do numbers in tables
+SHORTEST = 4  # bytes of UTF-8; shorter identifiers occur in any table by chance
+LONG = 6  # from this length on, neither other spellings, strings in binary files nor numbers in tables match by chance
 _LONG_NUMBER = 10  # digits; shorter lists of numbers are coordinates, longer ones UIDs
-_SHOWN = 5  # files of a list
-_MOST_PARTS = 8  # words with - or _ between them that are read as one
+_SHOWN = 5  # files that a message lists
+_MOST_PARTS = 8  # words with - or _ between them that are read as a single word
 _PIECE = 1 << 20  # characters searched at a time, to spare memory
 
 _WORD = re.compile(r"[^\W_]+")
 _CHAIN = re.compile(r"[^\W_]+(?:[-_][^\W_]+)*")
-_MARKS = re.compile("[\u0300-\u036f\u3099\u309a]")  # what NFKD takes off Latin, Greek, Cyrillic and Japanese letters
-# Values of the tables, which stand beside each other in any order, and words that stand in any description.
+_MARKS = re.compile("[\u0300-\u036f\u3099\u309a]")  # marks that NFKD separates from Latin, Greek, Cyrillic and Japanese letters
+# Values of the tables, which occur next to each other in any order, and words that occur in any description.
 _TABLE_WORDS = {"l", "r", "cc", "mlo", "dm", "cm", "left", "right", "mg", "cesm", "mammo", "mammography", "breast", "dicom"}
 _TABLE_WORDS |= {*WORST_FIRST, *SPLITS, *_WORD.findall(" ".join(VARIANTS).replace("_", " "))}
 
 
 class Identifiers:
-    """What is looked for, and what cannot be.
+    """The identifiers to search for, and a record of what could not be searched.
 
-    An identifier is found as its words in their order, whatever stands between them, and from 6 bytes on as its letters and
+    An identifier is found as its words in their order, whatever is between them, and from 6 bytes on as its letters and
     digits alone, written together or with single `-` and `_`. Dates are found with the year, the month or the day first.
-    Numbers of under 6 digits count only where names stand.
+    Numbers with fewer than 6 digits count only in names.
 
     Attributes:
-      short, ordinary: those of under 4 bytes, and those that this program's own text holds; neither is looked for.
+      short, ordinary: identifiers under 4 bytes, and those that this program's own text holds; neither is searched for.
       unread_headers: number of DICOM files whose header could not be read.
-      unread_files: paths in the data set's folder that could not be looked into, or not to their end.
+      unread_files: paths in the data set's folder that could not be searched, or not to their end.
     """
 
     def __init__(self) -> None:
-        self._kinds: dict[str, set[str]] = defaultdict(set)  # of phrases, with blanks, and of words written together
+        self._kinds: dict[str, set[str]] = defaultdict(set)  # by phrase, with blanks, and by words written together
         self._starts: set[str] = set()
         self.short: set[str] = set()
         self.ordinary: set[str] = set()
@@ -48,7 +48,7 @@ class Identifiers:
         return sum(" " not in key for key in self._kinds)
 
     def add(self, kind: str, text: str) -> None:
-        """Adds an identifier of a kind; findings name the kind."""
+        """Adds an identifier; `kind` is its name in findings, such as PatientID."""
         words = split_words(text)
         joined = "".join(words)
         if _weight(joined) < SHORTEST:
@@ -57,7 +57,7 @@ class Identifiers:
             self.ordinary.add(joined)
         else:
             self._kinds[joined].add(kind)
-            if joined.isdigit():  # as this program spells patients
+            if joined.isdigit():  # as this program writes patients
                 self._kinds[f"p{joined}"].add(kind)
                 self._kinds[f"p{int(joined)}"].add(kind)
             if not joined.isdigit() or len(joined) >= _LONG_NUMBER:
@@ -77,19 +77,19 @@ class Identifiers:
             self._starts.update(" ".join(words[:count]) for count in range(1, len(words) + 1))
 
     def left_out(self) -> Iterator[str]:
-        """What was not looked for and not looked into, one line per cause."""
+        """Yields what was not searched, and what was not searched for, as one line per cause."""
         if self.short:
             yield f"too short to look for, under {SHORTEST} bytes: {len(self.short)}"
         if self.ordinary:
-            yield f"not looked for, because this program's own words hold them: {len(self.ordinary)}"
+            yield f"not looked for, because this program's own text contains them: {len(self.ordinary)}"
         if self.unread_headers:
             yield f"DICOM files whose header was not read, because they are deflated or broken: {self.unread_headers}"
         if self.unread_files:
             shown = ", ".join(self.unread_files[:_SHOWN]) + (" ..." if len(self.unread_files) > _SHOWN else "")
-            yield f"files that could not be looked into, or not to their end: {len(self.unread_files)} ({shown})"
+            yield f"files that could not be searched, or not to their end: {len(self.unread_files)} ({shown})"
 
     def drop_ordinary(self, text: str) -> None:
-        """Drops what a text of this program holds, from which all that it writes is made."""
+        """Drops the identifiers that a text of this program holds, since its output consists of such text."""
         for key in set(self._found(text)):
             if not _is_bare(key):
                 self.ordinary.add(key.replace(" ", ""))
@@ -97,12 +97,12 @@ class Identifiers:
                 self._kinds.pop(key.replace(" ", ""), None)
 
     def kinds_in(self, text: str, least: int = SHORTEST, *, names: bool = False) -> set[str]:
-        """What kinds of identifiers a text holds.
+        """Returns the kinds of identifiers that a text holds.
 
         Args:
           text: of any length.
           least: bytes of the shortest identifier that counts.
-          names: whether the text is of names, where short numbers count too.
+          names: whether the text consists of names, in which short numbers count too.
         """
         keys = {key for key in self._found(text) if (names or not _is_bare(key)) and _weight(key) >= least}
         return set().union(*(self._kinds[key] for key in keys))
@@ -141,7 +141,7 @@ def _fold(text: str) -> str:
 
 
 def _weight(key: str) -> int:
-    """Bytes without blanks: a Chinese sign says as much as three letters."""
+    """Bytes without blanks: a Chinese character is worth three letters."""
     return len(key.replace(" ", "").encode(errors="replace"))
 
 

@@ -1,4 +1,4 @@
-"""Takes the names that annotation files have for images out of all that is written under a site key."""
+"""Replaces the names of images in annotation files, so that none appears in the output under a site key."""
 
 import re
 from collections.abc import Container, Sequence
@@ -11,11 +11,11 @@ from pipeline.privacy.site_key import SiteKey
 
 @dataclass
 class KeyedAnnotations:
-    """Annotations by names that may be written.
+    """Annotations by names that may appear in the output.
 
     Attributes:
-      annotations: of images that are there by image_id, of others by keyed tokens.
-      names: what the form of a name shows about its image, by token, with the token as image_id.
+      annotations: by image_id for images that are there, by keyed token for others.
+      names: by token, the image that the original name describes, with the token as its image_id.
       originals: by token, the name in the annotation file; only for the file of --write-map.
     """
 
@@ -25,10 +25,10 @@ class KeyedAnnotations:
 
 
 def key_names(annotations: Annotations, known: Container[str], key: SiteKey) -> KeyedAnnotations:
-    """Replaces every name of an image that is not there, and where its rows and regions stood.
+    """Replaces every name of an image that is not there, and the locations of all rows and regions.
 
     Args:
-      annotations: by image_id; names of images that are not there as their files spell them.
+      annotations: by image_id; by the name in the annotation file for images that are not there.
       known: the image_ids that are there.
       key: of the site.
     """
@@ -58,5 +58,5 @@ def _key_regions(drawn: Sequence[DrawnRegion]) -> list[DrawnRegion]:
 
 
 def safe_message(reason: str, message: str) -> str:
-    """The message of a reject; a fixed one where it might quote what an annotation file says."""
+    """The message of a reject; a fixed one if it might quote an annotation file."""
     return REASONS[reason].quiet or message

@@ -1,8 +1,8 @@
-"""Keyed names: what stands in an output where a DICOM source has patients, files and folders of its own.
+"""Keyed names, which replace the names of patients, files and folders of DICOM sources in all output.
 
 A name becomes an HMAC (RFC 2104, SHA-256) under a key that the site keeps: the same name gives the same result at the same
-site, so that pairs stay pairs and patients stay patients, and nobody without the key can try names out. The key is never
-written. De-identification is more than that: see PS3.15 Annex E, and docs/dicom.md.
+site, so pairs and patients stay together, and nobody without the key can test guessed names. The key is never written.
+De-identification takes more than that: see PS3.15 Annex E, and docs/dicom.md.
 """
 
 import hashlib
@@ -22,25 +22,25 @@ _PUBLIC = re.compile(r"P[1-9]\d{0,3}")
 
 @dataclass(frozen=True, repr=False)
 class SiteKey:
-    """Turns names into keyed ones. Its secret is in no representation of it."""
+    """Turns names into keyed names. Its `repr` does not show the secret."""
 
     secret: bytes
 
     def patient(self, patient_id: str) -> str:
-        """A patient as the program spells them: P and 15 digits."""
+        """A patient's name in the program's form: P and 15 digits."""
         return f"P{self._digits('patient', patient_id, 15)}"
 
     def exposure(self, uid: str) -> str:
-        """Eight digits that tell one exposure of a view from another."""
+        """Eight digits that distinguish the exposures of a view."""
         return self._digits("exposure", uid, 8)
 
     def path(self, relative: str) -> str:
-        """A file below RAW, its ending kept."""
+        """The name of a file below RAW; the suffix of an image is kept, any other becomes `.dcm`."""
         suffix = PurePosixPath(relative).suffix.lower()
         return f"{self.token('path', relative)[:20]}{suffix if suffix in ('.jpg', '.jpeg', '.png', '.tif', '.tiff') else '.dcm'}"
 
     def token(self, purpose: str, text: str) -> str:
-        """64 hexadecimal digits; the same text for another purpose gives others."""
+        """64 hexadecimal digits; the same text gives other digits for another purpose."""
         return hmac.new(self.secret, f"{purpose}\0{text}".encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()
 
     def _digits(self, purpose: str, text: str, count: int) -> str:
@@ -49,7 +49,7 @@ class SiteKey:
 
 
 def load_site_key(file: Path | None, out: Path) -> SiteKey | None:
-    """The key of a file, else of the variable CESM_SITE_KEY, else None.
+    """Reads the key from a file, else from the variable CESM_SITE_KEY; returns None if neither is given.
 
     Raises:
       InputError: the file cannot be read or lies in the output, or the key is too short.
@@ -68,11 +68,11 @@ def load_site_key(file: Path | None, out: Path) -> SiteKey | None:
     secret = text.strip().encode()
     if len(secret) < LEAST_BYTES:
         raise InputError(
-            f"{where}: holds a key of {len(secret)} bytes; wanted {LEAST_BYTES} or more, such as `openssl rand -hex 32` prints"
+            f"{where}: holds a key of {len(secret)} bytes; expected {LEAST_BYTES} or more, such as `openssl rand -hex 32` prints"
         )
     return SiteKey(secret)
 
 
 def is_public(patient_id: str) -> bool:
-    """Whether a PatientID is of the form that public sets use, `P12`, which nobody needs to hide."""
+    """Whether a PatientID has the form of public data sets, `P12`, which needs no key."""
     return _PUBLIC.fullmatch(patient_id) is not None

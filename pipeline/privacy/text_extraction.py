@@ -1,6 +1,6 @@
-"""The words that a file holds, whatever its kind: texts, what stands beside the pixels of pictures, containers, other strings.
+"""Extracts the text of a file of any type: plain text, metadata of pictures, contents of containers, strings in binary files.
 
-A file is known by its content and not by its suffix. No picture is decoded.
+The type of a file is recognised by its content and not by its suffix. No picture is decoded.
 """
 
 import gzip
@@ -21,18 +21,18 @@ _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def read_texts(data: bytes, *, opened: bool = False) -> Iterator[tuple[str, bool]]:
-    """The texts of a file, each with whether it is binary: there, short words stand by chance.
+    """Yields the texts of a file, each with whether it is from binary data, in which short words occur by chance.
 
     Args:
       data: the file's bytes.
-      opened: whether they come out of a container; containers in it are then not opened.
+      opened: whether they come from a container; containers in it are then not opened.
 
     Raises:
-      Exception: of any kind, where a picture or a container is broken or holds more than is looked into.
+      Exception: of any type, if a picture or a container is broken or holds more than is searched.
     """
     if data.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")):
-        words = b"\n".join(_beside_jpeg(data) if data[0] == 0xFF else _beside_png(data))
-        for part in (words, words.replace(b"\0", b"")):  # without zeros, UTF-16 reads as text
+        metadata = b"\n".join(_jpeg_metadata(data) if data[0] == 0xFF else _png_metadata(data))
+        for part in (metadata, metadata.replace(b"\0", b"")):  # without zeros, UTF-16 reads as text
             yield from ((text, False) for text in (part.decode(errors="replace"), part.decode("latin-1")))
     elif data.startswith((b"PK\3\4", b"\x1f\x8b")) and not opened:
         for part in _unpacked(data):
@@ -46,7 +46,7 @@ def read_texts(data: bytes, *, opened: bool = False) -> Iterator[tuple[str, bool
 
 
 def _strings(data: bytes) -> Iterator[tuple[str, bool]]:
-    """Strings of a binary file; of pictures in it only what stands beside their pixels."""
+    """Strings of a binary file; of pictures in it only the metadata."""
     for picture in _PICTURE.findall(data):
         yield from read_texts(picture)
     rest = _PICTURE.sub(b"\n", data)
@@ -63,8 +63,8 @@ def _plain(data: bytes) -> str:
     return html.unescape(text)
 
 
-def _beside_jpeg(data: bytes) -> Iterator[bytes]:
-    """Comments and application segments, and what follows the image (ITU-T T.81 B.1.1)."""
+def _jpeg_metadata(data: bytes) -> Iterator[bytes]:
+    """Comments and application segments, and the bytes after the image (ITU-T T.81 B.1.1)."""
     offset = 2
     while data[offset : offset + 1] == b"\xff" and (marker := data[offset + 1]) != 0xDA:
         end = offset + 2 + int.from_bytes(data[offset + 2 : offset + 4])
@@ -74,8 +74,8 @@ def _beside_jpeg(data: bytes) -> Iterator[bytes]:
     yield data[data.rfind(b"\xff\xd9") + 2 :] if b"\xff\xd9" in data else b""
 
 
-def _beside_png(data: bytes) -> Iterator[bytes]:
-    """All chunks but those of pixels, compressed text inflated, and what follows the image (PNG, third edition, 11.3.3)."""
+def _png_metadata(data: bytes) -> Iterator[bytes]:
+    """All chunks except pixels, with inflated text, and the bytes after the image (PNG, third edition, 11.3.3)."""
     offset, kind = 8, b""
     while offset < len(data) and kind != b"IEND":
         kind, end = data[offset + 4 : offset + 8], offset + 8 + int.from_bytes(data[offset : offset + 4])
@@ -93,7 +93,7 @@ def _unpacked(data: bytes) -> Iterator[bytes]:
     """Names and contents of a zip file's members, or the content of a gzip file.
 
     Raises:
-      ValueError: there is more than is looked into.
+      ValueError: there is more than is searched.
     """
     left = MOST_BYTES
     if data.startswith(b"\x1f\x8b"):

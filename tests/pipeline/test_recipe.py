@@ -1,4 +1,4 @@
-"""Recipes: those that come with the package, and what a faulty one is told."""
+"""Recipes: those that come with the package, and the errors for faulty ones."""
 
 import pytest
 from inputs import small_recipe
@@ -31,29 +31,33 @@ def test_an_unknown_recipe_names_the_known_ones():
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "words"),
+    ("old", "new", "message"),
     [
         ("seed = 1", "sed = 1", "[split] sed: unknown key; expected one of by, seed, fractions, folds"),
         ("size_px = 32", 'size_px = "big"', "[image] size_px: Input should be a valid integer"),
-        ("valid = 0.25", "valid = 0.5", "[split] fractions: train, valid and test add up to 1.25; wanted 1"),
-        ("'rotated_90'", "'rotated_45'", "[variants] names: wanted original and, each once, any of original, rotated_90"),
+        ("valid = 0.25", "valid = 0.5", "[split] fractions: train, valid and test add up to 1.25; expected 1"),
+        (
+            "'rotated_90'",
+            "'rotated_45'",
+            "[variants] names: expected original and, each at most once, any of original, rotated_90",
+        ),
         ('differs = "It is small."', "", "differs: is missing"),
         ('values = "binary"', 'values = "classes"\nformat = "jpeg"', "JPEG cannot hold indices"),
         ("[image]", "[image", "is not valid TOML"),
         ("schema_version = 1", "schema_version = 2", "schema_version: Input should be 1"),
     ],
 )
-def test_a_faulty_recipe_is_told_what_and_where(tmp_path, old, new, words):
+def test_the_error_for_a_faulty_recipe_states_what_and_where(tmp_path, old, new, message):
     path = tmp_path / "mine.toml"
     small_recipe(path)
     path.write_text(path.read_text().replace(old, new))
     with pytest.raises(InputError) as error:
         load_recipe(str(path))
     assert str(path) in str(error.value)
-    assert words in str(error.value)
+    assert message in str(error.value)
 
 
-def test_all_faults_are_told_at_once(tmp_path):
+def test_all_faults_are_reported_together(tmp_path):
     path = tmp_path / "mine.toml"
     small_recipe(path)
     path.write_text(path.read_text().replace("seed = 1", "sed = 1").replace("size_px", "size"))
@@ -62,6 +66,6 @@ def test_all_faults_are_told_at_once(tmp_path):
     assert str(error.value).count("unknown key") == 2
 
 
-def test_pixels_are_all_but_words_and_split():
+def test_pixels_are_all_but_descriptions_and_split():
     recipe = load_recipe("v2")
     assert set(recipe.pixels) == set(Recipe.model_fields) - {"split", "title", "differs"}

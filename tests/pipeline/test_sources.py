@@ -1,4 +1,4 @@
-"""Reading source images: depths, colours, DICOM, and files that are broken in every way."""
+"""Reading source images: depths, colors, DICOM, and files that are broken in every way."""
 
 import cv2
 import numpy as np
@@ -23,7 +23,7 @@ def test_8_and_16_bit_files_read_the_same(tmp_path, suffix):
     assert (read_header(sixteen).width, read_header(sixteen).height) == (6, 10)
 
 
-def test_colour_becomes_luma_and_exif_orientation_is_not_applied(tmp_path):
+def test_color_becomes_luma_and_exif_orientation_is_not_applied(tmp_path):
     exif = PIL.Image.Exif()
     exif[0x0112] = 6  # turn by a quarter
     PIL.Image.fromarray(GRAY).convert("RGB").save(tmp_path / "a.jpg", quality=100, exif=exif)
@@ -51,23 +51,23 @@ def broken(tmp_path, kind):
 
 
 @pytest.mark.parametrize(
-    ("kind", "reason", "words"),
+    ("kind", "reason", "message"),
     [
         ("empty", "file-empty", "has 0 bytes; download it again"),
-        ("text", "not-an-image", "starts with b'<html>no', which is no JPEG, PNG or TIFF"),
+        ("text", "not-an-image", "starts with b'<html>no', which is not JPEG, PNG or TIFF"),
         ("cut", "file-truncated", "without its end mark; download it again"),
         ("cut png", "file-truncated", "is a PNG of"),
-        ("frames", "multi-frame", "holds 2 frames"),
+        ("frames", "multi-frame", "holds 2 frames; save the one to use as a separate image"),
     ],
 )
-def test_a_broken_file_is_told_before_it_is_decoded(tmp_path, kind, reason, words):
+def test_a_broken_file_is_reported_before_it_is_decoded(tmp_path, kind, reason, message):
     with pytest.raises(SourceError) as error:
         read_header(broken(tmp_path, kind))
     assert error.value.reason == reason
-    assert words in str(error.value)
+    assert message in str(error.value)
 
 
-def test_a_missing_file_is_told(tmp_path):
+def test_a_missing_file_is_reported(tmp_path):
     with pytest.raises(SourceError, match="cannot be read: No such file") as error:
         read_image(tmp_path / "gone.jpg")
     assert error.value.reason == "file-unreadable"
@@ -83,7 +83,7 @@ def test_an_absurdly_large_image_is_refused_by_its_header(tmp_path):
     assert error.value.reason == "too-large"
 
 
-def test_find_files_passes_over_phantoms_data_sets_and_hidden_things(tmp_path):
+def test_find_files_skips_phantoms_data_sets_and_hidden_folders(tmp_path):
     for name in ("a.jpg", "deep/er/b.JPG", ".hidden/c.jpg", "phantom/d.jpg", "made/train/images/e.jpg", "~$f.jpg", "g.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
@@ -93,18 +93,18 @@ def test_find_files_passes_over_phantoms_data_sets_and_hidden_things(tmp_path):
     assert [path.name for path in find_files(tmp_path / "phantom", IMAGE_SUFFIXES)] == ["d.jpg"]
 
 
-def test_find_files_knows_dicom_by_its_mark_and_passes_over_its_index(tmp_path):
+def test_find_files_recognises_dicom_by_its_mark_and_skips_its_index(tmp_path):
     for name in ("IM000001", "1.2.840.5", "DICOMDIR", "b.dcm"):
         mammogram(tmp_path / name, STORED)
     (tmp_path / "notes").write_text("no image")
-    found = [path.name for path in find_files(tmp_path, IMAGE_SUFFIXES, dicom=True)]
-    assert found == ["1.2.840.5", "IM000001", "b.dcm"]
+    names = [path.name for path in find_files(tmp_path, IMAGE_SUFFIXES, dicom=True)]
+    assert names == ["1.2.840.5", "IM000001", "b.dcm"]
     assert [path.name for path in find_files(tmp_path, IMAGE_SUFFIXES)] == ["b.dcm"]
     assert read_header(tmp_path / "IM000001") == read_header(tmp_path / "b.dcm")
 
 
-@pytest.mark.parametrize(("stored", "wanted"), [(np.uint8(51), 51 * 257), (np.uint16(1000), 1000)])
-def test_sixteen_bits_are_kept_where_they_are_wanted(tmp_path, stored, wanted):
+@pytest.mark.parametrize(("stored", "expected"), [(np.uint8(51), 51 * 257), (np.uint16(1000), 1000)])
+def test_sixteen_bits_are_kept_on_request(tmp_path, stored, expected):
     cv2.imwrite(str(tmp_path / "a.png"), np.full((4, 4), stored))
     image = read_image(tmp_path / "a.png", bits=16)
-    assert (image.dtype, image[0, 0]) == (np.uint16, wanted)
+    assert (image.dtype, image[0, 0]) == (np.uint16, expected)

@@ -1,4 +1,4 @@
-"""Reading the table and the regions: every form they come in, and what is wrong with a file."""
+"""Reading the table and the regions: every format, and the error for each faulty file."""
 
 import json
 
@@ -36,40 +36,40 @@ def via_json(download, path, regions_as=list, project=False):
 
 
 def test_table_and_regions_are_joined_by_the_cleaned_name(download):
-    found = read(download)
-    assert set(found.rows) == {"P1_L_DM_CC", "P1_L_CM_CC", "P2_R_DM_MLO"}
-    assert found.rows["P1_L_CM_CC"].written == "P1_L_CM_CC "
-    assert found.rows["P1_L_CM_CC"].cells == {
+    annotations = read(download)
+    assert set(annotations.rows) == {"P1_L_DM_CC", "P1_L_CM_CC", "P2_R_DM_MLO"}
+    assert annotations.rows["P1_L_CM_CC"].written == "P1_L_CM_CC "
+    assert annotations.rows["P1_L_CM_CC"].cells == {
         "class": "Malignant",
         "density": "",
         "birads": "5$2",
         "findings": "Mass",
         "machine": "1",
     }
-    assert len(found.regions["P1_L_CM_CC"]) == 2
-    assert found.regions["P1_L_DM_CC"][0].where == f"{REGIONS} row 2"
+    assert len(annotations.regions["P1_L_CM_CC"]) == 2
+    assert annotations.regions["P1_L_DM_CC"][0].where == f"{REGIONS} row 2"
 
 
 @pytest.mark.parametrize("regions_as", [list, dict])
 @pytest.mark.parametrize("project", [True, False])
 def test_via_json_gives_the_same_regions_as_via_csv(download, regions_as, project):
-    wanted = read(download)
+    expected = read(download)
     (download.root / REGIONS).unlink()
     via_json(download, download.root / "via.json", regions_as, project)
-    found = read(download)
-    assert {name: [region.attributes for region in regions] for name, regions in found.regions.items()} == {
-        name: [region.attributes for region in regions] for name, regions in wanted.regions.items()
+    annotations = read(download)
+    assert {name: [region.attributes for region in regions] for name, regions in annotations.regions.items()} == {
+        name: [region.attributes for region in regions] for name, regions in expected.regions.items()
     }
-    assert found.file_sizes == wanted.file_sizes
+    assert annotations.file_sizes == expected.file_sizes
 
 
-def test_two_files_with_the_same_rows_are_one(download):
+def test_two_files_with_the_same_rows_count_once(download):
     via_json(download, download.root / "via.json")
     (download.root / "copy.csv").write_bytes((download.root / TABLE).read_bytes())
-    found = read(download)
-    assert len(found.rows) == 3
-    assert sum(map(len, found.regions.values())) == 3
-    assert len(found.files) == 4
+    annotations = read(download)
+    assert len(annotations.rows) == 3
+    assert sum(map(len, annotations.regions.values())) == 3
+    assert len(annotations.files) == 4
 
 
 def workbook(download, path, change=None):
@@ -83,12 +83,12 @@ def workbook(download, path, change=None):
 
 
 def test_the_workbook_is_read_by_its_sheet_all(download):
-    wanted = read(download).rows
+    expected = read(download).rows
     (download.root / TABLE).unlink()
     workbook(download, download.root / "table.xlsx")
-    found = read(download).rows
-    assert {name: (row.written, row.cells) for name, row in found.items()} == {
-        name: (row.written, row.cells) for name, row in wanted.items()
+    annotations = read(download).rows
+    assert {name: (row.written, row.cells) for name, row in annotations.items()} == {
+        name: (row.written, row.cells) for name, row in expected.items()
     }
 
 
@@ -102,24 +102,24 @@ def test_tables_that_contradict_each_other_are_an_error(download):
 def test_region_files_that_contradict_each_other_are_an_error(download):
     download.shapes[0] = (download.shapes[0][0], circle(1, 2, 3), 5)
     via_json(download, download.root / "via.json")
-    with pytest.raises(InputError, match=r"P1_L_DM_CC: its regions in via.json are not those in Radiology"):
+    with pytest.raises(InputError, match=r"P1_L_DM_CC: its regions in via.json differ from those in Radiology"):
         read(download)
 
 
 @pytest.mark.parametrize(
-    ("column", "words"),
+    ("column", "message"),
     [
         ("Image_name", "has no column 'Image_name'; it has Patient_ID"),
         ("Pathology Classification/ Follow up", "has no column 'Pathology Classification/ Follow up'; it has Image_name"),
     ],
 )
-def test_a_missing_column_is_named(download, column, words):
+def test_a_missing_column_is_named(download, column, message):
     for row in download.rows:
         del row[column]
     download.write()
     with pytest.raises(InputError) as error:
         read(download)
-    assert words in str(error.value)
+    assert message in str(error.value)
 
 
 def test_a_region_file_without_its_shapes_is_named(download):
@@ -131,30 +131,30 @@ def test_a_region_file_without_its_shapes_is_named(download):
 
 def test_malformed_json_in_a_cell_stays_with_its_image(download):
     download.shapes[1] = ("P1_L_CM_CC.jpg", '{"name": "circle", "cx": ', 5)
-    found = read(download.write())
-    assert "region_shape_attributes is no JSON" in found.regions["P1_L_CM_CC"][0].fault
-    assert not found.regions["P1_L_CM_CC"][1].fault
+    annotations = read(download.write())
+    assert "region_shape_attributes is not valid JSON" in annotations.regions["P1_L_CM_CC"][0].fault
+    assert not annotations.regions["P1_L_CM_CC"][1].fault
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "words"),
+    ("name", "text", "message"),
     [
         ("via.json", '{"a": {"regions": [{"shape_attributes": ', "is not valid JSON"),
-        ("via.json", '[{"shape_attributes": {}}]', "is no VIA 2 project or annotation export"),
+        ("via.json", '[{"shape_attributes": {}}]', "is not a project or annotation export of VIA 2; export it again"),
         ("via.json", '{"a": {"regions": [{"shape_attributes": {}}]}}', "entry 'a' has no filename"),
         ("table.xlsx", "hello", "cannot be read as xlsx"),
         ("table.csv", b"Image_name,\xff\xfe", "cannot be read as CSV"),
     ],
 )
-def test_a_broken_file_is_an_error_that_names_it(download, name, text, words):
+def test_a_broken_file_is_an_error_that_names_it(download, name, text, message):
     (download.root / name).write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(InputError) as error:
         read(download)
-    assert words in str(error.value)
+    assert message in str(error.value)
     assert name in str(error.value)
 
 
-def test_files_that_are_no_annotations_are_passed_over(download):
+def test_files_without_annotations_are_skipped(download):
     (download.root / "shopping.csv").write_text("what,how many\napples,3\n")
     (download.root / "settings.json").write_text('{"theme": "dark"}')
     assert [path.name for path in read(download).files] == sorted([TABLE, REGIONS])
@@ -173,20 +173,20 @@ def test_an_absent_folder_is_an_error(tmp_path):
 
 @pytest.mark.real
 def test_the_real_annotation_files(real_annotations):
-    found = read_annotations(find_annotations(real_annotations), real_annotations)
-    segmented = {name for name, regions in found.regions.items() if regions}
-    malignant = {name for name, row in found.rows.items() if row.cells["class"] == "Malignant"}
-    assert (len(found.rows), len(segmented), sum(map(len, found.regions.values()))) == (2006, 1233, 2971)
+    annotations = read_annotations(find_annotations(real_annotations), real_annotations)
+    segmented = {name for name, regions in annotations.regions.items() if regions}
+    malignant = {name for name, row in annotations.rows.items() if row.cells["class"] == "Malignant"}
+    assert (len(annotations.rows), len(segmented), sum(map(len, annotations.regions.values()))) == (2006, 1233, 2971)
     assert len(segmented & malignant) == 651
-    assert segmented <= set(found.rows)
-    assert [row.written for row in found.rows.values() if row.written != row.written.strip()] == [
+    assert segmented <= set(annotations.rows)
+    assert [row.written for row in annotations.rows.values() if row.written != row.written.strip()] == [
         "P3_L_CM_CC ",
         "P4_L_DM_MLO ",
         "P4_L_CM_MLO ",
         "P10_R_DM_CC ",
         "P10_R_DM_MLO ",
     ]
-    assert {"P99_L_DM_MLO_2", "P99_L_CM_MLO_2", "P281_L_DM_MLO2", "P281_L_CM_MLO2"} <= set(found.rows)
+    assert {"P99_L_DM_MLO_2", "P99_L_CM_MLO_2", "P281_L_DM_MLO2", "P281_L_CM_MLO2"} <= set(annotations.rows)
 
 
 LISTED = Layout(
@@ -206,28 +206,28 @@ LISTED = Layout(
         (["a.png;cancer;_", "", ";ok;9", "a.png;?;4"], {"class": "?", "birads": "4"}),
     ],
 )
-def test_a_table_by_the_layouts_headers_may_have_a_row_for_each_finding(tmp_path, lines, cells):
+def test_a_table_by_the_layouts_headers_may_have_one_row_per_finding(tmp_path, lines, cells):
     path = tmp_path / "list.csv"
     path.write_text("\n".join(["File; Result ;Score", *lines]))
     assert {name: row.cells for name, row in read_annotations([path], tmp_path, LISTED).rows.items()} == {"a": cells}
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("File;Result\na;ok\n", "list.csv: has no column 'Score', which [layout.table] names; it has File, Result"),
         ("File;Result;Score\na;ok\n", "list.csv: row 2 has 2 cells; the header has 3"),
     ],
 )
-def test_a_table_that_lacks_something_is_an_error(tmp_path, text, words):
+def test_a_table_that_lacks_something_is_an_error(tmp_path, text, message):
     path = tmp_path / "list.csv"
     path.write_text(text)
     with pytest.raises(InputError) as error:
         read_annotations([path], tmp_path, LISTED)
-    assert words in str(error.value)
+    assert message in str(error.value)
 
 
-def test_json_of_another_program_is_passed_over_though_it_is_no_table(tmp_path):
+def test_json_of_another_program_is_skipped_though_it_is_not_a_table(tmp_path):
     (tmp_path / "settings.json").write_bytes(b'{"theme": "\xff')
     assert read_annotations(find_annotations(tmp_path), tmp_path).files == []
 

@@ -1,4 +1,4 @@
-"""Reading COCO's JSON: what is drawn of it, and what is wrong with a file."""
+"""Reading COCO's JSON: the masks that are drawn, and the error for each faulty file."""
 
 import json
 import sys
@@ -41,22 +41,22 @@ def drawn(regions):
 
 
 @pytest.mark.parametrize(
-    ("segmentation", "wanted"),
+    ("segmentation", "expected"),
     [
         pytest.param([[0.5, 0.5, 2.5, 0.5, 2.5, 2.5, 0.5, 2.5]], "###.. ###.. ###..", id="a polygon counts from corners"),
-        pytest.param([[0.5, 0.5, 0.5, 0.5, 0.5, 2.5], [4.5, 0.5, 4.5, 0.5, 4.5, 1.5]], "#...# #...# #....", id="two parts"),
+        pytest.param([[0.5, 0.5, 0.5, 0.5, 0.5, 2.5], [4.5, 0.5, 4.5, 0.5, 4.5, 1.5]], "#...# #...# #....", id="two components"),
         pytest.param(RUNS, "..... .##.. .###.", id="run lengths as a list"),
-        pytest.param({"size": [3, 5], "counts": [15]}, "..... ..... .....", id="no pixel is no region"),
+        pytest.param({"size": [3, 5], "counts": [15]}, "..... ..... .....", id="no pixel, no region"),
     ],
 )
 @pytest.mark.parametrize("crowd", [0, 1])
-def test_a_segmentation_is_drawn(tmp_path, segmentation, wanted, crowd):
+def test_a_segmentation_is_drawn(tmp_path, segmentation, expected, crowd):
     path = coco(tmp_path / "coco.json", segmentation)
     path.write_text(path.read_text().replace('"iscrowd": 0', f'"iscrowd": {crowd}'))
-    np.testing.assert_array_equal(drawn(read(path)), picture(wanted))
+    np.testing.assert_array_equal(drawn(read(path)), picture(expected))
 
 
-def test_a_region_knows_its_category_its_place_and_the_size_of_its_image(tmp_path):
+def test_a_region_has_its_category_its_location_and_the_size_of_its_image(tmp_path):
     (region,) = read(coco(tmp_path / "coco.json", RUNS))
     assert (region.label, region.where, region.size) == ("malignant", "coco.json annotation 1", (5, 3))
 
@@ -85,14 +85,14 @@ def test_polygons_cover_what_pycocotools_draws_but_for_edge_pixels(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("segmentation", "words"),
+    ("segmentation", "message"),
     [
-        ([[1, 2, 3]], "polygon is [1, 2, 3]; wanted a list x, y, x, y, ... of numbers"),
-        ([["a", 2]], "polygon is ['a', 2]; wanted a list"),
+        ([[1, 2, 3]], "polygon is [1, 2, 3]; expected a list x, y, x, y, ... of numbers"),
+        ([["a", 2]], "polygon is ['a', 2]; expected a list"),
         ([[1, 2, 3, 4]], "polygon has 2 points; expected 3 or more"),
-        ([1, 2, 3, 4], "polygon is 1; wanted a list"),
-        (None, "segmentation is None; wanted polygons or run lengths"),
-        ({"size": [5, 3], "counts": [15]}, "run lengths are of size [5, 3]; wanted the image's height and width, [3, 5]"),
+        ([1, 2, 3, 4], "polygon is 1; expected a list"),
+        (None, "segmentation is None; expected polygons or run lengths"),
+        ({"size": [5, 3], "counts": [15]}, "run lengths have the size [5, 3]; expected the image's height and width, [3, 5]"),
         ({"size": [3, 5], "counts": [14]}, "bitmap counts add up to 14; expected 5 x 3 = 15"),
         ({"size": [3, 5]}, "bitmap counts are None; expected a list of run lengths"),
         ({"size": [3, 5], "counts": ""}, "compressed run lengths of 5 x 3 pixels are '', which cannot be unpacked"),
@@ -100,31 +100,31 @@ def test_polygons_cover_what_pycocotools_draws_but_for_edge_pixels(tmp_path):
         ({"size": [3, 5], "counts": "é"}, "compressed run lengths cannot be unpacked"),
     ],
 )
-def test_a_bad_segmentation_stays_with_its_image(tmp_path, segmentation, words):
-    if words.startswith("compressed run lengths cannot"):
+def test_a_bad_segmentation_stays_with_its_image(tmp_path, segmentation, message):
+    if message.startswith("compressed run lengths cannot"):
         need_package("pycocotools")
     (region,) = read(coco(tmp_path / "coco.json", segmentation))
     with pytest.raises(RegionError) as error:
         parse_region(region.attributes)
-    assert words in (region.fault or str(error.value))
+    assert message in (region.fault or str(error.value))
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "message"),
     [
         ({"image": {"file_name": None}}, "image 7 has no file_name; it has id, file_name, width, height"),
-        ({"image": {"width": 0}}, "image 7 is of 0 x 3 pixels; wanted its width and height"),
-        ({"image": {"id": [1]}}, "annotation 1 is of image 7, which is not among images"),
-        ({"categories": {"id": 2}}, "categories is no list of objects"),
-        ({"annotations": [5]}, "annotations is no list of objects"),
+        ({"image": {"width": 0}}, "image 7 has 0 x 3 pixels; expected its width and height"),
+        ({"image": {"id": [1]}}, "annotation 1 refers to image 7, which is not listed in images"),
+        ({"categories": {"id": 2}}, "categories is not a list of objects"),
+        ({"annotations": [5]}, "annotations is not a list of objects"),
     ],
 )
-def test_a_broken_file_is_an_error_that_names_it(tmp_path, changes, words):
+def test_a_broken_file_is_an_error_that_names_it(tmp_path, changes, message):
     path = coco(tmp_path / "coco.json", RUNS, **changes)
     with pytest.raises(InputError) as error:
         read(path)
     assert str(path) in str(error.value)
-    assert words in str(error.value)
+    assert message in str(error.value)
 
 
 def test_json_that_is_cut_off_is_an_error(tmp_path):

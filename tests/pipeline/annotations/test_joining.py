@@ -1,4 +1,4 @@
-"""From what annotation files name to the images that are there, and classes where no table lists them."""
+"""Joining annotations to the images that are there, and the classes of images that no table lists."""
 
 from pathlib import Path
 
@@ -14,46 +14,46 @@ def region(x=5, label="", where="via.json 1"):
     return DrawnRegion(circle(x, 9, 4), where, label=label)
 
 
-def test_keys_become_image_ids_and_what_is_not_there_keeps_its_key():
+def test_keys_become_image_ids_and_an_image_that_is_not_there_keeps_its_key():
     row = TableRow("20586908", {"class": "benign"}, "list.csv row 2")
-    found = Annotations([Path("via.json")], {"20586908": row}, {"20586908": [region()], "999": []}, {"20586908": 77})
-    renamed = rename_images(found, {"20586908": {"P1_L_DM_CC"}})
+    annotations = Annotations([Path("via.json")], {"20586908": row}, {"20586908": [region()], "999": []}, {"20586908": 77})
+    renamed = rename_images(annotations, {"20586908": {"P1_L_DM_CC"}})
     assert renamed.rows == {"P1_L_DM_CC": row}
     assert renamed.regions == {"P1_L_DM_CC": [region()], "999": []}
     assert renamed.file_sizes == {"P1_L_DM_CC": 77}
-    assert renamed.files == found.files
+    assert renamed.files == annotations.files
 
 
 @pytest.mark.parametrize(
-    ("regions", "ids", "words"),
+    ("regions", "ids", "message"),
     [
         (
             {"IM1": [region()]},
             {"IM1": {"P2_L_DM_CC", "P1_L_DM_CC"}},
-            "via.json 1: names IM1, which are the files of 2 images, P1_L_DM_CC and P2_L_DM_CC first; give the files names",
+            "via.json 1: names IM1, which may be any of 2 images, such as P1_L_DM_CC and P2_L_DM_CC; give their files diff",
         ),
         (
             {"IM1": [region()], "P1_L_DM_CC": [region(6, where="coco.json 3")]},
             {"IM1": {"P1_L_DM_CC"}},
-            "P1_L_DM_CC: its regions in coco.json are not those in via.json; remove one of the files",
+            "P1_L_DM_CC: its regions in coco.json differ from those in via.json; remove one of the files",
         ),
     ],
 )
-def test_keys_that_contradict_each_other_are_an_error(regions, ids, words):
+def test_keys_that_contradict_each_other_are_an_error(regions, ids, message):
     with pytest.raises(InputError) as error:
         rename_images(Annotations(regions=regions), ids)
-    assert words in str(error.value)
+    assert message in str(error.value)
 
 
-def test_an_image_without_a_row_is_of_its_worst_label_or_the_unlisted_class():
+def test_an_image_without_a_row_has_the_class_of_its_worst_label_or_the_unlisted_class():
     table = LayoutTable(classes={"Cancer": "malignant", "cyst": "benign"})
     listed = TableRow("a", {"class": "benign"}, "list.csv row 2")
-    found = Annotations(
+    annotations = Annotations(
         rows={"a": listed},
         regions={"a": [region(label="cancer")], "b": [region(label="Cyst"), region(label="cancer")], "c": [region(label="mass")]},
     )
-    class_unlisted(found, ["a", "b", "c", "d"], Layout(unlisted_class="normal", table=table))
-    assert {name: row.cells["class"] for name, row in found.rows.items()} == {
+    class_unlisted(annotations, ["a", "b", "c", "d"], Layout(unlisted_class="normal", table=table))
+    assert {name: row.cells["class"] for name, row in annotations.rows.items()} == {
         "a": "benign",
         "b": "malignant",
         "c": "normal",
@@ -62,6 +62,6 @@ def test_an_image_without_a_row_is_of_its_worst_label_or_the_unlisted_class():
 
 
 def test_without_an_unlisted_class_no_row_is_added():
-    found = Annotations(regions={"b": [region(label="malignant")]})
-    class_unlisted(found, ["b"], CDD_CESM)
-    assert found.rows == {}
+    annotations = Annotations(regions={"b": [region(label="malignant")]})
+    class_unlisted(annotations, ["b"], CDD_CESM)
+    assert annotations.rows == {}

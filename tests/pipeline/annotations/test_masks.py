@@ -1,4 +1,4 @@
-"""Reading a folder of masks: one bitmap a file, and what is wrong with one."""
+"""Reading a folder of masks: one bitmap per file, and the fault of each unreadable mask."""
 
 import cv2
 import numpy as np
@@ -20,11 +20,11 @@ def write(path, pixels):
     cv2.imwrite(str(path), pixels)
 
 
-def read(place):
-    return read_annotations(find_annotations(place, LAYOUT), place, LAYOUT).regions
+def read(root):
+    return read_annotations(find_annotations(root, LAYOUT), root, LAYOUT).regions
 
 
-def test_a_file_is_one_bitmap_of_all_its_parts(tmp_path):
+def test_a_file_is_one_bitmap_of_all_its_components(tmp_path):
     write(tmp_path / "masks" / "P1_L_DM_CC.png", MASK * 7)
     (region,) = read(tmp_path)["P1_L_DM_CC"]
     np.testing.assert_array_equal(rasterise([parse_region(region.attributes)], 5, 3), MASK)
@@ -40,11 +40,11 @@ def test_several_masks_of_an_image_are_as_many_regions(tmp_path):
 @pytest.mark.parametrize(
     "pixels",
     [
-        pytest.param(cv2.merge([MASK, MASK * 0, MASK * 0]), id="one of three colours"),
+        pytest.param(cv2.merge([MASK, MASK * 0, MASK * 0]), id="one of three colors"),
         pytest.param(cv2.merge([MASK * 255, MASK, MASK, MASK * 0 + 255]), id="opaque"),
     ],
 )
-def test_any_colour_is_inside_and_opacity_says_nothing(tmp_path, pixels):
+def test_any_color_is_inside_and_opacity_is_ignored(tmp_path, pixels):
     write(tmp_path / "masks" / "P1_L_DM_CC.png", pixels)
     (region,) = read(tmp_path)["P1_L_DM_CC"]
     np.testing.assert_array_equal(rasterise([parse_region(region.attributes)], 5, 3), MASK)
@@ -59,8 +59,8 @@ def test_an_empty_mask_is_an_image_without_a_region(tmp_path):
     ("data", "fault"),
     [
         (b"", "mask has 0 bytes; download it again"),
-        (b"\x89PNG IEND", r"mask starts with b'\x89PNG IEN', which is no JPEG, PNG or TIFF"),
-        (cv2.imencode(".png", MASK.astype(np.uint16))[1].tobytes(), "mask holds uint16 pixels; wanted a PNG of 8 bits"),
+        (b"\x89PNG IEND", r"mask starts with b'\x89PNG IEN', which is not JPEG, PNG or TIFF"),
+        (cv2.imencode(".png", MASK.astype(np.uint16))[1].tobytes(), "mask holds uint16 pixels; expected an 8-bit PNG"),
         (cv2.imencode(".png", MASK)[1].tobytes()[:50], "mask is a PNG of 50 bytes without its end mark"),
     ],
 )
@@ -71,7 +71,7 @@ def test_a_mask_that_cannot_be_read_stays_with_its_image(tmp_path, data, fault):
     assert region.fault.startswith(fault)
 
 
-def test_images_are_no_masks_and_without_a_layout_there_are_none(tmp_path):
+def test_images_are_not_masks_and_without_a_layout_there_are_none(tmp_path):
     write(tmp_path / "masks" / "P1_L_DM_CC.png", MASK)
     write(tmp_path / "P1_L_DM_CC.png", MASK)
     assert find_annotations(tmp_path, LAYOUT) == [tmp_path / "masks" / "P1_L_DM_CC.png"]
@@ -83,5 +83,7 @@ def test_masks_and_other_regions_of_an_image_contradict_each_other(tmp_path):
     (tmp_path / "via.csv").write_text(
         '#filename,file_size,region_shape_attributes\nP1_L_DM_CC.png,9,"{""name"":""point"",""cx"":1,""cy"":1}"\n'
     )
-    with pytest.raises(InputError, match=r"P1_L_DM_CC: its regions in a mask are not those in via.csv; remove one of the files"):
+    with pytest.raises(
+        InputError, match=r"P1_L_DM_CC: its regions in a mask differ from those in via.csv; remove one of the files"
+    ):
         read(tmp_path)

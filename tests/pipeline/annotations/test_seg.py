@@ -88,9 +88,9 @@ def drawn(region):
 @pytest.mark.parametrize("name", ["seg.dcm", "seg"])
 def test_each_segment_is_a_region_of_the_image_that_is_referenced(tmp_path, image, name):
     write_seg(tmp_path / name, image, squares(), ["malignant", "benign"])
-    found = read_annotations(find_annotations(tmp_path), tmp_path)
-    assert [path.name for path in found.files] == [name], "the image is no annotation"
-    regions = found.regions_by_uid["2.25.1"]
+    annotations = read_annotations(find_annotations(tmp_path), tmp_path)
+    assert [path.name for path in annotations.files] == [name], "the image is not an annotation"
+    regions = annotations.regions_by_uid["2.25.1"]
     assert [region.label for region in regions] == ["malignant", "benign"]
     assert [region.where for region in regions] == [f"{name} segment 1", f"{name} segment 2"]
     assert {region.size for region in regions} == {(32, 40)}
@@ -98,7 +98,7 @@ def test_each_segment_is_a_region_of_the_image_that_is_referenced(tmp_path, imag
         np.testing.assert_array_equal(drawn(region), squares()[..., number])
 
 
-def test_a_fractional_one_is_cut_at_half_of_its_maximum(tmp_path, image):
+def test_a_fractional_segmentation_is_thresholded_at_half_of_its_maximum(tmp_path, image):
     values = np.linspace(0, 1, 32 * 40).reshape(40, 32)
     path = write_seg(tmp_path / "seg.dcm", image, values, ["lesion"], "FRACTIONAL")
     (region,) = read_annotations([path], path).regions_by_uid["2.25.1"]
@@ -110,7 +110,7 @@ def test_a_segmentation_without_a_pixel_still_names_its_image(tmp_path, image):
     assert read_annotations([path], path).regions_by_uid == {"2.25.1": []}
 
 
-def test_one_without_a_pixel_takes_no_regions_away_and_two_sources_of_regions_are_an_error(tmp_path, image):
+def test_a_segmentation_without_a_pixel_removes_no_regions_and_two_sources_of_regions_are_an_error(tmp_path, image):
     download = Download(tmp_path)
     download.add("P7_L_CM_CC", [circle(9, 9, 5)], file=False)
     download.write()
@@ -125,14 +125,14 @@ def test_one_without_a_pixel_takes_no_regions_away_and_two_sources_of_regions_ar
     assert str(error.value) == f"P7_L_CM_CC: has regions in {REGIONS} row 2 and in seg.dcm segment 1; remove one of them"
 
 
-def test_two_segmentations_of_an_image_are_united_and_a_copy_is_not(tmp_path, image):
+def test_two_segmentations_of_an_image_are_merged_and_a_copy_is_skipped(tmp_path, image):
     first, second = squares()[..., :1], squares()[..., 1:]
     path = write_seg(tmp_path / "a.dcm", image, first, ["lesion"])
     write_seg(tmp_path / "b.dcm", image, second, ["lesion"])
     (tmp_path / "copy.dcm").write_bytes(path.read_bytes())
-    found = read_annotations(find_annotations(tmp_path), tmp_path)
-    assert [region.where for region in found.regions_by_uid["2.25.1"]] == ["a.dcm segment 1", "b.dcm segment 1"]
-    assert len(found.references) == 2
+    annotations = read_annotations(find_annotations(tmp_path), tmp_path)
+    assert [region.where for region in annotations.regions_by_uid["2.25.1"]] == ["a.dcm segment 1", "b.dcm segment 1"]
+    assert len(annotations.references) == 2
 
 
 def test_frames_that_name_no_source_belong_to_the_one_image_of_the_file(tmp_path, image):
@@ -152,20 +152,20 @@ def test_a_reference_is_read_with_the_grid(tmp_path, image):
 
 
 @pytest.mark.parametrize(
-    ("images", "words"),
+    ("images", "message"),
     [
         (("2.25.1",), ""),
         ((), "references no image; export it again with its source image"),
-        (("2.25.1", "2.25.2"), "references 2 images; wanted one, so that its pixels are that image's"),
+        (("2.25.1", "2.25.2"), "references 2 images; expected one, whose pixels it shares"),
         (("2.25.3",), "references an image that is not here"),
-        (("2.25.2",), "is of 32 x 40 pixels, but its image is of 40 x 32; wanted the image's grid"),
+        (("2.25.2",), "has 32 x 40 pixels, but its image has 40 x 32; expected the image's grid"),
     ],
 )
-def test_a_reference_is_held_against_the_images(images, words):
+def test_a_reference_is_checked_against_the_images(images, message):
     sizes = {"2.25.1": (32, 40), "2.25.2": (40, 32)}
-    said = check_reference(SegReference("seg.dcm", "2.25.9", images, (32, 40)), sizes)
-    assert said.startswith(words)
-    assert bool(said) == bool(words)
+    fault = check_reference(SegReference("seg.dcm", "2.25.9", images, (32, 40)), sizes)
+    assert fault.startswith(message)
+    assert bool(fault) == bool(message)
 
 
 def test_regions_of_a_segmentation_of_several_images_are_left_alone(tmp_path, image):
@@ -176,9 +176,9 @@ def test_regions_of_a_segmentation_of_several_images_are_left_alone(tmp_path, im
     other.ReferencedSOPClassUID, other.ReferencedSOPInstanceUID = item.ReferencedSOPClassUID, "2.25.2"
     dataset.ReferencedSeriesSequence[0].ReferencedInstanceSequence = [item, other]
     dataset.save_as(path)
-    found = read_annotations([path], path)
-    assert found.references[0].images == ("2.25.1", "2.25.2")
-    assert found.regions_by_uid == {}
+    annotations = read_annotations([path], path)
+    assert annotations.references[0].images == ("2.25.1", "2.25.2")
+    assert annotations.regions_by_uid == {}
 
 
 def cut_off(path, kept):
@@ -223,28 +223,28 @@ UNREADABLE = r"cannot be read as a DICOM segmentation \(\w+\); export it again"
 
 
 @pytest.mark.parametrize(
-    ("damage", "words"),
+    ("damage", "message"),
     [
         pytest.param(lambda path: cut_off(path, 0.3), UNREADABLE, id="cut in the header"),
         pytest.param(lambda path: cut_off(path, 0.99), UNREADABLE, id="cut in the pixels"),
         pytest.param(without_its_frames, UNREADABLE, id="no frames"),
-        pytest.param(enlarged, "is of 60000 x 60000 pixels; wanted 100,000,000 at most", id="absurdly large"),
-        pytest.param(coded, "is compressed otherwise than by run lengths; export it uncompressed", id="coded"),
-        pytest.param(of_empty_items, r"holds 100\d{3} sequence items and fragments; wanted 100000 at most", id="empty items"),
+        pytest.param(enlarged, "has 60000 x 60000 pixels; expected at most 100,000,000", id="absurdly large"),
+        pytest.param(coded, "is compressed by another method than run lengths; export it uncompressed", id="coded"),
+        pytest.param(of_empty_items, r"holds 100\d{3} sequence items and fragments; expected at most 100000", id="empty items"),
         pytest.param(deflated, "is deflated as a whole; save it uncompressed", id="deflated"),
     ],
 )
-def test_one_that_cannot_be_read_is_a_fault_beside_the_others(tmp_path, image, damage, words):
+def test_an_unreadable_segmentation_is_a_fault_and_the_others_are_read(tmp_path, image, damage, message):
     path = write_seg(tmp_path / "a.dcm", image, squares(), ["a", "b"])
     (tmp_path / "b.dcm").write_bytes(path.read_bytes())
     damage(path)
     (tmp_path / "c.dcm").write_bytes(path.read_bytes())
-    found = read_annotations(find_annotations(tmp_path), tmp_path)
-    said = {reference.where: check_reference(reference, {"2.25.1": (32, 40)}) for reference in found.references}
-    assert said["b.dcm"] == ""
-    assert re.match(words, said["a.dcm"])
-    assert said["a.dcm"] == said["c.dcm"], "each is told, though neither has a UID"
-    assert [region.where for region in found.regions_by_uid["2.25.1"]] == ["b.dcm segment 1", "b.dcm segment 2"]
+    annotations = read_annotations(find_annotations(tmp_path), tmp_path)
+    faults = {reference.where: check_reference(reference, {"2.25.1": (32, 40)}) for reference in annotations.references}
+    assert faults["b.dcm"] == ""
+    assert re.match(message, faults["a.dcm"])
+    assert faults["a.dcm"] == faults["c.dcm"], "each is reported, though neither has a UID"
+    assert [region.where for region in annotations.regions_by_uid["2.25.1"]] == ["b.dcm segment 1", "b.dcm segment 2"]
 
 
 def test_the_extra_that_reads_it_is_named(tmp_path, image, monkeypatch):
@@ -255,7 +255,7 @@ def test_the_extra_that_reads_it_is_named(tmp_path, image, monkeypatch):
         read_annotations([path], path)
 
 
-def test_other_files_without_a_suffix_are_passed_over(tmp_path):
+def test_other_files_without_a_suffix_are_skipped(tmp_path):
     (tmp_path / "README").write_text("about 1.2.840.10008.5.1.4.1.1.66.4")
     (tmp_path / "empty").write_bytes(b"")
     assert find_annotations(tmp_path) == []

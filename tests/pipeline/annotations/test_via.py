@@ -1,4 +1,4 @@
-"""Reading what VIA 2 saves: a project that went through the annotator gives the same regions back."""
+"""Reading the files of VIA 2: a project that the annotator saved again has the same regions."""
 
 import json
 
@@ -41,7 +41,7 @@ def read(path):
     return {name: [region.attributes for region in regions] for name, regions in read_annotations([path], path).regions.items()}
 
 
-def test_a_saved_project_gives_the_same_regions_back(tmp_path):
+def test_a_saved_project_has_the_same_regions(tmp_path):
     assert read(save(tmp_path / "via.json", SHAPES)) == {name.removesuffix(".jpg"): drawn for name, drawn in SHAPES.items()}
 
 
@@ -60,15 +60,15 @@ def test_an_image_of_unknown_size_on_disk_has_none(tmp_path):
     assert read_annotations([save(tmp_path / "via.json", SHAPES, size=-1)], tmp_path).file_sizes == {}
 
 
-def test_the_corrected_file_beside_the_old_one_is_an_error(tmp_path):
+def test_the_corrected_file_next_to_the_old_one_is_an_error(tmp_path):
     old = save(tmp_path / "via.json", SHAPES)
     new = save(tmp_path / "corrected.json", SHAPES | {"P1_L_DM_CC.jpg": [circle(9, 9, 4)]})
-    with pytest.raises(InputError, match=r"P1_L_DM_CC: its regions in via.json are not those in corrected.json; remove one"):
+    with pytest.raises(InputError, match=r"P1_L_DM_CC: its regions in via.json differ from those in corrected.json; remove one"):
         read_annotations([new, old], tmp_path)
 
 
-def test_regions_that_are_no_list_are_an_error(tmp_path):
+def test_regions_that_are_not_a_list_are_an_error(tmp_path):
     path = tmp_path / "via.json"
     path.write_text('{"a": {"filename": "P1_L_DM_CC.jpg", "regions": "shape_attributes"}}')
-    with pytest.raises(InputError, match="regions of entry 'a' are 'shape_attributes'; wanted a list or an object"):
+    with pytest.raises(InputError, match="regions of entry 'a' are 'shape_attributes'; expected a list or an object"):
         read(path)

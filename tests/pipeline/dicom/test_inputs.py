@@ -1,4 +1,4 @@
-"""The DICOM files that other tests read: the good ones show their picture, the bad ones are the same each time."""
+"""The DICOM files that other tests read: a viewer shows the picture of good ones, and bad ones are the same each time."""
 
 import numpy as np
 import pydicom
@@ -8,8 +8,8 @@ from dicom_inputs import BAD, GOOD, GRAY, shown
 
 @pytest.mark.parametrize("name", GOOD)
 def test_a_good_file_shows_the_picture(tmp_path, name):
-    apart, write = GOOD[name]
-    assert np.abs(shown(pydicom.dcmread(write(tmp_path / "a.dcm"))) - GRAY).max() <= apart
+    tolerance, write = GOOD[name]
+    assert np.abs(shown(pydicom.dcmread(write(tmp_path / "a.dcm"))) - GRAY).max() <= tolerance
 
 
 @pytest.mark.parametrize("name", BAD)

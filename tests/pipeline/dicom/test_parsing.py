@@ -1,4 +1,4 @@
-"""Every bad file is refused before its pixels are asked for, in words that quote nothing of its header."""
+"""Every bad file is refused before its pixels are decoded, with a message that quotes nothing from its header."""
 
 import struct
 
@@ -13,7 +13,7 @@ from pipeline.dicom.parsing import is_deflated
 from pipeline.sources import read_header, read_image
 
 NAME = "Surname^Secret"
-# The index alone can say so, since a file's name may tell what its tags do not.
+# Reported by the index alone, since a file's name may state what its tags do not.
 OF_INDEX = {"unknown-kind"}
 
 
@@ -29,26 +29,26 @@ def test_a_bad_file_is_refused_with_its_reason(tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    ("tags", "words"),
+    ("tags", "message"),
     [
-        ({"PresentationIntentType": "FOR PROCESSING"}, "give its For Presentation companion, or set for_processing = true"),
-        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.2", "Modality": "CT"}, "is DICOM of modality CT; wanted MG"),
-        ({"NumberOfFrames": 3}, "holds 3 frames; save the wanted one as a file of its own"),
+        ({"PresentationIntentType": "FOR PROCESSING"}, "use its For Presentation companion, or set for_processing = true"),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.2", "Modality": "CT"}, "is DICOM of modality CT; expected MG"),
+        ({"NumberOfFrames": 3}, "holds 3 frames; save the one to use as a separate file"),
         ({"PixelData": None}, "has no pixel data; is it a report or a presentation state?"),
-        ({"Rows": None, "BitsStored": None}, "does not tell Rows, BitsStored; export it again"),
+        ({"Rows": None, "BitsStored": None}, "lacks Rows, BitsStored; export it again"),
         ({"Rows": 60000, "Columns": 60000}, "claims 60000 x 60000 pixels; a mammogram has under 89 million"),
-        ({"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}, "has 3 samples a pixel, RGB; wanted 1, MONOCHROME1 or"),
-        ({"PixelData": b"\0\0" * 10}, "holds 20 bytes of pixels, wanted 3840; export it again"),
-        ({"PixelData": b"\0\0" * 2000}, "holds 4000 bytes of pixels, wanted 3840; export it again"),
-        ({"BurnedInAnnotation": "YES"}, 'set burned_in = "keep" in the recipe\'s [dicom] if it may stay'),
-        ({"BitsStored": 12, "HighBit": 15}, "stores 12 bits below bit 15; wanted the highest to be 11"),
-        ({"BitsStored": 4}, "stores 4 bits in 16; wanted 8 to 16 bits in 8 or 16"),
+        ({"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}, "has 3 samples per pixel, RGB; expected 1, MONOCHROME1 or"),
+        ({"PixelData": b"\0\0" * 10}, "holds 20 bytes of pixels, expected 3840; export it again"),
+        ({"PixelData": b"\0\0" * 2000}, "holds 4000 bytes of pixels, expected 3840; export it again"),
+        ({"BurnedInAnnotation": "YES"}, 'set burned_in = "keep" in the recipe\'s [dicom] if the text may stay'),
+        ({"BitsStored": 12, "HighBit": 15}, "stores 12 bits below bit 15; expected HighBit to be 11"),
+        ({"BitsStored": 4}, "stores 4 bits in 16; expected 8 to 16 bits in 8 or 16"),
     ],
 )
-def test_the_words_say_what_was_found_and_what_to_do(tmp_path, tags, words):
+def test_the_message_states_what_was_found_and_what_to_do(tmp_path, tags, message):
     with pytest.raises(SourceError) as error:
         read_header(mammogram(tmp_path / "a.dcm", dicom_inputs.STORED, **tags))
-    assert words in str(error.value)
+    assert message in str(error.value)
 
 
 def test_what_a_recipe_allows_is_read(tmp_path):
@@ -69,53 +69,56 @@ def test_a_deflated_file_is_refused_before_it_is_inflated(tmp_path, monkeypatch,
 
 
 @pytest.mark.parametrize("cut", [0, 131, 150, 400, None])
-def test_what_is_not_deflated_is_told_from_any_start_of_a_file(tmp_path, cut):
+def test_a_file_that_is_not_deflated_is_recognised_by_any_start_of_it(tmp_path, cut):
     assert not is_deflated(mammogram(tmp_path / "a.dcm", dicom_inputs.STORED).read_bytes()[:cut])
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("name", "message"),
     [
-        ("JPEG 2000 of 64 components", "claims 40 x 48 pixels, but its coded data 40 x 48 of 64 samples"),
+        ("JPEG 2000 of 64 components", "claims 40 x 48 pixels, but its coded data has 40 x 48 of 64 samples"),
         ("offsets of two frames", "has offsets to more than the one coded frame; export it again"),
         ("compressed pixels that are not pixels", "has coded data that does not begin with its size; export it again"),
-        ("fragments that are not fragments", "has coded data that is not in fragments as it should be (ValueError)"),
-        ("thousands of items", "holds 20000 sequence items and fragments; wanted 10000 at most"),
+        ("fragments that are not fragments", "has coded data that is not divided into fragments (ValueError)"),
+        ("thousands of items", "holds 20000 sequence items and fragments; expected at most 10000"),
         ("sides below zero", "is -40 x -48 pixels"),
     ],
 )
-def test_the_words_of_a_damaged_file(tmp_path, name, words):
+def test_the_message_of_a_damaged_file(tmp_path, name, message):
     with pytest.raises(SourceError) as error:
         read_header(dicom_inputs.BAD[name][1](tmp_path / "a.dcm"))
-    assert words in str(error.value)
+    assert message in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("tags", "words"),
+    ("tags", "message"),
     [
-        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7", "Modality": "SECRET"}, "is DICOM of modality unknown; wanted MG"),
-        ({"PhotometricInterpretation": "SECRET"}, "has 1 samples a pixel, unknown; wanted 1, MONOCHROME1"),
-        ({"PhotometricInterpretation": "MONOCHROME9"}, "has 1 samples a pixel, unknown; wanted 1, MONOCHROME1"),
-        ({"syntax": "2.25.5551234"}, "is coded as a private syntax, which is no coding of single images"),
-        ({"syntax": pydicom.uid.MPEG2MPML}, "is coded as MPEG2 Main Profile / Main Level, which is no coding of single images"),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7", "Modality": "SECRET"}, "is DICOM of modality unknown; expected MG"),
+        ({"PhotometricInterpretation": "SECRET"}, "has 1 samples per pixel, unknown; expected 1, MONOCHROME1"),
+        ({"PhotometricInterpretation": "MONOCHROME9"}, "has 1 samples per pixel, unknown; expected 1, MONOCHROME1"),
+        ({"syntax": "2.25.5551234"}, "is coded as a private syntax, which is not a coding of single images"),
+        (
+            {"syntax": pydicom.uid.MPEG2MPML},
+            "is coded as MPEG2 Main Profile / Main Level, which is not a coding of single images",
+        ),
     ],
 )
-def test_only_words_of_the_standard_are_quoted(tmp_path, tags, words):
+def test_only_terms_of_the_standard_are_quoted(tmp_path, tags, message):
     syntax = tags.pop("syntax", None)
     path = (
         dicom_inputs.wrapped(syntax)(tmp_path / "a.dcm") if syntax else mammogram(tmp_path / "a.dcm", dicom_inputs.STORED, **tags)
     )
     with pytest.raises(SourceError) as error:
         read_header(path)
-    assert words in str(error.value)
+    assert message in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("spacing", "wanted"),
+    ("spacing", "expected"),
     [(["0.07", "0.07"], 0.07), (["nan", "nan"], None), (["inf", "inf"], None), (["0", "0"], None), (["-0.1", "-0.1"], None)],
 )
-def test_a_spacing_that_cannot_be_is_unknown(tmp_path, spacing, wanted):
-    assert read_header(mammogram(tmp_path / "a.dcm", dicom_inputs.STORED, PixelSpacing=spacing)).spacing_mm == wanted
+def test_an_impossible_spacing_is_unknown(tmp_path, spacing, expected):
+    assert read_header(mammogram(tmp_path / "a.dcm", dicom_inputs.STORED, PixelSpacing=spacing)).spacing_mm == expected
 
 
 def test_a_missing_decoder_names_what_to_install(tmp_path, monkeypatch):
@@ -133,7 +136,7 @@ def test_a_missing_decoder_names_what_to_install(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("keyword", "representation"), [("Rows", b"US"), ("BitsStored", b"US"), ("WindowWidth", b"DS"), ("RescaleSlope", b"DS")]
 )
-def test_a_text_where_a_number_belongs_is_a_reject_and_stays_in_the_file(tmp_path, keyword, representation):
+def test_text_in_place_of_a_number_is_a_reject_and_is_not_quoted(tmp_path, keyword, representation):
     path = mammogram(tmp_path / "a.dcm", dicom_inputs.STORED, PatientName=NAME, WindowCenter="2000")
     dataset = pydicom.dcmread(path)
     dataset[keyword] = pydicom.DataElement(keyword, "LO", NAME)  # pydicom writes no text into a number,

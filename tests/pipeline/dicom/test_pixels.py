@@ -1,4 +1,4 @@
-"""What a viewer shows: tables, windows, inversions and codings, held against the standard's own formulas."""
+"""What a viewer shows: tables, windows, inversions and codings, compared with the standard's own formulas."""
 
 import dicom_inputs
 import numpy as np
@@ -14,10 +14,10 @@ GRAY = dicom_inputs.GRAY
 STORED = GRAY.astype(np.uint16) * 16
 
 
-def table(bits, first=0, entries=4096, said=None):
-    """A LUT item that maps 12 bits to fewer, of so many entries as it says or not."""
+def table(bits, first=0, entries=4096, claimed=None):
+    """A LUT item that maps 12 bits to fewer; its descriptor may claim another number of entries than it has."""
     lut = Dataset()
-    lut.LUTDescriptor = [said or entries, first, bits]
+    lut.LUTDescriptor = [claimed or entries, first, bits]
     lut.LUTData = (np.arange(entries) >> max(12 - bits, 0)).astype("<u2").tobytes()
     lut["LUTData"].VR = "OW"
     return lut
@@ -37,8 +37,8 @@ def test_monochrome1_is_inverted_once_against_the_fixed_maximum(tmp_path):
 def test_a_window_maps_to_black_and_white(tmp_path):
     path = mammogram(tmp_path / "a.dcm", STORED, WindowCenter="1920", WindowWidth="1920")
     image, stored = read_image(path).astype(float), STORED.astype(float)
-    wanted = np.clip((stored - (1920 - 0.5)) / 1919 + 0.5, 0, 1) * 255  # PS3.3 C.11.2.1.2.1
-    np.testing.assert_allclose(image, wanted, atol=0.51)
+    expected = np.clip((stored - (1920 - 0.5)) / 1919 + 0.5, 0, 1) * 255  # PS3.3 C.11.2.1.2.1
+    np.testing.assert_allclose(image, expected, atol=0.51)
 
 
 def test_a_voi_lut_after_an_identity_rescale_keeps_its_own_range(tmp_path):
@@ -58,82 +58,82 @@ def test_signed_pixels_use_the_signed_range(tmp_path):
 
 def test_a_sigmoid_window(tmp_path):
     path = mammogram(tmp_path / "a.dcm", STORED, WindowCenter="2000", WindowWidth="1000", VOILUTFunction="SIGMOID")
-    wanted = 255 / (1 + np.exp(-4 * (STORED - 2000.0) / 1000))  # PS3.3 C.11.2.1.3.1
-    np.testing.assert_allclose(read_image(path), wanted, atol=0.51)
+    expected = 255 / (1 + np.exp(-4 * (STORED - 2000.0) / 1000))  # PS3.3 C.11.2.1.3.1
+    np.testing.assert_allclose(read_image(path), expected, atol=0.51)
 
 
 def test_an_exact_linear_window(tmp_path):
     path = mammogram(tmp_path / "a.dcm", STORED, WindowCenter="2000", WindowWidth="1000", VOILUTFunction="LINEAR_EXACT")
-    wanted = np.clip((STORED - 2000.0) / 1000 + 0.5, 0, 1) * 255  # PS3.3 C.11.2.1.3.2
-    np.testing.assert_allclose(read_image(path), wanted, atol=0.51)
+    expected = np.clip((STORED - 2000.0) / 1000 + 0.5, 0, 1) * 255  # PS3.3 C.11.2.1.3.2
+    np.testing.assert_allclose(read_image(path), expected, atol=0.51)
 
 
 @pytest.mark.parametrize(
-    ("options", "wanted"),
+    ("options", "expected"),
     [
         ({}, STORED // 4 * 255.0 / 1023),
         ({"voi": "window"}, np.clip((STORED - 1919.5) / 1919 + 0.5, 0, 1) * 255),
         ({"voi": "window", "window": 1}, np.clip((STORED - 999.5) / 1999 + 0.5, 0, 1) * 255),
     ],
 )
-def test_the_recipe_says_which_of_table_and_windows_is_taken(tmp_path, options, wanted):
+def test_the_recipe_chooses_between_table_and_windows(tmp_path, options, expected):
     tags = {"VOILUTSequence": [table(10)], "WindowCenter": ["1920", "1000"], "WindowWidth": ["1920", "2000"]}
     image = read_image(mammogram(tmp_path / "a.dcm", STORED, **tags), dicom=DicomOptions(**options))
-    np.testing.assert_allclose(image, wanted, atol=0.51)
+    np.testing.assert_allclose(image, expected, atol=0.51)
 
 
 @pytest.mark.parametrize("centres", ["1920", ["1920", "1000", "500"]])
-def test_a_window_that_is_not_there_is_told(tmp_path, centres):
+def test_a_missing_window_is_reported(tmp_path, centres):
     path = mammogram(tmp_path / "a.dcm", STORED, WindowCenter=centres, WindowWidth="1920")
-    with pytest.raises(SourceError, match="numbers its windows 0 to 0, and window = 2 in \\[dicom\\] wants another") as error:
+    with pytest.raises(SourceError, match="has windows 0 to 0, but window = 2 in \\[dicom\\] asks for another one") as error:
         read_image(path, dicom=DicomOptions(window=2))
     assert error.value.reason == "no-such-window"
 
 
-def test_a_rescale_goes_before_the_table(tmp_path):
-    """Stored values are even, so a half of them is whole."""
+def test_a_rescale_is_applied_before_the_table(tmp_path):
+    """Stored values are even, so their halves are whole numbers."""
     tags = {"RescaleSlope": "0.5", "RescaleIntercept": "0", "VOILUTSequence": [table(10)]}
     image = read_image(mammogram(tmp_path / "a.dcm", STORED, **tags))
     np.testing.assert_allclose(image, (STORED // 2 >> 2) * 255.0 / 1023, atol=0.51)
 
 
 @pytest.mark.parametrize(
-    ("window", "wanted"),
+    ("window", "expected"),
     [
         pytest.param({}, 255 - STORED * 255.0 / 4095, id="without a window"),
         pytest.param({"WindowCenter": "2048", "WindowWidth": "4096"}, 255 - STORED * 255.0 / 4095, id="with a window"),
     ],
 )
-def test_a_falling_rescale_is_shown_as_it_falls(tmp_path, window, wanted):
+def test_a_rescale_with_a_negative_slope_inverts_the_picture(tmp_path, window, expected):
     path = mammogram(tmp_path / "a.dcm", STORED, RescaleSlope="-1", RescaleIntercept="4095", **window)
-    np.testing.assert_allclose(read_image(path), wanted, atol=0.51)
+    np.testing.assert_allclose(read_image(path), expected, atol=0.51)
 
 
-NO_LEVELS = "has a rescale or a window that leaves no grey levels"
+NO_LEVELS = "has a rescale or a window that leaves no gray levels"
 
 
 @pytest.mark.parametrize(
-    ("tags", "words"),
+    ("tags", "message"),
     [
         ({"RescaleSlope": "0", "RescaleIntercept": "7"}, NO_LEVELS),
         ({"RescaleSlope": "1e308", "RescaleIntercept": "0"}, NO_LEVELS),
         ({"WindowCenter": "nan", "WindowWidth": "100"}, NO_LEVELS),
         ({"WindowCenter": "100", "WindowWidth": "nan"}, NO_LEVELS),
         ({"RescaleSlope": "2"}, "has only one of RescaleSlope and RescaleIntercept; export it again"),
-        ({"VOILUTSequence": [table(12, said=4096, entries=40)]}, "has a look-up table of 40 entries; wanted 4096"),
-        ({"VOILUTSequence": [table(17)]}, "has a look-up table of 17 bits; wanted 8 to 16"),
+        ({"VOILUTSequence": [table(12, claimed=4096, entries=40)]}, "has a look-up table of 40 entries; expected 4096"),
+        ({"VOILUTSequence": [table(17)]}, "has a look-up table of 17 bits; expected 8 to 16"),
     ],
 )
-def test_numbers_that_show_nothing_are_refused_and_not_shown_black(tmp_path, tags, words):
+def test_numbers_that_show_nothing_are_refused_and_not_shown_black(tmp_path, tags, message):
     path = mammogram(tmp_path / "a.dcm", STORED, **tags)
-    with pytest.raises(SourceError, match=words) as error:
+    with pytest.raises(SourceError, match=message) as error:
         read_image(path)
     assert error.value.reason == "pixels-unreadable"
 
 
 @pytest.mark.parametrize("sequence", ["ModalityLUTSequence", "VOILUTSequence"])
 @pytest.mark.parametrize("packed", [True, False])
-def test_a_table_of_bytes_is_read_packed_or_in_words(tmp_path, sequence, packed):
+def test_a_table_of_bytes_is_read_packed_or_as_16_bit_words(tmp_path, sequence, packed):
     lut = table(8)
     if packed:
         lut.LUTData = (np.arange(4096) >> 4).astype("u1").tobytes()
@@ -142,8 +142,8 @@ def test_a_table_of_bytes_is_read_packed_or_in_words(tmp_path, sequence, packed)
 
 def test_values_beyond_a_table_get_its_ends(tmp_path):
     tags = {"RescaleSlope": "1e9", "RescaleIntercept": "-5e11", "VOILUTSequence": [table(12)]}
-    wanted = np.where(STORED > 500, 255, 0)
-    np.testing.assert_array_equal(read_image(mammogram(tmp_path / "a.dcm", STORED, **tags)), wanted)
+    expected = np.where(STORED > 500, 255, 0)
+    np.testing.assert_array_equal(read_image(mammogram(tmp_path / "a.dcm", STORED, **tags)), expected)
 
 
 def test_a_modality_table_gives_its_own_range(tmp_path):
@@ -153,20 +153,20 @@ def test_a_modality_table_gives_its_own_range(tmp_path):
     np.testing.assert_array_equal(image, GRAY)
 
 
-def test_sixteen_bits_are_kept_where_they_are_wanted(tmp_path):
+def test_sixteen_bits_are_kept_on_request(tmp_path):
     image = read_image(mammogram(tmp_path / "a.dcm", STORED), bits=16)
     assert image.dtype == np.uint16
     np.testing.assert_allclose(image, STORED * 65535.0 / 4095, atol=0.51)
 
 
 @pytest.mark.parametrize("name", dicom_inputs.GOOD)
-def test_every_coding_and_way_to_store_grey_levels_shows_the_picture(tmp_path, name):
-    apart, write = dicom_inputs.GOOD[name]
-    assert np.abs(read_image(write(tmp_path / "a.dcm")).astype(float) - GRAY).max() <= apart
+def test_every_coding_and_way_to_store_gray_levels_shows_the_picture(tmp_path, name):
+    tolerance, write = dicom_inputs.GOOD[name]
+    assert np.abs(read_image(write(tmp_path / "a.dcm")).astype(float) - GRAY).max() <= tolerance
 
 
 def test_a_window_far_from_all_values_is_refused_and_a_flat_picture_is_not(tmp_path):
     far = mammogram(tmp_path / "a.dcm", STORED, WindowCenter="1e30", WindowWidth="10")
-    with pytest.raises(SourceError, match="leaves no grey levels"):
+    with pytest.raises(SourceError, match="leaves no gray levels"):
         read_image(far)
     assert read_image(mammogram(tmp_path / "b.dcm", np.full_like(STORED, 4095))).min() == 255

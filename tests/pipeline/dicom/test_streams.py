@@ -1,4 +1,4 @@
-"""What coded streams claim of their size, and streams that claim two."""
+"""The size that coded streams claim, and streams that claim two sizes."""
 
 import struct
 
@@ -21,7 +21,7 @@ def test_a_size_is_read_before_the_first_scan(marker):
 
 
 @pytest.mark.parametrize("second", [0xC0, 0xC3, 0xF7])
-def test_a_second_frame_header_is_no_claim_to_trust(second):
+def test_a_second_frame_header_makes_the_claim_invalid(second):
     assert read_claim(START + frame_header(0xF7, 40, 48) + frame_header(second, 20000, 20000) + SCAN) is None
 
 

@@ -1,4 +1,4 @@
-"""Collections that are not CDD-CESM's: what their paths say, and whole data sets from phantoms of two layouts."""
+"""Collections other than CDD-CESM: how their paths are read, and whole data sets from phantoms in two layouts."""
 
 import csv
 
@@ -27,7 +27,7 @@ def test_examples_are_loaded_by_path_and_not_listed():
 
 
 @pytest.mark.parametrize(
-    ("path", "layout", "wanted"),
+    ("path", "layout", "expected"),
     [
         ("any/P281_L_DM_MLO2 .jpg", CDD_CESM, ImageName("P281_L_DM_MLO2", "P281", "L", "DM", "MLO")),
         ("logo.png", CDD_CESM, ImageName("logo")),
@@ -37,11 +37,11 @@ def test_examples_are_loaded_by_path_and_not_listed():
         ("x/Mass-Test_P_00038_LEFT_CC_1/1.3/1-1.dcm", CBIS, ImageName("1-1")),
     ],
 )
-def test_a_path_says_what_its_image_is(path, layout, wanted):
-    assert name_image(path, layout) == wanted
+def test_a_path_identifies_its_image(path, layout, expected):
+    assert name_image(path, layout) == expected
 
 
-def test_words_of_a_path_go_through_the_maps_and_unknown_ones_name_no_patient():
+def test_values_in_a_path_are_mapped_and_unknown_ones_name_no_patient():
     layout = Layout(
         image="(?P<patient>[0-9]+)-(?P<side>[a-z]+)-(?P<view>[A-Z]+)-(?P<kind>[a-z]+)",
         sides={"left": "L"},
@@ -52,9 +52,9 @@ def test_words_of_a_path_go_through_the_maps_and_unknown_ones_name_no_patient():
         assert name_image(path, layout) == ImageName(path.removesuffix(".png"))
 
 
-def test_a_patient_that_is_no_number_needs_a_key():
+def test_a_patient_that_is_not_a_number_needs_a_key():
     path = "20586908_6c61_MG_R_CC_ANON.dcm"
-    with pytest.raises(InputError, match=r"its patient is '6c61', which is no number; give a site key \(CESM_SITE_KEY\)"):
+    with pytest.raises(InputError, match=r"its patient is '6c61', which is not a number; give a site key \(CESM_SITE_KEY\)"):
         name_image(path, INBREAST)
     assert name_image(path, INBREAST, lambda text: {"6c61": "P77"}[text]).image_id == "P77_R_DM_CC_20586908"
 
@@ -67,11 +67,11 @@ def test_annotations_name_an_image_by_its_key_or_by_its_file():
     assert image_key(listed, CBIS) == mask_key("Mass-Test_P_00038_LEFT_CC_2/1.3/1-2.png", CBIS) == "Mass-Test_P_00038_LEFT_CC"
 
 
-SIZE = (24, 32)  # width and height; the recipes' squares are made as large as the higher side, so that nothing is resized
+SIZE = (24, 32)  # width and height; the recipes' squares have the length of the longer side, so that nothing is resized
 
 
 def shape(number):
-    """A lesion of its own place for each image."""
+    """A lesion at a different position in each image."""
     return [parse_region(circle(6 + number, 9 + number, 4)), parse_region(polygon((2, 20), (9, 22), (4, 28)))][number % 2]
 
 
@@ -93,7 +93,7 @@ def write_table(path, rows, delimiter):
 
 
 def inbreast(raw):
-    """Six patients with a view of each of two breasts; patient 6 has the first view twice."""
+    """Six patients with one view of each breast; patient 6 has the first view twice."""
     rows = []
     views = [(patient, side, "ML") for patient in range(1, 7) for side in "LR"] + [(6, "L", "ML")]
     for number, (patient, side, view) in enumerate(views):
@@ -107,7 +107,7 @@ def inbreast(raw):
 
 
 def cbis(raw):
-    """Six patients with a view each; the first has two masses, of which one is malignant."""
+    """Six patients with one view each; the first has two masses, one of them malignant."""
     rows = []
     for patient in range(1, 7):
         image = f"Mass-Training_P_{patient:05}_{'LEFT' if patient % 2 else 'RIGHT'}_CC"
@@ -144,9 +144,9 @@ def replace_text(path, old, new):
 
 @pytest.fixture
 def make(tmp_path, capsys):
-    """Runs a command with an example whose squares are as large as the phantoms; gives the exit status."""
+    """Runs a command with an example whose squares are as large as the phantoms; returns the exit status."""
 
-    def make_it(example, raw, *changes, command="dataset"):
+    def run(example, raw, *changes, command="dataset"):
         text = (EXAMPLES / f"{example}.toml").read_text().replace("[split]", f"[image]\nsize_px = {max(SIZE)}\n\n[split]")
         for old, new in changes:
             assert old in text
@@ -155,7 +155,7 @@ def make(tmp_path, capsys):
         recipe.write_text(text)
         return main([command, "--raw", str(raw), "--out", str(tmp_path / "set"), "--recipe", str(recipe), "--workers", "1"])
 
-    return make_it
+    return run
 
 
 def originals(folder):
@@ -230,7 +230,7 @@ def test_a_card_of_another_collection_claims_no_licence_of_cdd_cesm(tmp_path, ma
 
 
 @pytest.mark.parametrize(
-    ("damage", "reason", "words"),
+    ("damage", "reason", "message"),
     [
         pytest.param(
             lambda raw: write_mask(raw / "masks" / "20003.png", shape(3), size=(32, 24)),
@@ -241,7 +241,7 @@ def test_a_card_of_another_collection_claims_no_licence_of_cdd_cesm(tmp_path, ma
         pytest.param(
             lambda raw: write_mask(raw / "masks" / "20003.png", shape(3), dtype=np.uint16),
             "region-malformed",
-            "mask holds uint16 pixels; wanted a PNG of 8 bits",
+            "mask holds uint16 pixels; expected an 8-bit PNG",
             id="a mask of 16 bits",
         ),
         pytest.param(
@@ -265,48 +265,48 @@ def test_a_card_of_another_collection_claims_no_licence_of_cdd_cesm(tmp_path, ma
                 (raw / "INbreast.csv").read_text().replace("20003; 2 ;4a", "20003;2;0")
             ),
             "unknown-class",
-            "is classified '0'; wanted Malignant, Benign or Normal",
+            "is classified '0'; expected Malignant, Benign or Normal",
             id="a class that is not in the map",
         ),
     ],
 )
-def test_what_is_wrong_with_an_image_is_told_in_words(tmp_path, make, damage, reason, words):
+def test_the_fault_of_an_image_is_reported(tmp_path, make, damage, reason, message):
     raw = inbreast(tmp_path / "raw")
     damage(raw)
     assert make("inbreast-like", raw, command="index") == 0
     (reject,) = read_csv(tmp_path / "set" / "rejects.csv")
     assert "20003" in reject["image"]
     assert reject["reason"] == reason
-    assert words in reject["words"]
+    assert message in reject["words"]
 
 
-def test_a_path_without_a_match_is_told_what_was_wanted(tmp_path, make):
+def test_a_path_without_a_match_is_reported(tmp_path, make):
     raw = cbis(tmp_path / "raw")
     write_dicom(raw / "Mass-Training_P_00001_LEFT_CC_1" / "1.4" / "1-1.dcm", 9)
     assert make("cbis-ddsm-like", raw, command="index") == 0
     (reject,) = read_csv(tmp_path / "set" / "rejects.csv")
     assert (reject["image"], reject["reason"]) == ("1-1", "unknown-name")
-    assert "1-1 has a path without a match of [layout] image" in reject["words"]
+    assert "1-1 has a path that [layout] image does not match" in reject["words"]
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "message"),
     [
         ([("ACR", "Density")], "has no column 'Density', which [layout.table] names; it has Laterality, View, File Name"),
         ([('delimiter = ";"', 'delimiter = ","')], "holds no annotation table (CSV or xlsx with File Name and Bi-Rads);"),
         ([("(?P<patient>[0-9a-f]+)", "[0-9a-f]+")], "[layout] image: lacks the group patient; write it as (?P<patient>...)"),
         ([("mask  = '(?:^|/)(?P<image>", "mask  = '(?:^|/)(?P<name>")], "[layout] mask: lacks the group image"),
-        ([("(?P<side>[LR])", "(?P<side>[LR)")], "[layout] image: is no regular expression: "),
-        ([('kind  = "DM"\n', "")], 'image has no group kind; add it, or say kind = "DM" or "CM" for all images'),
-        ([('class = "Bi-Rads", ', "")], "[layout.table] columns: wanted both image and class"),
+        ([("(?P<side>[LR])", "(?P<side>[LR)")], "[layout] image: is not a regular expression: "),
+        ([('kind  = "DM"\n', "")], 'image has no group kind; add it, or set kind = "DM" or "CM" for all images'),
+        ([('class = "Bi-Rads", ', "")], "[layout.table] columns: expected both image and class"),
         (
             [("density = ", "dense = ")],
-            "[layout.table] columns: names the column 'dense'; wanted any of image, class, density",
+            "[layout.table] columns: names the column 'dense'; expected any of image, class, density",
         ),
         ([('delimiter = ";"', 'delimiter = ";;"')], "[layout.table] delimiter: String should have at most 1 character"),
         ([('ML = "MLO"', 'ML = "ML"')], "[layout.views] ML: Input should be 'CC' or 'MLO'"),
     ],
 )
-def test_a_layout_that_does_not_fit_is_an_error(tmp_path, make, capsys, changes, words):
+def test_a_layout_that_does_not_fit_is_an_error(tmp_path, make, capsys, changes, message):
     assert make("inbreast-like", inbreast(tmp_path / "raw"), *changes, command="index") == 2
-    assert words in capsys.readouterr().err
+    assert message in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The index: what is kept, what is dropped and why, and that the numbers add up."""
+"""The index: which images are kept, which are dropped and why, and that the counts add up."""
 
 import json
 import os
@@ -23,12 +23,12 @@ from pipeline.workers import Inline
 
 @pytest.fixture
 def run(tmp_path):
-    def index_it(download, recipe="v2", place=None, out="set"):
+    def run_index(download, recipe="v2", annotations=None, out="set"):
         folder = DatasetFolder(tmp_path / out)
-        outcome = index(folder, load_recipe(recipe), download.root, place, Inline())
+        outcome = index(folder, load_recipe(recipe), download.root, annotations, Inline())
         return folder, outcome
 
-    return index_it
+    return run_index
 
 
 def reasons(folder):
@@ -39,7 +39,7 @@ def kept(folder):
     return [image.image_id for image in read_images(folder.index)]
 
 
-def test_what_is_kept_and_dropped_adds_up(tmp_path, run):
+def test_kept_and_dropped_images_add_up(tmp_path, run):
     download = Download(tmp_path / "raw")
     download.add("P1_L_DM_CC")
     download.add("P1_L_CM_CC", written="P1_L_CM_CC ")
@@ -67,7 +67,7 @@ def test_what_is_kept_and_dropped_adds_up(tmp_path, run):
     assert summary["named"] == summary["kept"] + sum(summary["left_out"].values()) + sum(summary["rejected"].values())
 
 
-def test_regions_may_name_the_dicom_file_whose_tags_say_what_it_is(tmp_path, run):
+def test_regions_may_name_a_dicom_file_that_its_tags_identify(tmp_path, run):
     download = small_download(tmp_path / "raw", patients=3)
     download.add("P5_R_CM_MLO", [], file=False)
     pixels = Download.pixels("a").astype(np.uint16) * 16
@@ -79,7 +79,7 @@ def test_regions_may_name_the_dicom_file_whose_tags_say_what_it_is(tmp_path, run
     assert json.loads(row["attributes"]) == circle(9, 9, 5)
 
 
-def test_regions_that_may_be_of_two_dicom_files_are_an_error(tmp_path, run):
+def test_regions_that_may_belong_to_two_dicom_files_are_an_error(tmp_path, run):
     download = small_download(tmp_path / "raw", patients=3)
     pixels = Download.pixels("a").astype(np.uint16) * 16
     for patient in ("P5", "P6"):
@@ -88,7 +88,7 @@ def test_regions_that_may_be_of_two_dicom_files_are_an_error(tmp_path, run):
     download.shapes.append(("IM0001.dcm", circle(9, 9, 5), 5))
     with pytest.raises(InputError) as error:
         run(download.write())
-    assert f"{REGIONS} row 8: names IM0001, which are the files of 2 images, P5_L_CM_CC and P6_L_CM_CC first" in str(error.value)
+    assert f"{REGIONS} row 8: names IM0001, which may be any of 2 images, such as P5_L_CM_CC and P6_L_CM_CC" in str(error.value)
 
 
 def test_regions_of_an_image_of_another_size_are_refused(tmp_path, run):
@@ -104,7 +104,7 @@ def test_regions_of_an_image_of_another_size_are_refused(tmp_path, run):
     assert reject["words"].startswith("was drawn on 60 x 40 pixels, but the image has 40 x 60; is this the image")
 
 
-def test_dicom_is_known_by_its_name_or_its_tags(tmp_path, run):
+def test_dicom_is_identified_by_its_name_or_its_tags(tmp_path, run):
     download = small_download(tmp_path / "raw", patients=3)
     named = download.add("P4_R_DM_MLO", file=False)
     tagged = download.add("P5_R_CM_MLO", file=False)
@@ -124,23 +124,22 @@ def test_a_dicom_file_whose_name_and_tags_disagree_is_rejected(tmp_path, run):
     path = download.add("P4_R_DM_MLO", file=False).with_suffix(".dcm")
     mammogram(path, Download.pixels("a").astype(np.uint16) * 16, PatientID="P4")
     folder, _ = run(download.write())
-    words = {row["reason"]: row["words"] for row in read_csv(folder.rejects)}["name-differs"]
-    assert words == (
-        "P4_R_DM_MLO.dcm has a name that says side R and its tags L, kind DM and its tags CM, view MLO and its tags CC; "
-        "correct one of them"
+    message = {row["reason"]: row["words"] for row in read_csv(folder.rejects)}["name-differs"]
+    assert message == (
+        "P4_R_DM_MLO.dcm is named side R, kind DM, view MLO but tagged side L, kind CM, view CC; correct one of them"
     )
 
 
-def test_a_dicom_file_of_another_patient_than_its_name_says_is_rejected(tmp_path, run):
+def test_a_dicom_file_that_names_another_patient_than_its_tags_is_rejected(tmp_path, run):
     download = small_download(tmp_path / "raw", patients=3)
     path = download.add("P4_L_CM_CC", file=False).with_suffix(".dcm")
     mammogram(path, Download.pixels("a").astype(np.uint16) * 16, PatientID="P5")
     folder, _ = run(download.write())
-    words = {row["reason"]: row["words"] for row in read_csv(folder.rejects)}["name-differs"]
-    assert words == "P4_L_CM_CC.dcm has a name of another patient than its tags; correct one of them"
+    message = {row["reason"]: row["words"] for row in read_csv(folder.rejects)}["name-differs"]
+    assert message == "P4_L_CM_CC.dcm names another patient than its tags; correct one of them"
 
 
-def test_a_name_that_is_no_text_is_rejected_and_shown(tmp_path, run):
+def test_a_path_that_is_not_utf_8_is_rejected_and_shown(tmp_path, run):
     download = small_download(tmp_path / "raw", patients=3)
     download.write()
     odd = os.fsencode(download.root) + b"/M\xfcller"
@@ -149,7 +148,7 @@ def test_a_name_that_is_no_text_is_rejected_and_shown(tmp_path, run):
     folder, _ = run(download)
     (reject,) = [row for row in read_csv(folder.rejects) if row["reason"] == "file-unreadable"]
     assert reject["where"] == "M\\udcfcller/P1_L_DM_CC.jpg"
-    assert "is no UTF-8 text; rename it" in reject["words"]
+    assert "has a path that is not valid UTF-8; rename the file or its folder" in reject["words"]
 
 
 def test_the_strict_join_loses_what_the_published_set_lost(tmp_path, run):
@@ -161,7 +160,7 @@ def test_the_strict_join_loses_what_the_published_set_lost(tmp_path, run):
     assert reasons(folder) == {"P1_L_CM_CC": "strict-join"}
 
 
-def test_full_takes_normals_without_and_lesions_with_regions(tmp_path, run):
+def test_full_takes_normal_images_without_regions_and_lesions_with_regions(tmp_path, run):
     download = Download(tmp_path / "raw")
     download.add("P1_L_DM_CC")
     download.add("P2_L_DM_CC", label="Benign")
@@ -174,10 +173,10 @@ def test_full_takes_normals_without_and_lesions_with_regions(tmp_path, run):
 
 
 @pytest.mark.parametrize(
-    ("shapes", "reason", "words"),
+    ("shapes", "reason", "message"),
     [
         ([circle(20, 30, 5), {"name": "star"}], "region-malformed", "unknown shape 'star'"),
-        (['{"name": "circle", '], "region-malformed", "is no JSON"),
+        (['{"name": "circle", '], "region-malformed", "is not valid JSON"),
         ([{"name": "polygon", "all_points_x": [1, 2], "all_points_y": [1, 2, 3]}], "region-malformed", "2 x and 3 y"),
         (
             [circle(39, 30, 5), circle(45, 30, 9)],
@@ -188,18 +187,18 @@ def test_full_takes_normals_without_and_lesions_with_regions(tmp_path, run):
         ([circle(20, 30, 5), {"name": "point", "cx": 41, "cy": 3}], "region-outside-image", "point from x=41"),
     ],
 )
-def test_regions_that_do_not_fit_reject_their_image(tmp_path, run, shapes, reason, words):
+def test_regions_that_do_not_fit_reject_their_image(tmp_path, run, shapes, reason, message):
     download = small_download(tmp_path / "raw", patients=3)
     download.add("P9_L_DM_CC", shapes)
     folder, _ = run(download.write())
     (row,) = read_csv(folder.rejects)
     assert (row["image"], row["reason"]) == ("P9_L_DM_CC", reason)
     assert row["where"].startswith(f"{REGIONS} row ")
-    assert words in row["words"]
+    assert message in row["words"]
     assert len(kept(folder)) == 6
 
 
-def test_a_region_that_is_cut_by_half_at_most_stays(tmp_path, run):
+def test_a_region_with_at_most_half_of_it_outside_is_kept(tmp_path, run):
     download = Download(tmp_path / "raw")
     download.add("P1_L_DM_CC", [circle(0, 0, 0), {"name": "rect", "x": -3, "y": 5, "width": 7, "height": 4}])
     folder, _ = run(download.write())
@@ -230,7 +229,7 @@ def test_two_files_with_one_name(tmp_path, run):
     assert "is the name of two different files; remove one of them" in read_csv(folder.rejects)[0]["words"]
 
 
-def test_labels_of_dm_and_cm_that_differ_are_told_and_kept(tmp_path, run):
+def test_labels_of_dm_and_cm_that_differ_are_reported_and_kept(tmp_path, run):
     download = Download(tmp_path / "raw")
     download.add("P1_L_DM_CC", label="Benign")
     download.add("P1_L_CM_CC")
@@ -271,12 +270,12 @@ def test_annotations_may_lie_elsewhere(tmp_path, run):
     elsewhere.mkdir()
     for name in (TABLE, REGIONS):
         (download.root / name).rename(elsewhere / name)
-    folder, _ = run(download, place=elsewhere)
+    folder, _ = run(download, annotations=elsewhere)
     assert len(kept(folder)) == 6
 
 
 @pytest.mark.parametrize(
-    ("damage", "words"),
+    ("damage", "message"),
     [
         (lambda download: shutil.rmtree(download.root), "no such folder; RAW names the folder with the CDD-CESM download"),
         (
@@ -288,15 +287,18 @@ def test_annotations_may_lie_elsewhere(tmp_path, run):
             lambda download: (download.root / REGIONS).unlink(),
             "holds no file of drawn regions (VIA CSV or JSON, COCO JSON, DICOM SEG, or masks by the recipe's [layout]); ",
         ),
-        (lambda download: (download.root / ".phantom-part").write_text(""), "holds a phantom that was interrupted"),
+        (
+            lambda download: (download.root / ".phantom-part").write_text(""),
+            "holds an unfinished phantom; run the phantom command",
+        ),
     ],
 )
-def test_a_download_without_a_part_is_an_error(tmp_path, run, damage, words):
+def test_an_incomplete_download_is_an_error(tmp_path, run, damage, message):
     download = small_download(tmp_path / "raw", patients=3)
     damage(download)
     with pytest.raises(InputError) as error:
         run(download)
-    assert words in str(error.value)
+    assert message in str(error.value)
 
 
 def test_a_folder_of_another_recipe_or_other_sources_is_refused(tmp_path, run):
@@ -335,9 +337,9 @@ def test_what_each_recipe_takes_of_the_whole_set(real_annotations, recipe, class
     annotations = read_annotations(find_annotations(real_annotations), real_annotations)
     chosen, reasons = Counter(), Counter()
     for image_id in annotations.rows:
-        verdict = _choose(parse_image(image_id), [None], annotations, load_recipe(recipe))
-        if isinstance(verdict, Reject):
-            reasons[verdict.reason] += 1
+        choice = _choose(parse_image(image_id), [None], annotations, load_recipe(recipe))
+        if isinstance(choice, Reject):
+            reasons[choice.reason] += 1
         else:
-            chosen[verdict.row.cells["class"].lower()] += 1
+            chosen[choice.row.cells["class"].lower()] += 1
     assert (chosen, reasons) == (classes, left_out)

@@ -36,7 +36,7 @@ def dicom(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def pictures(phantom) -> dict[str, np.ndarray]:
-    """Images by name without ending."""
+    """Images by name without suffix."""
     return {path.stem: read_image(path) for path in sorted(phantom.rglob("*.jpg"))}
 
 
@@ -48,7 +48,7 @@ def table(phantom) -> list[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def regions(phantom) -> dict[str, list[dict]]:
-    """Shapes by image name without ending."""
+    """Shapes by image name without suffix."""
     by_name: dict[str, list[dict]] = {}
     with (phantom / download.REGIONS_FILE).open(newline="") as file:
         for row in csv.DictReader(file):
@@ -104,7 +104,7 @@ def test_another_seed_gives_other_images(phantom, tmp_path, monkeypatch):
     assert (tmp_path / "other" / download.REGIONS_FILE).read_text() != (phantom / download.REGIONS_FILE).read_text()
 
 
-def test_mark_says_what_it_is(phantom):
+def test_mark_describes_the_phantom(phantom):
     text = (phantom / PHANTOM_MARK).read_text()
     assert "synthetic" in text
     assert "prove nothing clinical" in text
@@ -112,7 +112,7 @@ def test_mark_says_what_it_is(phantom):
     assert not (phantom / UNFINISHED_PHANTOM_MARK).exists()
 
 
-def test_troubles_are_there(phantom, pictures, table, regions):
+def test_all_troubles_occur(phantom, pictures, table, regions):
     rows = {cleaned(row): row for row in table}
     names = [row["Image_name"] for row in table]
     labels = {name: row["Pathology Classification/ Follow up"] for name, row in rows.items()}
@@ -194,7 +194,7 @@ def test_pair_shows_one_breast_but_not_the_same_pixels(pictures):
     assert len({pictures[f"P{n}_L_{kind}_CC"].shape for n in (1, 2, 3) for kind in ("DM", "CM")}) > 3
 
 
-def test_images_are_distinct_under_every_turn_and_flip(pictures):
+def test_images_are_distinct_under_every_rotation_and_flip(pictures):
     small = np.stack([square_image(image, 64) for image in pictures.values()]).astype(np.float32)
     turned = {
         (name, mirror): np.stack([VARIANTS[name](square.T if mirror else square) for square in small])
@@ -237,7 +237,7 @@ def test_dicom_has_the_same_regions_and_table(dicom, phantom, regions):
     )
 
 
-def test_annotation_files_have_the_real_form(phantom, table):
+def test_annotation_files_have_the_real_format(phantom, table):
     lines = (phantom / download.REGIONS_FILE).read_text().splitlines()
     assert lines[0] == ("#filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes")
     name, size, rest = lines[1].split(",", 2)
@@ -260,7 +260,7 @@ def test_workbook_has_the_rows_of_the_table(phantom, table):
         assert all(len(row) == len(first) and None not in row for row in others)
 
 
-def test_again_is_nothing_to_do(phantom, monkeypatch):
+def test_a_complete_phantom_is_not_written_again(phantom, monkeypatch):
     monkeypatch.setattr(download, "paint_pair", None)
     before = hashes(phantom)
     again = write_phantom(phantom, PATIENTS)
@@ -269,7 +269,7 @@ def test_again_is_nothing_to_do(phantom, monkeypatch):
     assert hashes(phantom) == before
 
 
-def test_counts_are_of_the_files(phantom, pictures, table):
+def test_counts_match_the_files(phantom, pictures, table):
     counts = write_phantom(phantom, PATIENTS)
     assert counts.images == len(pictures)
     assert counts.malignant + counts.benign + counts.normal == len(table)
@@ -277,7 +277,7 @@ def test_counts_are_of_the_files(phantom, pictures, table):
 
 
 class Unplugged(Inline):
-    """Stops after five views, as a power cut does."""
+    """Stops after five views, like a power cut."""
 
     views = 0
 
@@ -308,7 +308,7 @@ def test_refuses_a_folder_with_another_phantom(phantom, patients, seed, dicom):
 
 def test_refuses_a_folder_of_the_users(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(InputError, match="is no phantom"):
+    with pytest.raises(InputError, match="exists already and is not a phantom"):
         write_phantom(tmp_path, PATIENTS)
     assert hashes(tmp_path).keys() == {"thesis.txt"}
 

@@ -1,4 +1,4 @@
-"""The phantom as DICOM: what a viewer shows is the phantom's picture, whatever the vendor, and files are as real ones are."""
+"""The phantom as DICOM: a viewer shows the phantom's picture, whatever the vendor, and the files are like real ones."""
 
 import io
 import subprocess
@@ -54,18 +54,18 @@ def dataset(vendor, gray, kind="DM", **options) -> pydicom.Dataset:
 def headers(folder) -> dict[str, pydicom.Dataset]:
     """Data sets with pixels by file name."""
     files = (path for path in folder.rglob("*") if path.is_file() and path.suffix in (".dcm", ""))
-    found = {path.name: pydicom.dcmread(path) for path in files}
-    return {name: header for name, header in found.items() if "PixelData" in header}
+    datasets = {path.name: pydicom.dcmread(path) for path in files}
+    return {name: header for name, header in datasets.items() if "PixelData" in header}
 
 
 @pytest.mark.parametrize("inverted", [False, True])
 @pytest.mark.parametrize("vendor", VENDORS, ids=lambda vendor: vendor.name)
 def test_a_viewer_shows_what_the_jpeg_shows(gray, vendor, inverted):
     jpeg = cv2.imdecode(np.frombuffer(download._jpeg(gray), np.uint8), cv2.IMREAD_GRAYSCALE)
-    seen = np.rint(np.clip(shown(dataset(vendor, gray, inverted=inverted)), 0, 255)).astype(np.uint8)
+    displayed = np.rint(np.clip(shown(dataset(vendor, gray, inverted=inverted)), 0, 255)).astype(np.uint8)
     if vendor.syntax != JPEG_BASELINE:
-        assert np.abs(seen - gray).max() < 1.1
-    error = np.mean((square_image(seen, 512).astype(float) - square_image(jpeg, 512)) ** 2)
+        assert np.abs(displayed - gray).max() < 1.1
+    error = np.mean((square_image(displayed, 512).astype(float) - square_image(jpeg, 512)) ** 2)
     assert error < 255**2 / 10**4.5  # a PSNR of 45 dB
 
 
@@ -103,7 +103,7 @@ def test_the_mark_names_the_command(varied):
     assert "--patients 8 --seed 0 --dicom varied\n" in (varied / PHANTOM_MARK).read_text()
 
 
-def test_names_of_files_tell_or_do_not(varied):
+def test_names_of_files_identify_images_or_do_not(varied):
     named = headers(varied)
     assert {"P1_L_DM_CC.dcm", "P3_L_CM_CC", "P8_R_CM_MLO.dcm", "IM000033"} <= named.keys()
     assert {header.PatientID for name, header in named.items() if name.startswith("IM")} == {"P5"}
@@ -141,7 +141,7 @@ def test_one_dicom_file_is_a_report(varied):
     assert "Rows" not in report
 
 
-def test_varied_again_is_the_same_bytes(varied, tmp_path, monkeypatch):
+def test_a_second_varied_phantom_has_the_same_bytes(varied, tmp_path, monkeypatch):
     monkeypatch.setattr(download, "paint_pair", lambda scene, draw: {kind: small(kind) for kind in cases.KINDS})
     write_phantom(tmp_path / "again", len(VENDORS), dicom="varied")
     files = sorted(path.relative_to(varied) for path in varied.rglob("*") if path.is_file())
@@ -150,12 +150,12 @@ def test_varied_again_is_the_same_bytes(varied, tmp_path, monkeypatch):
         assert (tmp_path / "again" / path).read_bytes() == (varied / path).read_bytes(), path
 
 
-def test_second_exposures_are_not_on_media_where_only_tags_tell():
+def test_second_exposures_are_not_on_media_where_only_tags_identify_images():
     twice = {exposure.patient.number for exposure in cases.exposures(60, 0) if exposure.suffix}
     assert not any(vendor_of(patient).media for patient in twice)
 
 
-def test_a_missing_encoder_is_told_before_anything_is_written(tmp_path, monkeypatch):
+def test_a_missing_encoder_is_reported_before_anything_is_written(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "gdcm", None)
     with pytest.raises(
         InputError, match=r"JPEG Lossless.* is written by python-gdcm, which is not installed.*cesm-segmentation\[dicom"
@@ -164,41 +164,41 @@ def test_a_missing_encoder_is_told_before_anything_is_written(tmp_path, monkeypa
     assert not (tmp_path / "out").exists()
 
 
-def test_a_missing_plugin_of_pydicom_is_told(monkeypatch):
+def test_a_missing_plugin_of_pydicom_is_reported(monkeypatch):
     monkeypatch.setattr(JPEGLSLosslessEncoder, "_available", {})
     require_encoders([PLAIN.syntax, JPEG_BASELINE, JPEG_LOSSLESS])
     with pytest.raises(InputError, match=r"JPEG-LS Lossless.* is written by pyjpegls, which is not installed"):
         require_encoders([JPEG_LS])
 
 
-# Faults that are meant: real files have them. The first word of an Image Type is newer than Debian 12's dciodvfy.
+# Intended faults, which real files have. POST_CONTRAST as value 3 of an Image Type is newer than Debian 12's dciodvfy.
 _CONTRAST = "Unrecognized enumerated value <POST_CONTRAST> for value 3 of attribute <Image Type>"
 FAULTS = {
     "Phantom West": {"<BurnedInAnnotation>"},
     "Phantom Gateway": {"<ImageLaterality>", "<Rescale Slope>", "<Rescale Intercept>", "<Pixel Representation>"},
-    "Phantom Shore": {"<RescaleIntercept>", "<RescaleSlope>", "<RescaleType>"},  # a Modality LUT stands in their place
+    "Phantom Shore": {"<RescaleIntercept>", "<RescaleSlope>", "<RescaleType>"},  # a Modality LUT replaces them
 }
 
 
 def faults(path) -> list[str]:
-    """What dciodvfy calls errors in a file."""
-    told = subprocess.run(
+    """The errors that dciodvfy reports for a file."""
+    process = subprocess.run(
         [need_program("dciodvfy", package="dicom3tools"), str(path)], capture_output=True, text=True, check=False
     )
-    return [line for line in (told.stdout + told.stderr).splitlines() if line.startswith("Error") and _CONTRAST not in line]
+    return [line for line in (process.stdout + process.stderr).splitlines() if line.startswith("Error") and _CONTRAST not in line]
 
 
 @pytest.mark.parametrize("vendor", VENDORS, ids=lambda vendor: vendor.name)
 @pytest.mark.parametrize("kind", cases.KINDS)
-def test_dciodvfy_finds_only_the_faults_that_are_meant(tmp_path, vendor, kind):
+def test_dciodvfy_finds_only_the_intended_faults(tmp_path, vendor, kind):
     (tmp_path / "a.dcm").write_bytes(mammogram_bytes(small(kind), EXPOSURE, kind, 0, vendor))
-    wanted = FAULTS.get(vendor.name, set())
-    found = faults(tmp_path / "a.dcm")
-    assert all(any(attribute in line for attribute in wanted) for line in found), found
-    assert all(any(attribute in line for line in found) for attribute in wanted)
+    expected = FAULTS.get(vendor.name, set())
+    lines = faults(tmp_path / "a.dcm")
+    assert all(any(attribute in line for attribute in expected) for line in lines), lines
+    assert all(any(attribute in line for line in lines) for attribute in expected)
 
 
-def test_dciodvfy_finds_no_fault_in_the_files_beside(tmp_path, varied):
+def test_dciodvfy_finds_no_fault_in_the_other_files(tmp_path, varied):
     (tmp_path / "raw.dcm").write_bytes(raw_bytes(small("DM"), EXPOSURE, 0, VENDORS[0]))
     (tmp_path / "report.dcm").write_bytes(report_bytes(EXPOSURE, 0))
     for path in (tmp_path / "raw.dcm", tmp_path / "report.dcm", varied / download.MEDIA / "DICOMDIR"):

@@ -1,4 +1,4 @@
-"""What the privacy audit finds of what was planted, and that ordinary words are no finding."""
+"""The identifiers that the privacy audit finds, and ordinary words that are not findings."""
 
 import gzip
 import json
@@ -15,12 +15,12 @@ from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from pipeline.cli import main
-from pipeline.privacy import text_extraction as file_texts
+from pipeline.privacy import text_extraction
 from pipeline.privacy.audit import audit_privacy, collect_identifiers
 
 PIXELS = np.zeros((8, 8), np.uint16)
 GRAY = PIL.Image.fromarray(np.zeros((8, 8), np.uint8))
-WANTED = "MRN778812"
+PATIENT_ID = "MRN778812"
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def look(tmp_path):
 
     def run(plant, source="ward/one.dcm", **tags):
         (tmp_path / "raw" / source).parent.mkdir(parents=True)
-        mammogram(tmp_path / "raw" / source, PIXELS, **({"PatientID": WANTED} | tags))
+        mammogram(tmp_path / "raw" / source, PIXELS, **({"PatientID": PATIENT_ID} | tags))
         out = tmp_path / "out"
         out.mkdir()
         plant(out)
@@ -39,9 +39,9 @@ def look(tmp_path):
     return run
 
 
-def text(words, name="a.txt", encoding="utf-8"):
+def text(content, name="a.txt", encoding="utf-8"):
     """Plants a text."""
-    return lambda folder: (folder / name).write_bytes(words.encode(encoding))
+    return lambda folder: (folder / name).write_bytes(content.encode(encoding))
 
 
 def nested(**tags):
@@ -57,7 +57,7 @@ UTF_8 = {"SpecificCharacterSet": "ISO_IR 192"}
 
 
 @pytest.mark.parametrize(
-    ("words", "tags", "kind"),
+    ("content", "tags", "kind"),
     [
         ("x MRN778812 y", {}, "PatientID"),
         ("MRN-778812", {}, "PatientID"),
@@ -76,27 +76,27 @@ UTF_8 = {"SpecificCharacterSet": "ISO_IR 192"}
         ("OTH99123", {"RequestAttributesSequence": nested(PatientID="OTH99123")}, "PatientID"),
     ],
 )
-def test_an_identifier_is_found_in_its_spellings(look, words, tags, kind):
-    examples, _ = look(text(words), **tags)
+def test_an_identifier_is_found_in_its_spellings(look, content, tags, kind):
+    examples, _ = look(text(content), **tags)
     assert examples == [f"a.txt: holds {kind}"]
 
 
 @pytest.mark.parametrize(
-    ("words", "source"),
+    ("content", "source"),
     [("scan01DM", "w/scan01DM.final.dcm"), ("scan01DM.final", "w/scan01DM.final.dcm"), ("Ward-7B", "WARD-7B/1.dcm")],
 )
-def test_names_below_raw_are_found(look, words, source):
-    examples, _ = look(text(words), source)
+def test_names_below_raw_are_found(look, content, source):
+    examples, _ = look(text(content), source)
     assert len(examples) == 1
 
 
-@pytest.mark.parametrize("words", ["P77881231_R_DM_MLO,P77881231", "p77881231"])
-def test_a_number_in_the_programs_own_spelling_of_patients_is_found(look, words):
-    examples, _ = look(text(words), PatientID="0077881231")
+@pytest.mark.parametrize("content", ["P77881231_R_DM_MLO,P77881231", "p77881231"])
+def test_a_number_in_the_programs_own_spelling_of_patients_is_found(look, content):
+    examples, _ = look(text(content), PatientID="0077881231")
     assert examples == ["a.txt: holds PatientID"]
 
 
-def test_names_beside_the_dicom_files_and_of_raw_itself_are_found(tmp_path):
+def test_names_next_to_the_dicom_files_and_of_raw_itself_are_found(tmp_path):
     raw, out = tmp_path / "Northgate", tmp_path / "out"
     raw.mkdir()
     out.mkdir()
@@ -119,22 +119,22 @@ def test_names_of_data_sets_below_raw_are_not_looked_for(tmp_path):
 
 def in_zip(folder):
     with zipfile.ZipFile(folder / "a.zip", "w", zipfile.ZIP_DEFLATED) as file:
-        file.writestr("t.txt", f"{WANTED} " * 20)
+        file.writestr("t.txt", f"{PATIENT_ID} " * 20)
 
 
 def in_workbook(folder):
     import openpyxl
 
     book = openpyxl.Workbook()
-    book.active.append([WANTED])
+    book.active.append([PATIENT_ID])
     book.save(folder / "a.xlsx")
 
 
-def in_png(keyword, words, **options):
+def in_png(keyword, content, **options):
     def plant(folder):
-        told = PIL.PngImagePlugin.PngInfo()
-        (told.add_itxt if options.pop("itxt", False) else told.add_text)(keyword, words, **options)
-        GRAY.save(folder / "a.jpg", format="PNG", pnginfo=told)  # known by its content
+        info = PIL.PngImagePlugin.PngInfo()
+        (info.add_itxt if options.pop("itxt", False) else info.add_text)(keyword, content, **options)
+        GRAY.save(folder / "a.jpg", format="PNG", pnginfo=info)  # recognised by its content
 
     return plant
 
@@ -151,43 +151,43 @@ def in_exif(tag, value):
 def behind_jpeg(folder):
     GRAY.save(folder / "a.jpg")
     with (folder / "a.jpg").open("ab") as file:
-        file.write(WANTED.encode())
+        file.write(PATIENT_ID.encode())
 
 
 def in_records(folder):
     GRAY.save(folder / "a.jpg")
     picture = (folder / "a.jpg").read_bytes()
-    (folder / "a.tfrecord").write_bytes(b"\x09\0\0" + picture + b"\x0a\x09" + WANTED.encode() + b"\x12\0")
+    (folder / "a.tfrecord").write_bytes(b"\x09\0\0" + picture + b"\x0a\x09" + PATIENT_ID.encode() + b"\x12\0")
 
 
 @pytest.mark.parametrize(
     "plant",
     [
-        text(WANTED, encoding="utf-16"),
-        text(f"Müller {WANTED}", encoding="latin-1"),
+        text(PATIENT_ID, encoding="utf-16"),
+        text(f"Müller {PATIENT_ID}", encoding="latin-1"),
         in_zip,
         in_workbook,
-        lambda folder: (folder / "a.csv.gz").write_bytes(gzip.compress(WANTED.encode())),
-        lambda folder: np.savez_compressed(folder / "a.npz", ids=np.array([WANTED])),
-        in_png(WANTED, "x"),
-        in_png("c", WANTED, zip=True),
-        in_png("c", WANTED, zip=True, itxt=True),
-        in_exif(0x010E, WANTED),
-        in_exif(0x9C9F, WANTED.encode("utf-16le")),
+        lambda folder: (folder / "a.csv.gz").write_bytes(gzip.compress(PATIENT_ID.encode())),
+        lambda folder: np.savez_compressed(folder / "a.npz", ids=np.array([PATIENT_ID])),
+        in_png(PATIENT_ID, "x"),
+        in_png("c", PATIENT_ID, zip=True),
+        in_png("c", PATIENT_ID, zip=True, itxt=True),
+        in_exif(0x010E, PATIENT_ID),
+        in_exif(0x9C9F, PATIENT_ID.encode("utf-16le")),
         behind_jpeg,
         in_records,
     ],
 )
-def test_an_identifier_is_found_in_every_kind_of_file(look, plant):
+def test_an_identifier_is_found_in_every_type_of_file(look, plant):
     examples, left_out = look(plant)
     assert len(examples) == 1
     assert examples[0].endswith(": holds PatientID")
-    assert not any("looked into" in words for words in left_out)
+    assert not any("could not be searched" in line for line in left_out)
 
 
 def test_the_name_of_an_empty_folder_counts(look):
-    examples, _ = look(lambda folder: (folder / WANTED).mkdir())
-    assert examples == [f"{WANTED}: its name holds PatientID"]
+    examples, _ = look(lambda folder: (folder / PATIENT_ID).mkdir())
+    assert examples == [f"{PATIENT_ID}: its name holds PatientID"]
 
 
 @pytest.mark.parametrize(
@@ -205,12 +205,12 @@ def test_the_name_of_an_empty_folder_counts(look):
         (text("1.2.840.10008.5.1.4.1.1.1.2 Siemens"), {"Manufacturer": "Siemens"}),
     ],
 )
-def test_ordinary_words_and_numbers_are_no_finding(look, plant, tags):
+def test_ordinary_words_and_numbers_are_not_findings(look, plant, tags):
     examples, _ = look(plant, **tags)
     assert examples == []
 
 
-def test_a_short_number_counts_where_names_stand(look):
+def test_a_short_number_counts_in_names(look):
     examples, _ = look(text("patient,width\nP1,2294\n2294,10\n", "manifest.csv"), PatientID="2294")
     assert examples == ["manifest.csv: holds PatientID"]
 
@@ -227,27 +227,27 @@ def test_coded_pixels_are_not_searched(look):
     assert look(plant, PatientName="Qwertz^Jane")[0] == []
 
 
-def test_what_was_not_looked_for_is_told(look, tmp_path):
+def test_what_was_not_searched_for_is_reported(look, tmp_path):
     (tmp_path / "raw").mkdir()
     mammogram(tmp_path / "raw" / "two.dcm", PIXELS, syntax=DeflatedExplicitVRLittleEndian)
     _, left_out = look(lambda folder: None, PatientID="A12", OperatorsName="source")
     assert left_out[0] == "too short to look for, under 4 bytes: 4"  # raw, one, two, A12
-    assert left_out[1] == "not looked for, because this program's own words hold them: 1"
+    assert left_out[1] == "not looked for, because this program's own text contains them: 1"
     assert left_out[2] == "DICOM files whose header was not read, because they are deflated or broken: 1"
 
 
-def test_what_could_not_be_looked_into_is_told_and_ends_nothing(look, monkeypatch):
-    monkeypatch.setattr(file_texts, "MOST_BYTES", 1000)
+def test_files_that_could_not_be_searched_are_reported_and_end_nothing(look, monkeypatch):
+    monkeypatch.setattr(text_extraction, "MOST_BYTES", 1000)
 
     def plant(folder):
         os.symlink("nowhere", folder / "link")
         (folder / "broken.zip").write_bytes(b"PK\3\4 broken")
         (folder / "cut.jpg").write_bytes(b"\xff\xd8\xff\xe0\0\x04ab\xff")
-        (folder / "large.gz").write_bytes(gzip.compress(WANTED.encode() + b" " * 10_000))
+        (folder / "large.gz").write_bytes(gzip.compress(PATIENT_ID.encode() + b" " * 10_000))
 
     examples, left_out = look(plant)
     assert examples == ["large.gz: holds PatientID"]
-    assert left_out[-1] == "files that could not be looked into, or not to their end: 4 (broken.zip, cut.jpg, large.gz, link)"
+    assert left_out[-1] == "files that could not be searched, or not to their end: 4 (broken.zip, cut.jpg, large.gz, link)"
 
 
 def test_a_clean_set_of_sources_with_awkward_names_has_no_finding(tmp_path, monkeypatch, capsys):
@@ -255,13 +255,13 @@ def test_a_clean_set_of_sources_with_awkward_names_has_no_finding(tmp_path, monk
     for number in range(1, 7):
         folder = tmp_path / "malignant" / "images" / f"p{number}"
         folder.mkdir(parents=True)
-        for kind, told in (("DM", "LOW_ENERGY"), ("CM", "SUBTRACTION")):
+        for kind, image_type in (("DM", "LOW_ENERGY"), ("CM", "SUBTRACTION")):
             mammogram(
                 folder / f"image{number}{kind}.dcm",
                 Download.pixels(f"{number}{kind}").astype(np.uint16) * 16,
                 **{"PatientID": f"{number}000", "PatientName": f"Qwertz{number}^Source", "StationName": "MAMMO"},
                 **{"InstitutionName": "National Cancer Institute", "SeriesDescription": "L CC", "StudyID": "1000"},
-                **{"StudyDescription": "Contrast enhanced mammography", "ImageType": ["DERIVED", "PRIMARY", "X", told]},
+                **{"StudyDescription": "Contrast enhanced mammography", "ImageType": ["DERIVED", "PRIMARY", "X", image_type]},
                 **{"SOPInstanceUID": f"2.25.77{number}1234{'DC'.index(kind[0])}", "FrameOfReferenceUID": f"2.25.88{number}1234"},
             )
             name = f"image{number}{kind}.dcm"
@@ -271,10 +271,10 @@ def test_a_clean_set_of_sources_with_awkward_names_has_no_finding(tmp_path, monk
     recipe.write_text(f'{recipe.read_text()}\n[layout]\nunlisted_class = "malignant"\n')
     monkeypatch.setenv("CESM_SITE_KEY", "0123456789abcdef0123")
     monkeypatch.chdir(tmp_path)
-    words = "dataset --raw malignant --annotations via.json --out set --recipe small.toml --workers 1"
-    assert main(words.split()) == 0
+    command = "dataset --raw malignant --annotations via.json --out set --recipe small.toml --workers 1"
+    assert main(command.split()) == 0
     capsys.readouterr()
     assert main(["audit", "set", "--privacy", "malignant"]) == 0, capsys.readouterr().out
-    told = capsys.readouterr().err
-    assert "audit: looked for" in told
-    assert "not looked for, because this program's own words hold them: " in told
+    printed = capsys.readouterr().err
+    assert "audit: looked for" in printed
+    assert "not looked for, because this program's own text contains them: " in printed

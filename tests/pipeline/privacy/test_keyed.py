@@ -1,4 +1,4 @@
-"""A hospital's folder with planted identifiers, made into a data set under a site key: none of them comes through."""
+"""A hospital's folder with planted identifiers, made into a data set under a site key: none of them is in the output."""
 
 import functools
 import json
@@ -26,7 +26,7 @@ KINDS = {
 
 
 def secret_tags(number, kind, exposure=1):
-    """Tags of a patient of that number, filled with what must not come out."""
+    """Tags of the patient with that number, with values that must not appear in the output."""
     return {
         "PatientID": f"MRN77881{number}",
         "PatientName": f"Smithers^Jane {number}",
@@ -57,7 +57,7 @@ def write_hospital(root):
     return root
 
 
-WORDS = {
+ARGUMENTS = {
     "dataset": ["--raw", "raw", "--annotations", "via.json", "--out", "set", "--recipe", "small.toml", "--workers", "1"],
     "index": ["--raw", "raw", "--annotations", "via.json", "--out", "set", "--recipe", "small.toml", "--workers", "1"],
     "audit": ["set", "--privacy", "raw"],
@@ -69,7 +69,7 @@ def run_in(root, command, *more, key=KEY):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CESM_SITE_KEY", key)
         patch.chdir(root)
-        return main([command, *WORDS.get(command, ["set"]), *more])
+        return main([command, *ARGUMENTS.get(command, ["set"]), *more])
 
 
 @pytest.fixture
@@ -105,18 +105,18 @@ def everything(folder):
     return "\n".join(f"{path.relative_to(folder)}\n{path.read_bytes().decode('latin-1')}" for path in files)
 
 
-def test_nothing_of_the_sources_is_in_the_output(made_once, capsys):
+def test_no_identifier_of_the_sources_is_in_the_output(made_once, capsys):
     text = everything(made_once / "set")
     assert [secret for secret in SECRETS if secret.lower() in text.lower()] == []
     assert KEY not in text
     assert str(made_once) not in text
     assert run_in(made_once, "audit") == 0
-    told = capsys.readouterr()
-    assert "audit: no findings" in told.out
-    assert "audit: looked for" in told.err
+    printed = capsys.readouterr()
+    assert "audit: no findings" in printed.out
+    assert "audit: looked for" in printed.err
 
 
-def test_pairs_stay_pairs_and_patients_patients(made_once):
+def test_pairs_and_patients_stay_together(made_once):
     rows = [row for row in read_csv(made_once / "set" / "manifest.csv") if row["variant"] == "original"]
     assert len(rows) == 12
     assert len({row["patient"] for row in rows}) == 6
@@ -125,7 +125,7 @@ def test_pairs_stay_pairs_and_patients_patients(made_once):
     assert all(row["source"].endswith(".dcm") and len(row["source"]) == 24 for row in rows)
 
 
-def test_a_view_taken_twice_is_told_apart_by_its_exposure(hospital, run):
+def test_a_view_taken_twice_is_distinguished_by_its_exposure(hospital, run):
     folder = hospital / "raw" / "WARD-7B" / "Smithers1"
     for kind in KINDS:
         pixels = Download.pixels(f"again{kind}").astype(np.uint16) * 16
@@ -139,17 +139,19 @@ def test_a_view_taken_twice_is_told_apart_by_its_exposure(hospital, run):
     assert suffixes[0] == suffixes[1] != suffixes[2] == suffixes[3]
 
 
-def test_images_that_do_not_say_whether_text_is_burned_in_are_counted(run, capsys):
+def test_images_that_do_not_state_whether_text_is_burned_in_are_counted(run, capsys):
     assert run("index") == 0
-    told = capsys.readouterr().out
-    assert "index: 12 of 12 DICOM images, " in told
-    assert ".dcm first, do not say whether text is burned in (BurnedInAnnotation is absent, which does not mean no)" in told
+    printed = capsys.readouterr().out
+    assert "index: 12 of 12 DICOM images, " in printed
+    assert ".dcm first, do not say whether text is burned in (BurnedInAnnotation is absent, which does not mean no)" in printed
 
 
-def test_without_a_key_it_is_an_error_that_says_what_to_do_and_shows_no_identifier(run, capsys):
+def test_without_a_key_it_is_an_error_that_states_what_to_do_and_shows_no_identifier(run, capsys):
     assert run("dataset", key="") == 2
     error = capsys.readouterr().err
-    assert "12 of 12 DICOM files, WARD-7B/Smithers1/scan01CM first, have a patient, in PatientID or path, that is" in error
+    assert (
+        "12 of 12 DICOM files (WARD-7B/Smithers1/scan01CM is the first) have a patient, in PatientID or path, that does" in error
+    )
     assert "give a site key, in the variable CESM_SITE_KEY or with --site-key FILE" in error
     assert "MRN" not in error
 
@@ -158,7 +160,10 @@ def test_stage_by_stage_the_key_and_raw_are_given_again(hospital, run, capsys):
     assert run("index") == 0
     assert run("split") == 0
     assert run("masks", "--workers", "1") == 2
-    assert "was made with a site key and keeps neither it nor where the sources lie; give --raw RAW" in capsys.readouterr().err
+    assert (
+        "was made with a site key and stores neither the key nor the path of the sources; give --raw RAW"
+        in capsys.readouterr().err
+    )
     assert run("masks", "--raw", "raw", "--workers", "1", key=OTHER_KEY) == 2
     assert "was made from another RAW than raw, or with another site key" in capsys.readouterr().err
     assert run("masks", "--raw", "raw", "--workers", "1") == 0
@@ -178,18 +183,18 @@ def test_another_key_or_none_is_refused_in_the_same_folder(run, capsys):
     )
 
 
-def test_the_way_back_is_written_only_when_asked_for_and_elsewhere(hospital, run, capsys):
+def test_the_map_is_written_only_on_request_and_elsewhere(hospital, run, capsys):
     assert run("dataset") == 0
     assert run("index", "--write-map", "set/map.csv") == 2
     assert "lies in the data set's folder, which may be passed on; write it elsewhere" in capsys.readouterr().err
     assert run("index", "--write-map", "map.csv") == 0
-    back = {row["name"]: row["original"] for row in read_csv(hospital / "map.csv")}
+    originals = {row["name"]: row["original"] for row in read_csv(hospital / "map.csv")}
     sources = {row["source"] for row in read_csv(hospital / "set" / "manifest.csv")}
-    assert sources == back.keys()
-    assert all((hospital / "raw" / path).is_file() for path in back.values())
+    assert sources == originals.keys()
+    assert all((hospital / "raw" / path).is_file() for path in originals.values())
 
 
-def test_a_way_back_without_a_key_is_refused_before_anything_is_written(hospital, run, capsys):
+def test_a_map_without_a_key_is_refused_before_anything_is_written(hospital, run, capsys):
     assert run("index", "--write-map", "map.csv", key="") == 2
     assert "--write-map map.csv: there is no site key, so all names are the sources' own" in capsys.readouterr().err
     assert not (hospital / "set").exists()
@@ -205,7 +210,7 @@ def test_a_file_that_cannot_be_read_is_rejected_without_its_name(hospital, run):
 
 
 def test_numbers_in_names_are_patients_too(hospital, run):
-    """DICOM that cannot be read and JPEGs beside it, all called by numbers of the hospital."""
+    """Unreadable DICOM and JPEGs next to it, all named by numbers of the hospital."""
     folder = hospital / "raw" / "WARD-7B"
     good = folder / "Smithers1" / "scan01DM"
     (folder / "P7788122_R_CM_CC.dcm").write_bytes(good.read_bytes()[:-50])
@@ -248,7 +253,7 @@ def test_a_key_changes_names_and_not_what_is_kept(tmp_path, monkeypatch):
     assert counts == [18, 18]
 
 
-def test_what_files_are_called_goes_before_what_their_tags_say(tmp_path, monkeypatch):
+def test_names_of_files_take_precedence_over_their_tags(tmp_path, monkeypatch):
     """A second exposure has the tags of the first and a name of its own, as in CDD-CESM."""
     raw = tmp_path / "raw"
     download = Download(raw)
@@ -264,7 +269,7 @@ def test_what_files_are_called_goes_before_what_their_tags_say(tmp_path, monkeyp
 
 
 def test_jpegs_under_a_key_keep_their_pairs_and_copies_are_one(tmp_path, monkeypatch):
-    """Second exposures are told by the end of their names; the same file twice is one image."""
+    """Second exposures are recognised by the end of their names; the same file twice is one image."""
     raw = tmp_path / "raw"
     download = Download(raw)
     for patient in (1, 2, 3):
@@ -296,22 +301,24 @@ def test_a_frame_of_reference_of_a_whole_study_does_not_unite_exposures(tmp_path
     assert len(read_csv(tmp_path / "set" / "index.csv")) == 4
 
 
-def test_a_rejected_file_of_a_private_number_wants_a_key_too(hospital, run, capsys):
+def test_a_rejected_file_with_a_private_number_needs_a_key_too(hospital, run, capsys):
     for path in (hospital / "raw").rglob("scan*"):
         path.unlink()
     pixels = Download.pixels("x").astype(np.uint16) * 16
     mammogram(hospital / "raw" / "P77881234_L_CM_CC.dcm", pixels, PatientID="P7", BurnedInAnnotation="YES")
     assert run("index", key="") == 2
-    assert "1 of 1 DICOM files, P77881234_L_CM_CC.dcm first, have a patient, in PatientID or path" in capsys.readouterr().err
+    assert (
+        "1 of 1 DICOM files (P77881234_L_CM_CC.dcm is the first) have a patient, in PatientID or path" in capsys.readouterr().err
+    )
 
 
-def test_the_way_back_of_a_name_that_is_no_text(hospital, run):
+def test_the_original_of_a_path_that_is_not_utf_8(hospital, run):
     os.rename(hospital / "raw" / "WARD-7B", os.fsencode(hospital / "raw") + b"/M\xfcller")
     assert run("index", "--write-map", "map.csv") == 0
     assert all("M\\udcfcller/" in row["original"] for row in read_csv(hospital / "map.csv"))
 
 
-def test_the_first_bytes_of_a_file_that_is_no_image_stay_in_it(hospital, run):
+def test_the_first_bytes_of_a_file_that_is_not_an_image_are_not_quoted(hospital, run):
     (hospital / "raw" / "P9_R_CM_CC.jpg").write_text("SMITHERS, Jane")
     regions = json.loads((hospital / "via.json").read_text())
     regions["x"] = {"filename": "P9_R_CM_CC.jpg", "size": 1, "regions": [{"shape_attributes": circle(9, 9, 5)}]}
@@ -348,9 +355,9 @@ def plant_in_name(folder):
 
 
 def plant_in_picture(folder):
-    told = PIL.PngImagePlugin.PngInfo()
-    told.add_text("Comment", "from General Hospital", zip=True)
-    PIL.Image.fromarray(np.zeros((8, 8), np.uint8)).save(folder / "stats" / "x.png", pnginfo=told)
+    info = PIL.PngImagePlugin.PngInfo()
+    info.add_text("Comment", "from General Hospital", zip=True)
+    PIL.Image.fromarray(np.zeros((8, 8), np.uint8)).save(folder / "stats" / "x.png", pnginfo=info)
 
 
 def plant_in_jpeg(folder):
@@ -364,7 +371,7 @@ def plant_uid(folder):
 
 
 @pytest.mark.parametrize(
-    ("plant", "told"),
+    ("plant", "message"),
     [
         (plant_in_text, "notes.txt: holds PatientName"),
         (plant_in_table, "manifest.csv: holds PatientID"),
@@ -375,12 +382,12 @@ def plant_uid(folder):
         (plant_uid, ".work/uid.json: holds SOPInstanceUID"),
     ],
 )
-def test_the_audit_finds_what_was_planted_and_does_not_repeat_it(made, capsys, plant, told):
+def test_the_audit_finds_a_planted_identifier_and_does_not_repeat_it(made, capsys, plant, message):
     plant(made / "set")
     assert run_in(made, "audit") == 1
     out = capsys.readouterr().out
     assert "identifier: 1 files" in out
-    assert told in out
+    assert message in out
     assert not [secret for secret in SECRETS if secret in out.replace("WARD-7B.txt", "")]
 
 

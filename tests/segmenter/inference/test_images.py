@@ -136,5 +136,5 @@ def test_a_missing_model_is_an_input_error(given, message):
 
 def test_an_image_that_cannot_be_read_is_an_input_error(predictor, tmp_path):
     (tmp_path / "text.jpg").write_text("no image")
-    with pytest.raises(segmenter.InputError, match=r"text\.jpg: .*no JPEG, PNG or TIFF"):
+    with pytest.raises(segmenter.InputError, match=r"text\.jpg: .*not JPEG, PNG or TIFF"):
         predictor.segment(tmp_path / "text.jpg")

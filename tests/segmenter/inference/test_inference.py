@@ -203,7 +203,7 @@ def test_a_bad_image_is_reported_and_skipped(model, tmp_path, capsys):
     assert len(result.skipped) == 1
     assert (tmp_path / "out/masks/good.png").is_file()
     errors = capsys.readouterr().err
-    assert f"skipped: {tmp_path / 'bad.jpg'}: starts with b'not an i', which is no JPEG, PNG or TIFF" in errors
+    assert f"skipped: {tmp_path / 'bad.jpg'}: starts with b'not an i', which is not JPEG, PNG or TIFF" in errors
 
 
 def test_only_bad_images_are_an_error(model, tmp_path):
