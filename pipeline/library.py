@@ -178,11 +178,11 @@ def make_dataset(
     """
     if isinstance(recipe, Recipe) and settings:
         raise InputError(f"settings {dict(settings)}: give them to load_recipe, because the recipe is loaded already")
-    wanted = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, settings)
+    chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, settings)
     target, source = DatasetFolder(Path(folder)), Path(raw)
     key = load_site_key(_path(site_key), target.root)
     with open_executor(workers or all_cores()) as executor:
-        stages.index(target, wanted, source, _path(annotations), executor, key)
+        stages.index(target, chosen, source, _path(annotations), executor, key)
         stages.split(target, _path(assignment))
         stages.variants(target, executor, fused=True, raw=source, key=key)
     found = stages.audit(target).summary
@@ -211,7 +211,7 @@ def open_dataset(folder: AnyPath) -> Dataset:
     if not root.is_dir():
         raise InputError(f"{root}: there is no such folder")
     if not (root / MANIFEST).is_file() and not any(True for _ in list_samples(root)):
-        raise InputError(f"{root}: holds no train/images, valid/images or test/images with files; wanted a data set folder")
+        raise InputError(f"{root}: holds no train/images, valid/images or test/images with files; expected a data set folder")
     return Dataset(root)
 
 
@@ -262,7 +262,7 @@ def make_phantom(folder: AnyPath, patients: int = 60, seed: int = 0, *, dicom: s
       PosixPath('data_raw/phantom')
     """
     if dicom not in DICOM_CHOICES:
-        raise InputError(f"dicom {dicom!r}: wanted one of {', '.join(map(repr, DICOM_CHOICES))}")
+        raise InputError(f"dicom {dicom!r}: expected one of {', '.join(map(repr, DICOM_CHOICES))}")
     with open_executor(workers or all_cores()) as executor:
         write_phantom(Path(folder), patients, seed, dicom, executor)
     return Path(folder)

@@ -104,7 +104,7 @@ def batches(
       batch_size: of all batches but the last, which may be smaller.
       channels: 1, or 3 equal ones.
       classes: 1 for lesion or not; more for masks of class indices.
-      augment: vary pairs, anew in each epoch: True for flips, small turns and brightness; or settings of [augmentor] and
+      augment: vary pairs, differently in each epoch: True for flips, small turns and brightness; or settings of [augmentor] and
         its parts.
       shuffle: another order in each epoch; True for train where it is left out.
       seed: of order and variation. The same seed gives the same sequence of epochs.
