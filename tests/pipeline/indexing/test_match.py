@@ -289,7 +289,7 @@ def test_annotations_may_lie_elsewhere(tmp_path, run):
         ),
         (
             lambda download: (download.root / ".phantom-part").write_text(""),
-            "holds an unfinished phantom; run the phantom command",
+            "holds a phantom that was interrupted; run the phantom command again",
         ),
     ],
 )

@@ -143,7 +143,7 @@ def test_images_that_do_not_state_whether_text_is_burned_in_are_counted(run, cap
     assert run("index") == 0
     printed = capsys.readouterr().out
     assert "index: 12 of 12 DICOM images, " in printed
-    assert ".dcm first, do not say whether text is burned in (BurnedInAnnotation is absent, which does not mean no)" in printed
+    assert ".dcm first, do not state whether text is burned in (BurnedInAnnotation is absent, which does not mean no)" in printed
 
 
 def test_without_a_key_it_is_an_error_that_states_what_to_do_and_shows_no_identifier(run, capsys):
