@@ -6,14 +6,15 @@ from dataclasses import replace
 
 from pipeline import stages
 from pipeline.commands.arguments import add_assignment, add_making, check_recipe
-from pipeline.commands.index import print_index, run_index
+from pipeline.commands.index import print_counts, print_index, run_index
 from pipeline.commands.masks import print_pixels
-from pipeline.commands.split import print_split
+from pipeline.commands.split import describe_splits, print_split
 from pipeline.commands.stats import print_stats
 from pipeline.commands.strict import check_strict
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.files import DONE, FINDINGS, add_command
 from pipeline.privacy.site_key import load_site_key
+from pipeline.recipe import load_recipe
 from pipeline.stages import Outcome
 from pipeline.workers import open_executor
 
@@ -29,10 +30,34 @@ def add(commands) -> None:
     )
     add_making(parser)
     add_assignment(parser)
+    parser.add_argument("--dry-run", action="store_true", help="print what would be made, and write nothing")
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Runs the command and returns the exit status."""
+    return _print_plan(arguments) if arguments.dry_run else _make(arguments)
+
+
+def _print_plan(arguments: argparse.Namespace) -> int:
+    folder, recipe = DatasetFolder(arguments.out), load_recipe(arguments.recipe, arguments.settings)
+    key = load_site_key(arguments.site_key, folder.root)
+    with open_executor(arguments.workers) as executor:
+        plan = stages.plan(folder, recipe, arguments.raw, arguments.annotations, executor, key, arguments.assignment)
+    (images_made, images), (samples_made, samples) = plan.images, plan.samples
+    print(f"dry run: recipe {recipe.name}: {recipe.title}")
+    print_counts(plan.index)
+    print(f"split: {describe_splits(plan.split)}")
+    print(
+        f"dry run: {samples - samples_made} samples of {images - images_made} images to make, "
+        f"{samples_made} samples of {images_made} images are there already"
+    )
+    state = "a new folder" if plan.is_new else "which has been begun with this recipe"
+    print(f"dry run: they would go to {folder.root}, {state}; nothing has been written")
+    check_strict(folder.rejects, plan.rejects, arguments.strict)
+    return DONE
+
+
+def _make(arguments: argparse.Namespace) -> int:
     folder, lines = DatasetFolder(arguments.out), _Lines()
     with open_executor(arguments.workers) as executor:
         outcome = run_index(folder, arguments, executor)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 
@@ -36,6 +36,19 @@ def read_kept(folder: DatasetFolder) -> list[SourceImage]:
     return images
 
 
+def attributes_by_image(regions: Iterable[Mapping]) -> dict[str, tuple[Mapping, ...]]:
+    """The shapes of each image's regions, from the rows of regions.csv."""
+    attributes: dict[str, tuple[Mapping, ...]] = defaultdict(tuple)
+    for row in regions:
+        attributes[row["image_id"]] += (json.loads(row["attributes"]),)
+    return dict(attributes)
+
+
+def pixel_key(image: SourceImage, attributes: Sequence[Mapping]) -> str:
+    """Digest of all that determines an image's samples in addition to the recipe; the journal keeps them under it."""
+    return digest_of(SCHEMA, image.source_sha256, image.image_class, attributes)
+
+
 class Builder:
     """Makes the samples of a data set: knows its images, what has been made of them, and what is still to do."""
 
@@ -48,9 +61,7 @@ class Builder:
         self.assignment = read_assignment(folder.assignment, self.recipe)
         self.indexed = folder.read_state(folder.index_state)
         self.times = self.indexed.get("times", {})
-        self.attributes: dict[str, list[Mapping]] = defaultdict(list)
-        for row in read_csv(folder.regions, REGION_COLUMNS):
-            self.attributes[row["image_id"]].append(json.loads(row["attributes"]))
+        self.attributes = attributes_by_image(read_csv(folder.regions, REGION_COLUMNS))
         self.entries = folder.journal.read()
         self.stale = [entry for name, entry in self.entries.items() if name not in self.images]
 
@@ -72,16 +83,15 @@ class Builder:
         return tasks
 
     def _task(self, image: SourceImage) -> Task:
-        attributes = tuple(self.attributes[image.image_id])
+        attributes = self.attributes.get(image.image_id, ())
         paths = {
             variant: sample_paths(self.assignment.split_of(image, variant), sample_name(variant, image.image_id), self.recipe)
             for variant in self.recipe.variants.names
         }
         square = {"image": f"squares/images/{image.image_id}.png", "mask": f"squares/masks/{image.image_id}.png"}
-        key = digest_of(SCHEMA, image.source_sha256, image.image_class, attributes)
         return Task(
             image.image_id,
-            key,
+            pixel_key(image, attributes),
             self.folder.root,
             self.sources.path(image.source),
             image.source.rsplit("/", 1)[-1],

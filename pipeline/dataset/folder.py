@@ -45,7 +45,13 @@ class DatasetFolder:
         self.journal = Journal(self.work / "made.jsonl")
 
     def claim(self, recipe: Recipe, raw: str, *, keyed: bool = False) -> None:
-        """Binds the folder to a recipe and its sources, and writes the resolved recipe.
+        """Binds the folder to a recipe and its sources, and writes the resolved recipe; otherwise as `check_claim`."""
+        self.check_claim(recipe, raw, keyed=keyed)
+        if not self.recipe.exists() or self.load_recipe().split != recipe.split:
+            write_text(self.recipe, dump_toml(recipe, header=f"{recipe.title}\nResolved: every default is filled in."))
+
+    def check_claim(self, recipe: Recipe, raw: str, *, keyed: bool = False) -> None:
+        """Checks that a recipe and its sources may go into this folder; writes nothing.
 
         Args:
           recipe: what is made here.
@@ -70,11 +76,8 @@ class DatasetFolder:
                 if state.get("keyed"):
                     reason = "was made with a site key, and RAW or the key has changed, or no key is given"
                 raise InputError(f"{self.root}: {reason}; choose another folder (DATASET=... or OUT=...) or delete this one")
-            if existing.split == recipe.split:
-                return
         elif self.root.exists() and any(path.name not in ("runs", "stats") for path in self.root.iterdir()):
             raise InputError(f"{self.root}: is not empty and not a data set of this program; choose another folder (DATASET=...)")
-        write_text(self.recipe, dump_toml(recipe, header=f"{recipe.title}\nResolved: every default is filled in."))
 
     def load_recipe(self) -> Recipe:
         """Reads the resolved recipe that the folder was begun with."""

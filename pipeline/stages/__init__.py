@@ -7,8 +7,9 @@ They know no command line arguments and print nothing. A stage raises InputError
 
 from pipeline.stages.indexing import find_sources, index
 from pipeline.stages.outcome import Outcome
+from pipeline.stages.planning import Plan, plan
 from pipeline.stages.reviewing import audit, report, stats
 from pipeline.stages.samples import masks, variants
 from pipeline.stages.splitting import split
 
-__all__ = ["Outcome", "audit", "find_sources", "index", "masks", "report", "split", "stats", "variants"]
+__all__ = ["Outcome", "Plan", "audit", "find_sources", "index", "masks", "plan", "report", "split", "stats", "variants"]

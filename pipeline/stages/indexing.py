@@ -9,7 +9,7 @@ from pipeline.contract import IMAGE_SUFFIXES, SCHEMA
 from pipeline.dataset.folder import DatasetFolder, digest_of
 from pipeline.files import InputError, write_csv
 from pipeline.indexing.find import SourceFiles
-from pipeline.indexing.match import build_index
+from pipeline.indexing.match import Index, build_index
 from pipeline.indexing.tables import COLUMNS, REGION_COLUMNS, write_map
 from pipeline.privacy.site_key import SiteKey
 from pipeline.recipe import Layout, Recipe
@@ -58,40 +58,17 @@ def index(
     """
     if map_file:
         _check_map(map_file, folder, key)
-    files = find_sources(raw)
-    annotation_files = find_annotations(annotations_path or raw, recipe.layout)
-    # Masks and DICOM segmentations look like images by their suffix.
-    taken = set(map(os.path.abspath, annotation_files))
-    files = [path for path in files if os.path.abspath(path) not in taken]
-    sources = SourceFiles(raw, key)
-    folder.claim(recipe, sources.origin, keyed=key is not None)
-    digest = digest_of(
-        SCHEMA,
-        sources.origin,
-        recipe.pixels,
-        *([str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in (*annotation_files, *files)),
-    )
-    state = folder.read_state(folder.index_state)
-    if (
-        not map_file
-        and state.get("seen") == digest
-        and all(path.exists() for path in (folder.index, folder.regions, folder.rejects))
-    ):
-        return Outcome(False, state["summary"])
-    annotations = read_annotations(annotation_files, annotations_path or raw, recipe.layout)
-    if missing := _missing(annotations, recipe.layout):
-        raise InputError(
-            f"{annotations_path or raw}: holds no {missing}; ANNOTATIONS names the folder with the annotation files, which "
-            "are separate downloads"
-        )
-    earlier = folder.read_images() if folder.index.exists() else []
-    result = build_index(sources, files, annotations, recipe, earlier, state.get("times", {}), executor)
+    survey = Survey(recipe, raw, annotations_path or raw, key)
+    folder.claim(recipe, survey.sources.origin, keyed=key is not None)
+    if not map_file and survey.is_indexed(folder):
+        return Outcome(False, folder.read_state(folder.index_state)["summary"])
+    result = survey.build(folder, executor)
     write_csv(folder.regions, REGION_COLUMNS, result.regions)
     folder.write_rejects(result.rejects)
     write_csv(folder.index, COLUMNS, (image.to_row() for image in result.images))
     state = {
-        "seen": digest,
-        "raw": sources.origin,
+        "seen": survey.digest,
+        "raw": survey.sources.origin,
         "keyed": key is not None,
         "phantom": (raw / PHANTOM_MARK).exists(),
         "summary": result.summary,
@@ -101,6 +78,56 @@ def index(
     if map_file:
         write_map(map_file, result.way_back)
     return Outcome(True, result.summary)
+
+
+class Survey:
+    """Which files an index is made from, before any of them is read.
+
+    Args:
+      recipe: which images to keep, and how to read them.
+      raw: the folder with the images.
+      annotations_path: the folder with the annotation files, or one such file.
+      key: of the site.
+
+    Raises:
+      InputError: no images, or no annotation files.
+    """
+
+    def __init__(self, recipe: Recipe, raw: Path, annotations_path: Path, key: SiteKey | None):
+        self.recipe, self.annotations_path = recipe, annotations_path
+        self.sources = SourceFiles(raw, key)
+        files = find_sources(raw)
+        self.annotation_files = find_annotations(annotations_path, recipe.layout)
+        # Masks and DICOM segmentations look like images by their suffix.
+        taken = set(map(os.path.abspath, self.annotation_files))
+        self.files = [path for path in files if os.path.abspath(path) not in taken]
+        self.digest = digest_of(
+            SCHEMA,
+            self.sources.origin,
+            recipe.pixels,
+            *([str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in (*self.annotation_files, *self.files)),
+        )
+
+    def is_indexed(self, folder: DatasetFolder) -> bool:
+        """Whether the folder has the index of exactly these files."""
+        indexed = folder.read_state(folder.index_state).get("seen") == self.digest
+        return indexed and all(path.exists() for path in (folder.index, folder.regions, folder.rejects))
+
+    def build(self, folder: DatasetFolder, executor: Executor) -> Index:
+        """Reads the files and joins them; images that the folder's earlier index has are not read again. Writes nothing.
+
+        Raises:
+          InputError: there is no annotation table, or no file of regions.
+        """
+        annotations = read_annotations(self.annotation_files, self.annotations_path, self.recipe.layout)
+        if missing := _missing(annotations, self.recipe.layout):
+            raise InputError(
+                f"{self.annotations_path}: holds no {missing}; ANNOTATIONS names the folder with the annotation files, which "
+                "are separate downloads"
+            )
+        earlier = folder.read_images() if folder.index.exists() else []
+        times = folder.read_state(folder.index_state).get("times", {})
+        return build_index(self.sources, self.files, annotations, self.recipe, earlier, times, executor)
 
 
 def _check_map(file: Path, folder: DatasetFolder, key: SiteKey | None) -> None:

@@ -1,11 +1,16 @@
 """The stage split: which patients, or samples, are in train, valid and test."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipeline.dataset.builder import read_kept
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.files import InputError, csv_text, write_text
-from pipeline.splitting.assignment import complete, count_splits, read_assignment
+from pipeline.indexing.tables import SourceImage
+from pipeline.recipe import Recipe
+from pipeline.splitting.assignment import Assignment, complete, count_splits, read_assignment
 from pipeline.splitting.splits import SplitError
 from pipeline.stages.outcome import Outcome
 
@@ -21,6 +26,33 @@ def split(folder: DatasetFolder, given: Path | None = None) -> Outcome:
       given: the user's own assignment; patients or samples that it does not list are assigned as usual.
     """
     recipe, images = folder.load_recipe(), read_kept(folder)
+    new = assign(folder, recipe, images, given)
+    rows = new.assignment.rows(images, recipe)
+    text = csv_text(list(rows[0]), rows)
+    changed = not folder.assignment.exists() or folder.assignment.read_bytes() != text.encode()
+    if changed:
+        write_text(folder.assignment, text)
+    folder.write_state(folder.split_state, {"table": recipe.split.model_dump(mode="json"), "given": new.is_own})
+    return Outcome(changed, new.summary)
+
+
+@dataclass(frozen=True)
+class NewAssignment:
+    """An assignment that may not be written yet.
+
+    Attributes:
+      assignment: of every patient or sample.
+      is_own: whether it is the user's own, completed.
+      summary: what is split, the counts of each split, and how many were not assigned before.
+    """
+
+    assignment: Assignment
+    is_own: bool
+    summary: dict[str, Any]
+
+
+def assign(folder: DatasetFolder, recipe: Recipe, images: Sequence[SourceImage], given: Path | None) -> NewAssignment:
+    """Assigns images as `split` describes, and writes nothing."""
     before = folder.read_state(folder.split_state)
     follows = before.get("table") == recipe.split.model_dump(mode="json") and folder.assignment.exists()
     own = bool(given or (follows and before.get("given")))
@@ -31,12 +63,6 @@ def split(folder: DatasetFolder, given: Path | None = None) -> Outcome:
         assignment = complete(images, recipe, folder.assignment, kept)
     except SplitError as error:
         raise InputError(f"{folder.root}: {error}") from error
-    rows = assignment.rows(images, recipe)
-    text = csv_text(list(rows[0]), rows)
-    changed = not folder.assignment.exists() or folder.assignment.read_bytes() != text.encode()
-    if changed:
-        write_text(folder.assignment, text)
-    folder.write_state(folder.split_state, {"table": recipe.split.model_dump(mode="json"), "given": own})
     added = len(assignment.splits.keys() - kept.splits.keys()) if kept else 0
     summary = {"by": recipe.split.by, "splits": count_splits(assignment, images, recipe), "assigned_now": added}
-    return Outcome(changed, summary)
+    return NewAssignment(assignment, own, summary)

@@ -83,6 +83,62 @@ def test_findings_that_nobody_asked_for_are_printed_each_time(make, capsys):
         assert out.splitlines()[-1].startswith("dataset: 12 images, 36 samples in ")
 
 
+def contents(folder):
+    """The bytes and times of everything below a folder; empty where there is no folder."""
+    return {path: (path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else b"") for path in folder.rglob("*")}
+
+
+def test_a_dry_run_counts_what_would_be_made_and_writes_nothing(make, capsys):
+    make.download.add("P9_L_DM_CC", file=False)
+    make.download.write()
+    assert make("--dry-run") == 0
+    assert not make.folder.exists()
+    out = capsys.readouterr().out
+    assert "dry run: recipe small: a small set for tests" in out
+    assert "12  kept, of 6 patients" in out
+    assert "1  rejected: file-missing" in out
+    planned = next(line for line in out.splitlines() if line.startswith("split: "))
+    assert "dry run: 36 samples of 12 images to make, 0 samples of 0 images are there already" in out
+    assert out.endswith(f"dry run: they would go to {make.folder}, a new folder; nothing has been written\n")
+    assert make() == 0
+    assert planned in capsys.readouterr().out, "the same assignment"
+
+
+def test_a_dry_run_knows_what_is_there_already(make, capsys):
+    make()
+    next((make.folder / "train/masks").iterdir()).unlink()
+    make.download.add("P9_L_DM_CC")
+    make.download.write()
+    before = contents(make.folder)
+    capsys.readouterr()
+    assert make("--dry-run") == 0
+    assert "dry run: 6 samples of 2 images to make, 33 samples of 11 images are there already" in capsys.readouterr().out
+    assert make("--dry-run", "--strict") == 0
+    assert contents(make.folder) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--set", "image.size_px=64"], "image.size_px is 32 there and 64 here"),
+        (["--set", 'source.with_regions=["benign"]'], "was made by recipe 'small', not 'small'"),
+        (["--set", "image.sise_px=64"], "[image] sise_px: unknown key"),
+    ],
+)
+def test_a_dry_run_refuses_what_the_run_would_refuse(make, capsys, options, message):
+    make()
+    assert make("--dry-run", *options) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_dry_run_is_strict_too(make, capsys):
+    make.download.add("P9_L_DM_CC", file=False)
+    make.download.write()
+    assert make("--dry-run", "--strict") == 2
+    assert "the first: P9_L_DM_CC, file-missing" in capsys.readouterr().err
+    assert not make.folder.exists()
+
+
 def test_percentages_are_of_what_is_split(make, capsys):
     make()
     assert "split: train 3 patients, 6 images (50.0%), 18 samples; valid 2 patients, 4 images (33.3%)" in capsys.readouterr().out
