@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from pipeline.files import DONE
+from pipeline.files import DONE, add_json, print_json
 from segmenter.commands.arguments import RUN_HELP, add_command, probability
 
 
@@ -26,6 +26,7 @@ def add(commands) -> None:
         help="probability from which a pixel is lesion, or auto: the one with the highest mean Dice on valid "
         "(default: the run's [infer] threshold)",
     )
+    add_json(parser)
 
 
 def _auto_or_probability(text: str) -> str | float:
@@ -33,36 +34,49 @@ def _auto_or_probability(text: str) -> str | float:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Runs the command and gives its exit status."""
+    """Runs the command and returns the exit status."""
     from segmenter import evaluation, runs
     from segmenter.data.dataset import read_data_set
-    from segmenter.report.evaluation_lines import describe_evaluation
+    from segmenter.report.evaluation_lines import collect_evaluation, describe_evaluation
 
     data = read_data_set(arguments.dataset)
     run = runs.find_trained(arguments.dataset, arguments.name)
     data = runs.data_of(run, data)
-    configuration = runs.read_configuration(run)
-    if arguments.threshold:
-        configuration = _with_threshold(arguments, run, configuration, data)
+    configuration, chosen = _with_threshold(arguments.threshold, run, runs.read_configuration(run), data)
+    if chosen and not arguments.json:
+        threshold, dice = chosen["threshold"], chosen["mean_dice"]
+        print(f"threshold {threshold:g}, chosen on valid, where mean Dice is {dice:.4f} with it", flush=True)
+    results = []
     for split in arguments.split:
         folder = run.evaluation(split)
         done = evaluation.evaluate_run(run, data, configuration, split)
-        print(f"{folder}: evaluated" if done else f"{folder}: evaluated already")
-        print(*describe_evaluation(folder, configuration), sep="\n", flush=True)
-        if message := evaluation.describe_leak(evaluation.read_summary(folder), split):
-            print(f"warning: {message}", file=sys.stderr)
+        result = collect_evaluation(folder, configuration)
+        warning = evaluation.describe_leak(evaluation.read_summary(folder), split)
+        results.append({"split": split, "folder": folder, "up_to_date": not done, **result, "warning": warning or None})
+        if not arguments.json:
+            print(f"{folder}: evaluated" if done else f"{folder}: evaluated already")
+            print(*describe_evaluation(result), sep="\n", flush=True)
+        if warning:
+            print(f"warning: {warning}", file=sys.stderr)
+    if arguments.json:
+        print_json({"run": run.folder, "chosen_threshold": chosen, "evaluations": results})
     return DONE
 
 
-def _with_threshold(arguments: argparse.Namespace, run, configuration, data):
-    """The configuration with the threshold of --threshold, which also replaces Otsu's; auto chooses it on valid."""
+def _with_threshold(threshold: str | float | None, run, configuration, data):
+    """Applies --threshold, which also replaces Otsu's; auto chooses it on valid.
+
+    Returns:
+      The configuration, and for auto the `threshold` and the `mean_dice` on valid, else None.
+    """
     from segmenter.evaluation.threshold_choice import choose_threshold
 
-    by_threshold = configuration.infer.model_copy(update={"algorithm": None})
-    configuration = configuration.model_copy(update={"infer": by_threshold})
-    threshold = arguments.threshold
+    if threshold is None:
+        return configuration, None
+    infer, chosen = configuration.infer.model_copy(update={"algorithm": None}), None
     if threshold == "auto":
+        configuration = configuration.model_copy(update={"infer": infer})
         threshold, dice = choose_threshold(run.best_model, data, configuration, run.folder / "evaluation")
-        print(f"threshold {threshold:g}, chosen on valid, where mean Dice is {dice:.4f} with it", flush=True)
-    infer = by_threshold.model_copy(update={"threshold": threshold})
-    return configuration.model_copy(update={"infer": infer})
+        chosen = {"threshold": threshold, "mean_dice": dice}
+    infer = infer.model_copy(update={"threshold": threshold})
+    return configuration.model_copy(update={"infer": infer}), chosen

@@ -2,11 +2,11 @@
 
 import argparse
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.files import BAD_INPUT, DONE, InputError
+from pipeline.files import BAD_INPUT, DONE, InputError, add_json, print_json
 from segmenter.commands.arguments import RUN_HELP, add_command, folder_to_write, probability
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def add(commands) -> None:
         "--colorize", action="store_true", help="write colorized/, masks in the classes' colors, and merged/, these on the image"
     )
     parser.add_argument("--strict", action="store_true", help="exit status 2 if any image could not be read")
+    add_json(parser)
 
 
 def _otsu_or_probability(text: str) -> str | float:
@@ -98,8 +99,8 @@ def execute(arguments: argparse.Namespace) -> int:
     jobs = inference.find_jobs(arguments.images, data and _as_runs_saw(data, arguments), output)
     identity = inference.inference_identity(plan, jobs)
     result = inference.read_result(output, identity)
+    done = result is not None
     if result:
-        print(f"{output}: inferred already")
         for message in result.skipped:
             print(f"skipped: {message}", file=sys.stderr)
         for message in result.without_seg:
@@ -109,7 +110,13 @@ def execute(arguments: argparse.Namespace) -> int:
 
         load_tensorflow()
         result = inference.infer(plan, jobs, output, identity)
-    print(f"{output}: {len(jobs) - len(result.skipped)} images, {result.lesions} lesions, {len(result.skipped)} skipped")
+    images = len(jobs) - len(result.skipped)
+    if arguments.json:
+        print_json({"output": output, "up_to_date": done, "images": images, **asdict(result)})
+    else:
+        if done:
+            print(f"{output}: inferred already")
+        print(f"{output}: {images} images, {result.lesions} lesions, {len(result.skipped)} skipped")
     return BAD_INPUT if arguments.strict and result.skipped else DONE
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from pipeline.files import DONE
+from pipeline.files import DONE, add_json, print_json
 from segmenter.commands.arguments import RUN_HELP, add_command
 
 
@@ -16,15 +16,20 @@ def add(commands) -> None:
         "Reads what the other commands wrote; computes nothing.",
     )
     parser.add_argument("--name", required=True, help=RUN_HELP)
+    add_json(parser)
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Runs the command and gives its exit status."""
     from segmenter.data.dataset import read_data_set
-    from segmenter.report.summary import summarise_run
+    from segmenter.report.summary import collect_summary, describe_summary
     from segmenter.runs import data_of, find_trained
 
     data = read_data_set(arguments.dataset)
     run = find_trained(arguments.dataset, arguments.name)
-    print("\n".join(summarise_run(data_of(run, data), run)))
+    summary = collect_summary(data_of(run, data), run)
+    if arguments.json:
+        print_json(summary)
+    else:
+        print("\n".join(describe_summary(summary)))
     return DONE

@@ -1,14 +1,15 @@
-"""An evaluation as lines for the terminal: the metrics that are quoted most first, those over batches last."""
+"""An evaluation for the terminal and as JSON: the metrics that are quoted most first, those over batches last."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from segmenter.configuration import Configuration
 from segmenter.configuration.objectives import class_metrics
 from segmenter.evaluation import read_summary
 from segmenter.evaluation.cross_validation import align_columns
-from segmenter.evaluation.formatting import NONE, counted, format_number, row_interval
+from segmenter.evaluation.formatting import NONE, counted, format_interval, format_number
 from segmenter.evaluation.metrics import metric_of
 
 _FIRST = (("dice", "mean"), ("dice", "median"))
@@ -16,12 +17,18 @@ _THEN = (("detection_rate", "mean"), ("false_positives_per_image", "mean"), ("ns
 _WITHOUT_LESION = (("share_without_false_positive", "mean"), ("false_positives", "mean"))
 
 
-def describe_evaluation(folder: Path, configuration: Configuration) -> list[str]:
-    """The metrics of an evaluation with 95 % intervals, images and patients, then the values over batches.
+def collect_evaluation(folder: Path, configuration: Configuration) -> dict[str, Any]:
+    """The metrics of an evaluation that are quoted most, and the values over batches.
 
     Args:
       folder: the folder of the evaluation.
       configuration: the configuration that it was made with.
+
+    Returns:
+      `originals` and `images`: how many were evaluated; `metrics` and `metrics_without_lesion`: rows with `metric`, `label`,
+      `average` (mean or median), `value`, `low` and `high` of the 95 % interval, `images` and `patients`; `with_variants`:
+      mean `dice` and `images` with turned and flipped ones, or None; `threshold`, or None; `batches`: their `batch_size`
+      and the `values` over them. What is not defined is NaN.
 
     Raises:
       InputError: the tables of the evaluation cannot be read.
@@ -30,35 +37,60 @@ def describe_evaluation(folder: Path, configuration: Configuration) -> list[str]
 
     metrics, images = read_table(folder / "metrics.csv"), read_table(folder / "per_image.csv")
     rows = {(row["group"], row["metric"]): row for row in metrics.to_dict("records") if row["group"] in ("all", "without lesion")}
-    class_metrics = [(metric, "mean") for group, metric in rows if group == "all" and metric.startswith("dice_")]
-    originals = int((images["variant"] == "original").sum())
-    title = f"over {counted(originals, 'original')}" if originals else f"over {counted(len(images), 'image')}, no originals"
-    lines = [[title, "", "95 % interval", "images", "patients"]]
-    lines += _metric_lines(rows, "all", (*_FIRST, *class_metrics, *_THEN))
-    if ("without lesion", "share_without_false_positive") in rows:
-        lines.append(["images without lesion", *[""] * 4])
-        lines += _metric_lines(rows, "without lesion", _WITHOUT_LESION)
-    return [f"  {line}" for line in [*align_columns(lines), *_other_lines(read_summary(folder)["metrics"], configuration)]]
-
-
-def _metric_lines(rows: Mapping, group: str, chosen: tuple[tuple[str, str], ...]) -> Iterator[list[str]]:
-    for name, average in chosen:
-        if row := rows.get((group, name)):
-            metric = metric_of(name)
-            label = metric.label if math.isnan(row["median"]) else f"{metric.label}, {average}"
-            values = format_number(row[average], metric.digits), row_interval(row, average, metric.digits) or NONE
-            yield [f"  {label}", *values, f"{row['images']}", f"{row['patients']}"]
-
-
-def _other_lines(values: Mapping[str, float], configuration: Configuration) -> list[str]:
-    """Dice with turned and flipped images, the threshold, and the metrics over batches, named as in evaluation.csv."""
+    of_classes = [(metric, "mean") for group, metric in rows if group == "all" and metric.startswith("dice_")]
+    without = _WITHOUT_LESION if ("without lesion", "share_without_false_positive") in rows else ()
+    values = read_summary(folder)["metrics"]
     names = list(configuration.model.metrics)
     names += [title for title, *_ in class_metrics(names, configuration.class_names)]
-    batches = [[f"  {name}", f"{values[name]:.4f}"] for name in ("loss", *names)]
-    lines = []
-    if values.get("dice_count", 0) > values.get("dice_count_originals", 0) > 0:
-        count = counted(int(values["dice_count"]), "image")
-        lines.append(f"with turned and flipped images: mean Dice {format_number(values['dice_mean'])} over {count}")
-    if "threshold" in values:
-        lines.append(f"a pixel is lesion where its probability is at least {values['threshold']:g}")
-    return [*lines, f"over batches of {configuration.eval.batch_size}, as Keras reports them", *align_columns(batches)]
+    has_variants = values.get("dice_count", 0) > values.get("dice_count_originals", 0) > 0
+    return {
+        "originals": int((images["variant"] == "original").sum()),
+        "images": len(images),
+        "metrics": _metric_rows(rows, "all", (*_FIRST, *of_classes, *_THEN)),
+        "metrics_without_lesion": _metric_rows(rows, "without lesion", without),
+        "with_variants": {"dice": values["dice_mean"], "images": int(values["dice_count"])} if has_variants else None,
+        "threshold": values.get("threshold"),
+        "batches": {"batch_size": configuration.eval.batch_size, "values": {name: values[name] for name in ("loss", *names)}},
+    }
+
+
+def _metric_rows(rows: Mapping, group: str, chosen: tuple[tuple[str, str], ...]) -> list[dict[str, Any]]:
+    return [
+        {
+            "metric": name,
+            "label": metric_of(name).label if math.isnan(row["median"]) else f"{metric_of(name).label}, {average}",
+            "average": average,
+            "value": row[average],
+            "low": row[f"{average}_low"],
+            "high": row[f"{average}_high"],
+            "images": row["images"],
+            "patients": row["patients"],
+        }
+        for name, average in chosen
+        if (row := rows.get((group, name)))
+    ]
+
+
+def describe_evaluation(evaluation: Mapping[str, Any]) -> list[str]:
+    """The lines for the terminal, of what `collect_evaluation` returns."""
+    originals, images = evaluation["originals"], evaluation["images"]
+    title = f"over {counted(originals, 'original')}" if originals else f"over {counted(images, 'image')}, no originals"
+    table = [[title, "", "95 % interval", "images", "patients"], *map(_cells, evaluation["metrics"])]
+    if without := evaluation["metrics_without_lesion"]:
+        table += [["images without lesion", *[""] * 4], *map(_cells, without)]
+    lines = align_columns(table)
+    if variants := evaluation["with_variants"]:
+        count = counted(variants["images"], "image")
+        lines.append(f"with turned and flipped images: mean Dice {format_number(variants['dice'])} over {count}")
+    if evaluation["threshold"] is not None:
+        lines.append(f"a pixel is lesion where its probability is at least {evaluation['threshold']:g}")
+    batches = evaluation["batches"]
+    lines.append(f"over batches of {batches['batch_size']}, as Keras reports them")
+    lines += align_columns([[f"  {name}", f"{value:.4f}"] for name, value in batches["values"].items()])
+    return [f"  {line}" for line in lines]
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    digits = metric_of(row["metric"]).digits
+    interval = format_interval(row["low"], row["high"], digits) or NONE
+    return [f"  {row['label']}", format_number(row["value"], digits), interval, f"{row['images']}", f"{row['patients']}"]

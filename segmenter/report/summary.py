@@ -13,53 +13,74 @@ from segmenter.report.labels import WIDE_UNDER
 from segmenter.runs import Run
 
 
-def summarise_run(data: DataSet, run: Run) -> list[str]:
-    """The lines of the summary.
+def collect_summary(data: DataSet, run: Run) -> dict[str, Any]:
+    """What is known of a run.
 
     Args:
       data: the data set as the run saw it.
+
+    Returns:
+      `dataset`, `run`: the folders; `splits`: `samples`, `images` and `patients` of each; `dice`: of valid and test each
+      a `state` (`evaluated`, `not evaluated`, `earlier version`, `no lesions`), and where evaluated the number of
+      `originals` with lesions and their `mean` and `median`, else the number of `images` without; `few_patients`: the
+      patients of test where these are too few for a narrow interval, else None; `read_first`, `pictures`: paths.
     """
-    lines = [f"data set  {_display_path(data.folder)}", *_split_lines(data), f"run       {_display_path(run.folder)}"]
-    for split in ("valid", "test"):
-        lines.append(_dice_line(split, read_summary(run.evaluation(split))))
-    lines += _advise_folds(data)
-    for title, paths in (("read first:", _pages(data, run)), ("pictures worth opening:", _pictures(data, run))):
-        if paths:
-            lines += [title, *(f"  {_display_path(path)}" for path in paths)]
-    return lines
+    patients = len({sample.owner for sample in data.samples if sample.split == "test"})
+    return {
+        "dataset": _display_path(data.folder),
+        "run": _display_path(run.folder),
+        "splits": {split: _count_split(data, split) for split in SPLITS},
+        "dice": {split: _dice(read_summary(run.evaluation(split))) for split in ("valid", "test")},
+        "few_patients": patients if data.fold is None and patients < WIDE_UNDER else None,
+        "read_first": list(map(_display_path, _pages(data, run))),
+        "pictures": list(map(_display_path, _pictures(data, run))),
+    }
 
 
-def _split_lines(data: DataSet) -> list[str]:
-    lines = []
-    for split in SPLITS:
-        samples = [sample for sample in data.samples if sample.split == split]
-        patients = {sample.patient for sample in samples if sample.patient}
-        counts = f"{len(samples)} samples of {len({sample.image_id for sample in samples})} images"
-        lines.append(f"  {split:<6}  {counts}" + (f", {counted(len(patients), 'patient')}" if patients else ""))
-    return lines
+def _count_split(data: DataSet, split: str) -> dict[str, int]:
+    samples = [sample for sample in data.samples if sample.split == split]
+    images, patients = {sample.image_id for sample in samples}, {sample.patient for sample in samples if sample.patient}
+    return {"samples": len(samples), "images": len(images), "patients": len(patients)}
 
 
-def _dice_line(split: str, summary: Mapping[str, Any]) -> str:
+def _dice(summary: Mapping[str, Any]) -> dict[str, Any]:
     if not summary:
-        return f"  {split:<6}  not evaluated"
+        return {"state": "not evaluated"}
     if "metrics" not in summary:
-        return f"  {split:<6}  evaluated by an earlier version; evaluate again"
+        return {"state": "earlier version"}
     values = summary["metrics"]
     if "dice_mean_originals" not in values:
-        return f"  {split:<6}  no original with a lesion among {values['images']} images"
+        return {"state": "no lesions", "images": values["images"]}
     count, mean, median = (values[f"dice_{name}_originals"] for name in ("count", "mean", "median"))
-    return f"  {split:<6}  Dice of {counted(int(count), 'original')} with lesions: mean {mean:.3f}, median {median:.3f}"
+    return {"state": "evaluated", "originals": int(count), "mean": mean, "median": median}
 
 
-def _advise_folds(data: DataSet) -> list[str]:
-    """Suggests cross-validation where the data set's own test split has few patients."""
-    patients = len({sample.owner for sample in data.samples if sample.split == "test"})
-    if data.fold is not None or patients >= WIDE_UNDER:
-        return []
-    return [
-        f"  test has {counted(patients, 'patient')}, and with fewer than {WIDE_UNDER} an interval says little;",
-        "  `make cv` trains and evaluates every fold, so that all patients count",
-    ]
+def describe_summary(summary: Mapping[str, Any]) -> list[str]:
+    """The lines for the terminal, of what `collect_summary` returns."""
+    lines = [f"data set  {summary['dataset']}"]
+    for split, count in summary["splits"].items():
+        patients = f", {counted(count['patients'], 'patient')}" if count["patients"] else ""
+        lines.append(f"  {split:<6}  {count['samples']} samples of {count['images']} images{patients}")
+    lines.append(f"run       {summary['run']}")
+    lines += [f"  {split:<6}  {_describe_dice(dice)}" for split, dice in summary["dice"].items()]
+    if summary["few_patients"] is not None:
+        lines.append(
+            f"  test has {counted(summary['few_patients'], 'patient')}, and with fewer than {WIDE_UNDER} an interval says little;"
+        )
+        lines.append("  `make cv` trains and evaluates every fold, so that all patients count")
+    for title, paths in (("read first:", summary["read_first"]), ("pictures worth opening:", summary["pictures"])):
+        if paths:
+            lines += [title, *(f"  {path}" for path in paths)]
+    return lines
+
+
+def _describe_dice(dice: Mapping[str, Any]) -> str:
+    if dice["state"] == "evaluated":
+        originals = counted(dice["originals"], "original")
+        return f"Dice of {originals} with lesions: mean {dice['mean']:.3f}, median {dice['median']:.3f}"
+    if dice["state"] == "no lesions":
+        return f"no original with a lesion among {dice['images']} images"
+    return "evaluated by an earlier version; evaluate again" if dice["state"] == "earlier version" else "not evaluated"
 
 
 def _pages(data: DataSet, run: Run) -> list[Path]:

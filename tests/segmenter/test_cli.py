@@ -142,6 +142,54 @@ def test_from_training_to_the_summary_and_all_again_without_tensorflow(data_fold
         assert words in output
 
 
+def test_results_as_json_are_one_object_and_nothing_else(data_folder, config, capsys):
+    def result_of(*words):
+        assert command(*words, "--json") == 0
+        return json.loads(capsys.readouterr().out)
+
+    assert command("train", data_folder, "--config", config) == 0
+    capsys.readouterr()
+    run = data_folder / "runs/tiny"
+    for up_to_date in (False, True):
+        evaluate = ["evaluate", data_folder, "--name", "tiny", "--split", "valid", "test", "--threshold", "auto"]
+        evaluated = result_of(*evaluate)
+        assert set(evaluated) == {"run", "chosen_threshold", "evaluations"}
+        assert set(evaluated["chosen_threshold"]) == {"threshold", "mean_dice"}
+        valid, test = evaluated["evaluations"]
+        assert (valid["split"], test["split"], test["folder"]) == ("valid", "test", str(run / "evaluation/test"))
+        assert test["up_to_date"] == up_to_date
+        assert (test["originals"], test["images"], test["warning"]) == (3, 3, None)
+        assert set(test["metrics"][0]) == {"metric", "label", "average", "value", "low", "high", "images", "patients"}
+        assert [row["label"] for row in test["metrics"][:2]] == ["Dice, mean", "Dice, median"]
+        assert test["threshold"] == evaluated["chosen_threshold"]["threshold"]
+        assert set(test["batches"]["values"]) == {"loss", "dice_coef"}
+        inferred = result_of("infer", data_folder, "--name", "tiny")
+        assert set(inferred) == {"output", "up_to_date", "images", "lesions", "skipped", "without_seg"}
+        assert (inferred["images"], inferred["up_to_date"], inferred["skipped"]) == (3, up_to_date, [])
+    summary = result_of("summary", data_folder, "--name", "tiny")
+    assert set(summary) == {"dataset", "run", "splits", "dice", "few_patients", "read_first", "pictures"}
+    assert summary["splits"]["train"] == {"samples": 6, "images": 6, "patients": 6}
+    assert summary["dice"]["test"]["mean"] == pytest.approx(test["metrics"][0]["value"], abs=1e-4)
+    assert (summary["dice"]["valid"]["state"], summary["few_patients"]) == ("evaluated", 3)
+    assert f"{run}/train_losses.png" in summary["pictures"]
+    assert command(*evaluate) == 0
+    lines = capsys.readouterr().out
+    assert all(f"{row['label']} " in lines and f"{row['value']:.3f}" in lines for row in test["metrics"][:2])
+
+
+def test_warnings_and_errors_stay_out_of_json(data_folder, gray_model, tmp_path, capsys):
+    (tmp_path / "bad.png").write_text("no image")
+    words = ["infer", "--model", gray_model, "--images", tmp_path / "bad.png", data_folder / "test", "--output", tmp_path / "out"]
+    for _ in range(2):
+        assert command(*words, "--json", "--strict") == 2
+        captured = capsys.readouterr()
+        (skipped,) = json.loads(captured.out)["skipped"]
+        assert f"skipped: {skipped}" in captured.err
+    assert command("summary", data_folder, "--name", "absent", "--json") == 2
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err[:7]) == ("", "error: ")
+
+
 def test_settings_of_inference_follow_the_configuration(data_folder, config, capsys):
     assert command("train", data_folder, "--config", config) == 0
     config.write_text(CONFIG + "[infer]\nthreshold = 0.25\n")

@@ -11,7 +11,7 @@ from segmenter.configuration import Configuration
 from segmenter.configuration.networks import SlightlyFlexibleUNetSettings
 from segmenter.evaluation.aggregation import CURVE_COLUMNS, METRIC_COLUMNS, MetricTables, write_metrics
 from segmenter.evaluation.metrics import metric_of
-from segmenter.report.evaluation_lines import describe_evaluation
+from segmenter.report.evaluation_lines import collect_evaluation, describe_evaluation
 
 NONE = (None, None, None)
 BATCH_VALUES = {"loss": 0.27164, "dice_coef": 0.6039}
@@ -42,7 +42,7 @@ def test_dice_comes_first_then_detection_then_images_without_lesions_and_batches
     ]
     values = BATCH_VALUES | {"dice_count_originals": 12, "dice_count": 72, "dice_mean": 0.6, "threshold": 0.35}
     folder = write(metrics, ["original"] * 14 + ["flipped"] * 70, values)
-    lines = describe_evaluation(folder, Configuration())
+    lines = describe_evaluation(collect_evaluation(folder, Configuration()))
     assert [re.split(" {2,}", line.strip()) for line in lines] == [
         ["over 14 originals", "95 % interval", "images", "patients"],
         ["Dice, mean", "0.613", "0.500 to 0.700", "12", "6"],
@@ -68,9 +68,8 @@ def test_dice_of_each_class_follows_dice_and_batch_values_have_their_names(write
         ("all", "", "detection_rate", 2, 2, 1.0, 1.0, 1.0, *NONE),
     ]
     values = BATCH_VALUES | {"dice_coef_benign": 0.5, "dice_coef_malignant": 0.75}
-    lines = describe_evaluation(
-        write(metrics, ["flipped"] * 2, values), Configuration(model=SlightlyFlexibleUNetSettings(num_classes=3))
-    )
+    configuration = Configuration(model=SlightlyFlexibleUNetSettings(num_classes=3))
+    lines = describe_evaluation(collect_evaluation(write(metrics, ["flipped"] * 2, values), configuration))
     assert [re.split(" {2,}", line.strip())[0] for line in lines] == [
         "over 2 images, no originals",
         "Dice, mean",

@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.files import write_text
 from segmenter.data.dataset import DataSet, Sample
-from segmenter.report.summary import summarise_run
+from segmenter.report.summary import collect_summary, describe_summary
 from segmenter.runs import Run
 
 
@@ -25,7 +25,7 @@ def data_set(patients, fold=None):
     ],
 )
 def test_cross_validation_is_suggested_where_test_has_few_patients(tmp_path, data, is_advised):
-    lines = summarise_run(data, Run(tmp_path / "run"))
+    lines = describe_summary(collect_summary(data, Run(tmp_path / "run")))
     assert ("  test has 29 patients, and with fewer than 30 an interval says little;" in lines) == is_advised
     assert any("`make cv`" in line for line in lines) == is_advised
 
@@ -33,6 +33,6 @@ def test_cross_validation_is_suggested_where_test_has_few_patients(tmp_path, dat
 def test_an_evaluation_of_the_previous_version_must_be_repeated(tmp_path):
     run = Run(tmp_path / "run")
     write_text(run.evaluation("test") / "summary.json", '{"identity": {"schema": 2}, "figures": {"images": 3}}')
-    lines = summarise_run(data_set(30), run)
+    lines = describe_summary(collect_summary(data_set(30), run))
     assert "  test    evaluated by an earlier version; evaluate again" in lines
     assert "  valid   not evaluated" in lines
