@@ -10,6 +10,7 @@ from pipeline.commands import (
     masks,
     phantom,
     report,
+    schema,
     sources,
     split,
     stats,
@@ -17,7 +18,7 @@ from pipeline.commands import (
 )
 from pipeline.files import make_parser, run_command
 
-COMMANDS = (phantom, sources, index, dataset, split, masks, variants, audit, stats, report, export)
+COMMANDS = (phantom, sources, index, dataset, split, masks, variants, audit, stats, report, export, schema)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -107,7 +107,7 @@ class Mask(Settings):
 class Variants(Settings):
     """The rotated and flipped copies that are made of each pair."""
 
-    names: tuple[str, ...] = ("original",)
+    names: Annotated[tuple[str, ...], pydantic.Field(json_schema_extra={"items": {"enum": [*VARIANTS]}})] = ("original",)
 
     @pydantic.field_validator("names")
     @classmethod

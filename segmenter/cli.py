@@ -13,11 +13,12 @@ from segmenter.commands import (
     models,
     preview,
     report,
+    schema,
     summary,
     train,
 )
 
-COMMANDS = (train, evaluate, infer, cross_validate, report, compare, summary, preview, inspect, models, convert_config)
+COMMANDS = (train, evaluate, infer, cross_validate, report, compare, summary, preview, inspect, models, convert_config, schema)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -27,7 +27,7 @@ from pipeline.files.program import (
     run_program,
 )
 from pipeline.files.progress import progress
-from pipeline.files.settings import Settings, check_settings, dump_toml, load_toml
+from pipeline.files.settings import Settings, check_settings, dump_toml, json_schema, load_toml
 from pipeline.files.tables import csv_text, read_csv, write_csv
 from pipeline.files.writing import remove_tree, replacing, sha256, write_bytes, write_text
 
@@ -48,6 +48,7 @@ __all__ = [
     "dump_toml",
     "install_command",
     "is_installed",
+    "json_schema",
     "load_toml",
     "make_parser",
     "package_version",

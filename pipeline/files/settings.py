@@ -114,3 +114,22 @@ def dump_toml(settings: pydantic.BaseModel, *, header: str = "") -> str:
     """Returns settings as TOML with every default filled in; `header` goes before, as comment lines."""
     comments = "".join(f"# {line}".rstrip() + "\n" for line in header.splitlines())
     return comments + tomli_w.dumps(settings.model_dump(mode="json", exclude_none=True))
+
+
+def json_schema(schema: type[pydantic.BaseModel]) -> dict[str, Any]:
+    """Describes a settings file as JSON Schema (2020-12), for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | _open_unions(schema.model_json_schema())
+
+
+def _open_unions(value: Any) -> Any:
+    """Lets several members of a union fit: a table may leave out the key that chooses one, and then fits many."""
+    if isinstance(value, list):
+        return [_open_unions(inner) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    renamed = {"anyOf" if key == "oneOf" else key: inner for key, inner in value.items() if not _is_discriminator(key, inner)}
+    return {key: _open_unions(inner) for key, inner in renamed.items()}
+
+
+def _is_discriminator(key: str, value: Any) -> bool:
+    return key == "discriminator" and "propertyName" in value

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from segmenter.configuration.section import as_tuples
 
@@ -116,5 +116,15 @@ def _check_metrics(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-LossWeights = Annotated[dict[str, float], BeforeValidator(_to_weights), PlainSerializer(_to_name)]
-MetricNames = Annotated[tuple[str, ...], BeforeValidator(as_tuples), AfterValidator(_check_metrics)]
+# For editors, which cannot run the checks above.
+_WEIGHTS_SCHEMA = {
+    "type": "object",
+    "propertyNames": {"enum": [*LOSSES]},
+    "additionalProperties": {"type": "number", "exclusiveMinimum": 0},
+    "minProperties": 1,
+}
+_LOSS_SCHEMA = WithJsonSchema({"anyOf": [{"enum": [*LOSSES]}, _WEIGHTS_SCHEMA]})
+_METRICS_SCHEMA = WithJsonSchema({"type": "array", "items": {"enum": [*METRICS]}, "minItems": 1, "uniqueItems": True})
+
+LossWeights = Annotated[dict[str, float], BeforeValidator(_to_weights), PlainSerializer(_to_name), _LOSS_SCHEMA]
+MetricNames = Annotated[tuple[str, ...], BeforeValidator(as_tuples), AfterValidator(_check_metrics), _METRICS_SCHEMA]

@@ -1,0 +1,24 @@
+"""Prints the JSON Schema of recipes, for editors."""
+
+import argparse
+
+from pipeline.files import DONE, add_command, json_schema, print_json
+
+
+def add(commands) -> None:
+    """Adds the command."""
+    add_command(
+        commands,
+        "schema",
+        execute,
+        "print the JSON Schema of recipes, for editors",
+        "Save it next to a recipe, whose first line is then `#:schema ./recipe.schema.json`.",
+    )
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Runs the command and returns the exit status."""
+    from pipeline.recipe import Recipe
+
+    print_json(json_schema(Recipe))
+    return DONE
