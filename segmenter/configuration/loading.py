@@ -22,8 +22,8 @@ def is_published(name_or_path: str) -> bool:
 def load_configuration(name_or_path: str | PathLike[str], settings: Mapping[str, Any] | None = None) -> Configuration:
     """Reads `segmenter/configs/NAME.toml`, or the file at a path that ends in `.toml`.
 
-    A path that ends in `.config`, `.ini` or `.conf` is a file of the published project; the number of its keys without
-    effect is printed to stderr.
+    A path that ends in `.config`, `.ini` or `.conf` is a file of the published project; the number of its keys that are
+    ignored or changed is printed to stderr.
 
     Args:
       name_or_path: of the configuration.
@@ -65,7 +65,7 @@ def _load_published(path: Path) -> Configuration:
     for message in published.warnings:
         print(f"warning: {path}: {message}", file=sys.stderr)
     print(
-        f"{path}: {len(published.notes)} keys have no effect here or another name or value; "
+        f"{path}: {len(published.notes)} keys are ignored here or read with another name or value; "
         f"see `cesm-segmenter convert-config {path}`",
         file=sys.stderr,
     )

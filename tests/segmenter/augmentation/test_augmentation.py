@@ -396,21 +396,25 @@ def test_all_sides_are_taken(augment):
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("settings", "message"),
     [
         pytest.param(
             {"deformation__alpha": 1300.0, "deformation__sigmoids": (8.0,)},
-            "alpha 1300 with sigmoids 8 folds the image over itself; wanted an alpha of up to 222, or larger sigmoids",
+            "alpha 1300 with sigmoids 8 folds the image over itself; expected an alpha of at most 222, or larger sigmoids",
             id="folds",
         ),
-        pytest.param({"deformation__sigmoids": (0.0,)}, "holds 0; wanted numbers above 0", id="no sigma"),
+        pytest.param({"deformation__sigmoids": (0.0,)}, "holds 0; expected numbers above 0", id="no sigma"),
         pytest.param({"distortion__distortions": ()}, "at least 1 item", id="nothing to draw"),
-        pytest.param({"contrast__factors": (1.2, 0.8)}, r"from 1.2 to 0.8 goes down; wanted \[lowest, highest\]", id="falling"),
-        pytest.param({"augmentor__angle_range": (20.0, -20.0)}, "from 20 to -20 goes down", id="angles"),
-        pytest.param({"augmentor__shears": (1.5,)}, "shears holds 1.5; wanted numbers above 0 and under 1", id="shear"),
+        pytest.param(
+            {"contrast__factors": (1.2, 0.8)},
+            r"\[1.2, 0.8\] is not in ascending order; expected \[lowest, highest\]",
+            id="descending",
+        ),
+        pytest.param({"augmentor__angle_range": (20.0, -20.0)}, r"\[20, -20\] is not in ascending order", id="angles"),
+        pytest.param({"augmentor__shears": (1.5,)}, "shears holds 1.5; expected numbers above 0 and below 1", id="shear"),
         pytest.param({"barrdistortion__amount": 1.0}, "less than 1", id="lens"),
     ],
 )
-def test_settings_that_cannot_be_drawn_are_told(settings, words, configure):
-    with pytest.raises(pydantic.ValidationError, match=words):
+def test_settings_that_cannot_be_drawn_are_refused(settings, message, configure):
+    with pytest.raises(pydantic.ValidationError, match=message):
         configure(**settings)

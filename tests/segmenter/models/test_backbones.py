@@ -200,14 +200,18 @@ def test_dropout_of_an_efficientnet_is_found_and_more_comes_with_the_rate():
 
 
 @pytest.mark.parametrize(
-    ("settings", "changes", "words"),
+    ("settings", "changes", "message"),
     [
         (
             EfficientSettings,
             {"weights": "noisy"},
-            "weights 'noisy' is no weights file; give none, imagenet, or a path that ends in",
+            "weights 'noisy' is not a weights file; give none, imagenet, or a path that ends in",
         ),
-        (EfficientSettings, {"image_channels": 2}, "image_channels is 2; backbone EfficientNetB0 takes 3, or 1 that is repeated"),
+        (
+            EfficientSettings,
+            {"image_channels": 2},
+            "image_channels is 2; backbone EfficientNetB0 takes 3, or 1, which is repeated",
+        ),
         (
             EfficientSettings,
             {"image_width": 48, "image_height": 48},
@@ -217,8 +221,8 @@ def test_dropout_of_an_efficientnet_is_found_and_more_comes_with_the_rate():
         (DeepLabSettings, {"output_stride": 32}, "Input should be 8 or 16"),
     ],
 )
-def test_settings_that_do_not_fit_are_told(settings, changes, words):
-    with pytest.raises(ValidationError, match=words):
+def test_settings_that_do_not_fit_are_refused(settings, changes, message):
+    with pytest.raises(ValidationError, match=message):
         settings(**changes)
 
 

@@ -170,23 +170,23 @@ def test_transunet_has_the_size_that_others_count():
 
 
 @pytest.mark.parametrize(
-    ("model", "changes", "words"),
+    ("model", "changes", "message"),
     [
         ("SwinUNet", {"image_width": 100, "image_height": 100}, "does not suit patch_size 4, 4 stages and window_size 4; give a "
          "multiple of 32, such as 64 or 128"),
-        ("SwinUNet", {"window_size": 7}, r"stages of \[32, 16, 8, 4\] tokens, and each must be a multiple of window_size 7 or "
-         "smaller; give 224, or another window_size"),
+        ("SwinUNet", {"window_size": 7}, r"stages of \[32, 16, 8, 4\] tokens per side; each must be a multiple of window_size 7, "
+         "or smaller; give 224, or another window_size"),
         ("SwinUNet", {"window_size": 7, "image_width": 256, "image_height": 256}, "give 224 or 448, or another"),
-        ("SwinUNet", {"depths": [2, 2]}, r"depths \[2, 2\] and num_heads \[3, 6, 12, 24\] do not go together"),
-        ("SwinUNet", {"base_filters": 64}, "stage 0 has 64 filters, which its 3 heads cannot share out evenly"),
+        ("SwinUNet", {"depths": [2, 2]}, r"depths \[2, 2\] and num_heads \[3, 6, 12, 24\] do not match; list one whole number"),
+        ("SwinUNet", {"base_filters": 64}, "stage 0 has 64 filters, which cannot be divided evenly among its 3 heads"),
         ("TransUNet", {"image_width": 100, "image_height": 100}, "halves it 4 times; give a multiple of 16, such as 96 or 112"),
-        ("TransUNet", {"num_blocks": [3, 4]}, r"num_blocks is \[3, 4\]; wanted 3 whole numbers above 0"),
-        ("TransUNet", {"decoder_filters": [1, 2, 3, 4, 0]}, r"decoder_filters is \[1, 2, 3, 4, 0\]; wanted 5 whole"),
-        ("TransUNet", {"num_heads": 7}, "hidden_size 768 cannot be shared out evenly among num_heads 7"),
+        ("TransUNet", {"num_blocks": [3, 4]}, r"num_blocks is \[3, 4\]; expected 3 whole numbers above 0"),
+        ("TransUNet", {"decoder_filters": [1, 2, 3, 4, 0]}, r"decoder_filters is \[1, 2, 3, 4, 0\]; expected 5 whole"),
+        ("TransUNet", {"num_heads": 7}, "hidden_size 768 cannot be divided evenly among num_heads 7"),
     ],
 )  # fmt: skip
-def test_settings_that_do_not_fit_are_told(model, changes, words):
-    with pytest.raises(ValidationError, match=words):
+def test_settings_that_do_not_fit_are_refused(model, changes, message):
+    with pytest.raises(ValidationError, match=message):
         MODEL_SETTINGS[model](**changes)
 
 
