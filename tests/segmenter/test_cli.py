@@ -291,13 +291,13 @@ def misspelt(folder):
         pytest.param(None, "train SET --config quik", "--config quik: is not a known configuration; known are", id="config"),
         pytest.param(None, "train SET --config TMP/absent.toml", "absent.toml: cannot be read (No such file", id="config file"),
         pytest.param(None, "train TMP/absent", "absent: there is no such folder; the data sets in", id="no folder"),
-        pytest.param(None, "train TMP", "is no data set, it has no train/images and no valid/images", id="no data set"),
+        pytest.param(None, "train TMP", "is not a data set: it has no train/images and no valid/images", id="no data set"),
         pytest.param(
             empty_valid, "train SET --config TMP/tiny.toml", "split valid is empty; found train 6, valid 0,", id="valid"
         ),
         pytest.param(None, "train SET --config TMP/tiny.toml --resume", "runs/tiny: has nothing to resume", id="resume"),
         pytest.param(None, "train SET --name a/b", "--name a/b: wanted letters", id="name"),
-        pytest.param(None, "train SET --fold 1", "has no fold for each sample; folds come from the column fold", id="no folds"),
+        pytest.param(None, "train SET --fold 1", "has samples without a fold; folds come from the column fold", id="no folds"),
         pytest.param(None, "evaluate SET --name tiny", "tiny: has no best_model.keras; no run here has a model", id="no run"),
         pytest.param(no_model, "evaluate SET --name tiny", "best_model.keras: is no Keras model, it starts", id="no model"),
         pytest.param(

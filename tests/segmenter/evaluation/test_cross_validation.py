@@ -139,7 +139,7 @@ def empty_fold(folder):
             id="other number",
         ),
         pytest.param(empty_fold, [], "the split test is empty; found train 6, valid 4, test 0", id="empty fold"),
-        pytest.param(lambda folder: (folder / "manifest.csv").unlink(), [], "has no fold for each sample", id="no manifest"),
+        pytest.param(lambda folder: (folder / "manifest.csv").unlink(), [], "has samples without a fold", id="no manifest"),
         pytest.param(None, ["--name", "a/b"], "--name a/b-fold0: wanted letters", id="name"),
     ],
 )
