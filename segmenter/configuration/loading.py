@@ -27,7 +27,7 @@ def load_configuration(name_or_path: str | PathLike[str], settings: Mapping[str,
 
     Args:
       name_or_path: of the configuration.
-      settings: values in place of the file's, nested as its tables are; of TOML files only.
+      settings: values that replace the file's, nested as its tables are; for TOML files only.
 
     Raises:
       InputError: no such configuration, or one with unknown keys or values.
@@ -40,7 +40,7 @@ def load_configuration(name_or_path: str | PathLike[str], settings: Mapping[str,
     if is_published(str(name_or_path)):
         if settings:
             raise InputError(
-                f"{name_or_path}: takes no settings; write it as TOML with `cesm-segmenter convert-config {name_or_path}`"
+                f"{name_or_path}: takes no settings; convert it to TOML with `cesm-segmenter convert-config {name_or_path}`"
             )
         return _load_published(Path(name_or_path))
     path = Path(name_or_path)

@@ -295,7 +295,7 @@ def canonical_name(name: str) -> str:
 
 
 def describe_sides(settings: type[ModelSettings]) -> str:
-    """The sides that a network's default settings take: multiples of a number, or those of them that also fit."""
+    """Describes the sides that a network's default settings accept: all multiples of a number, or a list of those that fit."""
     multiple = settings.model_validate({}).side_multiple
     sides = range(multiple * -(-11 // multiple), 513, multiple)
     fitting = [side for side in sides if _takes(settings, side)]

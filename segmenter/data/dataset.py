@@ -125,7 +125,7 @@ class DataSet:
 
 
 def folder_of(data: Any) -> Path:
-    """The folder of a data set that is given as a path, or as anything with an attribute `folder`."""
+    """The folder of a data set that is given as a path, or as an object with an attribute `folder`."""
     return Path(getattr(data, "folder", data))
 
 

@@ -84,7 +84,7 @@ def epoch_batches(
     The sequence of epochs depends only on `seed`.
     """
     epoch = _epochs(samples, form, batch_size, cache=cache, shuffle=shuffle, seed=seed, augment=augment)
-    # Only this is drawn again by each iterator in tf.data.
+    # The only source of tf.data that draws again for each iterator.
     numbers = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).take(1)
     batches = numbers.flat_map(lambda number: epoch(number % 2**31))
     return batches.apply(tf.data.experimental.assert_cardinality(-(-len(samples) // batch_size))).prefetch(2)
