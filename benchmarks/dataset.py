@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Measures the pipeline against the floor: a bare loop that decodes, resizes and encodes the same files.
+"""Compares the pipeline with a floor: a bare loop that decodes, resizes and encodes the same files.
 
     python benchmarks/dataset.py --raw RAW [--recipe v2] [--rounds 3] [--csv FILE]
 
 Each round runs, in processes of their own and one after the other: the floor, the stages index, split and variants (masks
 fused) with one worker and with two, and then the commands behind `make variants` and `make dataset` with two workers. The
 start of worker processes is not counted in the stages' seconds; it is in the commands'. The table shows medians over the
-rounds, ratios are of one round, and their median is shown. Nothing is kept: data sets go to a temporary folder, beside
-`--scratch` where given.
+rounds, ratios are computed per round, and their median is shown. Nothing is kept: data sets go to a temporary folder, in
+`--scratch` if it is given.
 """
 
 import argparse
@@ -50,24 +50,24 @@ def main() -> None:
 
 
 def measure(args, scratch: Path) -> dict[str, float]:
-    """One round: every part in a process of its own."""
+    """Runs one round, each part in its own process."""
     scratch.mkdir()
-    found: dict[str, float] = {}
+    measurements: dict[str, float] = {}
     for part in ("floor", "1", "2"):
         command = [sys.executable, __file__, "--raw", args.raw, "--recipe", args.recipe, "--scratch", scratch, "--part", part]
         out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        found |= {f"{part}.{key}": value for key, value in json.loads(out.splitlines()[-1]).items()}
+        measurements |= {f"{part}.{key}": value for key, value in json.loads(out.splitlines()[-1]).items()}
     raw = ["--raw", args.raw, "--recipe", args.recipe, "--workers", "2"]
     staged, fused = scratch / "by-stage", scratch / "in-one"
-    found["commands.variants"] = seconds(
+    measurements["commands.variants"] = seconds(
         ["index", *raw, "--out", staged],
         ["split", staged],
         ["masks", staged, "--workers", "2"],
         ["variants", staged, "--workers", "2"],
     )
-    found["commands.dataset"] = seconds(["dataset", *raw, "--out", fused])
-    found["commands.again"] = seconds(["dataset", *raw, "--out", fused])
-    return found
+    measurements["commands.dataset"] = seconds(["dataset", *raw, "--out", fused])
+    measurements["commands.again"] = seconds(["dataset", *raw, "--out", fused])
+    return measurements
 
 
 def seconds(*commands) -> float:
@@ -117,7 +117,7 @@ def warm_up(_: int) -> None:
 
     import pipeline.dataset.samples  # noqa: F401
 
-    time.sleep(0.05)  # so that no one worker takes all of them
+    time.sleep(0.05)  # so that no single worker takes all of them
 
 
 def peak_mb(_: int) -> float:
@@ -126,9 +126,9 @@ def peak_mb(_: int) -> float:
 
 
 def floor(raw: Path, recipe: str, scratch: Path) -> dict[str, float]:
-    """The bare loop: decode, resize by area (before the letterbox, which is cheapest), encode six pairs; nothing else.
+    """Times the bare loop: decode, resize by area (before the letterbox, which is cheapest), encode six pairs; nothing else.
 
-    Then once more with the files written, without rename or hash: what the disk itself takes.
+    Then again with the files written, without rename or hash, to include the time of the disk.
     """
     from pipeline import stages
     from pipeline.dataset.folder import DatasetFolder
@@ -149,7 +149,7 @@ def floor(raw: Path, recipe: str, scratch: Path) -> dict[str, float]:
         lambda a: cv2.flip(a, 1),
         lambda a: cv2.flip(a, 0),
     ]
-    found: dict[str, float] = {"images": len(paths)}
+    measurements: dict[str, float] = {"images": len(paths)}
     for key, out in (("all", None), ("write", scratch / "bare")):
         if out:
             out.mkdir()
@@ -161,25 +161,25 @@ def floor(raw: Path, recipe: str, scratch: Path) -> dict[str, float]:
             square = np.zeros((512, 512), np.uint8)
             top, left = (512 - small.shape[0]) // 2, (512 - small.shape[1]) // 2
             square[top : top + small.shape[0], left : left + small.shape[1]] = small
-            for place, turn in enumerate(turns):
+            for index, turn in enumerate(turns):
                 for suffix, array, options in ((".jpg", square, jpeg), (".png", mask, png)):
                     data = cv2.imencode(suffix, turn(array), options)[1]
                     if out:
-                        (out / f"{number}-{place}{suffix}").write_bytes(data.tobytes())
-        found[key] = time.perf_counter() - start
-    return found
+                        (out / f"{number}-{index}{suffix}").write_bytes(data.tobytes())
+        measurements[key] = time.perf_counter() - start
+    return measurements
 
 
 def print_table(rounds: list[dict[str, float]]) -> None:
     def median(value) -> float:
-        return statistics.median(value(found) for found in rounds)
+        return statistics.median(value(measurements) for measurements in rounds)
 
     images = int(rounds[0]["floor.images"])
     print(f"{images} source images, {len(rounds)} rounds, medians")
-    print("| | seconds | images a second |\n| --- | ---: | ---: |")
+    print("| | seconds | images per second |\n| --- | ---: | ---: |")
     for name, key in (
         ("floor: decode, resize, encode", "floor.all"),
-        ("the floor, and its files written bare", "floor.write"),
+        ("the floor, with files written", "floor.write"),
         ("1 worker: index to variants", "1.all"),
         ("1 worker: index", "1.index"),
         ("1 worker: split", "1.split"),
@@ -192,19 +192,20 @@ def print_table(rounds: list[dict[str, float]]) -> None:
         ("command behind make dataset, 2 workers", "commands.dataset"),
         ("make dataset again", "commands.again"),
     ):
-        took = median(lambda found, key=key: found[key])
-        print(f"| {name} | {took:.2f} | {images / took:.1f} |")
-    print("\n| ratio | median | wanted |\n| --- | ---: | ---: |")
-    for name, over, under, wanted in (
+        duration = median(lambda measurements, key=key: measurements[key])
+        print(f"| {name} | {duration:.2f} | {images / duration:.1f} |")
+    print("\n| ratio | median | target |\n| --- | ---: | ---: |")
+    for name, numerator, denominator, target in (
         ("1 worker / floor", "1.all", "floor.all", "<= 1.5"),
         ("1 worker / floor with files written", "1.all", "floor.write", ""),
         ("1 worker / 2 workers", "1.all", "2.all", ">= 1.7"),
         ("make dataset / make variants", "commands.dataset", "commands.variants", "<= 3"),
     ):
-        print(f"| {name} | {median(lambda found, over=over, under=under: found[over] / found[under]):.2f} | {wanted} |")
+        ratio = median(lambda row, top=numerator, bottom=denominator: row[top] / row[bottom])
+        print(f"| {name} | {ratio:.2f} | {target} |")
     print(
-        f"\nlargest resident memory of a worker: {max(found['2.peak_mb'] for found in rounds):.0f} MB (wanted < 400); of the one "
-        f"process with one worker: {max(found['1.peak_mb'] for found in rounds):.0f} MB"
+        f"\nlargest resident memory of a worker: {max(row['2.peak_mb'] for row in rounds):.0f} MB (target < 400); of the "
+        f"single process with one worker: {max(row['1.peak_mb'] for row in rounds):.0f} MB"
     )
 
 

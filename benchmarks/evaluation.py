@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Times an evaluation beside the prediction itself: all figures of so many images of 512 px, and its memory.
+"""Times an evaluation without the prediction: all metrics of images of 512 px. Also measures its memory.
 
     python benchmarks/evaluation.py [--images 1000]
 
-Truth and probabilities are smooth random blobs, a quarter of the images without lesion, eight images a patient. Prints the
-seconds for the measures of the images, those for the tables with their intervals, and the peak memory after a quarter of
-the images and after all.
+Ground truth and probabilities are smooth random blobs; a quarter of the images have no lesion, and a patient has eight
+images. Prints the seconds for the metrics of the images and for the tables with their intervals, and the peak memory after
+a quarter of the images and after all.
 """
 
 import argparse
@@ -39,41 +39,41 @@ def main() -> None:
         for first in range(0, count, BATCH):
             if first == quarter:
                 peaks.append(peak_mb())
-            began = time.perf_counter()
+            start = time.perf_counter()
             numbers = range(first, min(first + BATCH, count))
-            truth, likely = zip(*map(pair, numbers), strict=True)
+            ground_truth, probabilities = zip(*map(pair, numbers), strict=True)
             samples = [sample(number) for number in numbers]
-            drawing += time.perf_counter() - began
-            yield samples, np.stack(truth), np.stack(likely)
+            drawing += time.perf_counter() - start
+            yield samples, np.stack(ground_truth), np.stack(probabilities)
 
-    began = time.perf_counter()
+    start = time.perf_counter()
     tables = measure_batches(batches(), configuration, (300.0, 900.0), {sample(number).name for number in range(count)})
     measured = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         write_evaluation(Path(folder), tables, {"identity": {}, "trained_on_too": []}, {})
     written = time.perf_counter()
     peaks.append(peak_mb())
-    seconds = measured - began - drawing
-    print(f"{count} images: {seconds:.1f} s for the measures ({1000 * seconds / count:.0f} ms an image)")
+    seconds = measured - start - drawing
+    print(f"{count} images: {seconds:.1f} s for the metrics ({1000 * seconds / count:.0f} ms per image)")
     print(f"{written - measured:.1f} s for tables, groups and intervals")
     print(f"peak memory: {peaks[0]:.0f} MB after {quarter} images, {peaks[1]:.0f} MB after {count}")
 
 
 def sample(number: int) -> Sample:
-    """Sample number so and so; eight are one patient's."""
+    """The sample with a number; eight samples belong to one patient."""
     patient, name, nowhere = f"P{number // 8}", f"P{number // 8}_{number % 8}", Path()
-    told = {"kind": ("DM", "CM")[number % 2], "view": ("CC", "MLO")[number // 2 % 2], "birads": str(3 + number % 3)}
-    return dataclasses.replace(Sample(name, "test", nowhere, nowhere, name, "original", patient, "malignant"), details=told)
+    details = {"kind": ("DM", "CM")[number % 2], "view": ("CC", "MLO")[number // 2 % 2], "birads": str(3 + number % 3)}
+    return dataclasses.replace(Sample(name, "test", nowhere, nowhere, name, "original", patient, "malignant"), details=details)
 
 
 def pair(number: int) -> tuple[np.ndarray, np.ndarray]:
-    """Truth, (SIDE, SIDE) uint8, and probabilities, (SIDE, SIDE, 1) float32, that agree in part."""
+    """Ground truth, (SIDE, SIDE) uint8, and probabilities, (SIDE, SIDE, 1) float32, that agree partly."""
     rng = np.random.default_rng(number)
     coarse = rng.normal(size=(2, 24, 24)).astype(np.float32)
     field, other = (cv2.resize(values, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC) for values in coarse)
-    truth = (field > 1.6).astype(np.uint8) if number % 4 else np.zeros((SIDE, SIDE), np.uint8)
-    likely = 1 / (1 + np.exp(-6 * (0.8 * field + 0.4 * other - 1.4)))
-    return truth, likely[..., None].astype(np.float32)
+    ground_truth = (field > 1.6).astype(np.uint8) if number % 4 else np.zeros((SIDE, SIDE), np.uint8)
+    probabilities = 1 / (1 + np.exp(-6 * (0.8 * field + 0.4 * other - 1.4)))
+    return ground_truth, probabilities[..., None].astype(np.float32)
 
 
 def peak_mb() -> float:

@@ -1,20 +1,20 @@
 #!/usr/bin/env python3
-"""Measures how much of a score on a published-style split is leak: the same small network, data and budget on both sides.
+"""Measures how much a split by sample, as published, inflates a score: the same small network, data and budget on both sides.
 
     python benchmarks/leak.py data_processed/v2-published data_processed/v2
-    python benchmarks/leak.py --print        the last measurement: prints the table, draws docs/leak.png
+    python benchmarks/leak.py --print        prints the table of the last measurement and draws docs/leak.png
 
 Both data sets must be made from the same sources. Two experiments:
 
 - `as-made`: the network is trained on `v2-published` with its split by sample, and on `v2` with its split by patient;
-  each is tested on its own test. Masks and test images differ as the data sets do.
-- `folds`: five trainings each on `v2` alone. On one side samples are dealt into folds, so a turned copy of a test image
-  may be in training; on the other patients are. Every sample is tested once on either side, by a network that has not
-  seen this sample; only the split differs.
+  each is tested on its own test split. Masks and test images differ as the data sets do.
+- `folds`: five trainings per side, all on `v2`. On one side the folds are drawn by sample, so a turned copy of a test image
+  may be in training; on the other they are drawn by patient. Each sample is tested once on each side, by a network that
+  was not trained on it; only the split differs.
 
-Both sides of an experiment have the same number of steps; the epoch with the lowest val_loss counts. Dice is of all test
-samples with a lesion, on the data set's grid. Rows go to `leak.csv` as a training is done, and a training that is in it is
-not done again; `leak_epochs.csv` has the Dice over batches in each epoch. Runs are made in DATASET/runs/leak-*.
+Both sides of an experiment have the same number of steps; the epoch with the lowest val_loss is evaluated. Dice is that of all
+test samples with a lesion, on the data set's grid. Rows are added to `leak.csv` after each training, and a training that has
+rows is not repeated; `leak_epochs.csv` has the Dice over batches of each epoch. Runs are in DATASET/runs/leak-*.
 """
 
 import argparse
@@ -58,7 +58,7 @@ def main() -> int:
     arguments = parser.parse_args()
     if not arguments.print:
         if not arguments.sound:
-            parser.error("wanted two data sets, of the recipes v2-published and v2")
+            parser.error("expected two data sets, of the recipes v2-published and v2")
         measure_all(read_data_set(arguments.published), read_data_set(arguments.sound))
     print_table()
     draw(PICTURE)
@@ -66,45 +66,45 @@ def main() -> int:
 
 
 def measure_all(published: DataSet, sound: DataSet) -> None:
-    """Does what `leak.csv` does not hold yet."""
+    """Does the trainings that have no rows in `leak.csv` yet."""
     published_ids, sound_ids = ({sample.image_id for sample in data.samples} for data in (published, sound))
-    if lone := sorted(published_ids - sound_ids):
-        raise InputError(f"{sound.folder}: lacks {lone[0]} of {published.folder}; make both from the same sources")
-    if lost := sorted(sound_ids - published_ids):
-        print(f"only in {sound.folder}, left out: {', '.join(lost)}", flush=True)
+    if missing := sorted(published_ids - sound_ids):
+        raise InputError(f"{sound.folder}: lacks {missing[0]} of {published.folder}; make both from the same sources")
+    if extra := sorted(sound_ids - published_ids):
+        print(f"only in {sound.folder}, left out: {', '.join(extra)}", flush=True)
         sound = replace(sound, samples=tuple(sample for sample in sound.samples if sample.image_id in published_ids))
-    dealt = deal_samples(sound, SEED)
+    by_sample = split_by_sample(sound, SEED)
     trainings = [("as-made", "sample", 0, published), ("as-made", "patient", 0, sound)]
     for fold in range(sound.folds):
-        trainings += [("folds", "sample", fold, dealt.in_fold(fold)), ("folds", "patient", fold, sound.in_fold(fold))]
+        trainings += [("folds", "sample", fold, by_sample.in_fold(fold)), ("folds", "patient", fold, sound.in_fold(fold))]
     for experiment, split, fold, data in trainings:
         rows = read_csv(TABLE, COLUMNS) if TABLE.is_file() else []
-        named = {"experiment": experiment, "split": split, "fold": str(fold)}
-        how = {"epochs": str(EPOCHS[experiment]), "data": hashlib.sha256(data.identity.encode()).hexdigest()[:12]}
-        earlier = [row for row in rows if named.items() <= row.items()]
-        if not all(how.items() <= row.items() for row in earlier):
+        key = {"experiment": experiment, "split": split, "fold": str(fold)}
+        settings = {"epochs": str(EPOCHS[experiment]), "data": hashlib.sha256(data.identity.encode()).hexdigest()[:12]}
+        earlier = [row for row in rows if key.items() <= row.items()]
+        if not all(settings.items() <= row.items() for row in earlier):
             raise InputError(f"{TABLE}: holds {experiment}, split by {split}, fold {fold} of other data or epochs; move it away")
         if not earlier:
-            began = time.monotonic()
+            start = time.monotonic()
             measured, epochs = measure(experiment, split, fold, data)
             history = read_csv(HISTORY, EPOCH_COLUMNS) if HISTORY.is_file() else []
-            others = [row for row in history if not named.items() <= row.items()]
-            write_csv(HISTORY, EPOCH_COLUMNS, others + [named | row for row in epochs])
-            write_csv(TABLE, COLUMNS, rows + [named | how | row for row in measured])
-            print(f"{experiment}, split by {split}, fold {fold}: {time.monotonic() - began:.0f} s", flush=True)
+            others = [row for row in history if not key.items() <= row.items()]
+            write_csv(HISTORY, EPOCH_COLUMNS, others + [key | row for row in epochs])
+            write_csv(TABLE, COLUMNS, rows + [key | settings | row for row in measured])
+            print(f"{experiment}, split by {split}, fold {fold}: {time.monotonic() - start:.0f} s", flush=True)
 
 
-def deal_samples(data: DataSet, seed: int) -> DataSet:
-    """The data set with a fold for each sample in place of each patient, as the published split was drawn."""
+def split_by_sample(data: DataSet, seed: int) -> DataSet:
+    """Returns the data set with folds drawn by sample instead of by patient, as the published split was."""
     order = sorted(data.samples, key=lambda sample: sample.name)
     random.Random(seed).shuffle(order)
     count = data.folds
-    samples = tuple(replace(sample, fold=place % count) for place, sample in enumerate(order))
+    samples = tuple(replace(sample, fold=index % count) for index, sample in enumerate(order))
     return DataSet(data.folder, samples, f"{data.identity} dealt by sample with seed {seed}")
 
 
 def measure(experiment: str, split: str, fold: int, data: DataSet) -> tuple[Rows, Rows]:
-    """Trains once and gives a row for each test sample with a lesion, and one for each epoch."""
+    """Trains once and returns one row per test sample with a lesion, and one per epoch."""
     from segmenter.evaluation import evaluate
     from segmenter.runs import begin_or_resume, open_run, trained_on
     from segmenter.training.trainer import train
@@ -140,12 +140,12 @@ def measure(experiment: str, split: str, fold: int, data: DataSet) -> tuple[Rows
 
 
 def row(sample: Sample, trained: set[str], dice: str) -> dict[str, object]:
-    """What the table says of a test sample; `seen` is 1 where a variant of the same image was in training."""
+    """The table's row of a test sample; `seen` is 1 if a variant of the same image was in training."""
     return {"sample": sample.name, "patient": sample.patient, "seen": int(sample.image_id in trained), "dice": dice}
 
 
 def read_sides(experiment: str) -> dict[str, pd.DataFrame]:
-    """The rows of an experiment by side of the split, sorted by sample."""
+    """The rows of an experiment by kind of split, sorted by sample."""
     rows = pd.read_csv(TABLE)
     return {
         side: rows[(rows["experiment"] == experiment) & (rows["split"] == side)].sort_values("sample", ignore_index=True)
@@ -154,20 +154,20 @@ def read_sides(experiment: str) -> dict[str, pd.DataFrame]:
 
 
 def print_table() -> None:
-    """Prints what was measured, with 95 % intervals by patient."""
-    print("| experiment | split | test samples of images of patients | Dice, mean | median |\n| --- | --- | --- | ---: | ---: |")
+    """Prints the measurements, with 95 % intervals by patient."""
+    print("| experiment | split | test samples, images, patients | Dice, mean | median |\n| --- | --- | --- | ---: | ---: |")
     for experiment in EPOCHS:
         for side, rows in read_sides(experiment).items():
             if len(rows):
                 dice, bootstrap = rows["dice"].to_numpy(), PatientBootstrap(rows["patient"])
-                counted = f"{len(rows)} of {rows['sample'].map(image_of).nunique()} of {rows['patient'].nunique()}"
-                figures = f"{words(bootstrap.mean(dice))} | {words(bootstrap.median(dice))}"
-                print(f"| {experiment} | {SIDES[side]} | {counted} | {figures} |")
+                counts = f"{len(rows)}, {rows['sample'].map(image_of).nunique()}, {rows['patient'].nunique()}"
+                metrics = f"{describe(bootstrap.mean(dice))} | {describe(bootstrap.median(dice))}"
+                print(f"| {experiment} | {SIDES[side]} | {counts} | {metrics} |")
     pairs = paired()
     if len(pairs):
         differences = (pairs["dice_sample"] - pairs["dice_patient"]).to_numpy()
         gain = PatientBootstrap(pairs["patient"]).mean(differences)
-        print(f"\nfolds, {len(pairs)} samples in both: mean Dice by sample - by patient = {words(gain)}")
+        print(f"\nfolds, {len(pairs)} samples in both: mean Dice by sample - by patient = {describe(gain)}")
     print(
         "\n| folds, epoch | Dice on train | on valid, by sample | by patient | difference |\n| --- | ---: | ---: | ---: | ---: |"
     )
@@ -185,7 +185,7 @@ def paired() -> pd.DataFrame:
 
 
 def by_epoch() -> pd.DataFrame:
-    """Mean Dice over the folds by epoch: columns train_dice and valid_dice, each by side of the split."""
+    """Mean Dice over the folds by epoch: columns train_dice and valid_dice, each by kind of split."""
     rows = pd.read_csv(HISTORY)
     return rows[rows["experiment"] == "folds"].pivot_table(["train_dice", "valid_dice"], "epoch", "split")
 
@@ -195,14 +195,14 @@ def image_of(sample: str) -> str:
     return parse_sample(sample)[1].image_id
 
 
-def words(estimate: Estimate) -> str:
-    """A value with its interval."""
+def describe(estimate: Estimate) -> str:
+    """Formats a value with its interval."""
     interval = "" if estimate.low is None else f" ({estimate.low:.3f} to {estimate.high:.3f})"
     return f"{estimate.value:.3f}{interval}"
 
 
 def draw(path: Path) -> None:
-    """Mean Dice of both sides with intervals, each patient's mean Dice on both sides of `folds`, and Dice by epoch."""
+    """Draws mean Dice of both sides with intervals, each patient's mean Dice on both sides of `folds`, and Dice by epoch."""
     figure = Figure(figsize=(13, 4), layout="constrained")
     left, right, late = figure.subplots(1, 3)
     labels = []
@@ -224,7 +224,7 @@ def draw(path: Path) -> None:
     for side, color in COLORS.items():
         late.plot(by_epoch()["valid_dice", side], color=color, label=f"valid, split {SIDES[side]}")
         late.plot(by_epoch()["train_dice", side], ":", color=color, label=f"train, split {SIDES[side]}")
-    late.set(xlabel="epoch of 100 steps", ylabel="Dice over batches, mean of 5 folds", title="As the network learns by heart")
+    late.set(xlabel="epoch of 100 steps", ylabel="Dice over batches, mean of 5 folds", title="As the network memorises")
     late.legend(frameon=False, fontsize=8)
     for ax in (left, right, late):
         ax.spines[["top", "right"]].set_visible(False)

@@ -1,13 +1,13 @@
-"""Measures the networks: parameters, seconds a training step at 128 px, and Dice on the phantom's test patients.
+"""Measures the networks: parameters, seconds per training step at 128 px, and Dice on the phantom's test patients.
 
     python benchmarks/models.py DATASET [--only NAME ...] [--steps 300]      then, on a quiet machine:
     python benchmarks/models.py DATASET --times                              make models prints the last table
 
-Two set-ups of each network. Seconds a step are those of the default settings and of a small version: the median of some
-steps of 4 images at 128 px after one for warming up, of all networks in one go. Dice is that of the small version at 64 px,
-so that all can train equally long on two cores: the same samples in the same order, the same number of steps of 8 images,
-then Dice of the originals of `test`. Rows go to `models.csv` as they are done, and a network that is in it is not trained
-again; delete its row for that. Runs are made in DATASET/runs/models-NAME.
+Each network is measured with its default settings and in a small version. Seconds per step are those of both: the median of
+some steps of 4 images at 128 px after one to warm up, for all networks in one call. Dice is that of the small version at
+64 px, so that all can train equally long on two cores: the same samples in the same order, the same number of steps of 8
+images, then Dice of the originals of `test`. A row is added to `models.csv` after each network, and a network with a row is
+not trained again; delete its row to repeat it. Runs are in DATASET/runs/models-NAME.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def main() -> int:
     parser.add_argument("dataset", type=Path, nargs="?", help="a data set of the phantom, as `make all` makes it")
     parser.add_argument("--only", nargs="+", choices=list(SMALL), default=list(SMALL), metavar="NAME")
     parser.add_argument("--steps", type=int, default=300, help="training steps of the small version (300)")
-    parser.add_argument("--times", action="store_true", help="measure the seconds a step of the networks in the table")
+    parser.add_argument("--times", action="store_true", help="measure the seconds per step of the networks in the table")
     parser.add_argument("--print", action="store_true", help="print the table and measure nothing")
     arguments = parser.parse_args()
     if not arguments.print and not arguments.times and not arguments.dataset:
@@ -67,37 +67,37 @@ def main() -> int:
             rows[name] |= measure_times(name)
         elif not arguments.times and name not in rows:
             rows[name] = measure_dice(name, arguments.dataset, arguments.steps)
-        write_csv(TABLE, COLUMNS, [rows[known] for known in SMALL if known in rows])
+        write_csv(TABLE, COLUMNS, [rows[network] for network in SMALL if network in rows])
     print_table()
     return 0
 
 
 def measure_dice(name: str, dataset: Path, steps: int) -> dict[str, object]:
-    """A row of the table, without times."""
+    """Returns a row of the table, without times."""
     settings = MODEL_SETTINGS[name](image_width=SIDE, image_height=SIDE, **SMALL[name])
     print(f"{name}: training the small version", flush=True)
-    figures = train_and_evaluate(name, settings, dataset, steps)
+    metrics = train_and_evaluate(name, settings, dataset, steps)
     return {
         "network": name,
-        "dice_mean": f"{figures['dice_mean_originals']:.3f}",
-        "dice_median": f"{figures['dice_median_originals']:.3f}",
-        "images": figures["dice_count_originals"],
+        "dice_mean": f"{metrics['dice_mean_originals']:.3f}",
+        "dice_median": f"{metrics['dice_median_originals']:.3f}",
+        "images": metrics["dice_count_originals"],
         "steps": -(-steps // STEPS_PER_EPOCH) * STEPS_PER_EPOCH,  # whole epochs
     }
 
 
 def measure_times(name: str) -> dict[str, object]:
-    """Parameters and seconds a step of both set-ups."""
+    """Returns parameters and seconds per step, with default settings and in the small version."""
     timed = {"image_width": TIMED_SIDE, "image_height": TIMED_SIDE}
     parameters, step_s = time_steps(MODEL_SETTINGS[name](**timed))
     small, small_step_s = time_steps(MODEL_SETTINGS[name](**timed, **SMALL[name]))
-    print(f"{name}: {step_s:.2f} s a step, the small version {small_step_s:.2f} s", flush=True)
+    print(f"{name}: {step_s:.2f} s per step, the small version {small_step_s:.2f} s", flush=True)
     times = {"step_s": f"{step_s:.3f}", "small_step_s": f"{small_step_s:.3f}"}
     return {"parameters": parameters, "small_parameters": small} | times
 
 
 def time_steps(settings, repeats: int = 5) -> tuple[int, float]:
-    """Parameters, and the median of some training steps after one for warming up, in seconds."""
+    """Returns the parameters, and the median seconds of some training steps after one to warm up."""
     import numpy as np
 
     from segmenter.training.trainer import compile_model
@@ -108,14 +108,14 @@ def time_steps(settings, repeats: int = 5) -> tuple[int, float]:
     masks = rng.integers(0, 2, (TIMED_BATCH, TIMED_SIDE, TIMED_SIDE, 1), np.uint8)
     seconds = []
     for _ in range(repeats + 1):
-        began = time.perf_counter()
+        start = time.perf_counter()
         model.train_on_batch(images, masks)
-        seconds.append(time.perf_counter() - began)
+        seconds.append(time.perf_counter() - start)
     return model.count_params(), statistics.median(seconds[1:])
 
 
 def train_and_evaluate(name: str, settings, dataset: Path, steps: int) -> dict[str, float]:
-    """Trains for so many steps and evaluates the epoch with the lowest val_loss on the originals of `test`."""
+    """Trains for `steps` steps and evaluates the epoch with the lowest val_loss on the originals of `test`."""
     from segmenter.data.dataset import read_data_set
     from segmenter.evaluation import evaluate
     from segmenter.runs import begin_or_resume, open_run, trained_on
@@ -133,23 +133,23 @@ def train_and_evaluate(name: str, settings, dataset: Path, steps: int) -> dict[s
 
 
 def read_table() -> list[dict[str, object]]:
-    """The rows so far."""
+    """The rows of the table so far."""
     return [dict(row) for row in read_csv(TABLE, COLUMNS)] if TABLE.is_file() else []
 
 
 def print_table() -> None:
-    """Prints what was measured."""
+    """Prints the measurements."""
     rows = read_table()
     if not rows:
-        raise InputError(f"{TABLE}: nothing was measured yet; run python benchmarks/models.py DATASET")
-    print(f"{'network':<22}{'parameters':>12}{'s a step':>10}{'small':>12}{'s a step':>10}{'Dice mean':>11}{'median':>8}  steps")
+        raise InputError(f"{TABLE}: has no measurements yet; run python benchmarks/models.py DATASET")
+    print(f"{'network':<22}{'parameters':>12}{'s/step':>10}{'small':>12}{'s/step':>10}{'Dice mean':>11}{'median':>8}  steps")
     for row in rows:
         whole, small = (f"{int(str(row[key])):>12,}" if row[key] else f"{'-':>12}" for key in ("parameters", "small_parameters"))
         times = [f"{row[key] or '-':>10}" for key in ("step_s", "small_step_s")]
-        figures = f"{row['dice_mean']:>11}{row['dice_median']:>8}{row['steps']:>7}"
-        print(f"{row['network']:<22}{whole}{times[0]}{small}{times[1]}{figures}")
-    print(f"Seconds a step: {TIMED_BATCH} images of {TIMED_SIDE} px.")
-    print(f"Dice: the small version after so many steps of {BATCH} images of {SIDE} px, originals of test.")
+        metrics = f"{row['dice_mean']:>11}{row['dice_median']:>8}{row['steps']:>7}"
+        print(f"{row['network']:<22}{whole}{times[0]}{small}{times[1]}{metrics}")
+    print(f"s/step: {TIMED_BATCH} images of {TIMED_SIDE} px.")
+    print(f"Dice: the small version after the listed steps of {BATCH} images of {SIDE} px, originals of test.")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures what is wrong with the published V2: a data set of recipe v2-published beside one of recipe v2.
+"""Measures what is wrong with the published V2: compares a data set of recipe v2-published with one of recipe v2.
 
     python benchmarks/published.py data_processed/v2-published data_processed/v2
 
@@ -25,25 +25,25 @@ def main() -> None:
         for kind, value in leaks(read_manifest(folder / "manifest.csv")).items()
     ]
     rows += masks(published, sound).items()
-    print("| what | measured |\n| --- | ---: |")
-    print("\n".join(f"| {what} | {value} |" for what, value in rows))
+    print("| measure | value |\n| --- | ---: |")
+    print("\n".join(f"| {measure} | {value} |" for measure, value in rows))
 
 
 def leaks(rows: list[dict[str, str]]) -> dict[str, str]:
-    """Who is on both sides of the split."""
+    """Counts source images and patients in more than one split."""
     splits: dict[str, dict[str, set]] = {"image_id": defaultdict(set), "patient": defaultdict(set)}
     for row in rows:
-        for key, places in splits.items():
-            places[row[key]].add(row["split"])
-    words = {"image_id": "source images", "patient": "patients"}
-    found = {}
-    for key, places in splits.items():
-        several = sum(len(place) > 1 for place in places.values())
-        test = [place for place in places.values() if "test" in place]
-        trained = sum("train" in place for place in test)
-        found[f"{words[key]} in more than one split"] = f"{several} of {len(places)}"
-        found[f"{words[key]} of test that are in train too"] = f"{trained} of {len(test)}"
-    return found
+        for key, splits_by_value in splits.items():
+            splits_by_value[row[key]].add(row["split"])
+    titles = {"image_id": "source images", "patient": "patients"}
+    counts = {}
+    for key, splits_by_value in splits.items():
+        several = sum(len(names) > 1 for names in splits_by_value.values())
+        test = [names for names in splits_by_value.values() if "test" in names]
+        trained = sum("train" in names for names in test)
+        counts[f"{titles[key]} in more than one split"] = f"{several} of {len(splits_by_value)}"
+        counts[f"{titles[key]} of test that are in train too"] = f"{trained} of {len(test)}"
+    return counts
 
 
 def masks(published: Path, sound: Path) -> dict[str, str]:
@@ -57,18 +57,18 @@ def masks(published: Path, sound: Path) -> dict[str, str]:
     for name in sorted(originals[0].keys() & originals[1].keys()):
         theirs = read_image(published / originals[0][name]["mask"])
         ours = read_image(sound / originals[1][name]["mask"]) >= 128
-        cut = theirs >= 128
-        overlap[name] = (cut & ours).sum() / max(1, (cut | ours).sum())
-        gray += int(((theirs > 0) & ~cut).sum())
+        binary = theirs >= 128
+        overlap[name] = (binary & ours).sum() / max(1, (binary | ours).sum())
+        gray += int(((theirs > 0) & ~binary).sum())
         nonzero += int((theirs > 0).sum())
-        true_area += int(cut.sum())
+        true_area += int(binary.sum())
     drawn = np.array([overlap[name] for name in overlap if name in ellipses])
     others = np.array([overlap[name] for name in overlap if name not in ellipses])
     return {
         "images with an ellipse": f"{len(drawn)} of {len(overlap)}",
         "IoU of published and sound mask, images with an ellipse: median, lowest": f"{np.median(drawn):.2f}, {drawn.min():.2f}",
         "IoU of published and sound mask, the other images: median, lowest": f"{np.median(others):.2f}, {others.min():.2f}",
-        "grey pixels (1 to 127) around the masks, per lesion pixel": f"{gray / true_area:.0%}",
+        "gray pixels (1 to 127) around the masks, per lesion pixel": f"{gray / true_area:.0%}",
         "lesion area when every nonzero pixel counts, over the true one": f"{nonzero / true_area:.2f}",
     }
 

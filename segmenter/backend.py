@@ -1,5 +1,7 @@
-"""Imports TensorFlow once, quietly, and describes what it runs on. Whatever needs it comes here first, so that `--help`
-never pays for it."""
+"""Imports TensorFlow once, quietly, and describes the device that it runs on.
+
+Code that needs TensorFlow calls `load_tensorflow` first, so that `--help` does not import it.
+"""
 
 import contextlib
 import ctypes
@@ -14,7 +16,7 @@ def require_tensorflow() -> None:
     """Checks that TensorFlow and Keras are installed, without the seconds that importing them takes.
 
     Raises:
-      InputError: one of them is not; the message holds the command that installs it.
+      InputError: one of them is not installed; the message contains the command that installs it.
     """
     for module in ("tensorflow", "keras"):
         require(module, "to train and apply networks", "train")
@@ -38,7 +40,7 @@ def load_tensorflow() -> None:
 
 
 def describe_device() -> str:
-    """What training runs on: the first GPU with its memory, or the processor with its threads."""
+    """Describes what training runs on: the first GPU with its memory, or the CPU with its threads."""
     import tensorflow as tf
 
     if not (gpus := tf.config.list_physical_devices("GPU")):
@@ -53,7 +55,7 @@ def describe_device() -> str:
 
 
 def gpu_memory(index: int) -> int | None:
-    """The memory of a GPU in bytes, counted among the visible ones; None where CUDA's driver does not answer.
+    """The memory of a visible GPU in bytes; None if CUDA's driver does not report it.
 
     TensorFlow reports only what is in use. Source: CUDA Driver API, cuDeviceTotalMem.
     """
@@ -71,15 +73,15 @@ def gpu_memory(index: int) -> int | None:
 @contextlib.contextmanager
 def _held_back_stderr() -> Iterator[None]:
     # TensorFlow's C++ side writes its first lines to descriptor 2 before any setting of its own takes effect.
-    with tempfile.TemporaryFile() as held:
-        kept = os.dup(2)
-        os.dup2(held.fileno(), 2)
+    with tempfile.TemporaryFile() as messages:
+        stderr = os.dup(2)
+        os.dup2(messages.fileno(), 2)
         try:
             yield
         except BaseException:
-            held.seek(0)
-            os.write(kept, held.read())
+            messages.seek(0)
+            os.write(stderr, messages.read())
             raise
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+            os.dup2(stderr, 2)
+            os.close(stderr)

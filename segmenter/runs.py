@@ -1,7 +1,7 @@
-"""The layout of a run's folder, and what is known of a run: its configuration, its data, how far it came.
+"""The layout of a run's folder, and the records of a run: its configuration, its data, its progress.
 
-`state.json` is written last after each epoch and names the checkpoint that belongs to it; a break at any moment leaves
-one whole epoch to go on from. No TensorFlow here, so that a finished run is recognised at once.
+`state.json` is written last after each epoch and names the checkpoint that belongs to it, so an interruption at any moment
+leaves one whole epoch to resume from. TensorFlow is not imported here, so that a finished run is recognised immediately.
 """
 
 import json
@@ -23,13 +23,13 @@ _AFTER_TRAINING = {"eval", "infer", "tiledinfer"}  # sections that a trained run
 
 @dataclass(frozen=True)
 class Run:
-    """Where a run's files lie."""
+    """The paths of a run's files."""
 
     folder: Path
 
     @property
     def name(self) -> str:
-        """The run's name, which is its folder's."""
+        """The name of the run and of its folder."""
         return self.folder.name
 
     @property
@@ -49,7 +49,7 @@ class Run:
 
     @property
     def state(self) -> Path:
-        """How far training came."""
+        """The progress of training."""
         return self.folder / "state.json"
 
     @property
@@ -78,7 +78,7 @@ class Run:
 
 @dataclass(frozen=True)
 class State:
-    """How far training came: what the checkpoint does not hold. Epochs count from 1."""
+    """The progress of training that the checkpoint does not hold. Epochs count from 1."""
 
     epoch: int
     checkpoint: str
@@ -89,27 +89,27 @@ class State:
     history: list[dict[str, float]] = field(default_factory=list)
 
     def is_finished(self, train: TrainSettings) -> bool:
-        """Whether there is nothing left to train: all epochs are done, or patience ran out."""
+        """Whether there is nothing left to train: all epochs are trained, or patience ran out."""
         return self.epoch >= train.epochs or self.early_stopping["wait"] >= train.patience
 
 
 def open_run(data_folder: Path, name: str) -> Run:
-    """The run of a name in a data set folder, whether it exists or not.
+    """The run with a name in a data set folder, whether it exists or not.
 
     Raises:
-      InputError: the name would leave the folder.
+      InputError: the name is not a plain folder name.
 
     Example:
       >>> open_run(Path("data_processed/demo"), "first").best_model.as_posix()
       'data_processed/demo/runs/first/best_model.keras'
     """
     if not re.fullmatch(r"[\w][\w.+-]*", name):
-        raise InputError(f"--name {name}: wanted letters, digits, and . _ + - only, because it names a folder")
+        raise InputError(f"--name {name}: expected only letters, digits, and . _ + -, because it names a folder")
     return Run(data_folder / RUNS / name)
 
 
 def as_run(run: "Run | str | PathLike[str]") -> Run:
-    """A run by its folder; a run itself is returned as it is.
+    """Returns the run of a folder; a run is returned unchanged.
 
     Raises:
       InputError: there is no such folder.
@@ -117,28 +117,28 @@ def as_run(run: "Run | str | PathLike[str]") -> Run:
     if isinstance(run, Run):
         return run
     if not Path(run).is_dir():
-        raise InputError(f"{run}: there is no such folder; wanted that of a run, DATASET/runs/NAME, or a .keras file")
+        raise InputError(f"{run}: there is no such folder; expected that of a run, DATASET/runs/NAME, or a .keras file")
     return Run(Path(run))
 
 
 def find_trained(data_folder: Path, name: str) -> Run:
-    """The run of a name that has a model.
+    """Finds a run by its name; it must have a model.
 
     Raises:
-      InputError: there is none, and the message names those that are there; or it is a cross-validation.
+      InputError: it has no model, and the message lists the runs that have one; or it is a cross-validation.
     """
     return require_trained(open_run(data_folder, name))
 
 
 def require_trained(run: Run) -> Run:
-    """The same run, if it has a model; errors as of `find_trained`."""
+    """Returns the run if it has a model; errors as in `find_trained`."""
     if run.folds.is_file():
         raise InputError(f"{run.folder}: is a cross-validation and has no model of its own; name the run of one of its folds")
     if not run.best_model.is_file():
         trained = sorted(path.parent.name for path in run.data_folder.glob(f"{RUNS}/*/best_model.keras"))
-        known = f"trained here are {', '.join(trained)}" if trained else "no run here has a model"
+        others = f"the runs with a model are {', '.join(trained)}" if trained else "no run here has a model"
         raise InputError(
-            f"{run.folder}: has no best_model.keras; {known}; "
+            f"{run.folder}: has no best_model.keras; {others}; "
             f"train it first with `cesm-segmenter train {run.data_folder} --name {run.name}`"
         )
     return run
@@ -149,41 +149,41 @@ def read_configuration(run: Run, settings: Mapping[str, Any] | None = None) -> C
 
     Args:
       run: a run with a configuration.
-      settings: values in place of the run's, as `check_applied` takes them.
+      settings: values that replace the run's, as in `check_applied`.
 
     Raises:
-      InputError: the configuration cannot be read, or does not take the settings.
+      InputError: the configuration cannot be read, or does not accept the settings.
     """
     return load_toml(run.config, Configuration, check_applied(settings))
 
 
 def check_applied(settings: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """Settings that may change once a run is trained; an empty mapping for None.
+    """Checks settings that may change once a run is trained; returns them, or an empty mapping for None.
 
     Raises:
-      InputError: they are of another section.
+      InputError: they belong to another section.
     """
     fixed = sorted((settings or {}).keys() - _AFTER_TRAINING)
     if fixed:
-        wanted = ", ".join(f"[{section}]" for section in sorted(_AFTER_TRAINING))
-        raise InputError(f"settings of [{fixed[0]}]: are fixed once a model is trained; wanted those of {wanted}")
+        allowed = ", ".join(f"[{section}]" for section in sorted(_AFTER_TRAINING))
+        raise InputError(f"settings of [{fixed[0]}]: are fixed once a model is trained; expected settings of {allowed}")
     return settings or {}
 
 
 def read_state(run: Run) -> State | None:
-    """How far a run came, or None where no epoch was finished.
+    """Reads the progress of a run, or None if no epoch was finished.
 
     Raises:
-      InputError: the state cannot be read, or its checkpoint is gone.
+      InputError: the state cannot be read, or its checkpoint does not exist.
     """
     if not run.state.is_file():
         return None
     try:
         state = State(**json.loads(run.state.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
-        raise InputError(f"{run.state}: is no training state ({error}); start again with --restart") from error
+        raise InputError(f"{run.state}: is not a training state ({error}); start again with --restart") from error
     if not (run.folder / state.checkpoint).is_file():
-        raise InputError(f"{run.state}: names {state.checkpoint}, which is not there; start again with --restart")
+        raise InputError(f"{run.state}: names {state.checkpoint}, which does not exist; start again with --restart")
     return state
 
 
@@ -196,13 +196,13 @@ def write_state(run: Run, state: State) -> None:
 
 
 def begin_or_resume(run: Run, configuration: Configuration, data: DataSet, *, resume: bool, restart: bool) -> State | None:
-    """The state to resume a run from, or None to begin it; refuses to mix two trainings in one folder.
+    """Returns the state to resume a run from, or None to begin it; refuses to mix two trainings in one folder.
 
     Args:
       run: the run's folder, which may be empty.
-      configuration, data: what is asked for now.
+      configuration, data: the requested ones.
       resume: there must be something to resume; [train] epochs and patience may have changed.
-      restart: what is there is deleted.
+      restart: what the run has is deleted.
 
     Raises:
       InputError: nothing to resume, or the run was trained with another configuration, on another fold or other data.
@@ -213,35 +213,35 @@ def begin_or_resume(run: Run, configuration: Configuration, data: DataSet, *, re
         if resume:
             raise InputError(f"{run.folder}: has nothing to resume; leave --resume out to start")
         return None
-    remedy = "give another --name, or --restart to throw the old run away"
+    remedy = "give another --name, or --restart to delete the old run"
     changes = _changes(read_configuration(run), configuration)
     if resume:
         changes = [change for change in changes if change[0] not in [f"[train] {key}" for key in _may_grow(configuration)]]
     if changes:
-        more = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
+        more = f" (and {len(changes) - 1} more)" if len(changes) > 1 else ""
         growing = (
-            "--resume to go on with the new value, "
+            "--resume to continue with the new value, "
             if all(key.removeprefix("[train] ") in _may_grow(configuration) for key, *_ in changes)
             else ""
         )
         key, old, new = changes[0]
-        raise InputError(f"{run.config}: has {key} = {old}, now asked for is {new}{more}; {growing}{remedy}")
+        raise InputError(f"{run.config}: has {key} = {old}, not {new}{more}; {growing}{remedy}")
     versions = _read_versions(run)
     if versions.get("fold") != data.fold:
         before, now = describe_fold(versions.get("fold")), describe_fold(data.fold)
-        raise InputError(f"{run.folder}: was trained on {before}, now asked for is {now}; {remedy}")
+        raise InputError(f"{run.folder}: was trained on {before}, not on {now}; {remedy}")
     if versions["data_identity"] != data.identity:
         raise InputError(f"{run.folder}: was trained on other data than {data.folder} holds now; {remedy}")
     return read_state(run)
 
 
 def _may_grow(configuration: Configuration) -> tuple[str, ...]:
-    """Keys of [train] that a resumed run may change. The length of a cosine is not one: its rates would jump."""
+    """The keys of [train] that a resumed run may change. With a cosine, epochs is not one: the learning rate would jump."""
     return ("patience",) if configuration.train.cosine_decay else ("epochs", "patience")
 
 
 def _changes(old: Configuration, new: Configuration) -> list[tuple[str, object, object]]:
-    """The keys that bear on training and differ, with both values; another network differs in `model` alone."""
+    """The keys that affect training and differ, with both values; for another network, only `model`."""
     changes = []
     for section in Configuration.model_fields.keys() - _AFTER_TRAINING:
         before, after = (getattr(configuration, section).model_dump() for configuration in (old, new))
@@ -252,7 +252,7 @@ def _changes(old: Configuration, new: Configuration) -> list[tuple[str, object, 
 
 
 def data_of(run: Run, data: DataSet) -> DataSet:
-    """The data set as a run saw it: with the splits of its fold, where it was trained on one.
+    """Returns the data set as a run saw it: with the splits of its fold, if it was trained on one.
 
     Raises:
       InputError: the data set has no such fold any more, or the run's record cannot be read.
@@ -262,7 +262,7 @@ def data_of(run: Run, data: DataSet) -> DataSet:
 
 
 def trained_on(run: Run) -> frozenset[str] | None:
-    """The owners (`Sample.owner`) of what a run was trained on, whatever the splits are now; None where it has no record."""
+    """The owners (`Sample.owner`) of a run's training samples, whatever the splits are now; None if there is no record."""
     if not run.versions.is_file():
         return None
     owners = _read_versions(run).get(TRAINED_ON)
@@ -278,16 +278,16 @@ def _read_versions(run: Run) -> dict[str, Any]:
 
 
 def describe_fold(fold: int | None) -> str:
-    """What a run was trained on, as text."""
+    """Describes the splits that a run was trained on."""
     return "the data set's own splits" if fold is None else f"fold {fold}"
 
 
 def record_start(run: Run, configuration: Configuration, versions: dict[str, object]) -> None:
-    """Writes what a run is made of; the configuration last, because a run without one is taken as not begun."""
+    """Writes a run's versions and configuration; the latter last, because a run without one counts as not begun."""
     write_text(run.versions, json.dumps(versions, indent=1) + "\n")
     record_configuration(run, configuration)
 
 
 def record_configuration(run: Run, configuration: Configuration) -> None:
-    """Writes the resolved configuration; [eval], [infer], [tiledinfer] of a trained run may change, with effect at once."""
+    """Writes the resolved configuration; [eval], [infer], [tiledinfer] of a trained run may change, with immediate effect."""
     write_text(run.config, dump_toml(configuration, header=f"Run {run.name}, every default filled in."))

@@ -1,7 +1,7 @@
 """Online augmentation: training pairs varied again in each epoch, inside the `tf.data` graph.
 
-`draw` holds all the chance; `apply` has none. Image and mask share one draw: what moves the image moves the mask, and what
-changes gray levels never sees the mask.
+All randomness is in `draw`; `apply` is deterministic. Image and mask share one draw: what moves the image moves the mask,
+and what changes gray levels leaves the mask as it is.
 """
 
 from segmenter.augmentation.drawing import VARIATIONS, Draw, draw

@@ -1,4 +1,4 @@
-"""The chance in augmentation: which variations a pair gets, and how much of each."""
+"""The random part of augmentation: which variations a pair gets, and how strong each one is."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from segmenter.configuration import Configuration
 
-# Named as in [augmentor]. The position in this list picks the random numbers: a new one goes to the end, and turning one
-# on or off leaves the others as they were.
+# Named as in [augmentor]. The position in this list selects the random numbers: a new variation goes to the end, and
+# turning one on or off does not change the others.
 VARIATIONS = (
     "vflip",
     "hflip",
@@ -29,14 +29,14 @@ VARIATIONS = (
 
 
 class Draw(NamedTuple):
-    """What was drawn for one pair. Only variations that the configuration turns on are in it.
+    """The draw for one pair. It has only the variations that the configuration turns on.
 
     Attributes:
-      happens: by variation, () bool.
-      values: float32, by variation where there is a choice: `rotation` in degrees counter-clockwise, `shrinks` a factor,
-        `shears` (2,) along x and along y, `deformation` a sigma, `distortion` a part of the side, `barrdistortion` and
+      happens: by variation, () bool: whether it is applied.
+      values: float32, by variation, for those that have a value: `rotation` in degrees counter-clockwise, `shrinks` a factor,
+        `shears` (2,) along x and along y, `deformation` a sigma, `distortion` a fraction of the side, `barrdistortion` and
         `pincdistortion` (2,) a centre as x, y, `contrast` a factor, `gamma` an exponent, `noise` and `blur` a sigma.
-      seed: (2,) int64, from which the random fields and the noise grow.
+      seed: (2,) int64, of the random fields and of the noise.
     """
 
     happens: dict[str, tf.Tensor]
@@ -44,18 +44,18 @@ class Draw(NamedTuple):
     seed: tf.Tensor
 
     def value(self, name: str, neutral: float) -> tf.Tensor:
-        """What was drawn, or the value that changes nothing where the variation does not happen."""
+        """The value that was drawn, or `neutral`, which changes nothing, if the variation is not applied."""
         if name not in self.happens:
             return tf.constant(neutral)
         return tf.where(self.happens[name], self.values[name], neutral)
 
     def seed_for(self, name: str) -> tf.Tensor:
-        """A seed, (2,) int64, that no other variation and no other pair has."""
+        """A seed, (2,) int64, that differs for each variation and pair."""
         return tf.random.experimental.stateless_fold_in(self.seed, VARIATIONS.index(name))
 
 
 def draw(configuration: Configuration, seed: tf.Tensor) -> Draw:
-    """Draws for one pair: each variation apart from the others, with [augmentor] probability.
+    """Draws the variations of one pair, each independently with [augmentor] probability.
 
     Args:
       seed: (2,) int64; the same seed gives the same draw.
@@ -88,7 +88,7 @@ def _shear(configuration: Configuration, number: tf.Tensor, other: tf.Tensor) ->
     return _pick(configuration.augmentor.shears, number) * _pick(directions, other)
 
 
-# Each from two uniform numbers of 0 to 1.
+# Each is computed from two uniform numbers between 0 and 1.
 _VALUES: dict[str, Callable[[Configuration, tf.Tensor, tf.Tensor], tf.Tensor]] = {
     "rotation": _angle,
     "shrinks": lambda configuration, number, _: _pick(configuration.augmentor.shrinks, number),

@@ -1,8 +1,7 @@
-"""Where pixels go: image and mask moved alike, as it was drawn.
+"""Moves the pixels of image and mask together, as drawn.
 
-Flips and quarter turns move whole pixels. All the rest becomes one field of places to look at, so that the image is
-interpolated once however many variations there are. Pixels as in `pipeline.geometry`: x to the right, y down, whole
-numbers are centres.
+Flips and quarter turns move whole pixels. All other variations become one field of source positions, so that the image is
+interpolated only once. Coordinates as in `pipeline.geometry`: x to the right, y down, whole numbers are pixel centres.
 """
 
 import math
@@ -12,15 +11,15 @@ import tensorflow as tf
 from segmenter.augmentation.drawing import Draw
 from segmenter.configuration import Configuration
 
-# The field is computed at so many nodes a side and interpolated between them: at 512 px a node every 4 px. Straight
-# lines stay straight, and everything else is smooth over that distance.
+# The field is computed at this number of nodes per side and interpolated between them: at 512 px one node every 4 px.
+# Straight lines stay straight, and everything else is smooth over that distance.
 _NODES = 129
 _REFERENCE_SIDE = 512  # lengths in pixels are given for this side
 _SAMPLED = {"shrinks", "shears", "deformation", "distortion", "barrdistortion", "pincdistortion"}
 
 
 def move(configuration: Configuration, drawn: Draw, image: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Flips, turns, shears, shrinks, then bulges, dents and deforms. What comes from outside is black.
+    """Flips, turns, shears, shrinks, then bulges, dents and deforms. Pixels from outside the image are black.
 
     Args:
       image: (side, side, channels) uint8, interpolated linearly where a pixel lands between others.
@@ -55,7 +54,7 @@ def flip_and_turn(square: tf.Tensor, vflip: tf.Tensor | None, hflip: tf.Tensor |
 
     Args:
       square: (side, side, channels).
-      vflip, hflip: () bool; None is no.
+      vflip, hflip: () bool; None is False.
       quarters: () int32.
     """
     never = tf.constant(False)
@@ -72,32 +71,32 @@ def flip_and_turn(square: tf.Tensor, vflip: tf.Tensor | None, hflip: tf.Tensor |
 
 
 def source_places(configuration: Configuration, drawn: Draw, angle: tf.Tensor, side: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """For each pixel of the result, where in the source it comes from.
+    """Computes the source position of each pixel of the result.
 
     Args:
-      angle: degrees counter-clockwise that are left when quarter turns are done.
+      angle: degrees counter-clockwise that remain after the quarter turns.
 
     Returns:
-      y and x, (side, side) float32 in pixels; outside of 0 to side - 1 there is no source.
+      y and x, (side, side) float32 in pixels; positions outside 0 to side - 1 are outside the image.
     """
     nodes = min(side, _NODES)
     line = tf.linspace(0.0, side - 1.0, nodes)
     y, x = tf.meshgrid(line, line, indexing="ij")
-    # From the result back to the source, so the last one comes first.
+    # From the result back to the source, so the last variation comes first.
     for field in _displacements(configuration, drawn, side, nodes):
         y, x = y + field[0], x + field[1]
     y, x = _through_lenses(configuration, drawn, y, x, side)
     y, x = _undo_affine(drawn, angle, y, x, side)
     if nodes == side:
         return y, x
-    places = tf.raw_ops.ResizeBilinear(images=tf.stack([y, x], -1)[None], size=(side, side), align_corners=True)[0]
-    return places[..., 0], places[..., 1]
+    positions = tf.raw_ops.ResizeBilinear(images=tf.stack([y, x], -1)[None], size=(side, side), align_corners=True)[0]
+    return positions[..., 0], positions[..., 1]
 
 
 def _undo_affine(drawn: Draw, angle: tf.Tensor, y: tf.Tensor, x: tf.Tensor, side: int) -> tuple[tf.Tensor, tf.Tensor]:
     middle, factor, shear = (side - 1) / 2, drawn.value("shrinks", 1.0), drawn.value("shears", 0.0) * tf.ones(2)
     y, x = (y - middle) / factor, (x - middle) / factor
-    # Only one of the two shears is not zero.
+    # At most one of the two shears is not zero.
     y, x = y - shear[1] * x, x - shear[0] * y
     radians = angle * (math.pi / 180)
     cosine, sine = tf.cos(radians), tf.sin(radians)
@@ -107,9 +106,10 @@ def _undo_affine(drawn: Draw, angle: tf.Tensor, y: tf.Tensor, x: tf.Tensor, side
 def _through_lenses(
     configuration: Configuration, drawn: Draw, y: tf.Tensor, x: tf.Tensor, side: int
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Looks nearer to a lens' centre for a barrel, so that it bulges outwards, and further off for a pincushion.
+    """Moves source positions towards the centre of a barrel, so that it bulges outwards, and away from that of a pincushion.
 
-    At the centre by the whole `amount`, fading smoothly until the radius: by amount * (1 - (distance / radius)^2)^2.
+    The relative shift is the whole `amount` at the centre and fades smoothly to the radius:
+    amount * (1 - (distance / radius)^2)^2.
     """
     for name, sign in (("pincdistortion", -1.0), ("barrdistortion", 1.0)):
         if name in drawn.happens:
@@ -134,7 +134,7 @@ def _displacements(configuration: Configuration, drawn: Draw, side: int, nodes: 
         fields.append(alpha / step * smooth(noise, drawn.values["deformation"] / step) * (side / _REFERENCE_SIDE))
     if "distortion" in drawn.happens:
         settings = configuration.distortion
-        # One Gaussian after another is one Gaussian.
+        # Two Gaussians in a row are one Gaussian.
         sigma = math.hypot(settings.gaussian_filter_rsigma, settings.gaussian_filter_sigma)
         noise = tf.random.stateless_normal((2, nodes, nodes), drawn.seed_for("distortion"), alg="philox")
         field = smooth(noise, sigma / step)
@@ -144,34 +144,34 @@ def _displacements(configuration: Configuration, drawn: Draw, side: int, nodes: 
 
 
 def smooth(field: tf.Tensor, sigma: tf.Tensor | float) -> tf.Tensor:
-    """Gaussian smoothing of (..., nodes, nodes) float32 with a sigma in nodes; weights are of the nodes that there are."""
+    """Gaussian smoothing of (..., nodes, nodes) float32 with a sigma in nodes; weights are those of the nodes inside."""
     line = tf.range(field.shape[-1], dtype=tf.float32)
     weights = tf.exp(-0.5 * ((line[:, None] - line) / sigma) ** 2)
     weights /= tf.reduce_sum(weights, 1, keepdims=True)
-    # For a field this small two products of matrices are faster than a convolution, and take any sigma.
+    # For a field this small, two matrix products are faster than a convolution, and work with any sigma.
     return weights @ field @ tf.transpose(weights)
 
 
 def sample(image: tf.Tensor, mask: tf.Tensor, y: tf.Tensor, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Looks up places: linearly between pixels in the image, at the nearest pixel in the mask, black outside.
+    """Samples a pair at positions: the image by linear interpolation, the mask at the nearest pixel; black outside.
 
     Args:
       image, mask: (side, side, channels) uint8.
       y, x: (side, side) float32, in pixels.
 
-    `keras.ops.image.map_coordinates` gives the same in three times the time, and takes no channels.
+    `keras.ops.image.map_coordinates` gives the same result, but takes three times as long and has no channels.
     """
     side = mask.shape[0]
-    # A black border stands for all that is outside.
+    # A black border stands for everything outside.
     image, mask = (tf.pad(square, ((1, 2), (1, 2), (0, 0))) for square in (image, mask))
     width = side + 3
-    y, x = (tf.clip_by_value(places, -1.0, side) + 1.0 for places in (y, x))
+    y, x = (tf.clip_by_value(positions, -1.0, side) + 1.0 for positions in (y, x))
     top, left = tf.floor(y), tf.floor(x)
     below, right = (y - top)[..., None], (x - left)[..., None]
 
     def look_up(square: tf.Tensor, row: tf.Tensor, column: tf.Tensor) -> tf.Tensor:
-        places = tf.cast(row, tf.int32) * width + tf.cast(column, tf.int32)
-        return tf.gather(tf.reshape(square, (width * width, square.shape[-1])), places)
+        indices = tf.cast(row, tf.int32) * width + tf.cast(column, tf.int32)
+        return tf.gather(tf.reshape(square, (width * width, square.shape[-1])), indices)
 
     corners = [tf.cast(look_up(image, top + down, left + across), tf.float32) for down in (0, 1) for across in (0, 1)]
     upper = corners[0] + right * (corners[1] - corners[0])

@@ -1,4 +1,4 @@
-"""Which grey levels pixels have, as it was drawn. Nothing here sees a mask."""
+"""Changes the gray levels of an image, as drawn. Masks are not changed."""
 
 import math
 from collections.abc import Callable
@@ -8,13 +8,13 @@ import tensorflow as tf
 from segmenter.augmentation.drawing import Draw
 from segmenter.configuration import Configuration
 
-# From black to this level changes fade in. Around the breast, images are black wherever a network is applied, so black
-# stays black; and the few grey levels that JPEG leaves beside the breast are not lit up.
+# From black to this level, changes fade in. A network is always applied to images that are black around the breast, so
+# black stays black; and the faint gray levels that JPEG leaves next to the breast are not brightened.
 _DARK = 16.0
 
 
 def change_intensity(configuration: Configuration, drawn: Draw, image: tf.Tensor) -> tf.Tensor:
-    """Brightening, contrast, gamma, sharpening, blur, noise, in this order: noise comes last, as in a detector.
+    """Applies brightening, contrast, gamma, sharpening, blur, noise, in this order: noise comes last, as in a detector.
 
     Args:
       image: (side, side, channels) uint8.
@@ -38,7 +38,7 @@ def _brighten(configuration: Configuration, drawn: Draw, pixels: tf.Tensor) -> t
 
 
 def _spread(configuration: Configuration, drawn: Draw, pixels: tf.Tensor) -> tf.Tensor:
-    """Contrast about the mean of the pixels that are not black: how large the breast is must not matter."""
+    """Changes the contrast about the mean of the pixels that are not black, so that the breast's size does not matter."""
     mean = tf.math.divide_no_nan(tf.reduce_sum(pixels), tf.reduce_sum(tf.cast(pixels > 0, tf.float32)))
     return pixels + _weight(pixels) * (drawn.values["contrast"] - 1.0) * (pixels - mean)
 
@@ -68,10 +68,10 @@ def _weight(pixels: tf.Tensor) -> tf.Tensor:
 
 
 def _smooth(pixels: tf.Tensor, sigma: tf.Tensor, radius: int) -> tf.Tensor:
-    """A Gaussian, (height, width, channels) float32; beyond the border the image is mirrored, which keeps the sum.
+    """Gaussian smoothing of (height, width, channels) float32; the image is mirrored at the border, which keeps the sum.
 
-    A sum of shifted images along each axis: `keras.ops.image.gaussian_blur` takes ten times as long on a processor, and
-    darkens the border.
+    It adds shifted images along each axis: `keras.ops.image.gaussian_blur` takes ten times as long on a CPU, and darkens the
+    border.
     """
     weights = tf.exp(-0.5 * (tf.range(-radius, radius + 1, dtype=tf.float32) / sigma) ** 2)
     weights = tf.unstack(weights / tf.reduce_sum(weights))

@@ -1,4 +1,4 @@
-"""A picture sheet of augmented training pairs: for each the pair as it is, then several draws with what was drawn."""
+"""A sheet of augmented training pairs: one row per pair, with the pair itself and several draws, each with its caption."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ from segmenter.data.pairs import PairFormat, explained
 from segmenter.pictures import draw_overlay, lesion_colors, write_png
 from segmenter.training.trainer import choose_evenly
 
-_DRAWS = 5  # in addition to the pair as it is
+_DRAWS = 5  # in addition to the pair itself
 _PANEL_PX = 256
 _TEXT_PX = 18  # height of the letters
 
@@ -26,8 +26,8 @@ def write_preview(configuration: Configuration, samples: Sequence[Sample], path:
     """Draws one row per sample: the pair, then the same pair varied. Contours are those of the masks.
 
     Args:
-      samples: of which `count` are taken, spread evenly; originals where there are any.
-      path: the PNG.
+      samples: `count` of them are drawn, spread evenly; originals where there are any.
+      path: of the PNG to write.
       seed: the same seed gives the same picture.
     """
     chosen = choose_evenly(samples, count)
@@ -38,14 +38,14 @@ def write_preview(configuration: Configuration, samples: Sequence[Sample], path:
     panels = [_draw_panel(image, mask, colors) for image, mask in zip(images.numpy(), masks.numpy(), strict=True)]
     varied = tf.function(lambda *arguments: _vary(configuration, *arguments), autograph=False)
     rows = []
-    for number, sample in enumerate(chosen):
-        row = [(panels[number], sample.name)]
-        for count_drawn in range(number * _DRAWS, (number + 1) * _DRAWS):
-            drawn, image, mask = varied(images[number], masks[number], tf.constant([seed, count_drawn], tf.int64))
+    for index, sample in enumerate(chosen):
+        row = [(panels[index], sample.name)]
+        for number in range(index * _DRAWS, (index + 1) * _DRAWS):
+            drawn, image, mask = varied(images[index], masks[index], tf.constant([seed, number], tf.int64))
             row.append((_draw_panel(image.numpy(), mask.numpy(), colors), describe(drawn)))
         rows.append(add_titles([panel for panel, _ in row], [(title, WHITE) for _, title in row], _TEXT_PX))
-    of_truth, _, *of_classes = legend(colors, configuration.class_names)
-    write_png(path, add_text(np.vstack(rows), [[(f"contours: {of_truth[0]}", of_truth[1]), *of_classes]], _TEXT_PX))
+    ground_truth, _, *classes = legend(colors, configuration.class_names)
+    write_png(path, add_text(np.vstack(rows), [[(f"contours: {ground_truth[0]}", ground_truth[1]), *classes]], _TEXT_PX))
 
 
 def _vary(configuration: Configuration, image: tf.Tensor, mask: tf.Tensor, seed: tf.Tensor) -> tuple[Draw, tf.Tensor, tf.Tensor]:
@@ -54,7 +54,7 @@ def _vary(configuration: Configuration, image: tf.Tensor, mask: tf.Tensor, seed:
 
 
 def describe(drawn: Draw) -> str:
-    """The variations that happened, with how much where that is one number."""
+    """Describes the variations that were applied, with their value where it is one number."""
     descriptions = []
     for name, happens in drawn.happens.items():
         if happens:
@@ -64,7 +64,7 @@ def describe(drawn: Draw) -> str:
 
 
 def _draw_panel(image: np.ndarray, mask: np.ndarray, colors: Sequence[tuple[int, int, int]]) -> np.ndarray:
-    """A pair, (side, side, channels) and (side, side, 1) uint8, as one square of the sheet, (side, side, 3) uint8."""
+    """Draws a pair, (side, side, channels) and (side, side, 1) uint8, as one panel of the sheet, (side, side, 3) uint8."""
     gray = image[..., 0] if image.shape[-1] == 1 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     size = (_PANEL_PX, _PANEL_PX)
     gray = cv2.resize(gray, size, interpolation=cv2.INTER_AREA if len(gray) > _PANEL_PX else cv2.INTER_NEAREST)

@@ -1,4 +1,4 @@
-"""Varies one pair of image and mask as it was drawn."""
+"""Varies one pair of image and mask, as drawn."""
 
 from collections.abc import Callable
 
@@ -9,19 +9,19 @@ from segmenter.augmentation.geometry import move
 from segmenter.augmentation.intensity import change_intensity
 from segmenter.configuration import Configuration
 
-# Image, mask and a seed of two int64 to image and mask.
+# Maps image, mask and a seed of two int64 to image and mask.
 Augmentation = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 
 def make_augmentation(configuration: Configuration) -> Augmentation:
-    """The function that varies one pair as [augmentor] says, for use inside `Dataset.map`.
+    """Returns the function that varies one pair as set in [augmentor], for use inside `Dataset.map`.
 
     Returns:
       A function of an image, (side, side, channels) uint8 raw, a mask, (side, side, 1) uint8 of class indices, and a
-      seed, (2,) int64. It gives image and mask in the same shapes and types; the same seed gives the same pair.
+      seed, (2,) int64. It returns image and mask in the same shapes and types; the same seed gives the same pair.
     """
 
-    # Nothing here needs Python rewritten into graph code, which would take seconds at each start.
+    # Nothing here needs AutoGraph to rewrite Python code, which would take seconds at each start.
     @tf.autograph.experimental.do_not_convert
     def augment(image: tf.Tensor, mask: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return apply(configuration, draw(configuration, seed), image, mask)
@@ -30,6 +30,6 @@ def make_augmentation(configuration: Configuration) -> Augmentation:
 
 
 def apply(configuration: Configuration, drawn: Draw, image: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Varies a pair as it was drawn; shapes and types as for `make_augmentation`."""
+    """Varies a pair as drawn; shapes and types as for `make_augmentation`."""
     image, mask = move(configuration, drawn, image, mask)
     return change_intensity(configuration, drawn, image), mask

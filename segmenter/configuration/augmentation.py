@@ -1,7 +1,7 @@
-"""[augmentor] and its parts: how training pairs are varied; `segmenter.augmentation` does it.
+"""[augmentor] and the sections of its variations: how training pairs are varied. `segmenter.augmentation` applies them.
 
-Lengths in pixels are those of a 512 px image and shrink and grow with the side, but for a blur, which is of the model's
-own pixels.
+Lengths in pixels are for a 512 px image and scale with the side, except for the blur, whose sigma is in the model's own
+pixels.
 """
 
 import math
@@ -14,13 +14,13 @@ from segmenter.configuration.section import Numbers, Points, Range, Section
 
 def _rising(ends: tuple[float, float]) -> tuple[float, float]:
     if ends[0] > ends[1]:
-        raise ValueError(f"from {ends[0]:g} to {ends[1]:g} goes down; wanted [lowest, highest]")
+        raise ValueError(f"[{ends[0]:g}, {ends[1]:g}] is not in ascending order; expected [lowest, highest]")
     return ends
 
 
 def _positive(numbers: tuple[float, ...]) -> tuple[float, ...]:
     if wrong := [number for number in numbers if number <= 0]:
-        raise ValueError(f"holds {wrong[0]:g}; wanted numbers above 0")
+        raise ValueError(f"holds {wrong[0]:g}; expected numbers above 0")
     return numbers
 
 
@@ -30,18 +30,18 @@ Choices = Annotated[Numbers, Field(min_length=1), AfterValidator(_positive)]
 
 
 class AugmentorSettings(Section):
-    """[augmentor]: which variations are drawn for a pair, each apart from the others with `probability`."""
+    """[augmentor]: which variations a pair may get; each is drawn independently, with `probability`."""
 
     probability: float = Field(default=0.5, gt=0, le=1)
     vflip: bool = False
     hflip: bool = False
     rotation: bool = False
-    angles: Numbers = (90.0, 180.0, 270.0)  # degrees counter-clockwise, one of them is drawn
-    angle_range: AngleRange | None = None  # degrees; a turn between the two is drawn, in place of `angles`
-    shrinks: Numbers = ()  # factors; one is drawn, and what is around is black
-    shears: Numbers = ()  # pixels along an axis for each pixel off the middle; one is drawn, with a sign and an axis
+    angles: Numbers = (90.0, 180.0, 270.0)  # degrees counter-clockwise; one of them is drawn
+    angle_range: AngleRange | None = None  # degrees; an angle between the two is drawn, instead of one of `angles`
+    shrinks: Numbers = ()  # factors; one is drawn, and the surroundings are black
+    shears: Numbers = ()  # pixels of shift per pixel of distance from the middle; one is drawn, with a sign and an axis
     deformation: bool = False  # elastic: a random field of displacements
-    distortion: bool = False  # a wider and gentler one
+    distortion: bool = False  # a wider and gentler random field
     barrdistortion: bool = False  # a bulge
     pincdistortion: bool = False  # a dent
     sharpening: bool = False
@@ -56,9 +56,9 @@ class AugmentorSettings(Section):
         if self.rotation and not self.angles and not self.angle_range:
             raise ValueError("rotation is on and angles is empty; list angles, or give angle_range = [lowest, highest]")
         if wrong := [factor for factor in self.shrinks if not 0 < factor <= 1]:
-            raise ValueError(f"shrinks holds {wrong[0]:g}; wanted factors above 0 and up to 1")
+            raise ValueError(f"shrinks holds {wrong[0]:g}; expected factors above 0 and up to 1")
         if wrong := [shear for shear in self.shears if not 0 < shear < 1]:
-            raise ValueError(f"shears holds {wrong[0]:g}; wanted numbers above 0 and under 1")
+            raise ValueError(f"shears holds {wrong[0]:g}; expected numbers above 0 and below 1")
         return self
 
 
@@ -70,13 +70,13 @@ class DeformationSettings(Section):
 
     @model_validator(mode="after")
     def _does_not_fold(self) -> "DeformationSettings":
-        # The field's slope has a standard deviation of alpha / (sqrt(24 pi) sigma^2); where it is under -1, the image
-        # lies over itself and lesions tear. At 0.4 that is one pixel in 160 along each axis.
+        # The field's slope has a standard deviation of alpha / (sqrt(24 pi) sigma^2). Where the slope is below -1, the
+        # image folds over itself and lesions tear: at a deviation of 0.4, one pixel in 160 along each axis.
         largest = 0.4 * math.sqrt(24 * math.pi) * min(self.sigmoids) ** 2
         if self.alpha > largest:
             raise ValueError(
                 f"alpha {self.alpha:g} with sigmoids {min(self.sigmoids):g} folds the image over itself; "
-                f"wanted an alpha of up to {math.floor(largest)}, or larger sigmoids"
+                f"expected an alpha of at most {math.floor(largest)}, or larger sigmoids"
             )
         return self
 
@@ -85,16 +85,16 @@ class DistortionSettings(Section):
     """[distortion]: a random field of displacements, smoothed twice."""
 
     gaussian_filter_rsigma: float = Field(default=40.0, gt=0)  # sigma of the first Gaussian, in pixels
-    gaussian_filter_sigma: float = Field(default=0.5, gt=0)  # of the second one
-    distortions: Choices = (0.02,)  # largest displacement along x and along y, as part of the side; one is drawn
+    gaussian_filter_sigma: float = Field(default=0.5, gt=0)  # sigma of the second Gaussian
+    distortions: Choices = (0.02,)  # largest displacement along x and along y, as a fraction of the side; one is drawn
 
 
 class LensSettings(Section):
     """[barrdistortion], [pincdistortion]: a bulge or a dent around a centre."""
 
-    radius: float = Field(default=0.5, gt=0, le=1)  # part of the side that it reaches
-    amount: float = Field(default=0.3, gt=0, lt=1)  # how much nearer, or further off, the source is at the centre
-    centers: Annotated[Points, Field(min_length=1)] = ((0.5, 0.5),)  # x, y as parts of the side; one is drawn
+    radius: float = Field(default=0.5, gt=0, le=1)  # as a fraction of the side
+    amount: float = Field(default=0.3, gt=0, lt=1)  # how much nearer, or farther, the source is at the centre, as a fraction
+    centers: Annotated[Points, Field(min_length=1)] = ((0.5, 0.5),)  # x, y as fractions of the side; one is drawn
 
 
 class SharpeningSettings(Section):
@@ -104,31 +104,31 @@ class SharpeningSettings(Section):
 
 
 class BrighteningSettings(Section):
-    """[brightening]: pixel * alpha + beta, cut to 0..255. Black stays black, as with contrast and noise."""
+    """[brightening]: pixel * alpha + beta, clipped to 0..255. Black stays black, as it does with contrast and noise."""
 
     alpha: float = Field(default=1.1, gt=0)
     beta: float = 10.0
 
 
 class ContrastSettings(Section):
-    """[contrast]: distance from the mean of all pixels that are not black, times a factor drawn between the two."""
+    """[contrast]: difference from the mean of all pixels that are not black, times a factor drawn from the range."""
 
     factors: PositiveRange = (0.8, 1.2)
 
 
 class GammaSettings(Section):
-    """[gamma]: 255 (pixel / 255) ^ exponent, drawn between the two."""
+    """[gamma]: 255 (pixel / 255) ^ exponent, with an exponent drawn from the range."""
 
     exponents: PositiveRange = (0.8, 1.25)
 
 
 class NoiseSettings(Section):
-    """[noise]: Gaussian noise of a standard deviation drawn between 0 and sigma, in grey levels."""
+    """[noise]: Gaussian noise with a standard deviation drawn between 0 and sigma, in gray levels."""
 
     sigma: float = Field(default=5.0, gt=0)
 
 
 class BlurSettings(Section):
-    """[blur]: Gaussian blur of a sigma drawn between the two, in pixels of the model's side."""
+    """[blur]: Gaussian blur with a sigma drawn from the range, in pixels at the model's size."""
 
     sigmas: PositiveRange = (0.5, 1.5)

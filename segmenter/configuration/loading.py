@@ -22,12 +22,12 @@ def is_published(name_or_path: str) -> bool:
 def load_configuration(name_or_path: str | PathLike[str], settings: Mapping[str, Any] | None = None) -> Configuration:
     """Reads `segmenter/configs/NAME.toml`, or the file at a path that ends in `.toml`.
 
-    A path that ends in `.config`, `.ini` or `.conf` is a file of the published project; the number of its keys without
-    effect is printed to stderr.
+    A path that ends in `.config`, `.ini` or `.conf` is a file of the published project; the number of its keys that are
+    ignored or changed is printed to stderr.
 
     Args:
       name_or_path: of the configuration.
-      settings: values in place of the file's, nested as its tables are; of TOML files only.
+      settings: values that replace the file's, nested as its tables are; for TOML files only.
 
     Raises:
       InputError: no such configuration, or one with unknown keys or values.
@@ -40,7 +40,7 @@ def load_configuration(name_or_path: str | PathLike[str], settings: Mapping[str,
     if is_published(str(name_or_path)):
         if settings:
             raise InputError(
-                f"{name_or_path}: takes no settings; write it as TOML with `cesm-segmenter convert-config {name_or_path}`"
+                f"{name_or_path}: takes no settings; convert it to TOML with `cesm-segmenter convert-config {name_or_path}`"
             )
         return _load_published(Path(name_or_path))
     path = Path(name_or_path)
@@ -65,7 +65,7 @@ def _load_published(path: Path) -> Configuration:
     for message in published.warnings:
         print(f"warning: {path}: {message}", file=sys.stderr)
     print(
-        f"{path}: {len(published.notes)} keys have no effect here or another name or value; "
+        f"{path}: {len(published.notes)} keys are ignored here or read with another name or value; "
         f"see `cesm-segmenter convert-config {path}`",
         file=sys.stderr,
     )

@@ -1,6 +1,6 @@
-"""[model]: the input of every network, and how it learns.
+"""[model]: the settings that all networks share, for their input and their training.
 
-No Keras here: a configuration is checked, and a finished run recognised, without it.
+This module does not import Keras: a configuration is checked, and a finished run recognised, without it.
 """
 
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -22,18 +22,18 @@ class _UpToTheLoss(Section):
     image_width: int = Field(default=128, ge=8)
     image_height: int = Field(default=128, ge=8)
     image_channels: int = Field(default=1, ge=1)
-    input_normalize: bool = True  # the model divides its input by 255; without it, it sees raw 0..255
+    input_normalize: bool = True  # the model divides its input by 255; if off, it gets raw 0..255
     num_classes: int = Field(default=1, ge=1)  # 1: lesion or not; more: masks hold class indices, 0 is the background
     activation: Activation = "relu"
-    final_activation: Literal["sigmoid", "softmax"] = "sigmoid"  # left out: sigmoid for one class, softmax for more
+    final_activation: Literal["sigmoid", "softmax"] = "sigmoid"  # if left out: sigmoid for one class, softmax for more
     dropout_rate: float = Field(default=0.0, ge=0, lt=1)
     optimizer: Literal["Adam", "AdamW", "SGD"] = "Adam"
     learning_rate: float = Field(default=0.001, gt=0)
-    weight_decay: float | None = Field(default=None, gt=0)  # AdamW; Keras' own is 0.004
-    clipvalue: float | None = Field(default=None, gt=0)  # each gradient value is cut there
-    clipnorm: float | None = Field(default=None, gt=0)  # each variable's gradient is shortened to that
-    ema_momentum: float | None = Field(default=None, gt=0, lt=1)  # keep a moving average of the weights and validate that
-    loss: LossWeights = Field(default="bce_dice_loss", validate_default=True)  # or a table: losses are added by weight
+    weight_decay: float | None = Field(default=None, gt=0)  # for AdamW; Keras' default is 0.004
+    clipvalue: float | None = Field(default=None, gt=0)  # each gradient value is clipped to it
+    clipnorm: float | None = Field(default=None, gt=0)  # each variable's gradient is scaled down to this norm
+    ema_momentum: float | None = Field(default=None, gt=0, lt=1)  # keep a moving average of the weights and validate with it
+    loss: LossWeights = Field(default="bce_dice_loss", validate_default=True)  # or a table of losses with weights
 
 
 if TYPE_CHECKING:
@@ -43,16 +43,16 @@ else:
 
 
 class ModelSettings(_WithLossParameters):
-    """The keys of every network. A network's own keys are in a class of its own, which inherits from this one."""
+    """The keys that all networks have. The keys of a single network are in a subclass."""
 
     metrics: MetricNames = ("dice_coef",)
     generator: bool = False  # augment the training pairs as [augmentor] says
-    mixed_precision: bool = False  # bfloat16 between input and head; fast where the processor has it, slow elsewhere
-    jit_compile: bool = False  # XLA; Keras would turn it on by itself on a GPU, and it is slower on processors
+    mixed_precision: bool = False  # bfloat16 between input and head; fast where the hardware supports it, slow elsewhere
+    jit_compile: bool = False  # XLA; Keras would turn it on by default on a GPU, and it is slower on CPUs
 
     @property
     def side_multiple(self) -> int:
-        """Sides that this network can take are multiples of this, in pixels."""
+        """The sides that this network accepts are multiples of this number of pixels."""
         return 1
 
     def explain_multiple(self) -> str:
@@ -71,7 +71,7 @@ class ModelSettings(_WithLossParameters):
         if self.image_width != self.image_height:
             raise ValueError(
                 f"image_width is {self.image_width} and image_height {self.image_height}; "
-                "data set images are squares, so give both the same value"
+                "data set images are square, so give both the same value"
             )
         if self.image_width % self.side_multiple:
             raise ValueError(
@@ -84,12 +84,12 @@ class ModelSettings(_WithLossParameters):
                 "sigmoid and several take softmax, so leave final_activation out"
             )
         if self.weight_decay and self.optimizer != "AdamW":
-            raise ValueError(f"weight_decay is for optimizer AdamW, and optimizer is {self.optimizer}; leave one out")
+            raise ValueError(f"weight_decay needs optimizer AdamW, but optimizer is {self.optimizer}; change one of them")
         for name in self.loss:
             if self.image_width < (smallest := LOSSES[name].smallest_side):
                 raise ValueError(f"image_width {self.image_width} is too small for {name}; give {smallest} or more")
         if self.clipvalue and self.clipnorm:
-            raise ValueError(f"clipvalue {self.clipvalue} and clipnorm {self.clipnorm} both clip; leave one out")
+            raise ValueError(f"clipvalue {self.clipvalue} and clipnorm {self.clipnorm} both clip gradients; leave one out")
         return self
 
     def _near_sides(self) -> str:
@@ -98,7 +98,7 @@ class ModelSettings(_WithLossParameters):
 
 
 class ConvolutionalSettings(ModelSettings):
-    """A network whose size one number of filters sets."""
+    """A network whose size is set by one number of filters."""
 
     base_filters: int = Field(default=16, ge=1)
     normalization: bool = False  # batch normalisation after each convolution
@@ -107,7 +107,7 @@ class ConvolutionalSettings(ModelSettings):
 class UNetSettings(ConvolutionalSettings):
     """A network of levels, each with half the side and twice the filters of the level above."""
 
-    num_layers: int = Field(default=5, ge=1)  # levels; counts the bottom
+    num_layers: int = Field(default=5, ge=1)  # levels, including the bottom
 
     @property
     def side_multiple(self) -> int:
@@ -116,4 +116,4 @@ class UNetSettings(ConvolutionalSettings):
 
     def explain_multiple(self) -> str:
         """Names num_layers."""
-        return f"num_layers {self.num_layers}, which halve it {self.num_layers - 1} times"
+        return f"num_layers {self.num_layers}, which halves it {self.num_layers - 1} times"

@@ -1,4 +1,4 @@
-"""The keys of [model] that each network has of its own, and the sides that it can take."""
+"""The keys of [model] that only one network has, and the sides that each network accepts."""
 
 import itertools
 from typing import Literal, get_args
@@ -10,7 +10,7 @@ from segmenter.configuration.section import Integers, Pair
 
 
 class SlightlyFlexibleUNetSettings(UNetSettings):
-    """The published experiment's network. Level i drops dropout_rate * i."""
+    """The published experiment's network. The dropout rate of level i is dropout_rate * i."""
 
     paper = "Ronneberger, Fischer, Brox: U-Net. MICCAI 2015, arXiv:1505.04597"
 
@@ -23,7 +23,7 @@ class SlightlyFlexibleUNetSettings(UNetSettings):
         if self.dropout_rate * (self.num_layers - 1) >= 1:
             raise ValueError(
                 f"dropout_rate {self.dropout_rate} grows to {self.dropout_rate * (self.num_layers - 1):g} "
-                f"at the last of {self.num_layers} levels; it must stay under 1"
+                f"at the last of {self.num_layers} levels; it must stay below 1"
             )
         return self
 
@@ -37,38 +37,38 @@ class AttentionUNetSettings(UNetSettings):
 
 
 class MultiResUNetSettings(UNetSettings):
-    """Blocks that see three scales, and residual convolutions along the skips. The paper's has base_filters 32."""
+    """Blocks that cover three scales, and residual convolutions along the skips. The paper uses base_filters 32."""
 
     paper = "Ibtehaz, Rahman: MultiResUNet. Neural Networks 121, 2020, arXiv:1902.04049"
 
     model: Literal["MultiResUNet"] = "MultiResUNet"
     normalization: bool = True
-    alpha: float = Field(default=1.67, gt=0)  # filters of a block, as a multiple of those of a UNet's level
+    alpha: float = Field(default=1.67, gt=0)  # filters of a block, as a multiple of the filters of a UNet's level
 
 
 class UNet3PlusSettings(UNetSettings):
-    """Each level of the decoder sees all scales. The paper's has base_filters 64."""
+    """Each level of the decoder gets the features of all scales. The paper uses base_filters 64."""
 
     paper = "Huang et al.: UNet 3+. ICASSP 2020, arXiv:2004.08790"
 
     model: Literal["UNet3Plus"] = "UNet3Plus"
     num_layers: int = Field(default=5, ge=2)  # one level has no scales to join
     normalization: bool = True
-    deep_supervision: bool = False  # in training each level of the decoder answers too
-    classification_guided: bool = False  # the bottom says whether there is a lesion, and where not, none is predicted
+    deep_supervision: bool = False  # in training, each level of the decoder predicts too
+    classification_guided: bool = False  # the bottom predicts if there is a lesion; if not, the mask is empty
 
     @model_validator(mode="after")
     def _guides_what_is_supervised(self) -> "UNet3PlusSettings":
         if self.classification_guided and not self.deep_supervision:
             raise ValueError(
-                "classification_guided is on and deep_supervision is off; the one is an addition to the other, "
-                "so turn both on, or both off"
+                "classification_guided is on and deep_supervision is off; the former is an addition to the "
+                "latter, so turn both on, or both off"
             )
         return self
 
 
 class U2NetSettings(ConvolutionalSettings):
-    """A U of small Us with outputs at six scales. The paper's have base_filters 32, and 16 with lite."""
+    """A U of small Us with outputs at six scales. The paper uses base_filters 32, and 16 with lite."""
 
     paper = "Qin et al.: U2-Net. Pattern Recognition 106, 2020, arXiv:2005.09007"
 
@@ -78,7 +78,7 @@ class U2NetSettings(ConvolutionalSettings):
 
     @property
     def side_multiple(self) -> int:
-        """Stages and the blocks in them both halve the side down to a 32nd."""
+        """Both the stages and the blocks within them halve the side, down to a 32nd."""
         return 32
 
     def explain_multiple(self) -> str:
@@ -87,7 +87,7 @@ class U2NetSettings(ConvolutionalSettings):
 
 
 class SharpUNetSettings(UNetSettings):
-    """A fixed sharpening filter on each skip. The paper's has base_filters 32."""
+    """A fixed sharpening filter on each skip. The paper uses base_filters 32."""
 
     paper = "Zunair, Ben Hamza: Sharp U-Net. Computers in Biology and Medicine 136, 2021, arXiv:2107.12461"
 
@@ -95,19 +95,21 @@ class SharpUNetSettings(UNetSettings):
 
 
 class SwinUNetSettings(ModelSettings):
-    """Attention within windows, shifted in every second block. The defaults are the paper's, but for the window."""
+    """Attention within windows, shifted in every second block. The defaults are the paper's, except for the window."""
 
     paper = "Cao et al.: Swin-Unet. ECCV Workshops 2022, arXiv:2105.05537 (2021)"
 
     model: Literal["SwinUNet"] = "SwinUNet"
     activation: Activation = "gelu"  # within the MLP of a block
-    patch_size: int = Field(default=4, ge=2)  # pixels; side of what becomes one token
-    base_filters: int = Field(default=96, ge=1)  # of the first stage; each further one has twice as many
-    depths: Integers = (2, 2, 2, 2)  # blocks of each stage, the same on the way up
-    num_heads: Integers = (3, 6, 12, 24)  # of each stage
-    window_size: int = Field(default=4, ge=1)  # tokens; a 32nd of the side, as the paper's 7 is of its 224 px
+    patch_size: int = Field(default=4, ge=2)  # pixels; side of the patch that becomes one token
+    base_filters: int = Field(default=96, ge=1)  # of the first stage; each further stage has twice as many
+    depths: Integers = (2, 2, 2, 2)  # blocks of each stage, the same in the decoder
+    num_heads: Integers = (3, 6, 12, 24)  # heads of each stage
+    window_size: int = Field(default=4, ge=1)  # tokens; a 32nd of the default side, as the paper's 7 is of its 224 px
     mlp_ratio: int = Field(default=4, ge=1)
-    drop_path: float = Field(default=0.1, ge=0, lt=1)  # rate at which the last block is skipped; rises to it from 0
+    drop_path: float = Field(
+        default=0.1, ge=0, lt=1
+    )  # rate at which the last block is skipped; the rate rises from 0 at the first block
 
     @property
     def side_multiple(self) -> int:
@@ -126,19 +128,19 @@ class SwinUNetSettings(ModelSettings):
     def _windows_tile_the_stages(self) -> "SwinUNetSettings":
         if len(self.depths) != len(self.num_heads) or not self.depths or min(self.depths + self.num_heads) < 1:
             raise ValueError(
-                f"depths {list(self.depths)} and num_heads {list(self.num_heads)} do not go together; "
-                "list a whole number above 0 a stage in both"
+                f"depths {list(self.depths)} and num_heads {list(self.num_heads)} do not match; "
+                "list one whole number above 0 per stage in both"
             )
         for stage, heads in enumerate(self.num_heads):
             if (filters := self.base_filters * 2**stage) % heads:
                 raise ValueError(
-                    f"stage {stage} has {filters} filters, which its {heads} heads cannot share out evenly; "
+                    f"stage {stage} has {filters} filters, which cannot be divided evenly among its {heads} heads; "
                     "change base_filters or num_heads"
                 )
         if not self._is_tiled(self.image_width):
             raise ValueError(
-                f"image_width {self.image_width} makes stages of {self.stage_sides(self.image_width)} tokens, and each must be "
-                f"a multiple of window_size {self.window_size} or smaller; give {self._near_sides()}, or another window_size"
+                f"image_width {self.image_width} makes stages of {self.stage_sides(self.image_width)} tokens per side; each must "
+                f"be a multiple of window_size {self.window_size}, or smaller; give {self._near_sides()}, or another window_size"
             )
         return self
 
@@ -154,20 +156,22 @@ class SwinUNetSettings(ModelSettings):
 
 
 class BackboneSettings(ModelSettings):
-    """A network whose encoder comes from `keras.applications`. It sees the same pixels whatever input_normalize says."""
+    """A network whose encoder comes from `keras.applications`. It gets the same pixels whatever input_normalize is."""
 
     backbone: str
-    weights: str = "none"  # random; or "imagenet", or a file that Keras' save or save_weights wrote of the bare backbone
+    weights: str = "none"  # random; or "imagenet", or a file that Keras' save or save_weights wrote for the backbone alone
     activation: Activation = "relu"  # of the decoder; the backbone keeps its own
 
     @model_validator(mode="after")
     def _backbone_can_be_made(self) -> "BackboneSettings":
         if self.weights not in ("none", "imagenet") and not self.weights.endswith((".keras", ".h5")):
             raise ValueError(
-                f"weights {self.weights!r} is no weights file; give none, imagenet, or a path that ends in .keras or .h5"
+                f"weights {self.weights!r} is not a weights file; give none, imagenet, or a path that ends in .keras or .h5"
             )
         if self.image_channels not in (1, 3):
-            raise ValueError(f"image_channels is {self.image_channels}; backbone {self.backbone} takes 3, or 1 that is repeated")
+            raise ValueError(
+                f"image_channels is {self.image_channels}; backbone {self.backbone} takes 3, or 1, which is repeated"
+            )
         return self
 
 
@@ -187,7 +191,7 @@ class EfficientUNetSettings(BackboneSettings):
         "EfficientNetB6",
         "EfficientNetB7",
     ] = "EfficientNetB0"
-    base_filters: int = Field(default=16, ge=1)  # of the decoder at full size; twice as many a level below
+    base_filters: int = Field(default=16, ge=1)  # of the decoder at full size; each level below has twice as many
 
     @property
     def side_multiple(self) -> int:
@@ -200,19 +204,19 @@ class EfficientUNetSettings(BackboneSettings):
 
 
 class DeepLabV3PlusSettings(BackboneSettings):
-    """An atrous spatial pyramid on a backbone whose last strides are dilation instead."""
+    """An atrous spatial pyramid on a backbone whose last strides are replaced by dilation."""
 
     paper = "Chen et al.: DeepLabv3+. ECCV 2018, arXiv:1802.02611"
 
     model: Literal["DeepLabV3Plus"] = "DeepLabV3Plus"
     backbone: Literal["ResNet50", "ResNet101", "ResNet152", "MobileNetV2"] = "ResNet50"
-    output_stride: Literal[8, 16] = 16  # side of the input over that of the backbone's output
+    output_stride: Literal[8, 16] = 16  # side of the input divided by that of the backbone's output
     base_filters: int = Field(default=256, ge=1)  # of each branch of the pyramid and of the decoder
-    skip_filters: int = Field(default=48, ge=1)  # that the features at a quarter of the side are reduced to
+    skip_filters: int = Field(default=48, ge=1)  # to which the features at a quarter of the side are reduced
 
     @property
     def side_multiple(self) -> int:
-        """The backbone's output is as many times smaller."""
+        """The side of the backbone's output is smaller by this factor."""
         return self.output_stride
 
     def explain_multiple(self) -> str:
@@ -221,19 +225,19 @@ class DeepLabV3PlusSettings(BackboneSettings):
 
 
 class TransUNetSettings(ModelSettings):
-    """A ResNet-50 and a ViT-B/16 on top of it as encoder. The defaults are the paper's; its dropout_rate is 0.1."""
+    """An encoder of a ResNet-50 and a ViT-B/16 on top of it. The defaults are the paper's, whose dropout_rate is 0.1."""
 
     paper = "Chen et al.: TransUNet. arXiv:2102.04306 (2021)"
 
     model: Literal["TransUNet"] = "TransUNet"
-    activation: Activation = "relu"  # of the convolutions; the transformer has GELU
+    activation: Activation = "relu"  # of the convolutions; the transformer uses GELU
     base_filters: int = Field(default=64, ge=1)  # of the ResNet's first convolution
     num_blocks: Integers = (3, 4, 9)  # residual blocks of the ResNet's three stages
     hidden_size: int = Field(default=768, ge=1)  # of a token
     num_heads: int = Field(default=12, ge=1)
     transformer_layers: int = Field(default=12, ge=1)
     mlp_size: int = Field(default=3072, ge=1)
-    decoder_filters: Integers = (512, 256, 128, 64, 16)  # at 1/16, 1/8, 1/4, 1/2 and all of the side
+    decoder_filters: Integers = (512, 256, 128, 64, 16)  # at 1/16, 1/8, 1/4, 1/2 of the side and at full size
 
     @property
     def side_multiple(self) -> int:
@@ -246,12 +250,12 @@ class TransUNetSettings(ModelSettings):
 
     @model_validator(mode="after")
     def _shapes_fit(self) -> "TransUNetSettings":
-        for key, values, wanted in (("num_blocks", self.num_blocks, 3), ("decoder_filters", self.decoder_filters, 5)):
-            if len(values) != wanted or min(values) < 1:
-                raise ValueError(f"{key} is {list(values)}; wanted {wanted} whole numbers above 0")
+        for key, values, count in (("num_blocks", self.num_blocks, 3), ("decoder_filters", self.decoder_filters, 5)):
+            if len(values) != count or min(values) < 1:
+                raise ValueError(f"{key} is {list(values)}; expected {count} whole numbers above 0")
         if self.hidden_size % self.num_heads:
             raise ValueError(
-                f"hidden_size {self.hidden_size} cannot be shared out evenly among num_heads {self.num_heads}; change one of them"
+                f"hidden_size {self.hidden_size} cannot be divided evenly among num_heads {self.num_heads}; change one of them"
             )
         return self
 
@@ -272,7 +276,7 @@ MODEL_SETTINGS: dict[str, type[ModelSettings]] = {cls.model_fields["model"].defa
 
 
 def canonical_name(name: str) -> str:
-    """The name of a network without the `Tensorflow` that the published project puts in front; UNet is its first one.
+    """Returns a network's name without the published project's prefix `Tensorflow`; UNet is SlightlyFlexibleUNet.
 
     Raises:
       ValueError: there is no such network.
@@ -284,12 +288,14 @@ def canonical_name(name: str) -> str:
     short = name.removeprefix("Tensorflow")
     short = "SlightlyFlexibleUNet" if short == "UNet" else short
     if short not in MODEL_SETTINGS:
-        raise ValueError(f"{name} is no known network; known are {', '.join(MODEL_SETTINGS)}, each also with Tensorflow in front")
+        raise ValueError(
+            f"{name} is not a known network; choose from {', '.join(MODEL_SETTINGS)}, each also with the prefix Tensorflow"
+        )
     return short
 
 
 def describe_sides(settings: type[ModelSettings]) -> str:
-    """The sides that a network's default settings take: multiples of a number, or those of them that also fit."""
+    """Describes the sides that a network's default settings accept: all multiples of a number, or a list of those that fit."""
     multiple = settings.model_validate({}).side_multiple
     sides = range(multiple * -(-11 // multiple), 513, multiple)
     fitting = [side for side in sides if _takes(settings, side)]

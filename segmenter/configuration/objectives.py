@@ -1,7 +1,7 @@
 """The losses and the metrics that [model] may name: each declared once, and implemented in `segmenter.training`.
 
-No Keras here. `segmenter.training.losses` and `.metrics` have one function of the same name for each; the parameters of a
-loss are keys of [model] and arguments of its function.
+This module does not import Keras. `segmenter.training.losses` and `.metrics` have one function of the same name for each;
+the parameters of a loss are keys of [model] and arguments of its function.
 """
 
 from collections.abc import Sequence
@@ -29,10 +29,10 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Loss:
-    """What is known of a loss without Keras.
+    """The declaration of a loss.
 
     Attributes:
-      smallest_side: of the images, in pixels.
+      smallest_side: the smallest side of an image that the loss accepts, in pixels.
     """
 
     meaning: str
@@ -84,23 +84,23 @@ def parameter_fields() -> dict[str, Any]:
 
 
 def class_metrics(names: Sequence[str], class_names: Sequence[str]) -> list[tuple[str, str, int]]:
-    """Metrics of each of several lesion classes: what it is called, such as `dice_coef_benign`, the metric, and the class."""
+    """The metrics per lesion class, if there are several: title, such as `dice_coef_benign`, metric, and class index."""
     if len(class_names) == 1:
         return []
     return [(f"{name}_{title}", name, index) for name in names for index, title in enumerate(class_names, 1)]
 
 
 def _to_weights(value: object) -> object:
-    """A loss's name, or a table of names and weights, as a table."""
+    """Converts a loss's name to a table of names and weights, and checks the table."""
     table = {value: 1.0} if isinstance(value, str) else value
     if not isinstance(table, dict) or not table:
-        raise ValueError("wanted the name of a loss, or a table such as { bce_loss = 0.5, dice_loss = 0.5 }")
+        raise ValueError("expected the name of a loss, or a table such as { bce_loss = 0.5, dice_loss = 0.5 }")
     if unknown := [name for name in table if name not in LOSSES]:
-        raise ValueError(f"{unknown[0]} is not a known loss; known are {', '.join(LOSSES)}")
+        raise ValueError(f"{unknown[0]} is not a known loss; choose from {', '.join(LOSSES)}")
     if wrong := [
         name for name, weight in table.items() if isinstance(weight, bool) or not isinstance(weight, float | int) or weight <= 0
     ]:
-        raise ValueError(f"{wrong[0]} has the weight {table[wrong[0]]!r}; wanted a number above 0")
+        raise ValueError(f"{wrong[0]} has the weight {table[wrong[0]]!r}; expected a number above 0")
     return {name: float(weight) for name, weight in table.items()}
 
 
@@ -110,7 +110,7 @@ def _to_name(table: dict[str, float]) -> object:
 
 def _check_metrics(names: tuple[str, ...]) -> tuple[str, ...]:
     if unknown := [name for name in names if name not in METRICS]:
-        raise ValueError(f"{unknown[0]} is not a known metric; known are {', '.join(METRICS)}")
+        raise ValueError(f"{unknown[0]} is not a known metric; choose from {', '.join(METRICS)}")
     if len(set(names)) < len(names) or not names:
         raise ValueError("metrics must name at least one metric, and each once")
     return names

@@ -1,6 +1,6 @@
-"""What a configuration may hold: its sections and keys, their defaults, and how they must agree.
+"""What a configuration may hold: its sections and keys, their defaults, and the rules that they must meet together.
 
-Sections and keys carry the names that users of the published project know. A key is here only when it has an effect.
+Sections and keys carry the names that users of the published project know. Every key here has an effect.
 """
 
 import re
@@ -16,25 +16,25 @@ _NO_VARIATION = ("probability", "angles", "angle_range")  # how [augmentor] vari
 
 
 class DatasetSettings(Section):
-    """[dataset]: the order in which training sees the samples, and what the classes are called."""
+    """[dataset]: the order of the training samples, and the names of the classes."""
 
     shuffle: bool = True
     class_names: Names = ()  # of the lesion classes 1, 2, ...; empty: those of recipe `full`, or class_1, class_2, ...
 
     @model_validator(mode="after")
-    def _names_tell_apart(self) -> "DatasetSettings":
+    def _names_are_columns(self) -> "DatasetSettings":
         if wrong := [name for name in self.class_names if not re.fullmatch(r"\w+", name)]:
-            raise ValueError(f"class_names holds {wrong[0]!r}; wanted letters, digits and _, because they name columns")
+            raise ValueError(f"class_names holds {wrong[0]!r}; expected letters, digits and _, because they name columns")
         if len(set(self.class_names)) < len(self.class_names):
-            raise ValueError(f"class_names lists {', '.join(self.class_names)}; each must be another")
+            raise ValueError(f"class_names lists {', '.join(self.class_names)}; each name must be different")
         return self
 
 
 class ImageSettings(Section):
-    """[image]: what is done to each image inside the model, in this order, before it is scaled."""
+    """[image]: operations on each image inside the model, in this order, before it is scaled."""
 
     gamma: float | None = Field(default=None, gt=0)  # 255 (pixel / 255) ^ gamma
-    sharpening: float | None = Field(default=None, gt=0)  # unsharp masking of that strength
+    sharpening: float | None = Field(default=None, gt=0)  # unsharp masking of this strength
     blur_size: int | None = Field(default=None, ge=3)  # odd side of a Gaussian kernel, in pixels of the model's side
     color_converter: Literal["COLOR_RGB2BGR", "COLOR_RGB2GRAY", "COLOR_RGB2HSV", "COLOR_RGB2YCrCb"] | None = None
 
@@ -46,12 +46,12 @@ class ImageSettings(Section):
 
 
 class MaskSettings(Section):
-    """[mask]: how the gray levels of a mask file become lesion and background. Class indices are taken as they are."""
+    """[mask]: how the gray levels of a mask file are thresholded into lesion and background. Class indices are not changed."""
 
     blur: bool = False
     blur_size: int = Field(default=5, ge=3)  # odd side of a Gaussian kernel, in pixels of the file
-    threshold: int = Field(default=128, ge=1, le=255)  # lesion from this level on
-    algorithm: Literal["otsu", "triangle"] | None = None  # finds a threshold for each mask, in place of `threshold`
+    threshold: int = Field(default=128, ge=1, le=255)  # levels from here on are lesion
+    algorithm: Literal["otsu", "triangle"] | None = None  # finds a threshold for each mask, instead of `threshold`
 
     @model_validator(mode="after")
     def _kernel_has_a_middle(self) -> "MaskSettings":
@@ -61,7 +61,7 @@ class MaskSettings(Section):
 
 
 class TrainSettings(Section):
-    """[train]: how long, in which steps, and what is kept."""
+    """[train]: how long training runs, in which steps, and what it writes."""
 
     epochs: int = Field(default=50, ge=1)
     batch_size: int = Field(default=8, ge=1)
@@ -71,10 +71,10 @@ class TrainSettings(Section):
     learning_rate_reducer: bool = True  # cut the rate by reducer_factor after reducer_patience epochs without a better val_loss
     reducer_factor: float = Field(default=0.5, gt=0, lt=1)
     reducer_patience: int = Field(default=4, ge=1)
-    cosine_decay: bool = False  # let the rate fall along half a cosine to 0 at the last of `epochs`
-    warmup_epochs: int = Field(default=0, ge=0)  # let it rise from 0 before, step by step
-    epoch_change_infer: bool = True
-    epoch_change_tiledinfer: bool = False  # the same at full size by tiles, as [tiledinfer] says
+    cosine_decay: bool = False  # the rate falls along half a cosine to 0 at the end of `epochs`
+    warmup_epochs: int = Field(default=0, ge=0)  # before that, the rate rises from 0 step by step
+    epoch_change_infer: bool = True  # after each epoch, write predictions on num_infer_images images
+    epoch_change_tiledinfer: bool = False  # also at full size by tiles, as set in [tiledinfer]
     num_infer_images: int = Field(default=4, ge=1)
     seed: int = Field(default=1, ge=0, lt=2**31)
     deterministic: bool = False  # the same weights from each run on one machine; slower on GPUs
@@ -84,27 +84,27 @@ class TrainSettings(Section):
         if self.cosine_decay and self.learning_rate_reducer:
             raise ValueError("cosine_decay and learning_rate_reducer both set the learning rate; turn one of them off")
         if self.warmup_epochs >= self.epochs:
-            raise ValueError(f"warmup_epochs {self.warmup_epochs} leaves nothing of epochs {self.epochs}; lower it")
+            raise ValueError(f"warmup_epochs {self.warmup_epochs} is not below epochs {self.epochs}; lower it")
         return self
 
 
 class EvalSettings(Section):
-    """[eval]: batch metrics such as dice_coef depend on the number of images in a batch."""
+    """[eval]: metrics over a batch, such as dice_coef, depend on the number of images in it."""
 
     batch_size: int = Field(default=4, ge=1)
-    nsd_tolerance_px: float = Field(default=2.0, gt=0)  # contours this near count as one; pixels of the data set's grid
+    nsd_tolerance_px: float = Field(default=2.0, gt=0)  # contours this close count as equal; pixels of the data set's grid
 
 
 class InferSettings(Section):
-    """[infer]: where probabilities are cut, for masks and for metrics per image, and what is written."""
+    """[infer]: how probabilities are thresholded, for masks and for metrics per image, and what is written."""
 
     threshold: float = Field(default=0.5, gt=0, lt=1)
-    algorithm: Literal["otsu"] | None = None  # finds a threshold for each image, in place of `threshold`
-    blur: bool = False  # smooth the probabilities before the cut
-    ksize: int = Field(default=5, ge=3)  # odd side of that Gaussian kernel, in pixels of the map that is cut
-    smallest_lesion_px: int = Field(default=0, ge=0)  # smaller connected components are dropped; pixels of the map that is cut
+    algorithm: Literal["otsu"] | None = None  # finds a threshold for each image, instead of `threshold`
+    blur: bool = False  # smooth the probabilities before thresholding
+    ksize: int = Field(default=5, ge=3)  # odd side of this Gaussian kernel, in pixels of the probability map
+    smallest_lesion_px: int = Field(default=0, ge=0)  # smaller connected components are dropped; pixels of the map
     augmentation: Literal["none", "flips", "turns"] = "none"  # average over 4 flips, or over all 8 turns and flips
-    mask_colorize: bool = False  # also write masks in `mask_colors`, and them merged with the image
+    mask_colorize: bool = False  # also write masks in `mask_colors`, and these merged with the image
     mask_colors: Colors = ()  # red, green, blue of each lesion class; empty: green, white (malignant), then others
     batch_size: int = Field(default=4, ge=1)
 
@@ -117,7 +117,7 @@ class InferSettings(Section):
     @model_validator(mode="after")
     def _colors_are_levels(self) -> "InferSettings":
         if wrong := [color for color in self.mask_colors if not all(0 <= level <= 255 for level in color)]:
-            raise ValueError(f"mask_colors holds {list(wrong[0])}; wanted red, green and blue of 0 to 255")
+            raise ValueError(f"mask_colors holds {list(wrong[0])}; expected red, green and blue from 0 to 255")
         return self
 
 
@@ -125,19 +125,24 @@ class TiledInferSettings(Section):
     """[tiledinfer]: inference by overlapping tiles, at the source image's resolution."""
 
     split_size: int | None = Field(default=None, ge=8)  # side of a tile in source pixels; None: the model's side
-    overlapping: int | None = Field(default=None, ge=0)  # source pixels that neighbours share at least; None: a quarter
-    whole_image_weight: float = Field(default=0.0, ge=0, lt=1)  # part of the whole-image prediction in the result
+    overlapping: int | None = Field(
+        default=None, ge=0
+    )  # smallest overlap of neighbours, in source pixels; None: a quarter of a tile
+    whole_image_weight: float = Field(default=0.0, ge=0, lt=1)  # weight of the whole-image prediction in the result
 
     def sizes(self, side: int) -> tuple[int, int]:
-        """The side of a tile and what neighbours share at least, in source pixels, for a model of a side.
+        """The side of a tile and the smallest overlap of neighbouring tiles, in source pixels.
+
+        Args:
+          side: of the model's input, in pixels.
 
         Raises:
-          ValueError: tiles would share all they have.
+          ValueError: the overlap is as large as a tile.
         """
         tile = self.split_size or side
         overlap = tile // 4 if self.overlapping is None else self.overlapping
         if overlap >= tile:
-            raise ValueError(f"[tiledinfer] overlapping {overlap} leaves nothing of a tile of {tile} px; lower it")
+            raise ValueError(f"[tiledinfer] overlapping {overlap} is not below the side of a tile, {tile} px; lower it")
         return tile, overlap
 
 
@@ -167,7 +172,7 @@ class Configuration(Section):
     @field_validator("model", mode="before")
     @classmethod
     def _know_the_network(cls, value: object) -> object:
-        """Keys without a `model` are those of the default network; `Tensorflow` in front is taken off."""
+        """Keys without a `model` belong to the default network; the prefix `Tensorflow` is removed."""
         if not isinstance(value, dict):
             return value
         name = value.get("model", SlightlyFlexibleUNetSettings().model)
@@ -176,17 +181,20 @@ class Configuration(Section):
     @model_validator(mode="after")
     def _sections_agree(self) -> "Configuration":
         lesion_classes = max(1, self.model.num_classes - 1)
-        for key, given in (
+        for key, values in (
             ("[dataset] class_names", self.dataset.class_names),
             ("[infer] mask_colors", self.infer.mask_colors),
         ):
-            if given and len(given) != lesion_classes:
+            if values and len(values) != lesion_classes:
                 raise ValueError(
-                    f"{key} lists {len(given)}; [model] num_classes {self.model.num_classes} has {lesion_classes} lesion classes"
+                    f"{key} has length {len(values)}; expected {lesion_classes}, one per lesion class of [model] num_classes "
+                    f"{self.model.num_classes}"
                 )
         self.tiledinfer.sizes(self.model.image_width)  # refuses an overlap of whole tiles
         if self.model.image_channels not in (1, 3):
-            raise ValueError(f"[model] image_channels is {self.model.image_channels}; image files hold 1 or 3 channels, give one")
+            raise ValueError(
+                f"[model] image_channels is {self.model.image_channels}; image files have 1 or 3 channels, so give one of these"
+            )
         if self.image.color_converter and self.model.image_channels != 3:
             raise ValueError(f"[image] color_converter {self.image.color_converter} needs [model] image_channels = 3")
         if self.model.generator and not self.varies:
@@ -200,11 +208,11 @@ class Configuration(Section):
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """What the lesion classes 1, 2, ... are called."""
+        """The names of the lesion classes 1, 2, ..."""
         return self.dataset.class_names or default_class_names(max(1, self.model.num_classes - 1))
 
 
 def default_class_names(count: int) -> tuple[str, ...]:
-    """The names of so many lesion classes where none are given: those of recipe `full`, or class_1, class_2, ..."""
+    """The names of `count` lesion classes where none are given: those of recipe `full`, or class_1, class_2, ..."""
     defaults = {1: ("lesion",), 2: ("benign", "malignant")}
     return defaults.get(count, tuple(f"class_{index}" for index in range(1, count + 1)))

@@ -1,4 +1,4 @@
-"""What every table of a configuration has in common."""
+"""What all sections of a configuration have in common."""
 
 from typing import Annotated, Any
 
@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, ConfigDict
 
 from pipeline.files import Settings
 
-# TOML knows lists only; the settings are frozen, so lists are kept as tuples, lists within lists too.
+# TOML has lists only; the settings are frozen, so lists become tuples, nested lists too.
 _listed = BeforeValidator(lambda value: as_tuples(value))
 Pair = Annotated[tuple[int, int], _listed]
 Range = Annotated[tuple[float, float], _listed]
@@ -18,11 +18,11 @@ Colors = Annotated[tuple[tuple[int, int, int], ...], _listed]
 
 
 def as_tuples(value: Any) -> Any:
-    """Lists as tuples, to any depth; anything else as it is."""
+    """Converts lists to tuples, to any depth; returns anything else unchanged."""
     return tuple(as_tuples(item) for item in value) if isinstance(value, list) else value
 
 
 class Section(Settings):
-    """A table of a configuration; values keep their type, so that text is no number."""
+    """A section of a configuration; values keep their type, so that text is not read as a number."""
 
     model_config = ConfigDict(strict=True)

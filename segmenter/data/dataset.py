@@ -1,6 +1,7 @@
 """Reads a data set folder: its splits, its pairs of image and mask, and its manifest where it has one.
 
-Knows names and files, no pixels. Published archives have no manifest; there the names tell variant and patient.
+This module handles names and files, not pixels. Published archives have no manifest; there variant and patient come from
+the file names.
 """
 
 import hashlib
@@ -29,14 +30,14 @@ _COLUMNS = ("sample", "image_id", "variant", "split", "patient", "class", "image
 
 @dataclass(frozen=True)
 class Sample:
-    """One pair; an empty string is unknown, and so is None.
+    """One pair; an empty string and None mean unknown.
 
     Attributes:
       label: the manifest's `class`.
       fold: of the patient, for cross-validation.
-      scale: pixels of the square for each source pixel.
-      spacing_mm: side of a source pixel.
-      details: what describes the image, by the columns of `contract.DESCRIPTIONS`.
+      scale: pixels of the data set's image per source pixel.
+      spacing_mm: side of a source pixel, in mm.
+      details: descriptions of the image, by the columns of `contract.DESCRIPTIONS`.
     """
 
     name: str
@@ -59,13 +60,13 @@ class Sample:
 
     @property
     def owner(self) -> str:
-        """The patient, or where that is unknown the source image: what no two splits may share."""
+        """The patient, or the source image where the patient is unknown; no two splits may share an owner."""
         return self.patient or self.image_id
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """The pairs of a folder; `identity` changes when what the folder holds does.
+    """The pairs of a folder; `identity` changes when the contents of the folder do.
 
     Attributes:
       fold: the fold that is test here; None where the splits are the folder's own.
@@ -80,7 +81,7 @@ class DataSet:
         """The samples of a split, sorted by name.
 
         Raises:
-          InputError: it has none.
+          InputError: the split is empty.
         """
         if not (samples := [sample for sample in self.samples if sample.split == name]):
             raise InputError(
@@ -90,46 +91,46 @@ class DataSet:
         return samples
 
     def in_fold(self, fold: int) -> "DataSet":
-        """The same samples as fold k of K sees them: test is fold k, valid is fold k + 1 mod K, train the rest.
+        """Returns the same samples in the splits of fold k of K: test is fold k, valid is fold k + 1 mod K, train the rest.
 
         Raises:
-          InputError: there are no folds, fewer than three of them, or not this one.
+          InputError: there are no folds, fewer than three, or not this one.
         """
         count = self.folds
         if not 0 <= fold < count:
-            raise InputError(f"{self.folder}: has the folds 0 to {count - 1}, and no fold {fold}; give one of these")
+            raise InputError(f"{self.folder}: has the folds 0 to {count - 1}, but not fold {fold}; give one of these")
         splits = {fold: "test", (fold + 1) % count: "valid"}
         samples = tuple(replace(sample, split=splits.get(sample.fold or 0, "train")) for sample in self.samples)
         return DataSet(self.folder, samples, f"{self.identity} fold {fold} of {count}", fold)
 
     @property
     def folds(self) -> int:
-        """How many folds there are.
+        """The number of folds.
 
         Raises:
-          InputError: not every sample has one, or they are fewer than test, valid and train need.
+          InputError: a sample has no fold, or there are fewer folds than test, valid and train need.
         """
         folds = {sample.fold for sample in self.samples}
         if None in folds:
             raise InputError(
-                f"{self.folder}: has no fold for each sample; folds come from the column fold of {MANIFEST}, "
+                f"{self.folder}: has samples without a fold; folds come from the column fold of {MANIFEST}, "
                 "which `make dataset` writes"
             )
         if len(folds) < 3:
             raise InputError(
-                f"{self.folder}: has {len(folds)} folds; wanted 3 or more, for test, valid and train; "
+                f"{self.folder}: has {len(folds)} folds; expected 3 or more, for test, valid and train; "
                 "raise folds in the recipe's [split], or take more patients"
             )
         return max(fold for fold in folds if fold is not None) + 1
 
 
 def folder_of(data: Any) -> Path:
-    """The folder of a data set that is given as a path, or as anything with an attribute `folder`."""
+    """The folder of a data set that is given as a path, or as an object with an attribute `folder`."""
     return Path(getattr(data, "folder", data))
 
 
 def read_dicom_options(folder: Path) -> DicomOptions:
-    """How the sources of a data set in DICOM were read: the table [dicom] of its recipe, or the defaults where there is none.
+    """Returns how a data set's DICOM sources were read: the table [dicom] of its recipe, or the defaults without one.
 
     Raises:
       InputError: the recipe cannot be read.
@@ -140,11 +141,11 @@ def read_dicom_options(folder: Path) -> DicomOptions:
     try:
         return DicomOptions.model_validate(tomllib.loads(path.read_text(encoding="utf-8")).get("dicom", {}))
     except ValueError as error:
-        raise InputError(f"{path}: has no [dicom] that can be read ({error}); make the data set again") from error
+        raise InputError(f"{path}: has a table [dicom] that cannot be read ({error}); make the data set again") from error
 
 
 def describe_counts(data: DataSet) -> str:
-    """The samples of each split in words."""
+    """Describes the number of samples in each split."""
     counts = {split: sum(sample.split == split for sample in data.samples) for split in SPLITS}
     return ", ".join(f"{split} {count}" for split, count in counts.items())
 
@@ -153,7 +154,7 @@ def read_data_set(folder: Path) -> DataSet:
     """Reads the pairs of a data set folder.
 
     Raises:
-      InputError: there is no such folder, it is no data set or an unfinished one, or images and masks do not pair up.
+      InputError: the folder does not exist, is not a data set or is unfinished, or images and masks do not pair up.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder; {_other_data_sets(folder.parent)}")
@@ -162,41 +163,41 @@ def read_data_set(folder: Path) -> DataSet:
         return DataSet(folder, tuple(_from_manifest(folder, manifest)), sha256(manifest))
     if (folder / DATASET_MARK).is_file():
         raise InputError(
-            f"{folder}: is unfinished, it has {DATASET_MARK} but no {MANIFEST}; "
-            "give the command that makes it once more, which goes on where it stopped"
+            f"{folder}: is unfinished: it has {DATASET_MARK} but no {MANIFEST}; "
+            "repeat the command that makes it, which continues where it stopped"
         )
-    found = {split for place, split in find_split_folders(folder) if (place / "images").is_dir()}
-    if missing := [split for split in ("train", "valid") if split not in found]:
+    splits = {split for path, split in find_split_folders(folder) if (path / "images").is_dir()}
+    if missing := [split for split in ("train", "valid") if split not in splits]:
         raise InputError(
-            f"{folder}: is no data set, it has no {' and no '.join(f'{split}/images' for split in missing)}; "
+            f"{folder}: is not a data set: it has no {' and no '.join(f'{split}/images' for split in missing)}; "
             f"{_other_data_sets(folder)}"
         )
-    samples = tuple(sample for place, split in find_split_folders(folder) for sample in _from_names(place, split))
+    samples = tuple(sample for path, split in find_split_folders(folder) for sample in _from_names(path, split))
     _warn_of_jpeg_masks(samples)
     return DataSet(folder, samples, _listing(samples))
 
 
 def _other_data_sets(folder: Path) -> str:
-    found = sorted(path.parent.parent.name for path in folder.glob("*/train/images")) if folder.is_dir() else []
-    if not found:
+    names = sorted(path.parent.parent.name for path in folder.glob("*/train/images")) if folder.is_dir() else []
+    if not names:
         return "make one first, for example with `make dataset`"
-    return f"the data sets in {folder} are {', '.join(found)}; give the path of one"
+    return f"the data sets in {folder} are {', '.join(names)}; give the path of one"
 
 
 def _from_manifest(folder: Path, manifest: Path) -> list[Sample]:
     samples = [_from_row(folder, number, row) for number, row in enumerate(read_csv(manifest, _COLUMNS), 2)]
-    there = {path for split in SPLITS for kind in ("images", "masks") for path in (folder / split / kind).glob("*")}
-    missing = [path for sample in samples for path in (sample.image, sample.mask) if path not in there]
+    paths = {path for split in SPLITS for kind in ("images", "masks") for path in (folder / split / kind).glob("*")}
+    missing = [path for sample in samples for path in (sample.image, sample.mask) if path not in paths]
     if missing:
         raise InputError(
-            f"{manifest}: names {len(missing)} files that are not there, the first is "
+            f"{manifest}: names {len(missing)} files that do not exist, the first is "
             f"{missing[0].relative_to(folder)}; make the data set again"
         )
     return sorted(samples, key=lambda sample: sample.name)
 
 
 def _from_row(folder: Path, number: int, row: Mapping[str, str]) -> Sample:
-    # A manifest that somebody made by hand may lack what only metrics by group and in millimetres need.
+    # A manifest made by hand may lack columns that only metrics by group and in millimetres need.
     try:
         values = read_row(row)
     except ValueError as error:
@@ -218,14 +219,14 @@ def _from_row(folder: Path, number: int, row: Mapping[str, str]) -> Sample:
 
 
 def _from_names(folder: Path, split: str) -> list[Sample]:
-    """Pairs of a split's folder by stem. Images without masks, or masks without images, are an error that names them."""
+    """Pairs the files of a split's folder by stem. An image without a mask, or a mask without an image, is an error."""
     images, masks = _by_stem(folder / "images"), _by_stem(folder / "masks")
-    for here, there, have, lack in ((images, masks, "images", "masks"), (masks, images, "masks", "images")):
-        if alone := sorted(here.keys() - there.keys()):
-            first = here[alone[0]].relative_to(folder.parent)
+    for files, partners, title, missing in ((images, masks, "images", "masks"), (masks, images, "masks", "images")):
+        if unpaired := sorted(files.keys() - partners.keys()):
+            first = files[unpaired[0]].relative_to(folder.parent)
             raise InputError(
-                f"{folder.parent}: {len(alone)} {have} of {folder.name} have no {lack[:-1]}, the first is {first}; wanted "
-                f"{folder.name}/{lack}/{alone[0]} with one of {', '.join(sorted(PAIR_SUFFIXES))}"
+                f"{folder.parent}: {len(unpaired)} {title} of {folder.name} have no {missing[:-1]}, the first is {first}; "
+                f"expected {folder.name}/{missing}/{unpaired[0]} with one of {', '.join(sorted(PAIR_SUFFIXES))}"
             )
     return [_named(name, split, images[name], masks[name]) for name in sorted(images)]
 
@@ -237,7 +238,7 @@ def _by_stem(folder: Path) -> dict[str, Path]:
             continue
         if path.stem in stems:
             raise InputError(
-                f"{folder}: {stems[path.stem].name} and {path.name} share a name; pairs are found by it, so rename or remove one"
+                f"{folder}: {stems[path.stem].name} and {path.name} share a name, by which pairs are found; rename or remove one"
             )
         stems[path.stem] = path
     return stems
@@ -245,21 +246,21 @@ def _by_stem(folder: Path) -> dict[str, Path]:
 
 def _named(name: str, split: str, image: Path, mask: Path) -> Sample:
     variant, source = parse_sample(name)
-    details = dict.fromkeys(DESCRIPTIONS, "") | {part: getattr(source, part) for part in ("side", "kind", "view")}
+    details = dict.fromkeys(DESCRIPTIONS, "") | {column: getattr(source, column) for column in ("side", "kind", "view")}
     return Sample(name, split, image, mask, source.image_id, variant, source.patient, label="", details=details)
 
 
 def _warn_of_jpeg_masks(samples: Sequence[Sample]) -> None:
     count = sum(sample.mask.suffix.lower() != ".png" for sample in samples)
     if count:
-        print(f"warning: {count} masks are JPEG, which blurs their edges; they are cut at 128", file=sys.stderr)
+        print(f"warning: {count} masks are JPEG, which blurs their edges; they are thresholded at 128", file=sys.stderr)
 
 
 def _listing(samples: Sequence[Sample]) -> str:
-    """Names, sizes and times of all files as a hash, where no manifest tells what the folder holds."""
+    """Hashes the names, sizes and modification times of all files, as an identity where there is no manifest."""
     digest = hashlib.sha256()
     for sample in samples:
         for path in (sample.image, sample.mask):
-            found = path.stat()
-            digest.update(f"{sample.split}/{path.name} {found.st_size} {found.st_mtime_ns}\n".encode())
+            status = path.stat()
+            digest.update(f"{sample.split}/{path.name} {status.st_size} {status.st_mtime_ns}\n".encode())
     return digest.hexdigest()

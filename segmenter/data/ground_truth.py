@@ -14,13 +14,13 @@ from segmenter.configuration import Configuration, MaskSettings
 
 
 def read_ground_truth(path: Path, configuration: Configuration) -> np.ndarray:
-    """The class map of a mask file, as training sees it.
+    """Reads the class map of a mask file, as training sees it.
 
     Returns:
       (height, width) uint8: 0 is background.
 
     Raises:
-      InputError: the file is missing, or is no mask of the configuration's classes.
+      InputError: the file is missing, or is not a mask of the configuration's classes.
     """
     return read_mask_file(path, configuration.model.num_classes, configuration.mask)
 
@@ -39,25 +39,25 @@ def read_mask_file(path: Path, classes: int, settings: MaskSettings) -> np.ndarr
 
 
 def read_classes(data: bytes, classes: int, settings: MaskSettings) -> np.ndarray:
-    """The class map of a mask file's bytes, (height, width) uint8.
+    """Reads the class map of a mask file's bytes, (height, width) uint8.
 
     Raises:
-      MaskError: it is no mask of these classes.
+      MaskError: it is not a mask of these classes.
     """
-    own_cut = settings.blur or settings.algorithm or settings.threshold != LESION_LEVEL
-    return contract.read_mask(data, classes, partial(cut_mask, settings=settings), any_levels=bool(own_cut))
+    has_own_rule = settings.blur or settings.algorithm or settings.threshold != LESION_LEVEL
+    return contract.read_mask(data, classes, partial(cut_mask, settings=settings), any_levels=bool(has_own_rule))
 
 
 def cut_mask(levels: np.ndarray, settings: MaskSettings) -> np.ndarray:
-    """Cuts a mask's gray levels.
+    """Thresholds a mask's gray levels.
 
     Args:
       levels: (height, width) uint8.
       settings: blur and threshold, or the algorithm that finds a threshold for each mask.
 
     Returns:
-      (height, width) uint8: 1 from the threshold on. A mask of a single level has none to find: it is cut at the
-      threshold that is set.
+      (height, width) uint8: 1 from the threshold on, else 0. In a mask of a single level the algorithm has no threshold to
+      find, so `threshold` applies.
 
     Example:
       >>> cut_mask(np.array([[0, 127, 128, 255]], np.uint8), MaskSettings()).tolist()
@@ -72,7 +72,7 @@ def cut_mask(levels: np.ndarray, settings: MaskSettings) -> np.ndarray:
 
 
 def read_gray(path: Path) -> np.ndarray:
-    """An image of a data set, (height, width) uint8.
+    """Reads an image of a data set, (height, width) uint8.
 
     Raises:
       InputError: it is missing or cannot be decoded.

@@ -1,4 +1,4 @@
-"""Which samples a data set is measured by: originals, where there are any."""
+"""The samples that metrics are computed on: originals, where there are any."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def counts(variants: Sequence[str]) -> list[bool]:
-    """Which of some samples to measure, by their variants: originals, or all where there are none.
+    """Marks the samples to measure, given their variants: originals, or all if there are no originals.
 
     Turned and flipped copies would only repeat their original; a set that was split by sample may lack the original.
 
@@ -29,5 +29,5 @@ def originals_or_all(samples: Sequence[Sample]) -> list[Sample]:
 
 
 def original_rows(images: "pd.DataFrame") -> "pd.DataFrame":
-    """The same of the rows of per_image.csv."""
+    """The rows of per_image.csv to measure."""
     return images[counts(images["variant"].tolist())]

@@ -1,6 +1,6 @@
-"""Reads one pair of image and mask: the image at the model's size, the mask as classes, and words for what is wrong.
+"""Reads one pair of image and mask, the image at the model's size and the mask as classes, and explains what is wrong.
 
-Pixels stay uint8 up to the model, which does the scaling: a pair costs a quarter of what floats would.
+Pixels stay uint8 up to the model, which scales them: a pair takes a quarter of the memory of floats.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from segmenter.data.ground_truth import read_classes, read_gray, read_mask_file
 
 @dataclass(frozen=True)
 class PairFormat:
-    """What pairs become: the model's side and channels, its classes, and how grey levels of a mask are cut."""
+    """The format of pairs: the model's side, channels and classes, and how gray levels of a mask are thresholded."""
 
     side: int
     channels: int
@@ -36,15 +36,15 @@ def read_pair(image_file: tf.Tensor, mask_file: tf.Tensor, form: PairFormat) -> 
     """Reads one pair at the model's size.
 
     Returns:
-      The image, (side, side, channels) uint8 raw, and the mask, (side, side, 1) uint8 of classes: lesion where at least
-      half of the pixel's area is, and of the class that has most of it.
+      The image, (side, side, channels) uint8 raw, and the mask, (side, side, 1) uint8 of classes. A pixel is
+      lesion if at least half of its area is, and has the lesion class of the largest area.
     """
     image, mask = read_pair_whole(image_file, mask_file, form)
     return shrink_image(image, form.side), _shrink_mask(mask, form)
 
 
 def read_pair_whole(image_file: tf.Tensor, mask_file: tf.Tensor, form: PairFormat) -> tuple[tf.Tensor, tf.Tensor]:
-    """As `read_pair`, at the size of the files. Files that are no sound pair raise `InvalidArgumentError`."""
+    """As `read_pair`, at the size of the files. Files that are not a valid pair raise `InvalidArgumentError`."""
     return decode_pair(tf.io.read_file(image_file), tf.io.read_file(mask_file), form)
 
 
@@ -58,9 +58,9 @@ def decode_pair(image_data: tf.Tensor, mask_data: tf.Tensor, form: PairFormat) -
 
 
 def _decode_mask(data: tf.Tensor, form: PairFormat) -> tf.Tensor:
-    """The class map of a mask, (height, width, 1) uint8, by the one reader of masks, which OpenCV does the work for."""
+    """The class map of a mask, (height, width, 1) uint8, by the only reader of masks, which uses OpenCV."""
 
-    # Outside of a graph TensorFlow hands over an array that holds the bytes.
+    # Outside of a graph, TensorFlow passes an array that contains the bytes.
     @tf.autograph.experimental.do_not_convert
     def decode(data: bytes | np.ndarray) -> np.ndarray:
         return read_classes(bytes(np.asarray(data).item()), form.classes, form.mask)[..., None]
@@ -76,60 +76,60 @@ def shrink_image(image: tf.Tensor, side: int) -> tf.Tensor:
 def _shrink_mask(mask: tf.Tensor, form: PairFormat) -> tf.Tensor:
     if form.classes == 1:
         return tf.cast(_area_average(tf.cast(mask, tf.float32), form.side) >= 0.5, tf.uint8)
-    parts = _area_average(tf.one_hot(mask[..., 0], form.classes), form.side)
-    lesion = tf.argmax(parts[..., 1:], -1, output_type=tf.int32)[..., None] + 1
-    return tf.cast(tf.where(parts[..., :1] <= 0.5, lesion, 0), tf.uint8)
+    shares = _area_average(tf.one_hot(mask[..., 0], form.classes), form.side)
+    lesion = tf.argmax(shares[..., 1:], -1, output_type=tf.int32)[..., None] + 1
+    return tf.cast(tf.where(shares[..., :1] <= 0.5, lesion, 0), tf.uint8)
 
 
 def _area_average(square: tf.Tensor, side: int) -> tf.Tensor:
     tf.debugging.assert_greater_equal(tf.shape(square)[0], side)
     averages = tf.cond(
         tf.shape(square)[0] == side,
-        lambda: square,  # three times as fast as an average of one pixel
+        lambda: square,  # three times as fast as averaging single pixels
         lambda: tf.image.resize(square, (side, side), method="area"),
     )
     return tf.ensure_shape(averages, (side, side, square.shape[-1]))
 
 
 def _decode(data: tf.Tensor, channels: int) -> tf.Tensor:
-    # The op goes by the bytes, so it reads PNG as well. INTEGER_ACCURATE gives the same pixels as OpenCV.
+    # The op detects the format from the bytes, so it reads PNG as well. INTEGER_ACCURATE gives the same pixels as OpenCV.
     return tf.io.decode_jpeg(data, channels=channels, dct_method="INTEGER_ACCURATE")
 
 
 @contextlib.contextmanager
 def explained(samples: Sequence[Sample], form: PairFormat) -> Iterator[None]:
-    """Turns TensorFlow's error over a file into an `InputError` that names the file and what is wrong with it."""
+    """Turns TensorFlow's error about a file into an `InputError` that names the file and what is wrong with it."""
     try:
         yield
     except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError):
         sizes = {check_pair(sample, form): sample.image for sample in samples}
         if len(sizes) > 1:
-            found = ", ".join(f"{path.name} {size} px" for size, path in sorted(sizes.items()))
+            examples = ", ".join(f"{path.name} {size} px" for size, path in sorted(sizes.items()))
             raise InputError(
-                f"{samples[0].image.parent}: holds images of several sizes ({found}); "
-                "figures need one size, so make the data set again"
+                f"{samples[0].image.parent}: holds images of several sizes ({examples}); "
+                "metrics need one size, so make the data set again"
             ) from None
         raise
 
 
 def check_pair(sample: Sample, form: PairFormat) -> int:
-    """Says what is wrong with a pair, or gives its side.
+    """Checks a pair and returns its side in pixels.
 
     Raises:
-      InputError: one of the files cannot be read, is no square, or is smaller than the model's side; their sizes
+      InputError: one of the files cannot be read, is not square, or is smaller than the model's side; their sizes
         differ; or the mask's values are not what the number of classes asks for.
     """
     image, mask = read_gray(sample.image), read_mask_file(sample.mask, form.classes, form.mask)
     height, width = image.shape
     if mask.shape != image.shape:
         raise InputError(
-            f"{sample.mask}: is {mask.shape[1]} x {mask.shape[0]} and its image {width} x {height}; make the data set again"
+            f"{sample.mask}: is {mask.shape[1]} x {mask.shape[0]} but its image is {width} x {height}; make the data set again"
         )
     if width != height:
-        raise InputError(f"{sample.image}: is {width} x {height}; wanted a square, as `cesm-pipeline` writes")
+        raise InputError(f"{sample.image}: is {width} x {height}; expected a square, as `cesm-pipeline` writes")
     if width < form.side:
         raise InputError(
-            f"{sample.image}: is {width} px wide and the model wants {form.side}; "
+            f"{sample.image}: is {width} px wide, but the model takes {form.side}; "
             "lower image_width and image_height in [model], or make the data set at a larger size"
         )
     return width

@@ -1,7 +1,7 @@
 """Encoders from `keras.applications`, built into a network's own graph, with random or with trained weights.
 
 Trained weights are those of the `keras.applications` network without its top. Nothing is downloaded unless it is
-allowed, and a saved model holds its weights itself.
+allowed, and a saved model contains its weights.
 """
 
 import os
@@ -15,19 +15,19 @@ from pipeline.files import InputError
 from segmenter.configuration.networks import BackboneSettings as Settings
 from segmenter.models.blocks import MOMENTUM
 
-# Of ImageNet: blue, green and red in grey levels, and the deviations of red, green and blue as parts of 255.
+# Of ImageNet: means of blue, green and red in gray levels, and deviations of red, green and blue as fractions of 255.
 _MEANS_BGR = (103.939, 116.779, 123.68)
 _DEVIATIONS_RGB = (0.229, 0.224, 0.225)
 
 
 def provide_weights(settings: Settings, *, allow_download: bool) -> None:
-    """Sees to it that the weights that the settings name are on the disk.
+    """Makes sure that the weights that the settings name are on the disk.
 
     Args:
       allow_download: let Keras fetch ImageNet weights that it does not have yet.
 
     Raises:
-      InputError: they are not there.
+      InputError: they are missing.
     """
     if settings.weights == "none" or (file := weights_file(settings)).is_file():
         return
@@ -35,14 +35,14 @@ def provide_weights(settings: Settings, *, allow_download: bool) -> None:
         raise InputError(f'[model] weights {settings.weights}: there is no such file; give its path, or weights = "none"')
     if not allow_download:
         raise InputError(
-            f"[model] weights imagenet: {file} is not there, and nothing is downloaded unasked; "
+            f"[model] weights imagenet: {file} does not exist, and nothing is downloaded without permission; "
             'train with --allow-download, put the file there, or give weights = "none"'
         )
     _application(settings.backbone, weights="imagenet")
 
 
 def weights_file(settings: Settings) -> Path:
-    """Where trained weights are: the file that the settings name, or where Keras keeps its downloads."""
+    """The path of trained weights: the file that the settings name, or where Keras keeps its downloads."""
     if settings.weights != "imagenet":
         return Path(settings.weights)
     name = settings.backbone.lower()
@@ -62,13 +62,13 @@ def connect_backbone(
 
     Args:
       x: (batch, side, side, 1 or 3), 0 to 1 where `input_normalize` is on, else 0 to 255.
-      change: settings that a layer gets in place of those in `keras.applications`. The shapes of weights must stay.
+      change: returns the settings of a layer that replace those in `keras.applications`. Its weights must keep their shapes.
 
     Returns:
       The output of each layer by its name in `keras.applications`, the last layer's last.
 
     Raises:
-      InputError: the file of weights does not hold those of the backbone.
+      InputError: the weights file does not contain weights of the backbone.
     """
     original = _application(settings.backbone, weights=None)
     if settings.weights != "none":
@@ -77,23 +77,25 @@ def connect_backbone(
     for layer in original.layers[1:]:
         momentum = {"momentum": MOMENTUM} if isinstance(layer, layers.BatchNormalization) else {}
         copy = type(layer).from_config(layer.get_config() | momentum | change(layer))
-        given = layer.input
-        arrived = [outputs[id(tensor)] for tensor in given] if isinstance(given, list) else outputs[id(given)]
-        output = copy(arrived)
+        original_input = layer.input
+        if isinstance(original_input, list):
+            output = copy([outputs[id(tensor)] for tensor in original_input])
+        else:
+            output = copy(outputs[id(original_input)])
         if settings.weights != "none":
             copy.set_weights(layer.get_weights())
             if isinstance(copy, layers.Normalization):
-                copy.finalize_state()  # else it goes on with mean 0 and variance 1 until it is loaded from a file
+                copy.finalize_state()  # else it uses mean 0 and variance 1 until it is loaded from a file
         if isinstance(layer, layers.Normalization):
-            # EfficientNet was trained on pixels divided by their variance, and Keras has it divide by the deviation; it
-            # adds this layer itself where it loads ImageNet weights. Always here, so that all weights see the same.
+            # EfficientNet was trained on pixels divided by their variance, but in Keras it divides by the deviation; Keras
+            # adds this layer only if it loads ImageNet weights. Here it is always added, so that all weights get the same.
             output = layers.Rescaling([deviation**-0.5 for deviation in _DEVIATIONS_RGB], name="backbone_variance")(output)
         outputs[id(layer.output)] = output
     return {layer.name: outputs[id(layer.output)] for layer in original.layers[1:]}
 
 
 def prepare_pixels(x, settings: Settings):
-    """What a backbone expects: three channels, in the range that its ImageNet weights were trained on.
+    """Converts pixels to what a backbone expects: three channels, in the range that its ImageNet weights were trained on.
 
     EfficientNet takes raw 0 to 255 and scales it itself, MobileNetV2 takes -1 to 1, and ResNet raw blue, green and red less
     their means. So `input_normalize`, which has scaled `x`, is undone first.
@@ -121,7 +123,7 @@ def _load_weights(model: keras.Model, settings: Settings) -> None:
     file = weights_file(settings)
     try:
         model.load_weights(file)
-    except Exception as error:  # Keras and h5py raise whatever the strange part happens to cause
+    except Exception as error:  # Keras and h5py raise many types of them
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
             f"[model] weights {file}: do not fit backbone {settings.backbone} ({reason}); give a file that save or "

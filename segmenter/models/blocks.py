@@ -1,6 +1,6 @@
 """Convolutions that several networks are made of.
 
-Where batch normalisation follows, a convolution has no bias: it would be taken off again.
+Where batch normalisation follows, a convolution has no bias: normalisation would subtract it.
 """
 
 from keras import layers
@@ -8,20 +8,20 @@ from keras import layers
 from segmenter.configuration.model import ConvolutionalSettings as Settings
 from segmenter.configuration.model import ModelSettings, UNetSettings
 
-# Of the moving averages in batch normalisation. Keras has 0.99 and in some backbones 0.999, which after an epoch of some
-# ten steps still remember the start, so that validation lags behind; most of the papers' own programs have this.
+# Of the moving averages in batch normalisation. Keras uses 0.99, and 0.999 in some backbones: after an epoch of a few dozen
+# steps these still depend on the start, so that validation lags behind. Most of the papers' own programs use 0.9.
 MOMENTUM = 0.9
 
 
 def convolve(
     x, filters: int, settings: Settings, name: str, step: str = "", *, kernel: int = 3, dilation: int = 1, activate: bool = True
 ):
-    """Same-padded convolution, batch normalisation where it is set, activation.
+    """Same-padded convolution, batch normalisation if it is on, activation.
 
     Args:
       x: (batch, height, width, channels).
-      name, step: of the block, and which of its convolutions this is; layers are called `{name}_conv{step}` and so on.
-      activate: off where the activation comes after an addition.
+      name, step: of the block, and of the convolution in it; layers are named `{name}_conv{step}` and so on.
+      activate: False if the activation follows an addition.
 
     Returns:
       (batch, height, width, filters).
@@ -47,10 +47,10 @@ def convolve_twice(x, filters: int, settings: Settings, name: str):
 
 
 def encode(x, settings: UNetSettings) -> list:
-    """The encoder of a UNet: two convolutions a level, and max pooling between levels.
+    """The encoder of a UNet: two convolutions per level, and max pooling between levels.
 
     Returns:
-      The output of each level, num_layers of them; the last one is the bottom's.
+      The outputs of the num_layers levels; the last one is the bottom's.
     """
     outputs = []
     for level in range(settings.num_layers):
@@ -62,14 +62,14 @@ def encode(x, settings: UNetSettings) -> list:
 
 
 def level_filters(level: int, settings: UNetSettings) -> int:
-    """Filters of a level; the first is 0."""
+    """The number of filters of a level; the first level is 0."""
     return settings.base_filters * 2**level
 
 
 def convolve_normalized(x, filters: int, settings: ModelSettings, name: str, *, kernel: int = 3, dilation: int = 1):
     """Same-padded convolution, batch normalisation, activation: layers `name`, `{name}_norm` and `{name}_act`.
 
-    As `convolve`, for networks that are never without normalisation.
+    As `convolve`, for networks that always normalise.
     """
     x = layers.Conv2D(
         filters, kernel, padding="same", dilation_rate=dilation, use_bias=False, kernel_initializer="he_normal", name=name
@@ -79,5 +79,5 @@ def convolve_normalized(x, filters: int, settings: ModelSettings, name: str, *, 
 
 
 def drop(x, settings: ModelSettings, name: str):
-    """Dropout where it is set."""
+    """Dropout if its rate is above 0."""
     return layers.Dropout(settings.dropout_rate, name=f"{name}_dropout")(x) if settings.dropout_rate else x

@@ -1,4 +1,4 @@
-"""What a network hands to the head that all networks share."""
+"""What a network passes to the head that all networks share."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,15 +9,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Branches:
-    """The ends of a network before its head; all but the first are there for training only.
+    """The outputs of a network before its head.
 
     Attributes:
       features: (batch, height, width, filters) at the input's height and width; the head, a convolution with one filter
-        a class, makes the logits of it.
+        per class, turns them into logits.
       head_kernel: side of the head's kernel, in pixels.
-      side_logits: (batch, height, width, classes) each, as `features` in height and width: deep supervision. They take
-        the same loss as the head.
-      presence: (batch, 1), the probability that there is a lesion at all. Where it is under a half, none is predicted.
+      side_logits: for deep supervision, in training only; each (batch, height, width, classes), with the height and width of
+        `features`. They have the same loss as the head.
+      presence: (batch, 1), the probability that the image has a lesion. Below 0.5 none is predicted.
     """
 
     features: "keras.KerasTensor"

@@ -14,7 +14,7 @@ from segmenter.models.backbones import connect_backbone
 from segmenter.models.blocks import convolve_normalized, drop
 from segmenter.models.branches import Branches
 
-# The last features at a quarter of the side.
+# The backbones' last features at a quarter of the side.
 _SKIPS = {"ResNet": "conv2_block3_out", "MobileNetV2": "block_2_add"}
 _RATES = (6, 12, 18)  # at output stride 16
 
@@ -29,39 +29,39 @@ def extract_features(x, settings: Settings) -> Branches:
     for step in (1, 2):
         x = convolve_normalized(x, settings.base_filters, settings, f"decoder_conv{step}")
     x = drop(x, settings, "decoder")
-    # The head's 1 x 1 convolution and this commute: upsampled logits, as the paper has them, are the same.
+    # The head's 1 x 1 convolution and this commute: the paper upsamples logits, which gives the same.
     return Branches(layers.UpSampling2D(4, interpolation="bilinear", name="decoder_up")(x))
 
 
 def dilate(layer: layers.Layer, output_stride: int) -> dict[str, object]:
-    """What a backbone's layer gets so that the output is no more than `output_stride` times smaller than the input.
+    """Returns settings of a backbone's layer so that the output is at most `output_stride` times smaller than the input.
 
-    A stride beyond that becomes 1, and the kernels after it reach as much farther: they see what they saw before, at more
-    places. Weights stay as they are.
+    A stride beyond that becomes 1, and the kernels after it are dilated by its size: they cover the same pixels as before,
+    at more positions. Weights are not changed.
     """
     rate = 8 * 2 ** _stage(layer.name) // output_stride
     if rate < 2:
         return {}
     if isinstance(layer, layers.ZeroPadding2D):
-        return {"padding": 0}  # it made up for a stride of 2 without padding
+        return {"padding": 0}  # it compensated for a stride of 2 without padding
     if not isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D):
         return {}
-    # A kernel with a stride still looks at what comes before the stride.
-    reach = rate // max(layer.strides) if max(layer.kernel_size) > 1 else 1
-    return {"strides": 1, "padding": "same", "dilation_rate": reach}
+    # A kernel with a stride still reads the features before that stride.
+    dilation = rate // max(layer.strides) if max(layer.kernel_size) > 1 else 1
+    return {"strides": 1, "padding": "same", "dilation_rate": dilation}
 
 
 def _stage(name: str) -> int:
-    """0 up to 1/8 of the side, 1 from the stride to 1/16 on, 2 from that to 1/32 on, as the backbones name their layers."""
-    if found := re.match(r"conv(\d)_block", name):  # ResNet
-        return max(0, int(found[1]) - 3)
-    if found := re.match(r"block_(\d+)_", name):  # MobileNetV2
-        return (int(found[1]) >= 6) + (int(found[1]) >= 13)
+    """The stage of a layer, by its name: 0 down to 1/8 of the side, 1 from the stride to 1/16 on, 2 from that to 1/32 on."""
+    if match := re.match(r"conv(\d)_block", name):  # ResNet
+        return max(0, int(match[1]) - 3)
+    if match := re.match(r"block_(\d+)_", name):  # MobileNetV2
+        return (int(match[1]) >= 6) + (int(match[1]) >= 13)
     return 0
 
 
 def _pyramid(x, settings: Settings):
-    """The same features seen at several reaches, and their mean over the whole image."""
+    """The same features convolved at several dilation rates, joined with their mean over the whole image."""
     branches = [convolve_normalized(x, settings.base_filters, settings, "pyramid_point", kernel=1)]
     for rate in _RATES:
         rate = rate * 16 // settings.output_stride

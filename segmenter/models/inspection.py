@@ -1,4 +1,4 @@
-"""What a network is made of: its layers, what one prediction costs, and how far around a pixel it looks."""
+"""Inspects a network: its layers, the cost of one prediction, and its receptive field."""
 
 import importlib.util
 import math
@@ -42,7 +42,7 @@ def inspect_model(model: keras.Model, folder: Path) -> dict[str, object]:
     """Writes `summary.txt`, `layers.csv` and, where graphviz and pydot are installed, `model.png`.
 
     Returns:
-      Figures by name: parameters, trainable parameters, multiply-accumulates of one image, receptive field in pixels.
+      Values by name: parameters, trainable parameters, multiply-accumulates of one image, receptive field in pixels.
     """
     costs = count_multiply_accumulates(model)
     lines: list[str] = []
@@ -61,7 +61,7 @@ def inspect_model(model: keras.Model, folder: Path) -> dict[str, object]:
 
 
 def list_layers(model: keras.Model, costs: Mapping[str, int]) -> list[dict[str, object]]:
-    """A row of `layers.csv` for each layer, in the model's order."""
+    """One row of `layers.csv` per layer, in the model's order."""
     return [
         {
             "layer": layer.name,
@@ -75,10 +75,10 @@ def list_layers(model: keras.Model, costs: Mapping[str, int]) -> list[dict[str, 
 
 
 def count_multiply_accumulates(model: keras.Model) -> dict[str, int]:
-    """Multiplications with addition of one image's prediction, by layer: convolutions and matrix products.
+    """Counts the multiply-accumulates of one image's prediction by layer: convolutions and matrix products.
 
-    Plain convolutions are counted by their shapes, all else in the graph that TensorFlow runs, so that layers of any kind
-    are in it.
+    Plain convolutions are counted by their shapes, everything else in the graph that TensorFlow runs, so that layers of any
+    type are included.
     """
     shape = (1, *model.inputs[0].shape[1:])
     traced = tf.function(lambda pixels: model(pixels, training=False)).get_concrete_function(tf.TensorSpec(shape, tf.float32))
@@ -87,10 +87,10 @@ def count_multiply_accumulates(model: keras.Model) -> dict[str, int]:
     for operation in traced.graph.get_operations():
         if cost := _cost(operation):
             # Scopes look like Model_1/layer_1/convolution; Keras appends the numbers.
-            parts = operation.name.split("/")
-            layer = next((name for part in parts for name in (part, part.rpartition("_")[0]) if name in names), parts[0])
+            scopes = operation.name.split("/")
+            layer = next((name for scope in scopes for name in (scope, scope.rpartition("_")[0]) if name in names), scopes[0])
             costs[layer] = costs.get(layer, 0) + cost
-    # TensorFlow may run a dilated convolution on a padded copy, whose padding is no part of the network.
+    # TensorFlow may run a dilated convolution on a padded copy, whose padding does not belong to the network.
     return costs | {layer.name: _convolution_cost(layer) for layer in model.layers if isinstance(layer, _PLAIN_CONVOLUTIONS)}
 
 
@@ -104,16 +104,16 @@ def _cost(operation: tf.Operation) -> int:
         output, kernel = operation.outputs[0].shape, operation.inputs[1].shape
         return math.prod(output) * math.prod(kernel[:3] if operation.type == "Conv2D" else kernel[:2])
     if operation.type == "Conv2DBackpropInput":  # a transposed convolution: each input pixel meets the whole kernel
-        kernel, given = operation.inputs[1].shape, operation.inputs[2].shape
-        return math.prod(given) * math.prod(kernel[:3])
+        kernel, pixels = operation.inputs[1].shape, operation.inputs[2].shape
+        return math.prod(pixels) * math.prod(kernel[:3])
     if operation.type in ("MatMul", "BatchMatMulV2"):
         transposed = operation.get_attr("transpose_a" if operation.type == "MatMul" else "adj_x")
-        given = operation.inputs[0].shape
-        return math.prod(operation.outputs[0].shape) * given[-2 if transposed else -1]
+        left = operation.inputs[0].shape
+        return math.prod(operation.outputs[0].shape) * left[-2 if transposed else -1]
     if operation.type == "Einsum":
         terms = operation.get_attr("equation").decode().split("->")[0].split(",")
         pairs = zip(terms, operation.inputs, strict=True)
-        sizes = {letter: size for term, given in pairs for letter, size in zip(term, given.shape, strict=True)}
+        sizes = {letter: size for term, tensor in pairs for letter, size in zip(term, tensor.shape, strict=True)}
         return math.prod(sizes.values())
     return 0
 
@@ -128,16 +128,16 @@ def find_receptive_field(model: keras.Model) -> int | None:
     """
     reach: dict[int, tuple[float, float]] = {}  # tensor: side of the field, and distance between neighbours, in input pixels
     for operation in model.operations:
-        given, made = keras.tree.flatten(operation.input), keras.tree.flatten(operation.output)
+        inputs, outputs = keras.tree.flatten(operation.input), keras.tree.flatten(operation.output)
         is_start = isinstance(operation, layers.InputLayer)
-        field = (1.0, 1.0) if is_start else _widen(operation, [reach[id(tensor)] for tensor in given], given[0], made[0])
-        reach |= {id(tensor): field for tensor in made}
+        field = (1.0, 1.0) if is_start else _widen(operation, [reach[id(tensor)] for tensor in inputs], inputs[0], outputs[0])
+        reach |= {id(tensor): field for tensor in outputs}
     side = reach[id(model.outputs[0])][0]
     return None if math.isinf(side) else int(side)
 
 
-def _widen(operation, fields: list[tuple[float, float]], given, made) -> tuple[float, float]:
-    """The field of an operation's output, from those of its inputs; `given` and `made` are its first input and output."""
+def _widen(operation, fields: list[tuple[float, float]], source, result) -> tuple[float, float]:
+    """The field of an operation's output, from those of its inputs; `source` and `result` are its first input and output."""
     side, jump = max(fields)
     if isinstance(operation, _CONVOLUTIONS):
         reach = max((size - 1) * rate for size, rate in zip(operation.kernel_size, operation.dilation_rate, strict=True))
@@ -151,21 +151,21 @@ def _widen(operation, fields: list[tuple[float, float]], given, made) -> tuple[f
         return side + overlap * jump, jump / max(operation.strides)
     if isinstance(operation, layers.UpSampling2D | layers.Resizing):
         nearest = operation.interpolation == "nearest"
-        return side + (0 if nearest else jump), jump * given.shape[1] / made.shape[1]
+        return side + (0 if nearest else jump), jump * source.shape[1] / result.shape[1]
     if type(operation).__name__ == "GaussianBlur":
         return side + (max(operation.kernel_size) - 1) * jump, jump
-    same_grid = len(given.shape) == len(made.shape) == 4 and given.shape[1:3] == made.shape[1:3]
-    same_place = type(operation).__name__ in ("Pad", "GetItem") or (same_grid and not isinstance(operation, keras.Layer))
-    return (side, jump) if same_place or isinstance(operation, _POINTWISE) else (math.inf, jump)
+    same_grid = len(source.shape) == len(result.shape) == 4 and source.shape[1:3] == result.shape[1:3]
+    same_pixel = type(operation).__name__ in ("Pad", "GetItem") or (same_grid and not isinstance(operation, keras.Layer))
+    return (side, jump) if same_pixel or isinstance(operation, _POINTWISE) else (math.inf, jump)
 
 
 def _draw(model: keras.Model, path: Path) -> None:
-    """Draws the layers and their shapes, where that is possible."""
+    """Draws the layers and their shapes, if graphviz and pydot are installed."""
     if shutil.which("dot") and importlib.util.find_spec("pydot"):
         graph = keras.utils.model_to_dot(model, show_shapes=True, show_layer_names=True, dpi=60)
-        graph.set("splines", "true")  # Keras asks for right angles, over which graphviz breaks on some hundred layers
-        with replacing(path) as beside:
-            graph.write(str(beside), format="png")
+        graph.set("splines", "true")  # Keras asks for right angles, with which graphviz fails on hundreds of layers
+        with replacing(path) as temporary:
+            graph.write(str(temporary), format="png")
 
 
 def _first(tensors):

@@ -1,8 +1,8 @@
-"""A UNet of blocks that look at three scales each, with residual convolutions along the skips.
+"""A UNet of blocks that cover three scales each, with residual convolutions along the skips.
 
 After N. Ibtehaz, M. S. Rahman, "MultiResUNet: Rethinking the U-Net Architecture for Multimodal Biomedical Image
-Segmentation", Neural Networks 121, 2020 (arXiv:1902.04049). Three 3 x 3 convolutions in a row see 3, 5 and 7 pixels; a
-block joins all three. Dropout, which the paper has not, is at the bottom.
+Segmentation", Neural Networks 121, 2020 (arXiv:1902.04049). Three 3 x 3 convolutions in a row cover 3, 5 and 7 pixels; a
+block joins all three. Dropout, which the paper does not use, is at the bottom.
 """
 
 from keras import layers
@@ -29,15 +29,15 @@ def extract_features(x, settings: Settings) -> Branches:
 
 
 def _multires_block(x, level: int, settings: Settings, name: str):
-    """W / 6, W / 3 and W / 2 filters with W = alpha U, where U is a UNet's at that level.
+    """W / 6, W / 3 and W / 2 filters with W = alpha U, where U is a UNet's number of filters at that level.
 
-    So the later, more costly convolutions stay affordable.
+    So the later convolutions, which cost more, stay affordable.
     """
     width = settings.alpha * level_filters(level, settings)
-    parts = [max(1, int(width / share)) for share in (6, 3, 2)]
-    shortcut = convolve(x, sum(parts), settings, name, "_shortcut", kernel=1, activate=False)
+    step_filters = [max(1, int(width / divisor)) for divisor in (6, 3, 2)]
+    shortcut = convolve(x, sum(step_filters), settings, name, "_shortcut", kernel=1, activate=False)
     scales = []
-    for step, filters in enumerate(parts, 1):
+    for step, filters in enumerate(step_filters, 1):
         x = convolve(x, filters, settings, name, str(step))
         scales.append(x)
     x = _normalize(layers.Concatenate(name=f"{name}_scales")(scales), settings, f"{name}_scales_norm")

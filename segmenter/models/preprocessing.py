@@ -1,18 +1,18 @@
-"""[image] as part of the model: what is done to raw pixels before they are scaled, in training and prediction alike.
+"""[image] inside the model: operations on raw pixels before they are scaled, the same in training and in prediction.
 
-Only operations of Keras itself, so that a saved model loads without this package.
+It uses only operations of Keras, so that a saved model loads without this package.
 """
 
 from keras import ops
 
 from segmenter.configuration import ImageSettings
 
-# ITU-R BT.601, as OpenCV's COLOR_RGB2YCrCb has it.
+# ITU-R BT.601, as in OpenCV's COLOR_RGB2YCrCb.
 _LUMA = (0.299, 0.587, 0.114)
 
 
 def preprocess(pixels, settings: ImageSettings):
-    """Gamma, sharpening, blur and colour conversion, each where it is set.
+    """Applies gamma, sharpening, blur and color conversion, each if it is set.
 
     Args:
       pixels: (batch, height, width, channels) float32, raw 0..255.
@@ -32,7 +32,7 @@ def preprocess(pixels, settings: ImageSettings):
 
 
 def _blur(pixels, size: int):
-    """Gaussian blur, with the sigma that OpenCV takes for a kernel of that size, and its mirrored border."""
+    """Gaussian blur, with the sigma that OpenCV uses for a kernel of this size, and with its mirrored border."""
     sigma, margin = 0.3 * ((size - 1) * 0.5 - 1) + 0.8, size // 2
     padded = ops.pad(pixels, ((0, 0), (margin, margin), (margin, margin), (0, 0)), mode="reflect")
     blurred = ops.image.gaussian_blur(padded, (size, size), (sigma, sigma))

@@ -1,7 +1,7 @@
 """The networks by name, and what all of them share: input, image options, scaling, head, deep supervision.
 
-Knows [model] and [image], no folder and no training. Keras is imported only when a model is built, so that names can
-be checked without it.
+This module uses [model] and [image] only, and neither folders nor training. Keras is imported only when a model is built,
+so that names can be checked without it.
 """
 
 import importlib
@@ -60,11 +60,11 @@ def build_model(
 
     Returns:
       A model from raw pixels 0..255, (batch, height, width, channels), to probabilities, (batch, height, width,
-      num_classes), float32. One whose network has side branches is `supervision.Supervised`, a model with several
-      outputs, of which the first is the one to predict with.
+      num_classes), float32. With side branches it is a `supervision.Supervised`, a model with several outputs; the
+      first is the prediction.
 
     Raises:
-      InputError: weights of a backbone are not there, or are of another one.
+      InputError: a backbone's weights are missing, or belong to another one.
     """
     import keras
     from keras import layers

@@ -1,4 +1,4 @@
-"""Reads and writes `.keras` files: whole or not at all, and refused in one line where they are none."""
+"""Reads and writes `.keras` files: whole or not at all; other files are refused in one line."""
 
 import zipfile
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ class Predictor:
 
     Attributes:
       side, channels: of the images that it takes.
-      classes: 1, the lesion's probability; or more, of which the first is the background's.
-      name: what to call it in an error, such as its file.
+      classes: 1, the lesion's probability; or more, and the first is the background's.
+      name: of the model in errors, such as its path.
     """
 
     model: keras.Model
@@ -46,8 +46,8 @@ class Predictor:
 
 def save_whole(model: keras.Model, path: Path) -> None:
     """Writes a model with its optimizer; the old file stays until the new one is whole."""
-    with replacing(path) as beside:
-        model.save(beside)
+    with replacing(path) as temporary:
+        model.save(temporary)
 
 
 def save_for_prediction(model: keras.Model, path: Path) -> None:
@@ -59,30 +59,30 @@ def load_predictor(path: Path) -> Predictor:
     """Reads a model for prediction, under Keras' safe mode: no code from the file is run.
 
     Raises:
-      InputError: the file is no Keras model, or one that does not take square images and give probabilities a pixel.
+      InputError: the file is not a Keras model, or not one from square images to probabilities per pixel.
     """
     model = load_whole(path, compile=False)
-    takes, gives = model.input_shape, model.output_shape
+    input_shape, output_shape = model.input_shape, model.output_shape
     fits = (
         len(model.inputs) == len(model.outputs) == 1
-        and len(takes) == len(gives) == 4
-        and takes[1] == takes[2] is not None
-        and takes[3] in (1, 3)
-        and gives[1:3] == takes[1:3]
+        and len(input_shape) == len(output_shape) == 4
+        and input_shape[1] == input_shape[2] is not None
+        and input_shape[3] in (1, 3)
+        and output_shape[1:3] == input_shape[1:3]
     )
     if not fits:
         raise InputError(
-            f"{path}: takes {takes} and gives {gives}; wanted (None, side, side, 1 or 3) and "
-            "(None, side, side, classes); give a model that `cesm-segmenter train` wrote"
+            f"{path}: has the input shape {input_shape} and the output shape {output_shape}; expected (None, side, side, 1 or 3) "
+            "and (None, side, side, classes); give a model that `cesm-segmenter train` wrote"
         )
-    return Predictor(model, takes[1], takes[3], gives[3], str(path))
+    return Predictor(model, input_shape[1], input_shape[3], output_shape[3], str(path))
 
 
 def load_whole(path: Path, *, compile: bool = True) -> keras.Model:
     """Reads a model, with its optimizer unless `compile` is off.
 
     Raises:
-      InputError: the file is no Keras model.
+      InputError: the file is not a Keras model.
     """
     register_layers()
     remedy = "give a .keras file that `cesm-segmenter train` wrote"
@@ -90,9 +90,9 @@ def load_whole(path: Path, *, compile: bool = True) -> keras.Model:
         raise InputError(f"{path}: there is no such file; {remedy}")
     if not zipfile.is_zipfile(path):
         with path.open("rb") as file:
-            raise InputError(f"{path}: is no Keras model, it starts with {file.read(8)!r}; {remedy}")
+            raise InputError(f"{path}: is not a Keras model: it starts with {file.read(8)!r}; {remedy}")
     try:
         return keras.saving.load_model(path, compile=compile, safe_mode=True)
-    except Exception as error:  # Keras raises whatever the broken part happens to cause
+    except Exception as error:  # Keras raises many types of them
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(f"{path}: cannot be loaded as a Keras model ({reason}); {remedy}") from error

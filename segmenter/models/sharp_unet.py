@@ -28,7 +28,7 @@ def extract_features(x, settings: Settings) -> Branches:
 class Sharpen(layers.Layer):
     """Convolves each channel with the paper's 3 x 3 Laplacian; it has no weights.
 
-    Input and output: (batch, height, width, channels) in the compute dtype. Outside the image are zeros.
+    Input and output: (batch, height, width, channels) in the compute dtype. The image is padded with zeros.
     """
 
     def call(self, x):

@@ -1,4 +1,4 @@
-"""Heads of a network, and the model class that trains side branches without showing them outside.
+"""The heads of a network, and a model class that trains side branches and predicts without them.
 
 Deep supervision: C.-Y. Lee, S. Xie, P. Gallagher, Z. Zhang, Z. Tu, "Deeply-Supervised Nets", AISTATS 2015.
 """
@@ -16,7 +16,7 @@ class Supervised(keras.Model):
 
     Outputs: the prediction and then side branches, (batch, height, width, classes), then, where the network has it, the
     probability that there is a lesion, (batch, 1). Validation loss and all metrics are those of the prediction alone,
-    so they compare with those of a model without branches.
+    so they are comparable with those of a model without branches.
     """
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
@@ -44,10 +44,10 @@ class Supervised(keras.Model):
 
 @keras.saving.register_keras_serializable(package="cesm")
 class PresenceGate(layers.Layer):
-    """No lesion in images that are held to have none. In training all passes: a shut gate would stop the gradient.
+    """Removes lesions from images that are predicted to have none. In training it is open: shut, it would stop the gradient.
 
-    Inputs: probabilities, (batch, height, width, classes), and the probability that there is a lesion, (batch, 1); it
-    counts as none under a half. What the lesion classes lose goes to the background, if that is a class.
+    Inputs: probabilities, (batch, height, width, classes), and the probability that there is a lesion, (batch, 1); below
+    0.5 there is none. What the lesion classes lose is added to the background, if that is a class.
     """
 
     def call(self, inputs, training=False):
@@ -65,7 +65,7 @@ class PresenceGate(layers.Layer):
 
 
 def connect_heads(pixels, branches: Branches, settings: ModelSettings) -> keras.Model:
-    """Ends a network: probabilities in float32, since in bfloat16 they would have 8 bits, too coarse near 0 and 1."""
+    """Adds the heads to a network. Probabilities are float32: the 8 bits of bfloat16 are too coarse near 0 and 1."""
     activation = settings.final_activation
     head = layers.Conv2D(
         settings.num_classes, branches.head_kernel, padding="same", activation=activation, dtype="float32", name="lesion"

@@ -42,7 +42,7 @@ def _blocks(x, stage: int, settings: Settings, name: str):
     side = x.shape[1]
     window = min(settings.window_size, side)
     for block in range(settings.depths[stage]):
-        # A window as large as the map has nowhere to move to.
+        # A window as large as the map cannot move.
         shift = window // 2 if block % 2 and side > window else 0
         index = sum(settings.depths[:stage]) + block
         drop_path = settings.drop_path * index / max(1, sum(settings.depths) - 1)
@@ -51,7 +51,7 @@ def _blocks(x, stage: int, settings: Settings, name: str):
 
 
 def _block(x, heads: int, window: int, shift: int, drop_path: float, settings: Settings, name: str):
-    """Attention and an MLP, each normalised before and added to what it was given (Liu's equation 3)."""
+    """Attention and an MLP, each normalised before and added to its input (Liu's equation 3)."""
     attended = WindowAttention(heads, window, shift, name=f"{name}_attention")(_normalize(x, f"{name}_norm1"))
     x = _add(x, attended, drop_path, settings, f"{name}_attention")
     hidden = layers.Dense(x.shape[-1] * settings.mlp_ratio, name=f"{name}_dense1")(_normalize(x, f"{name}_norm2"))
@@ -71,13 +71,13 @@ def _add(x, change, drop_path: float, settings: Settings, name: str):
 
 
 def _merge_patches(x, name: str):
-    """Half the side and twice the filters: each 2 x 2 tokens become one."""
+    """Half the side and twice the filters: each square of 2 x 2 tokens becomes one."""
     x = _normalize(ops.space_to_depth(x, 2), f"{name}_norm")
     return layers.Dense(x.shape[-1] // 2, use_bias=False, name=f"{name}_linear")(x)
 
 
 def _expand_patches(x, times: int, filters: int, name: str):
-    """So many times the side: each token becomes a square of tokens."""
+    """`times` times the side: each token becomes a square of tokens."""
     x = layers.Dense(times**2 * filters, use_bias=False, name=f"{name}_linear")(x)
     return _normalize(ops.depth_to_space(x, times), f"{name}_norm")
 
@@ -90,10 +90,10 @@ def _normalize(x, name: str):
 class WindowAttention(layers.Layer):
     """Multi-head self-attention among the tokens of a window, with a learned bias for each offset between two tokens.
 
-    A shifted map is rolled, so that the last windows hold tokens from both ends of it; those do not see each other.
+    A shifted map is rolled, so that the last windows hold tokens from both ends of it; these do not attend to each other.
 
     Args:
-      num_heads: heads, which share out the filters evenly.
+      num_heads: heads, among which the filters are divided evenly.
       window_size: side of a window in tokens.
       shift_size: how far windows are moved to the right and down, in tokens; less than window_size.
 
@@ -105,9 +105,9 @@ class WindowAttention(layers.Layer):
         self.num_heads, self.window_size, self.shift_size = num_heads, window_size, shift_size
 
     def build(self, input_shape: tuple[int, ...]) -> None:
-        """Makes the weights, and what is fixed: which bias belongs to which pair of tokens, and which pairs are kept apart."""
+        """Makes the weights and the fixed tables: the bias of each pair of tokens, and which pairs may attend."""
         side, filters = input_shape[1], input_shape[-1]
-        # Given to the parts, since a saved model is loaded under another global policy than it was built with.
+        # Passed to the inner layers, because a saved model may be loaded under another global policy.
         self.queries_keys_values = layers.Dense(3 * filters, dtype=self.dtype_policy, name="queries_keys_values")
         self.projection = layers.Dense(filters, dtype=self.dtype_policy, name="projection")
         self.queries_keys_values.build((None, None, filters))
@@ -128,7 +128,7 @@ class WindowAttention(layers.Layer):
         parts = ops.reshape(self.queries_keys_values(windows), (-1, count, tokens, 3, self.num_heads, filters // self.num_heads))
         queries, keys, values = (parts[:, :, :, part] for part in range(3))
         scores = ops.einsum("bwqhf,bwkhf->bwhqk", queries * (filters // self.num_heads) ** -0.5, keys)
-        # In bfloat16, a softmax over many tokens would lose the small ones.
+        # In bfloat16, a softmax over many tokens would lose small weights.
         scores = ops.cast(scores, "float32") + self._offset_scores()
         if self._neighbours is not None:
             scores = ops.where(self._neighbours[None, :, None], scores, -1e9)
@@ -159,7 +159,7 @@ def partition_windows(x, window: int):
 
 
 def merge_windows(windows, side: int):
-    """What `partition_windows` cut, (batch, side, side, filters)."""
+    """Reverses `partition_windows`: returns (batch, side, side, filters)."""
     tokens, filters = windows.shape[2:]
     window = round(tokens**0.5)
     count = side // window
@@ -168,12 +168,12 @@ def merge_windows(windows, side: int):
 
 
 def index_offsets(window: int) -> np.ndarray:
-    """A number for each offset between two tokens of a window, (window * window, window * window) int32.
+    """The number of the offset between each two tokens of a window, (window * window, window * window) int32.
 
     Offsets run from 1 - window to window - 1 in each direction; they are numbered row by row.
     """
-    places = np.indices((window, window)).reshape(2, -1)
-    down, right = places[:, :, None] - places[:, None, :] + window - 1
+    positions = np.indices((window, window)).reshape(2, -1)
+    down, right = positions[:, :, None] - positions[:, None, :] + window - 1
     return (down * (2 * window - 1) + right).astype(np.int32)
 
 

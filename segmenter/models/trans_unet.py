@@ -2,7 +2,7 @@
 
 After J. Chen et al., "TransUNet: Transformers Make Strong Encoders for Medical Image Segmentation" (arXiv:2102.04306).
 Its encoder is the hybrid R50 + ViT-B/16 of A. Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021
-(arXiv:2010.11929): a ResNet-50 without its last stage, whose blocks are in the third one, with group normalisation
+(arXiv:2010.11929): a ResNet-50 without its last stage, whose blocks are added to the third, with group normalisation
 (Y. Wu, K. He, arXiv:1803.08494) and standardised weights (S. Qiao et al., arXiv:1903.10520).
 """
 
@@ -60,7 +60,7 @@ def _standardized(x, filters: int, kernel: int, stride: int, name: str):
     convolution = StandardizedConv2D(
         filters, kernel, strides=stride, padding="same", use_bias=False, kernel_initializer="he_normal", name=name
     )
-    # 32 groups as in the paper, or the next smaller number that shares the filters out evenly.
+    # 32 groups as in the paper, or the next smaller number that divides the filters evenly.
     return layers.GroupNormalization(math.gcd(32, filters), epsilon=1e-6, name=f"{name}_norm")(convolution(x))
 
 
@@ -77,8 +77,8 @@ def _transformer(x, settings: Settings):
 
 
 def _transformer_layer(x, settings: Settings, name: str):
-    """Attention and an MLP, each normalised before and added to what it was given (Chen's equations 2 and 3)."""
-    # No dropout of its own: it would be out of reach of the reseeding that makes a resumed run equal to a whole one.
+    """Attention and an MLP, each normalised before and added to its input (Chen's equations 2 and 3)."""
+    # The layer's own dropout is not used: `ReseedDropout`, which makes resumed runs reproducible, would not reach it.
     attention = layers.MultiHeadAttention(
         settings.num_heads, settings.hidden_size // settings.num_heads, name=f"{name}_attention"
     )
@@ -104,10 +104,10 @@ class StandardizedConv2D(layers.Conv2D):
 
 @keras.saving.register_keras_serializable(package="cesm")
 class LearnedPositions(layers.Layer):
-    """Adds a learned vector to each token, by its position in the row. Input and output: (batch, tokens, size)."""
+    """Adds a learned vector to each token, by its position in the sequence. Input and output: (batch, tokens, size)."""
 
     def build(self, input_shape: tuple[int, ...]) -> None:
-        """Makes a vector a token."""
+        """Makes one vector per token."""
         self.positions = self.add_weight(
             shape=input_shape[1:], initializer=keras.initializers.TruncatedNormal(stddev=0.02), name="positions"
         )

@@ -1,7 +1,7 @@
 """A U of blocks that are small Us themselves, with an output at each scale, fused into the prediction.
 
 After X. Qin et al., "U2-Net: Going Deeper with Nested U-Structure for Salient Object Detection", Pattern Recognition
-106, 2020 (arXiv:2005.09007): RSU-7, -6, -5, -4 and -4F blocks. Dropout, which the paper has not, is at the bottom.
+106, 2020 (arXiv:2005.09007): RSU-7, -6, -5, -4 and -4F blocks. Dropout, which the paper does not use, is at the bottom.
 """
 
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from segmenter.models.branches import Branches
 
 
 class _Stage(NamedTuple):
-    """A block: its height (4 to 7; 0 is RSU-4F, which dilates and does not pool) and filters inside and of its output."""
+    """A block: its height (4 to 7; 0 is RSU-4F, which dilates and does not pool) the filters inside, and those of its output."""
 
     height: int
     inner: int
@@ -55,7 +55,7 @@ def _stages(settings: Settings) -> tuple[list[_Stage], list[_Stage]]:
 
 
 def _block(x, stage: _Stage, settings: Settings, name: str):
-    """A residual U-block: a U around the first convolution's output, which is added to the U's."""
+    """A residual U-block: a U on the first convolution's output, which is added to the U's output."""
     start = convolve(x, stage.outer, settings, name, "_in")
     x = _small_u(start, stage, settings, name) if stage.height else _dilated_u(start, stage, settings, name)
     return layers.Add(name=f"{name}_add")([start, x])
@@ -93,7 +93,7 @@ def _dilated_u(x, stage: _Stage, settings: Settings, name: str):
 
 
 def _side_logits(x, number: int, settings: Settings):
-    """A stage's own answer at the input's side; float32 as the head, which makes the prediction of these."""
+    """A stage's own prediction at the input's side; float32 like the head, which fuses these."""
     x = layers.Conv2D(settings.num_classes, 3, padding="same", dtype="float32", name=f"side_logits{number}")(x)
     if number == 1:
         return x

@@ -1,4 +1,4 @@
-"""A UNet whose decoder sees the features of every scale at each of its levels.
+"""A UNet whose decoder gets the features of every scale at each of its levels.
 
 After H. Huang et al., "UNet 3+: A Full-Scale Connected UNet for Medical Image Segmentation", ICASSP 2020
 (arXiv:2004.08790), with its full-scale deep supervision and its classification-guided module.
@@ -46,13 +46,13 @@ def _decode(scales: list, level: int, settings: Settings):
 
 
 def _side_logits(x, level: int, settings: Settings):
-    """What a level alone would answer, at the input's side; float32 as the head."""
+    """A level's own prediction at the input's side; float32 like the head."""
     x = layers.Conv2D(settings.num_classes, 3, padding="same", dtype="float32", name=f"side_logits{level}")(x)
     return layers.UpSampling2D(2**level, interpolation="bilinear", dtype="float32", name=f"side_logits{level}_up")(x)
 
 
 def _presence(bottom, settings: Settings):
-    """Whether there is a lesion at all, asked of the deepest features: dropout, 1 x 1 convolution, maximum, sigmoid."""
+    """The probability of a lesion, from the deepest features: dropout, 1 x 1 convolution, maximum, sigmoid."""
     x = layers.Conv2D(1, 1, dtype="float32", name="presence_conv")(drop(bottom, settings, "presence"))
     x = layers.GlobalMaxPooling2D(dtype="float32", name="presence_max")(x)
     return layers.Activation("sigmoid", dtype="float32", name="presence_probability")(x)

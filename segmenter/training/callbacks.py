@@ -1,4 +1,4 @@
-"""What happens around an epoch: the best model, the state to go on from, curves, and pictures."""
+"""What happens around an epoch: the best model, the state to resume from, curves, and pictures."""
 
 import contextlib
 import importlib.util
@@ -23,10 +23,10 @@ from segmenter.training.progress import describe_epoch, notify
 
 
 class Interruption:
-    """Within its block the first Ctrl-C only raises a flag; the second one stops immediately."""
+    """Within its block the first Ctrl-C only sets a flag; the second one stops immediately."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.is_requested = False
 
     def __enter__(self) -> "Interruption":
         self._before = signal.signal(signal.SIGINT, self._note)
@@ -36,15 +36,15 @@ class Interruption:
         signal.signal(signal.SIGINT, self._before)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
+        self.is_requested = True
         signal.signal(signal.SIGINT, signal.default_int_handler)
         notify("stopping after this step; Ctrl-C again stops immediately")
 
 
 class StopAfterStep(keras.callbacks.Callback):
-    """Leaves `fit` after a step once an interruption is asked for, so that no file is left half written.
+    """Leaves `fit` after a step once an interruption is requested, so that no file is left half written.
 
-    Keras' own `stop_training` would still validate, and count the broken epoch as a whole one.
+    Keras' own `stop_training` would still validate, and count the interrupted epoch as a whole one.
     """
 
     def __init__(self, interruption: Interruption):
@@ -52,16 +52,16 @@ class StopAfterStep(keras.callbacks.Callback):
         self.interruption = interruption
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        if self.interruption.asked:
+        if self.interruption.is_requested:
             raise KeyboardInterrupt
 
     def on_test_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        if self.interruption.asked:
+        if self.interruption.is_requested:
             raise KeyboardInterrupt
 
 
 class RefuseNan(keras.callbacks.Callback):
-    """Stops before an epoch with a loss that is not a number is recorded as the one to go on from."""
+    """Stops before an epoch whose loss is not a number is recorded as the one to resume from."""
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         for name in ("loss", "val_loss"):
@@ -73,7 +73,7 @@ class RefuseNan(keras.callbacks.Callback):
 
 
 class ReseedDropout(keras.callbacks.Callback):
-    """Makes dropout depend on seed and epoch alone: its counters are not in the checkpoint, and a resume needs them."""
+    """Makes dropout depend only on seed and epoch: the checkpoint does not hold its counters, which a resumed run would need."""
 
     def __init__(self, seed: int):
         super().__init__()
@@ -91,17 +91,17 @@ def averaged(model: keras.Model) -> Iterator[None]:
     if not model.optimizer.use_ema:
         yield
         return
-    kept = [keras.ops.convert_to_numpy(variable) for variable in model.trainable_variables]
+    values = [keras.ops.convert_to_numpy(variable) for variable in model.trainable_variables]
     model.optimizer.finalize_variable_values(model.trainable_variables)
     try:
         yield
     finally:
-        for variable, value in zip(model.trainable_variables, kept, strict=True):
+        for variable, value in zip(model.trainable_variables, values, strict=True):
             variable.assign(value)
 
 
 class ValidateAveragedWeights(keras.callbacks.Callback):
-    """Validates the averaged weights, since they are what is kept as the best model."""
+    """Validates the averaged weights, because the best model is saved with them."""
 
     def on_test_begin(self, logs: dict | None = None) -> None:
         self.block = averaged(self.model)
@@ -112,10 +112,10 @@ class ValidateAveragedWeights(keras.callbacks.Callback):
 
 
 class Schedule(keras.callbacks.Callback):
-    """Sets the learning rate before each step: a linear rise over the first epochs, then half a cosine if asked for.
+    """Sets the learning rate before each step: a linear rise over the first epochs, then half a cosine if cosine_decay is on.
 
-    It depends on epoch and step alone, so a run that was broken off has the rates that it would have had. Without
-    the cosine the rate is left alone after the rise, for `ReduceLROnPlateau` to cut.
+    It depends only on epoch and step, so a resumed run has the rates of one that was not interrupted. Without the cosine
+    the rate is not changed after the rise, so that `ReduceLROnPlateau` can reduce it.
     """
 
     def __init__(self, settings: TrainSettings, learning_rate: float, steps: int):
@@ -123,7 +123,7 @@ class Schedule(keras.callbacks.Callback):
         self.settings, self.learning_rate, self.steps = settings, learning_rate, steps
 
     def rate(self, step: int) -> float | None:
-        """The rate of a step, counted from the first epoch's first one; None is to leave it as it is."""
+        """The rate of a step, counted from the first step of the first epoch; None leaves it unchanged."""
         rise, end = self.settings.warmup_epochs * self.steps, self.settings.epochs * self.steps
         if step < rise:
             return self.learning_rate * (step + 1) / rise
@@ -141,10 +141,10 @@ class Schedule(keras.callbacks.Callback):
 
 
 class RunRecorder(keras.callbacks.Callback):
-    """Keeps the best model, then the checkpoint and the state, then curves and tables, after each epoch.
+    """Writes the best model, then the checkpoint and the state, then curves and tables, after each epoch.
 
-    It also puts early stopping and learning-rate reduction back to where they were: Keras empties both when `fit`
-    begins, so that after a resume a worse epoch would count as the best.
+    It also restores early stopping and learning-rate reduction: Keras resets both when `fit` begins, so that after a resume
+    a worse epoch would count as the best.
     """
 
     def __init__(
@@ -165,12 +165,12 @@ class RunRecorder(keras.callbacks.Callback):
                     setattr(callback, name, value)
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self.began = time.monotonic()
+        self.start = time.monotonic()
         self.learning_rate = float(self.model.optimizer.learning_rate)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         row = {"epoch": epoch + 1} | {name: float(value) for name, value in (logs or {}).items()}
-        row |= {"learning_rate": self.learning_rate, "seconds": round(time.monotonic() - self.began, 1)}
+        row |= {"learning_rate": self.learning_rate, "seconds": round(time.monotonic() - self.start, 1)}
         best_epoch, best = (self.state.best_epoch, self.state.best_val_loss) if self.state else (0, math.inf)
         if row["val_loss"] < best:
             best_epoch, best = epoch + 1, row["val_loss"]
@@ -205,13 +205,13 @@ def write_history(run: Run, state: State) -> None:
 
 
 def metric_names(row: Mapping[str, float]) -> list[str]:
-    """The metrics of an epoch that validation has too, the loss first."""
+    """The metrics of an epoch that have a validation value too, the loss first."""
     names = [name.removeprefix("val_") for name in row if name.startswith("val_")]
     return sorted(names, key=lambda name: (name != "loss", list(METRICS).index(name) if name in METRICS else 0))
 
 
 class EpochPictures(keras.callbacks.Callback):
-    """Writes what the model predicts on a few fixed images after each epoch.
+    """Draws the model's predictions on a few fixed images after each epoch.
 
     Args:
       names: of the images.
@@ -231,7 +231,7 @@ class EpochPictures(keras.callbacks.Callback):
     ):
         super().__init__()
         self.configuration, self.folder = configuration, run.folder / self.folder_name
-        # A smallest lesion is meant for the images' own pixels; at the model's side it would hide most of them.
+        # smallest_lesion_px is for the images' own pixels; at the model's side it would remove most lesions.
         self.settings = configuration.infer.model_copy(update={"smallest_lesion_px": 0})
         self.colors = lesion_colors(configuration.infer.mask_colors, len(configuration.class_names))
         self.names, self.images, self.masks = names, images, masks
@@ -241,26 +241,28 @@ class EpochPictures(keras.callbacks.Callback):
             maps = [threshold_mask(self.predict(image), self.settings) for image in self.images]
         for name, image, mask, predicted in zip(self.names, self.images, self.masks, maps, strict=True):
             gray = image[..., 0]
-            # Small models' pictures are enlarged in whole steps, so that the caption fits and pixels stay visible.
-            times = max(1, 256 // len(gray))
-            gray, predicted, truth = (
-                np.kron(panel, np.ones((times, times), np.uint8)) for panel in (gray, predicted, mask[..., 0])
+            # Small models' pictures are enlarged by a whole factor, so that the caption fits and pixels stay visible.
+            factor = max(1, 256 // len(gray))
+            gray, predicted, ground_truth = (
+                np.kron(panel, np.ones((factor, factor), np.uint8)) for panel in (gray, predicted, mask[..., 0])
             )
-            row = draw_row(gray, predicted, truth, f"{name}, epoch {epoch + 1}", self.colors, self.configuration.class_names)
+            row = draw_row(
+                gray, predicted, ground_truth, f"{name}, epoch {epoch + 1}", self.colors, self.configuration.class_names
+            )
             write_png(self.folder / f"Epoch_{epoch + 1}_{name}.png", row)
 
     def predict(self, image: np.ndarray) -> np.ndarray:
-        """Probabilities of one image, (height, width, classes) float32, by the model as it is now."""
+        """Probabilities of one image, (height, width, classes) float32, by the current model."""
         return self.model.predict_on_batch(image[None])[0]
 
 
 class TiledEpochPictures(EpochPictures):
-    """The same by tiles, as [tiledinfer] says, on images of any size."""
+    """As `EpochPictures`, by tiles as set in [tiledinfer], on images of any size."""
 
     folder_name = "epoch_change_tiledinfer"
 
     def predict(self, image: np.ndarray) -> np.ndarray:
-        """As above, at the image's size."""
+        """As `EpochPictures.predict`, at the image's size."""
         settings = self.configuration.model
         predictor = Predictor(self.model, settings.image_width, settings.image_channels, settings.num_classes)
         return predict_tiled(image[..., 0], predictor, self.configuration.tiledinfer)

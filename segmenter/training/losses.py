@@ -21,7 +21,7 @@ _registered = keras.saving.register_keras_serializable(package="cesm")
 
 
 def loss(function: Callable) -> Callable:
-    """Makes a function known by its name, to configurations and to saved models."""
+    """Registers a function by its name, for configurations and saved models."""
     LOSSES[function.__name__] = _registered(function)
     return function
 
@@ -76,7 +76,7 @@ def basnet_hybrid_loss(y_true, y_pred):
 def tversky_loss(y_true, y_pred, tversky_alpha: float, tversky_beta: float):
     """1 - (TP + 1) / (TP + alpha FP + beta FN + 1), mean over the lesion classes.
 
-    Keras' own Tversky gives 1, and no gradient, for an empty mask; the 1 on both sides makes it learn from those.
+    Keras' own Tversky gives 1, and no gradient, for an empty mask; the 1 in numerator and denominator lets it learn from those.
     Source: Salehi, Erdogmus, Gholipour, "Tversky loss function", MLMI 2017 (arXiv:1706.05721).
     """
     y, p = lesion_maps(y_true, y_pred)
@@ -93,13 +93,13 @@ def focal_tversky_loss(y_true, y_pred, tversky_alpha: float, tversky_beta: float
 @loss
 def focal_loss(y_true, y_pred, focal_alpha: float, focal_gamma: float):
     """Mean of -alpha_t (1 - p_t)^gamma log(p_t), by Keras (Lin et al., ICCV 2017, arXiv:1708.02002)."""
-    # A gamma under 1 has no finite slope at a p of exactly 0 or 1.
+    # With a gamma below 1 the slope is infinite at a p of exactly 0 or 1.
     p = ops.clip(ops.cast(y_pred, "float32"), 1e-7, 1.0 - 1e-7)
     if p.shape[-1] == 1:
         y = ops.cast(y_true, "float32")
         losses = keras.losses.binary_focal_crossentropy(y, p, apply_class_balancing=True, alpha=focal_alpha, gamma=focal_gamma)
     else:
-        # Here focal_alpha is the weight of every class; Keras weighs the background as the lesions.
+        # Here focal_alpha is the weight of every class: Keras weights the background like the lesions.
         y = one_hot(y_true, p.shape[-1])
         losses = keras.losses.categorical_focal_crossentropy(y, p, alpha=focal_alpha, gamma=focal_gamma)
     return ops.mean(losses)
@@ -107,11 +107,11 @@ def focal_loss(y_true, y_pred, focal_alpha: float, focal_gamma: float):
 
 @_registered
 class WeightedLoss(keras.losses.Loss):
-    """Losses added by weight.
+    """A weighted sum of losses.
 
     Args:
       weights: names of losses and their weights.
-      parameters: of these losses, by name; others are ignored.
+      parameters: parameters of these losses, by name; others are ignored.
     """
 
     def __init__(self, weights: dict[str, float], name: str = "weighted_loss", **parameters: float):
@@ -130,7 +130,7 @@ class WeightedLoss(keras.losses.Loss):
 
 
 def make_loss(settings: ModelSettings):
-    """The loss of a configuration: (y_true, y_pred) to one number."""
+    """Returns the loss of a configuration, which maps (y_true, y_pred) to one number."""
     names = [parameter.name for name in settings.loss for parameter in DECLARED[name].parameters]
     if list(settings.loss.values()) == [1.0] and not names:
         return LOSSES[next(iter(settings.loss))]

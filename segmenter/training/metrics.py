@@ -1,8 +1,8 @@
 """Metrics over a batch. y is the ground truth, (batch, height, width, 1), p the probabilities, (batch, height, width, classes).
 
 With one class y is 0 or 1. With more, y holds class indices, 0 is the background, and a metric is the mean over the lesion
-classes of its value for that class against the rest. Sums run over all pixels of the batch together. Where ground
-truth and prediction leave nothing to divide by, the value is 1: nothing was to be found, and nothing was missed.
+classes of its value for that class against the rest. Sums run over all pixels of the batch together. Where the
+denominator is 0, the value is 1: there was nothing to find, and nothing was missed.
 
 A metric is declared in `segmenter.configuration.objectives`, and its values per class are the function of that name here.
 """
@@ -21,10 +21,10 @@ _PIXELS = (0, 1, 2)
 
 
 def metric(by_class: Callable) -> Callable:
-    """Makes a metric known by its name, to configurations and to saved models.
+    """Registers a metric by its name, for configurations and saved models.
 
     Args:
-      by_class: (y_true, y_pred) to a value for each lesion class, (lesion classes,).
+      by_class: maps (y_true, y_pred) to one value per lesion class, (lesion classes,).
 
     Returns:
       The mean over the lesion classes, a function of the same name.
@@ -58,9 +58,9 @@ def _rounded(y_pred):
     return ops.round(p) if p.shape[-1] == 1 else ops.one_hot(ops.argmax(p, -1), p.shape[-1], dtype="float32")[..., 1:]
 
 
-def _ratio(part, whole):
-    # The inner `where` keeps 0/0 out of the gradient too, in which the outer one alone would leave a NaN.
-    return ops.where(whole > 0, part / ops.where(whole > 0, whole, 1.0), 1.0)
+def _ratio(numerator, denominator):
+    # The inner `where` keeps 0/0 out of the gradient, where the outer one alone would leave a NaN.
+    return ops.where(denominator > 0, numerator / ops.where(denominator > 0, denominator, 1.0), 1.0)
 
 
 @metric
@@ -99,7 +99,7 @@ def binary_accuracy(y_true, y_pred):
 
 
 def metric_functions(names: Sequence[str], class_names: Sequence[str]) -> dict[str, Callable]:
-    """The named metrics of one batch; with several lesion classes also each of them a class: `dice_coef_malignant`."""
+    """The named metrics of one batch; with several lesion classes also one per class, such as `dice_coef_malignant`."""
     functions: dict[str, Callable] = {name: METRICS[name] for name in names}
     return functions | {title: _of_class(name, index) for title, name, index in class_metrics(names, class_names)}
 

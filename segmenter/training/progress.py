@@ -1,4 +1,4 @@
-"""How far a training is: one bar per epoch on a terminal, else a plain line every ten seconds; and the time that is left."""
+"""Shows the progress of a training: one bar per epoch on a terminal, else a plain line every ten seconds; and the time left."""
 
 import os
 import sys
@@ -22,7 +22,7 @@ def notify(message: str) -> None:
 
 
 def describe_seconds(seconds: float) -> str:
-    """A duration with the digits that an estimate has: `45 s`, `12 min`, `3 h 5 min`."""
+    """Formats a duration with the precision of an estimate: `45 s`, `12 min`, `3 h 5 min`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     hours, minutes = divmod(round(seconds / 60), 60)
@@ -32,7 +32,8 @@ def describe_seconds(seconds: float) -> str:
 class Pace:
     """The time that a training takes at most, from measured steps.
 
-    Until a whole epoch was measured, a validation step is taken to last as long as a training step, which it never does.
+    Until a whole epoch has been measured, a validation step is assumed to take as long as a training step, though it is
+    faster.
 
     Args:
       steps, validation_steps: of an epoch.
@@ -45,19 +46,19 @@ class Pace:
 
     @property
     def measured(self) -> int:
-        """How many steps were measured, up to an epoch of them."""
+        """The number of measured steps, at most those of one epoch."""
         return len(self._steps)
 
     def add_step(self, seconds: float) -> None:
-        """Takes the duration of a training step."""
+        """Records the duration of a training step."""
         self._steps.append(seconds)
 
     def add_after_steps(self, seconds: float) -> None:
-        """Takes the time between an epoch's last step and the next epoch: validation, checkpoint, pictures."""
+        """Records the time between an epoch's last step and the next epoch: validation, checkpoint, pictures."""
         self._after_steps = seconds
 
     def seconds_left(self, epochs: int, steps: int, validation_steps: int) -> float | None:
-        """The time for so many whole epochs, and for so many steps of the one that runs; None before any was measured."""
+        """The time for `epochs` whole epochs and the given steps of the current one; None before a step was measured."""
         if not self._steps:
             return None
         step = sum(self._steps) / len(self._steps)
@@ -67,7 +68,7 @@ class Pace:
 
 
 class Progress(keras.callbacks.Callback):
-    """Shows the epoch that runs on stderr, and announces a training of hours. A context, so that no bar is left behind.
+    """Shows the current epoch on stderr, and announces a training of hours. A context, so that no bar is left behind.
 
     Args:
       settings: with the epochs of the whole training.
@@ -83,7 +84,7 @@ class Progress(keras.callbacks.Callback):
         self.bar: tqdm | None = None
         self.printed = time.monotonic()
         self.is_announced = False
-        self.last_step: float | None = None  # when it ended; none before the first, which traces the model
+        self.last_step: float | None = None  # when it ended; None until the first, which traces the model, has ended
 
     def __enter__(self) -> "Progress":
         return self
@@ -153,21 +154,21 @@ class Progress(keras.callbacks.Callback):
 
 
 def describe_long_training(seconds: float, settings: TrainSettings) -> str:
-    """What to know before a training of hours, and how to make it shorter."""
+    """Describes a training of hours, and how to make it shorter."""
     return (
         f"this training takes {describe_seconds(seconds)} at most, and less if val_loss stops improving for "
         f"{settings.patience} epochs\n"
-        "  Ctrl-C stops it; the same command goes on after the last whole epoch\n"
-        "  fewer epochs: lower [train] epochs, and go on with --resume\n"
+        "  Ctrl-C stops it; the same command continues after the last whole epoch\n"
+        "  fewer epochs: lower [train] epochs, and continue with --resume\n"
         "  faster epochs: lower [model] image_width and image_height, or [train] steps_per_epoch, and start with --restart"
     )
 
 
 def describe_epoch(row: Mapping[str, float], names: list[str], is_best: bool) -> str:
-    """An epoch's line: loss and first metric, in training and validation. On a narrow terminal it ends earlier.
+    """Describes an epoch in one line: loss and first metric, in training and validation. A narrow terminal gets less of it.
 
     Args:
-      row: of the history.
+      row: the epoch's row of the history.
       names: the metrics to show, the loss first.
     """
     loss, *metrics = [[f"{column} {row[column]:.4f}" for column in (name, f"val_{name}")] for name in names]

@@ -1,4 +1,4 @@
-"""Begins the training of a run, resumes it, or finds it finished. TensorFlow is imported where there is something to train."""
+"""Begins or resumes the training of a run, unless it is finished. TensorFlow is imported only if there is something to train."""
 
 from segmenter import runs
 from segmenter.backend import load_tensorflow, require_tensorflow
@@ -18,11 +18,11 @@ def train_run(
     restart: bool = False,
     allow_download: bool = False,
 ) -> None:
-    """Trains a run, resumes it, or finds it finished, and prints which.
+    """Trains a run or resumes it, unless it is finished, and prints which.
 
     Args:
       run: where everything is written.
-      configuration, data: what is trained, and on what.
+      configuration, data: what to train, and on which data.
       resume: there must be something to resume; [train] epochs and patience may have changed.
       restart: what the run has is deleted.
       allow_download: let Keras fetch the weights that [model] weights asks for.
@@ -40,7 +40,7 @@ def train_run(
         print(f"{run.folder}: trained already, {_describe_state(state)}; --restart would train it again from the start")
         return
     if state:
-        print(f"{run.folder}: goes on after epoch {state.epoch}", flush=True)
+        print(f"{run.folder}: continues after epoch {state.epoch}", flush=True)
     load_tensorflow()
     from segmenter.training.trainer import train
 

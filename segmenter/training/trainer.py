@@ -1,4 +1,4 @@
-"""Trains one run: model, data, callbacks, and `fit`. The state to go on from comes from `segmenter.runs`."""
+"""Trains one run: model, data, callbacks, and `fit`. The state to resume from comes from `segmenter.runs`."""
 
 import platform
 from collections.abc import Sequence
@@ -29,11 +29,11 @@ from segmenter.training.progress import Progress
 
 
 def train(run: Run, configuration: Configuration, data: DataSet, state: State | None, *, allow_download: bool = False) -> State:
-    """Trains until the epochs are done or patience runs out.
+    """Trains until all epochs are trained or patience runs out.
 
     Args:
       run: where everything is written.
-      configuration, data: what is trained, and on what.
+      configuration, data: what to train, and on which data.
       state: where an earlier training stopped, or None to begin.
       allow_download: let Keras fetch weights of a backbone.
 
@@ -43,12 +43,12 @@ def train(run: Run, configuration: Configuration, data: DataSet, state: State | 
     """
     train_samples, valid_samples = data.split("train"), data.split("valid")
     record_start(run, configuration, _versions(configuration, data))
-    keras.utils.clear_session()  # what an earlier fold left in this process
+    keras.utils.clear_session()  # of what an earlier fold left in this process
     keras.utils.set_random_seed(configuration.train.seed)
     if configuration.train.deterministic:
         tf.config.experimental.enable_op_determinism()
     if state:
-        callbacks.write_history(run, state)  # a break may have left it an epoch behind
+        callbacks.write_history(run, state)  # an interruption may have left it an epoch behind
     model = load_whole(run.folder / state.checkpoint) if state else compile_model(configuration, allow_download=allow_download)
     print(f"{run.name}: {model.count_params():,} parameters; {describe_counts(data)}", flush=True)
     precision = "bfloat16, weights in float32" if configuration.model.mixed_precision else "float32"
@@ -64,7 +64,7 @@ def train(run: Run, configuration: Configuration, data: DataSet, state: State | 
 
 
 def compile_model(configuration: Configuration, *, allow_download: bool = False) -> keras.Model:
-    """The model of a configuration with its loss, its metrics and a fresh optimizer."""
+    """Builds the model of a configuration, with its loss, its metrics and a new optimizer."""
     settings = configuration.model
     model = build_model(settings, configuration.image, allow_download=allow_download)
     metrics = keras_metrics(settings.metrics, configuration.class_names)
@@ -134,7 +134,7 @@ def _fit(
                 recorder,
             ],
         )
-    assert recorder.state is not None  # at least one epoch was to do
+    assert recorder.state is not None  # at least one epoch was to be trained
     return recorder.state
 
 
@@ -185,7 +185,7 @@ def _versions(configuration: Configuration, data: DataSet) -> dict[str, object]:
 
 
 def _weights(settings: ModelSettings) -> dict[str, str]:
-    """The hash of the weights that a backbone begins with."""
+    """The hash of a backbone's initial weights."""
     if not isinstance(settings, BackboneSettings) or settings.weights == "none":
         return {}
     return {"weights_sha256": sha256(file)} if (file := weights_file(settings)).is_file() else {}

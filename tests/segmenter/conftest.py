@@ -16,10 +16,10 @@ from segmenter.configuration.networks import MODEL_SETTINGS
 SIDE = 32
 
 
-def draw_pair(place: int, side: int = SIDE) -> tuple[np.ndarray, np.ndarray]:
-    """A dim image with a bright square whose place depends on the number, and its mask."""
+def draw_pair(number: int, side: int = SIDE) -> tuple[np.ndarray, np.ndarray]:
+    """A dim image with a bright square whose position depends on the number, and its mask."""
     image, mask = np.full((side, side), 40, np.uint8), np.zeros((side, side), np.uint8)
-    top, left = 4 * (place % 5), 4 * (place // 5 % 5)
+    top, left = 4 * (number % 5), 4 * (number // 5 % 5)
     image[top : top + 12, left : left + 12] = 220
     mask[top : top + 12, left : left + 12] = 255
     return image, mask
@@ -34,7 +34,7 @@ def write_pair(folder: Path, split: str, name: str, image: np.ndarray, mask: np.
 
 
 def write_data_set(folder: Path, train: int = 6, valid: int = 3, test: int = 3) -> Path:
-    """A data set without manifest, with one patient an image."""
+    """A data set without manifest, with one patient per image."""
     number = 0
     for split, count in (("train", train), ("valid", valid), ("test", test)):
         for kind in ("images", "masks"):

@@ -198,7 +198,7 @@ def test_settings_of_inference_follow_the_configuration(data_folder, config, cap
     assert "trained already" in capsys.readouterr().out
     config.write_text(CONFIG.replace("base_filters = 2", "base_filters = 4"))
     assert command("train", data_folder, "--config", config) == 2
-    assert "has [model] base_filters = 2, now asked for is 4; give another --name" in capsys.readouterr().err
+    assert "has [model] base_filters = 2, not 4; give another --name" in capsys.readouterr().err
 
 
 def test_set_changes_the_configuration_that_a_run_has(data_folder, config, capsys):
@@ -303,7 +303,7 @@ def test_ctrl_c_in_a_real_process_is_status_130_and_the_same_command_goes_on(dat
     state = json.loads((data_folder / "runs/tiny/state.json").read_text())
     config.write_text(config.read_text().replace("epochs = 400", f"epochs = {state['epoch'] + 1}"))
     done = subprocess.run([*words, "--resume"], capture_output=True, text=True, timeout=120)
-    assert f"goes on after epoch {state['epoch']}" in done.stdout
+    assert f"continues after epoch {state['epoch']}" in done.stdout
     rows = read_csv(data_folder / "runs/tiny/train_losses.csv")
     assert [int(row["epoch"]) for row in rows] == list(range(1, state["epoch"] + 2))
 
@@ -339,15 +339,15 @@ def misspelt(folder):
         pytest.param(None, "train SET --config quik", "--config quik: is not a known configuration; known are", id="config"),
         pytest.param(None, "train SET --config TMP/absent.toml", "absent.toml: cannot be read (No such file", id="config file"),
         pytest.param(None, "train TMP/absent", "absent: there is no such folder; the data sets in", id="no folder"),
-        pytest.param(None, "train TMP", "is no data set, it has no train/images and no valid/images", id="no data set"),
+        pytest.param(None, "train TMP", "is not a data set: it has no train/images and no valid/images", id="no data set"),
         pytest.param(
             empty_valid, "train SET --config TMP/tiny.toml", "split valid is empty; found train 6, valid 0,", id="valid"
         ),
         pytest.param(None, "train SET --config TMP/tiny.toml --resume", "runs/tiny: has nothing to resume", id="resume"),
-        pytest.param(None, "train SET --name a/b", "--name a/b: wanted letters", id="name"),
-        pytest.param(None, "train SET --fold 1", "has no fold for each sample; folds come from the column fold", id="no folds"),
+        pytest.param(None, "train SET --name a/b", "--name a/b: expected only letters", id="name"),
+        pytest.param(None, "train SET --fold 1", "has samples without a fold; folds come from the column fold", id="no folds"),
         pytest.param(None, "evaluate SET --name tiny", "tiny: has no best_model.keras; no run here has a model", id="no run"),
-        pytest.param(no_model, "evaluate SET --name tiny", "best_model.keras: is no Keras model, it starts", id="no model"),
+        pytest.param(no_model, "evaluate SET --name tiny", "best_model.keras: is not a Keras model: it starts", id="no model"),
         pytest.param(
             empty_test, "evaluate SET --name tiny", "the split test is empty; found train 6, valid 3, test 0", id="test"
         ),

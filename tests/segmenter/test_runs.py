@@ -34,14 +34,14 @@ def data(tmp_path):
 @pytest.fixture
 def run(data):
     """A run that stopped after its second epoch."""
-    place = open_run(data.folder, "old")
-    record_start(place, OLD, {"data_identity": "abc"})
-    place.checkpoint(2).write_text("")
-    write_state(place, state(2))
-    return place
+    run = open_run(data.folder, "old")
+    record_start(run, OLD, {"data_identity": "abc"})
+    run.checkpoint(2).write_text("")
+    write_state(run, state(2))
+    return run
 
 
-def test_whom_a_run_was_trained_on_is_what_it_recorded_whatever_the_splits_are_now(run):
+def test_the_owners_of_training_samples_are_recorded_whatever_the_splits_are_now(run):
     assert trained_on(run) is None, "an older program recorded nothing"
     record_start(run, OLD, {"data_identity": "abc", TRAINED_ON: ["P1", "P2"]})
     assert trained_on(run) == {"P1", "P2"}
@@ -53,7 +53,7 @@ def with_train(**changes):
     return OLD.model_copy(update={"train": OLD.train.model_copy(update=changes)})
 
 
-def test_the_same_run_goes_on_where_it_stopped(run, data):
+def test_the_same_run_continues_where_it_stopped(run, data):
     assert begin_or_resume(run, OLD, data, resume=False, restart=False) == state(2)
     assert begin_or_resume(run, OLD, data, resume=True, restart=False) == state(2)
 
@@ -62,41 +62,41 @@ def test_a_resume_may_train_longer(run, data):
     assert begin_or_resume(run, with_train(epochs=9, patience=4), data, resume=True, restart=False) == state(2)
 
 
-def test_figures_settings_may_change(run, data):
+def test_settings_of_metrics_may_change(run, data):
     changed = OLD.model_copy(update={"infer": InferSettings(threshold=0.3)})
     assert begin_or_resume(run, changed, data, resume=False, restart=False) == state(2)
 
 
-def test_a_restart_throws_the_old_run_away(run, data):
+def test_a_restart_deletes_the_old_run(run, data):
     assert begin_or_resume(run, with_train(seed=9), data, resume=False, restart=True) is None
     assert not run.folder.exists()
 
 
 @pytest.mark.parametrize(
-    ("change", "resume", "words"),
+    ("change", "resume", "message"),
     [
         pytest.param(
             {"model": UNetSettings(base_filters=4)},
             False,
-            r"has \[model\] base_filters = 16, now asked for is 4; give another --name, or --restart",
+            r"has \[model\] base_filters = 16, not 4; give another --name, or --restart",
             id="model",
         ),
         pytest.param(
             {"model": UNetSettings(base_filters=4, loss="iou_loss")},
             True,
-            "asked for is iou_loss and 1 more; give",
+            r"not iou_loss \(and 1 more\); give",
             id="two",
         ),
         pytest.param(
             {"train": TrainSettings(epochs=9, patience=2)},
             False,
-            r"has \[train\] epochs = 5, now asked for is 9; --resume to go on with the new value, give",
+            r"has \[train\] epochs = 5, not 9; --resume to continue with the new value, give",
             id="epochs",
         ),
     ],
 )
-def test_another_configuration_is_refused(run, data, change, resume, words):
-    with pytest.raises(InputError, match=words):
+def test_another_configuration_is_refused(run, data, change, resume, message):
+    with pytest.raises(InputError, match=message):
         begin_or_resume(run, OLD.model_copy(update=change), data, resume=resume, restart=False)
 
 
@@ -106,22 +106,20 @@ def test_other_data_is_refused(run, data):
 
 
 @pytest.mark.parametrize(
-    ("trained", "asked", "words"),
+    ("trained", "asked", "message"),
     [
-        pytest.param(
-            None, 2, "was trained on the data set's own splits, now asked for is fold 2; give another --name", id="none"
-        ),
-        pytest.param(1, 2, "was trained on fold 1, now asked for is fold 2; give another --name, or --restart", id="another"),
-        pytest.param(1, None, "was trained on fold 1, now asked for is the data set's own splits; give", id="own splits"),
+        pytest.param(None, 2, "was trained on the data set's own splits, not on fold 2; give another --name", id="none"),
+        pytest.param(1, 2, "was trained on fold 1, not on fold 2; give another --name, or --restart", id="another"),
+        pytest.param(1, None, "was trained on fold 1, not on the data set's own splits; give", id="own splits"),
     ],
 )
-def test_another_fold_is_refused_by_its_number(run, data, trained, asked, words):
+def test_another_fold_is_refused_by_its_number(run, data, trained, asked, message):
     record_start(run, OLD, {"data_identity": f"abc of {trained}", "fold": trained})
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(InputError, match=message):
         begin_or_resume(run, OLD, DataSet(data.folder, (), f"abc of {asked}", asked), resume=False, restart=False)
 
 
-def test_a_run_tells_by_which_fold_it_saw_the_data(run, tmp_path):
+def test_a_run_has_the_splits_of_its_fold(run, tmp_path):
     names = ("P0", "P1", "P2")
     samples = (
         Sample(name, "train", tmp_path, tmp_path, name, "original", name, "", fold=fold) for fold, name in enumerate(names)
@@ -141,29 +139,31 @@ def test_a_resume_needs_a_run(data):
         begin_or_resume(open_run(data.folder, "new"), OLD, data, resume=True, restart=False)
 
 
-def test_a_run_broken_in_its_first_epoch_starts_anew(run, data):
+def test_a_run_interrupted_in_its_first_epoch_starts_again(run, data):
     run.state.unlink()
     assert begin_or_resume(run, OLD, data, resume=False, restart=False) is None
 
 
 @pytest.mark.parametrize(
-    ("harm", "words"),
+    ("harm", "message"),
     [
         pytest.param(
-            lambda run: run.checkpoint(2).unlink(), "names last_epoch_0002.keras, which is not there", id="no checkpoint"
+            lambda run: run.checkpoint(2).unlink(), "names last_epoch_0002.keras, which does not exist", id="no checkpoint"
         ),
-        pytest.param(lambda run: run.state.write_text("{"), r"is no training state \(.*\); start again with --restart", id="cut"),
-        pytest.param(lambda run: run.state.write_text("{}"), "is no training state", id="keys"),
+        pytest.param(
+            lambda run: run.state.write_text("{"), r"is not a training state \(.*\); start again with --restart", id="cut"
+        ),
+        pytest.param(lambda run: run.state.write_text("{}"), "is not a training state", id="keys"),
     ],
 )
-def test_a_broken_state_is_told(run, harm, words):
+def test_a_broken_state_is_reported(run, harm, message):
     harm(run)
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(InputError, match=message):
         read_state(run)
 
 
 def test_the_state_is_the_last_to_be_written(run):
-    run.checkpoint(3).write_text("")  # a break between checkpoint and state
+    run.checkpoint(3).write_text("")  # interrupted between checkpoint and state
     assert read_state(run) == state(2)
     write_state(run, state(3))
     assert [path.name for path in run.folder.glob("last_*")] == ["last_epoch_0003.keras"]
@@ -176,14 +176,14 @@ def test_a_run_is_finished_by_epochs_or_patience(epoch, wait, finished):
 
 
 def test_a_name_stays_in_its_folder(tmp_path):
-    with pytest.raises(InputError, match=r"--name \.\./x: wanted letters, digits"):
+    with pytest.raises(InputError, match=r"--name \.\./x: expected only letters, digits"):
         open_run(tmp_path, "../x")
 
 
-def test_a_run_without_a_model_tells_the_others(run, data):
+def test_a_run_without_a_model_is_reported_with_the_others(run, data):
     with pytest.raises(InputError, match=r"has no best_model.keras; no run here has a model; train it first"):
         find_trained(data.folder, "old")
     run.best_model.write_text("")
     assert find_trained(data.folder, "old") == run
-    with pytest.raises(InputError, match=r"runs/new: has no best_model.keras; trained here are old; train it first with"):
+    with pytest.raises(InputError, match=r"runs/new: has no best_model.keras; the runs with a model are old; train it first"):
         find_trained(data.folder, "new")

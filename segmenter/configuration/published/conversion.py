@@ -9,9 +9,9 @@ from segmenter.configuration.published.reader import PublishedConfiguration, rea
 
 
 def convert_to_toml(path: Path) -> str:
-    """A published file as TOML that `load_configuration` reads to the same configuration.
+    """Converts a published file to TOML that `load_configuration` reads as the same configuration.
 
-    It holds what the file gave and what the published project takes where it gives nothing; other defaults are ours.
+    The TOML has the keys of the file, and the published project's defaults where they differ from ours.
 
     Raises:
       InputError: as `read_published`.
@@ -35,7 +35,7 @@ def convert_to_toml(path: Path) -> str:
 def _comments_by_section(published: PublishedConfiguration) -> dict[str, list[str]]:
     comments: dict[str, list[str]] = {}
     for note in published.notes:
-        # The last section named is where the value went.
+        # The value went to the section that is named last.
         section = re.findall(r"\[([a-z]+)\] \w+ =", note.split(": ")[0])[-1:] or re.findall(r"^\[([a-z]+)\]", note)
         comments.setdefault(section[0], []).append(note)
     return comments

@@ -1,4 +1,4 @@
-"""The keys of the published project's `train_eval_infer.config`, and what each is here. Data and converters only."""
+"""The keys of the published project's `train_eval_infer.config`, and what each becomes here. Data and converters only."""
 
 import math
 import re
@@ -16,54 +16,58 @@ Key = tuple[str, str]  # section, key
 
 
 class Rule(NamedTuple):
-    """What becomes of a key: a key of ours, or nothing. A converter raises ValueError where a value cannot be taken."""
+    """What a published key becomes: a key of ours, or nothing. A converter raises ValueError for a value that it refuses."""
 
     target: Key | None
     convert: Callable[[Any], Any] = lambda value: value
-    note: str = ""  # why it has no effect, or what differs from the published project
+    note: str = ""  # why the key has no effect, or what differs from the published project
 
 
 def _side(kernel: Any) -> Any:
-    """(5, 5) as 5."""
+    """Converts (5, 5) to 5."""
     if not isinstance(kernel, list | tuple):
         return kernel
     if len(set(kernel)) != 1:
-        raise ValueError("wanted a square kernel, such as (5, 5)")
+        raise ValueError("expected a square kernel, such as (5, 5)")
     return kernel[0]
 
 
 def level_as_probability(level: Any) -> float:
-    """A gray level of 1 to 254 as a probability; what lies between 0 and 1 is one already."""
+    """Converts a gray level from 1 to 254 to a probability; a number between 0 and 1 is a probability already."""
     if isinstance(level, bool) or not isinstance(level, int | float) or not 0 < level < 255:
-        raise ValueError("wanted a gray level from 1 to 254")
+        raise ValueError("expected a gray level from 1 to 254")
     return level if level < 1 else round(level / 255, 4)
 
 
 def thresholding(name: Any) -> str | None:
-    """OpenCV's flags by name, as "cv2.THRESH_BINARY + cv2.THRESH_OTSU", as our name of the method that finds a threshold."""
+    """Converts names of OpenCV flags, such as "cv2.THRESH_BINARY + cv2.THRESH_OTSU", to our name of the algorithm."""
     flags = set(re.split(r"\s*[+|]\s*", str(name).replace("cv2.", ""))) - {"THRESH_BINARY", "None"}
     if not flags <= {"THRESH_OTSU", "THRESH_TRIANGLE"} or len(flags) > 1:
-        raise ValueError("wanted cv2.THRESH_OTSU, cv2.THRESH_TRIANGLE, cv2.THRESH_BINARY or None")
+        raise ValueError("expected cv2.THRESH_OTSU, cv2.THRESH_TRIANGLE, cv2.THRESH_BINARY or None")
     return flags.pop().removeprefix("THRESH_").lower() if flags else None
 
 
 def color(value: Any) -> tuple[int, ...]:
-    """A color's name, as Pillow knows it, or three numbers, as red, green, blue."""
+    """Converts a color name that Pillow knows, or three numbers, to red, green, blue."""
     if isinstance(value, str):
         return ImageColor.getrgb(value)[:3]
-    if not isinstance(value, list | tuple) or len(value) != 3 or not all(type(part) is int and 0 <= part < 256 for part in value):
-        raise ValueError('wanted the name of a color, such as "green", or three numbers from 0 to 255')
+    if (
+        not isinstance(value, list | tuple)
+        or len(value) != 3
+        or not all(type(level) is int and 0 <= level < 256 for level in value)
+    ):
+        raise ValueError('expected the name of a color, such as "green", or three numbers from 0 to 255')
     return tuple(value)
 
 
 def halve_until_unfolded(alpha: float, sigmoids: Any) -> float:
-    """The strength of an elastic field, halved until [deformation] takes it with those sigmas."""
+    """Halves the strength of an elastic field until [deformation] accepts it with the given sigmas."""
     while 1 < alpha < math.inf:
         try:
             return DeformationSettings(alpha=float(alpha), sigmoids=sigmoids).alpha
         except pydantic.ValidationError as error:
             if "folds" not in str(error):
-                return alpha  # something else is wrong, which is reported when all is checked
+                return alpha  # another fault, which is reported when the whole configuration is checked
         alpha /= 2
     return alpha
 
@@ -71,10 +75,10 @@ def halve_until_unfolded(alpha: float, sigmoids: Any) -> float:
 def _color_converter(name: Any) -> str | None:
     if name is None or str(name).removeprefix("cv2.") == "COLOR_BGR2RGB":
         return None
-    found = re.fullmatch(r"(?:cv2\.)?COLOR_(?:BGR|RGB)2(BGR|GRAY|HSV|YCrCb)(?:_FULL)?", str(name))
-    if not found:
-        raise ValueError("wanted cv2.COLOR_BGR2HSV, cv2.COLOR_BGR2GRAY, cv2.COLOR_BGR2YCrCb, cv2.COLOR_RGB2BGR or None")
-    return f"COLOR_RGB2{found[1]}"
+    match = re.fullmatch(r"(?:cv2\.)?COLOR_(?:BGR|RGB)2(BGR|GRAY|HSV|YCrCb)(?:_FULL)?", str(name))
+    if not match:
+        raise ValueError("expected cv2.COLOR_BGR2HSV, cv2.COLOR_BGR2GRAY, cv2.COLOR_BGR2YCrCb, cv2.COLOR_RGB2BGR or None")
+    return f"COLOR_RGB2{match[1]}"
 
 
 def _off_at_zero(value: Any) -> Any:
@@ -106,9 +110,9 @@ def _metrics(names: Any) -> Any:
     return tuple(rename(name) for name in names) if isinstance(names, list | tuple) else (rename(names),)
 
 
-NO_EARLY_STOPPING = 1_000_000  # epochs of patience, for their 0
+NO_EARLY_STOPPING = 1_000_000  # epochs of patience, instead of the published project's 0
 
-# Keys that mean here what they mean there.
+# Keys that mean the same here as there.
 _SAME = {
     "model": "generator image_width image_height image_channels normalization num_classes base_filters base_kernels num_layers "
     "dropout_rate learning_rate clipvalue dilation",
@@ -133,70 +137,70 @@ _CHANGED = {
     ("model", "loss"): Rule(("model", "loss"), _renamed(_LOSSES)),
     ("model", "metrics"): Rule(("model", "metrics"), _metrics),
     ("test", "batch_size"): Rule(("eval", "batch_size"), note="one batch size for the evaluation of all splits"),
-    ("infer", "ksize"): Rule(("infer", "ksize"), _side, "kernels are squares"),
+    ("infer", "ksize"): Rule(("infer", "ksize"), _side, "kernels are square"),
     ("infer", "algorithm"): Rule(("infer", "algorithm"), thresholding),
     ("tiledinfer", "bitwise_blending"): Rule(
         ("tiledinfer", "whole_image_weight"),
         lambda on: 0.5 if on is True else 0.0 if on is False else on,
-        "the probabilities of tiles and of the whole image are averaged, where the published project takes what both masks hold",
+        "the probabilities of tiles and of the whole image are averaged, where the published project intersects their masks",
     ),
     ("image", "color_converter"): Rule(
         ("image", "color_converter"), _color_converter, "images are read as red, green, blue, and hue runs from 0 to 255"
     ),
     ("image", "gamma"): Rule(("image", "gamma"), _off_at_zero),
     ("image", "sharpening"): Rule(
-        ("image", "sharpening"), _off_at_zero, "unsharp masking by a Gaussian, a milder filter at the same strength"
+        ("image", "sharpening"), _off_at_zero, "unsharp masking with a Gaussian, which is milder at the same strength"
     ),
-    ("mask", "blur"): Rule(("mask", "blur"), note="smoothed before the cut, so that lesions do not grow"),
-    ("mask", "blur_size"): Rule(("mask", "blur_size"), _side, "kernels are squares"),
+    ("mask", "blur"): Rule(("mask", "blur"), note="masks are smoothed before thresholding, so that lesions do not grow"),
+    ("mask", "blur_size"): Rule(("mask", "blur_size"), _side, "kernels are square"),
     ("train", "patience"): Rule(("train", "patience"), lambda epochs: NO_EARLY_STOPPING if epochs == 0 else epochs),
     ("augmentor", "shrinks"): Rule(("augmentor", "shrinks"), _none_as_empty),
     ("augmentor", "shears"): Rule(("augmentor", "shears"), _none_as_empty),
-    ("pincdistortion", "amount"): Rule(("pincdistortion", "amount"), _size_of_amount, "the section says which way"),
+    ("pincdistortion", "amount"): Rule(("pincdistortion", "amount"), _size_of_amount, "the section gives the direction"),
 }
 
-# Their programs read these only where they need them, and take None there as their own default.
+# The published programs read these only where they need them, and replace None by a default.
 NONE_IS_LEFT_OUT: set[Key] = {("infer", "ksize"), ("mask", "blur_size")}
 
-# Why a key has no effect here, and the keys.
+# Reasons why keys have no effect here, each with its keys.
 _WITHOUT_EFFECT = {
-    "a run's files lie in DATASET/runs/NAME": "train.model_dir train.eval_dir train.best_model_file train.epoch_change_infer_dir "
+    "a run's files are in DATASET/runs/NAME": "train.model_dir train.eval_dir train.best_model_file train.epoch_change_infer_dir "
     "train.epoch_change_tiledinfer_dir",
-    "the command infer takes its images and its output as options": "infer.images_dir infer.output_dir infer.merged_dir "
+    "the command infer has options for its images and its output": "infer.images_dir infer.output_dir infer.merged_dir "
     "tiledinfer.images_dir tiledinfer.output_dir tiledinfer.merged_dir",
-    "whole models are written": "train.save_weights_only",
+    "whole models are saved": "train.save_weights_only",
     "a run is kept until --restart": "train.create_backup",
     "train_losses and train_metrics are written as CSV and PNG": "train.show_history",
-    "train_metrics holds all that [model] metrics names": "train.metrics",
+    "train_metrics has all the metrics that [model] metrics names": "train.metrics",
     "the splits are folders of DATASET": "train.dataset_splitter",
-    "chance always depends on [train] seed": "model.dropout_seed_fixing train.seedreset_callback",
+    "random numbers always depend on [train] seed": "model.dropout_seed_fixing train.seedreset_callback",
     "training prints no summary": "model.show_summary",
     "the command evaluate compares a model with a split": "model.evaluation",
-    "DATASET is read in one way, whatever it holds": "dataset.datasetclass dataset.image_format dataset.mask_format",
-    "images are reduced by area averages": "dataset.resize_interpolation",
+    "DATASET is always read in the same way": "dataset.datasetclass dataset.image_format dataset.mask_format",
+    "images are shrunk by area averaging": "dataset.resize_interpolation",
     "images are read as red, green, blue": "dataset.color_order",
     "masks are gray levels or class indices": "dataset.rgb_mask mask.mask_channels mask.grayscaling",
-    "the published loader reads it and does not use it; [model] input_normalize and [dataset] image_normalize count": (
+    "the published loader reads but does not use it; [model] input_normalize and [dataset] image_normalize apply": (
         "dataset.input_normalize"
     ),
     "the command preview shows what training sees": "dataset.debug generator.debug",
-    "tiles are cut as [infer] says": "tiledinfer.binarize tiledinfer.threshold",
-    "what lies outside an image is black": "tiledinfer.background",
+    "tiles are thresholded as set in [infer]": "tiledinfer.binarize tiledinfer.threshold",
+    "pixels outside an image are black": "tiledinfer.background",
 }
 
 
-def _place(dotted: str) -> Key:
+def _split_key(dotted: str) -> Key:
     section, _, key = dotted.partition(".")
     return section, key
 
 
 RULES: dict[Key, Rule] = (
     {(section, key): Rule((section, key)) for section, keys in _SAME.items() for key in keys.split()}
-    | {_place(dotted): Rule(None, note=why) for why, places in _WITHOUT_EFFECT.items() for dotted in places.split()}
+    | {_split_key(dotted): Rule(None, note=why) for why, keys in _WITHOUT_EFFECT.items() for dotted in keys.split()}
     | _CHANGED
 )
 
-# Keys whose effect depends on others; `reader` settles them.
+# Keys whose meaning depends on other keys; `reader` settles them.
 SETTLED: set[Key] = {
     *((section, key) for section in ("train", "eval", "test") for key in ("image_datapath", "mask_datapath")),
     *(("segmentation", key) for key in ("colorize", "black", "white", "blursize")),
@@ -209,10 +213,10 @@ SETTLED: set[Key] = {
     *(("distortion", key) for key in ("gaussian_filter_rsigma", "gaussian_filter_sigma")),
 }
 
-PARTS = ("deformation", "distortion", "barrdistortion", "pincdistortion", "sharpening", "brightening")  # of [augmentor]
+VARIATION_SECTIONS = ("deformation", "distortion", "barrdistortion", "pincdistortion", "sharpening", "brightening")
 
-# What the published project takes for a key that a file leaves out, where our default is another; and the key of the same
-# section that must be on for it to count.
+# The published project's default of a key that a file leaves out, where ours is another; and the key of the same section
+# that must be on for it to apply.
 LEFT_OUT: dict[Key, tuple[Any, str | None]] = {
     ("model", "clipvalue"): (0.2, None),
     ("model", "loss"): ("bce_loss", None),

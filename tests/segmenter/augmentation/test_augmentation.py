@@ -28,7 +28,7 @@ def seed(number):
 
 @pytest.fixture
 def augment(configure):
-    """Augments a pair once, every variation of [augmentor] that is named happening; other sections as section__key."""
+    """Augments a pair once, with all variations of [augmentor] that are named; other sections as section__key."""
 
     def run(image, mask, *, number=1, **changes):
         keys = {key if "__" in key else f"augmentor__{key}": value for key, value in changes.items()}
@@ -41,7 +41,7 @@ def augment(configure):
 
 
 def disc(x, y, radius):
-    """A bright disc on grey and its mask; the centre is given from the middle of the image, y down."""
+    """A bright disc on gray and its mask; the centre is given from the middle of the image, y down."""
     rows, columns = np.mgrid[:SIDE, :SIDE] - MIDDLE
     inside = ((rows - y) ** 2 + (columns - x) ** 2 <= radius**2)[..., None]
     return np.where(inside, 200, 100).astype(np.uint8), inside.astype(np.uint8)
@@ -138,23 +138,23 @@ def test_a_barrel_moves_outwards_and_a_pincushion_inwards(name, source, configur
     y, x = source_places(configuration, drawn, tf.constant(0.0), SIDE)
     # From one pixel on to the next, because the middle is between two.
     middle = math.floor(MIDDLE)
-    for places in (x[middle].numpy(), y[:, middle].numpy()):
-        assert np.interp(MIDDLE + 20, np.arange(SIDE), places) - MIDDLE == pytest.approx(source, abs=0.05)
-        assert np.interp(MIDDLE - 20, np.arange(SIDE), places) - MIDDLE == pytest.approx(-source, abs=0.05)
-        assert places[-6:] == pytest.approx(np.arange(SIDE)[-6:])  # beyond the radius nothing moves
-        assert (np.diff(places) > 0).all()  # nor does the image fold
+    for positions in (x[middle].numpy(), y[:, middle].numpy()):
+        assert np.interp(MIDDLE + 20, np.arange(SIDE), positions) - MIDDLE == pytest.approx(source, abs=0.05)
+        assert np.interp(MIDDLE - 20, np.arange(SIDE), positions) - MIDDLE == pytest.approx(-source, abs=0.05)
+        assert positions[-6:] == pytest.approx(np.arange(SIDE)[-6:])  # beyond the radius nothing moves
+        assert (np.diff(positions) > 0).all()  # nor does the image fold
 
 
 def test_a_lens_bulges_about_one_of_its_centres(augment):
     ramp = np.broadcast_to(np.arange(SIDE, dtype=np.uint8)[None, :, None], (SIDE, SIDE, 1))
     lens = {"barrdistortion": True, "barrdistortion__radius": 0.2, "barrdistortion__centers": ((0.25, 0.25), (0.25, 0.75))}
-    touched = set()
+    halves = set()
     for number in range(8):
         moved, _ = augment(ramp, np.zeros_like(ramp), number=number, **lens)
         rows, columns = np.nonzero((moved != ramp)[..., 0])
         assert columns.max() < SIDE * 0.45
-        touched.add(rows.mean() > MIDDLE)
-    assert touched == {False, True}
+        halves.add(rows.mean() > MIDDLE)
+    assert halves == {False, True}
 
 
 def random_field(configure, side, **settings):
@@ -167,7 +167,7 @@ def random_field(configure, side, **settings):
 def test_deformation_is_as_strong_as_noise_smoothed_and_multiplied(configure):
     settings = {"deformation": True, "deformation__alpha": 500.0, "deformation__sigmoids": (12.0,)}
     field = random_field(configure, 512, **settings)
-    # Of uniform noise: 1 / sqrt(3). Of noise after a Gaussian: 1 / (2 sqrt(pi) sigma) of that.
+    # The deviation of uniform noise is 1 / sqrt(3); a Gaussian multiplies it by 1 / (2 sqrt(pi) sigma).
     expected = 500 / math.sqrt(3) / (2 * math.sqrt(math.pi) * 12)
     assert field[:, 40:-40, 40:-40].std(axis=(1, 2)) == pytest.approx([expected, expected], rel=0.1)
     half = random_field(configure, 256, **settings)
@@ -175,7 +175,7 @@ def test_deformation_is_as_strong_as_noise_smoothed_and_multiplied(configure):
     assert np.corrcoef(field[0].ravel(), field[1].ravel())[0, 1] == pytest.approx(0, abs=0.2)
 
 
-def test_distortion_goes_as_far_as_it_is_told(configure):
+def test_distortion_reaches_its_largest_displacement(configure):
     field = random_field(configure, SIDE, distortion=True, distortion__distortions=(0.05,))
     assert np.abs(field).max(axis=(1, 2)) == pytest.approx([0.05 * SIDE] * 2, rel=1e-3)
 
@@ -188,7 +188,7 @@ def test_straight_lines_stay_straight_between_the_nodes(configure):
         np.testing.assert_allclose(places, 2 * np.mgrid[:side, :side] - (side - 1) / 2, atol=1e-3)
 
 
-def test_places_are_looked_up_as_keras_does():
+def test_a_pair_is_sampled_as_keras_does():
     image, mask = noise_pair(1, SIDE)
     places = np.random.default_rng(1).uniform(-3, SIDE + 2, (2, SIDE, SIDE)).astype(np.float32)
     ours, ours_mask = sample(tf.constant(image), tf.constant(mask), *places)
@@ -219,7 +219,7 @@ def test_classes_stay_classes(augment):
 
 
 def levels(*columns):
-    """An image of four rows whose columns have these grey levels, and a mask of noise."""
+    """An image of four rows whose columns have these gray levels, and a mask of noise."""
     return np.tile(np.array(columns, np.uint8)[None, :, None], (len(columns), 1, 1)), noise_pair(side=len(columns))[1]
 
 
@@ -230,7 +230,7 @@ def levels(*columns):
             {"brightening": True, "brightening__alpha": 1.5, "brightening__beta": 20.0},
             (0, 8, 100, 240),
             (0, 20, 170, 255),
-            id="brightening: black stays, 8 goes half the way",
+            id="brightening: black stays, 8 is changed by half",
         ),
         pytest.param(
             {"brightening": True, "brightening__alpha": 1.0, "brightening__beta": -30.0},
@@ -250,7 +250,7 @@ def levels(*columns):
         pytest.param({"gamma": True, "gamma__exponents": (2.0, 2.0)}, (0, 51, 102, 255), (0, 10, 41, 255), id="gamma"),
     ],
 )
-def test_grey_levels_change_as_computed_by_hand(settings, before, after, augment):
+def test_gray_levels_change_as_computed_by_hand(settings, before, after, augment):
     image, mask = levels(*before)
     changed, same = augment(image, mask, **settings)
     np.testing.assert_array_equal(changed, levels(*after)[0])
@@ -294,17 +294,17 @@ def test_blur_keeps_the_sum_up_to_the_border(augment):
     assert around[4, 5, 0] == around[3, 4, 0] == round(255 * peak**2 * math.exp(-0.5))
 
 
-def test_sharpening_raises_an_edge_and_leaves_flat_parts(augment):
+def test_sharpening_raises_an_edge_and_leaves_flat_areas(augment):
     image, mask = levels(*[50] * 6, *[150] * 6)
     sharp, same = augment(image, mask, sharpening=True, sharpening__k=1.0)
     weights = [math.exp(-0.5 * place**2) for place in range(-2, 3)]
-    over = 100 * sum(weights[3:]) / sum(weights)  # what the smoothed edge is off beside it
+    over = 100 * sum(weights[3:]) / sum(weights)  # the error of the smoothed edge next to it
     assert sharp[3, :, 0].tolist()[:3] == [50] * 3
     assert sharp[3, 5:7, 0].tolist() == [round(50 - over), round(150 + over)]
     np.testing.assert_array_equal(same, mask)
 
 
-def test_the_seed_alone_decides_directly_and_inside_a_data_set(configure):
+def test_a_pair_depends_only_on_the_seed_directly_and_inside_a_data_set(configure):
     image, mask = (tf.constant(square) for square in disc(5, 5, 20))
     function = make_augmentation(configure(**{f"augmentor__{key}": value for key, value in EVERYTHING.items()}))
     mapped = list(
@@ -315,7 +315,7 @@ def test_the_seed_alone_decides_directly_and_inside_a_data_set(configure):
         again, _ = function(image, mask, seed(number))
         np.testing.assert_array_equal(direct_image, again)
         np.testing.assert_array_equal(direct_mask, mapped_mask)
-        # A graph may fuse multiplications, which moves a rounding by one grey level.
+        # A graph may fuse multiplications, which moves a rounding by one gray level.
         assert np.abs(direct_image.numpy().astype(int) - mapped_image).max() <= 1
     assert len({pair[0].numpy().tobytes() for pair in mapped}) == 4
     other = function(image, mask, tf.constant([8, 0], tf.int64))
@@ -350,7 +350,7 @@ def test_a_variation_that_is_off_is_not_drawn_and_leaves_the_others_alone(config
     assert both.values["gamma"] == alone.values["gamma"]
 
 
-def test_what_does_not_happen_leaves_the_pair_alone(configure):
+def test_variations_that_do_not_happen_do_not_change_the_pair(configure):
     configuration = configure(**{f"augmentor__{key}": value for key, value in EVERYTHING.items()})
     values = draw(configuration, seed(1)).values | {"shears": tf.constant([0.2, 0.0])}
     pair = [tf.constant(square) for square in disc(9, -6, 24)]
@@ -396,21 +396,25 @@ def test_all_sides_are_taken(augment):
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("settings", "message"),
     [
         pytest.param(
             {"deformation__alpha": 1300.0, "deformation__sigmoids": (8.0,)},
-            "alpha 1300 with sigmoids 8 folds the image over itself; wanted an alpha of up to 222, or larger sigmoids",
+            "alpha 1300 with sigmoids 8 folds the image over itself; expected an alpha of at most 222, or larger sigmoids",
             id="folds",
         ),
-        pytest.param({"deformation__sigmoids": (0.0,)}, "holds 0; wanted numbers above 0", id="no sigma"),
+        pytest.param({"deformation__sigmoids": (0.0,)}, "holds 0; expected numbers above 0", id="no sigma"),
         pytest.param({"distortion__distortions": ()}, "at least 1 item", id="nothing to draw"),
-        pytest.param({"contrast__factors": (1.2, 0.8)}, r"from 1.2 to 0.8 goes down; wanted \[lowest, highest\]", id="falling"),
-        pytest.param({"augmentor__angle_range": (20.0, -20.0)}, "from 20 to -20 goes down", id="angles"),
-        pytest.param({"augmentor__shears": (1.5,)}, "shears holds 1.5; wanted numbers above 0 and under 1", id="shear"),
+        pytest.param(
+            {"contrast__factors": (1.2, 0.8)},
+            r"\[1.2, 0.8\] is not in ascending order; expected \[lowest, highest\]",
+            id="descending",
+        ),
+        pytest.param({"augmentor__angle_range": (20.0, -20.0)}, r"\[20, -20\] is not in ascending order", id="angles"),
+        pytest.param({"augmentor__shears": (1.5,)}, "shears holds 1.5; expected numbers above 0 and below 1", id="shear"),
         pytest.param({"barrdistortion__amount": 1.0}, "less than 1", id="lens"),
     ],
 )
-def test_settings_that_cannot_be_drawn_are_told(settings, words, configure):
-    with pytest.raises(pydantic.ValidationError, match=words):
+def test_settings_that_cannot_be_drawn_are_refused(settings, message, configure):
+    with pytest.raises(pydantic.ValidationError, match=message):
         configure(**settings)

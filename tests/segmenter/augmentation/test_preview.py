@@ -30,11 +30,11 @@ def config(tmp_path):
     return path
 
 
-def preview(*words):
-    return main(["preview", *(str(word) for word in words)])
+def preview(*arguments):
+    return main(["preview", *(str(argument) for argument in arguments)])
 
 
-def test_a_row_a_pair_of_train_beginning_with_the_pair_itself(data_folder, config, capsys):
+def test_one_row_per_training_pair_beginning_with_the_pair_itself(data_folder, config, capsys):
     assert preview(data_folder, "--config", config, "--count", 2) == 0
     path = data_folder / "preview-varied.png"
     assert capsys.readouterr().out == f"{path}: written\n"
@@ -45,14 +45,14 @@ def test_a_row_a_pair_of_train_beginning_with_the_pair_itself(data_folder, confi
     # The last row is the last pair, 8 times as large as its file; its lesion is from 4 to 16 px, down and across.
     last = sheet[-PANEL:, :PANEL]
     image = cv2.imread(str(data_folder / "train/images/P6_L_CM_CC.png"))
-    outline = (last == GROUND_TRUTH_BGR).all(axis=-1)
-    np.testing.assert_array_equal(last[~outline], cv2.resize(image, (PANEL, PANEL), interpolation=cv2.INTER_NEAREST)[~outline])
-    rows, columns = np.nonzero(outline)
+    contour = (last == GROUND_TRUTH_BGR).all(axis=-1)
+    np.testing.assert_array_equal(last[~contour], cv2.resize(image, (PANEL, PANEL), interpolation=cv2.INTER_NEAREST)[~contour])
+    rows, columns = np.nonzero(contour)
     assert (rows.min(), rows.max() + 1, columns.min(), columns.max() + 1) == (32, 128, 32, 128)
     assert (sheet[-PANEL:, PANEL:] != np.tile(last, (1, 5, 1))).any()
 
 
-def test_the_seed_decides(data_folder, config, tmp_path):
+def test_the_sheet_depends_on_the_seed(data_folder, config, tmp_path):
     pictures = [tmp_path / f"{number}.png" for number in range(3)]
     for path, seed in zip(pictures, (4, 4, 5), strict=True):
         assert preview(data_folder, "--config", config, "--count", 1, "--seed", seed, "--output", path) == 0
@@ -61,7 +61,7 @@ def test_the_seed_decides(data_folder, config, tmp_path):
     assert first != other
 
 
-def test_classes_have_their_colours(tmp_path, write_pair, configure):
+def test_classes_have_their_colors(tmp_path, write_pair, configure):
     mask = np.zeros((32, 32), np.uint8)
     mask[4:12, 4:12], mask[18:28, 18:28] = 1, 2
     for split in ("train", "valid"):
@@ -71,18 +71,18 @@ def test_classes_have_their_colours(tmp_path, write_pair, configure):
     write_preview(colored, read_data_set(tmp_path / "set").split("train"), tmp_path / "sheet.png", count=3, seed=1)
     sheet = cv2.imread(str(tmp_path / "sheet.png"))[-PANEL:]
     for panel, sides in ((0, ("left", "right")), (1, ("right", "left"))):  # red, green, blue in the settings; flipped
-        part = sheet[:, panel * PANEL : (panel + 1) * PANEL]
+        panel_pixels = sheet[:, panel * PANEL : (panel + 1) * PANEL]
         for color, side in zip(((0, 0, 255), (255, 0, 0)), sides, strict=True):
-            columns = np.nonzero((part == color).all(axis=-1))[1]
+            columns = np.nonzero((panel_pixels == color).all(axis=-1))[1]
             assert len(columns)
             assert (columns.mean() < PANEL / 2) == (side == "left")
 
 
-def test_a_configuration_that_varies_nothing_is_told(data_folder, config, capsys):
+def test_a_configuration_without_variations_is_refused(data_folder, config, capsys):
     config.write_text(CONFIG.replace("generator = true", "generator = false"))
     assert preview(data_folder, "--config", config) == 2
-    told = capsys.readouterr().err
-    assert f"--config {config}: [model] generator is off, so training pairs are not varied; turn it on" in told
+    message = capsys.readouterr().err
+    assert f"--config {config}: [model] generator is off, so training pairs are not varied; turn it on" in message
     config.write_text("[model]\ngenerator = true")
     assert preview(data_folder, "--config", config) == 2
     assert "[augmentor] turns nothing on" in capsys.readouterr().err
@@ -96,14 +96,14 @@ def test_a_broken_file_is_named(data_folder, config, capsys):
 
 
 @pytest.mark.parametrize(
-    ("happens", "words"),
+    ("happens", "caption"),
     [
         pytest.param({}, "nothing", id="none"),
         pytest.param({"hflip": True, "shrinks": False}, "hflip", id="without a value, and one that did not happen"),
         pytest.param({"rotation": True, "shears": True}, "rotation -12.3, shears", id="one number, and two"),
     ],
 )
-def test_captions_say_what_was_drawn(happens, words):
+def test_captions_list_what_was_drawn(happens, caption):
     values = {"rotation": tf.constant(-12.34), "shrinks": tf.constant(0.5), "shears": tf.constant([0.1, 0.0])}
     drawn = Draw({name: tf.constant(happened) for name, happened in happens.items()}, values, tf.constant([1, 2], tf.int64))
-    assert describe(drawn) == words
+    assert describe(drawn) == caption

@@ -23,7 +23,7 @@ def test_published_is_the_published_experiment():
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         pytest.param(
             "[model]\nbase_filter = 8", r"\[model\] base_filter: unknown key; expected one of model, image_width", id="key"
@@ -33,12 +33,12 @@ def test_published_is_the_published_experiment():
         ),
         pytest.param(
             "[model]\nloss = 'dice'",
-            r"\[model\] loss: dice is not a known loss; known are bce_dice_loss, .*found 'dice'",
+            r"\[model\] loss: dice is not a known loss; choose from bce_dice_loss, .*found 'dice'",
             id="value",
         ),
         pytest.param("[train]\nepochs = '5'", r"\[train\] epochs: .*integer.*found '5'", id="type"),
         pytest.param("[train]\nepochs = 0\npatience = 0", r"\[train\] epochs: .*; \[train\] patience: ", id="two at once"),
-        pytest.param("[model]\nimage_width = 64", "image_width is 64 and image_height 128; .* squares", id="no square"),
+        pytest.param("[model]\nimage_width = 64", "image_width is 64 and image_height 128; .* are square", id="not square"),
         pytest.param(
             "[model]\nimage_width = 100\nimage_height = 100",
             "image_width 100 does not suit num_layers 5.* multiple of 16, such as 96 or 112",
@@ -48,7 +48,7 @@ def test_published_is_the_published_experiment():
         pytest.param("[model]\nmetrics = []", "metrics must name at least one", id="no metric"),
         pytest.param(
             "[model]\nmetrics = ['dice']",
-            r"\[model\] metrics: dice is not a known metric; known are dice_coef, .*found \['dice'\]",
+            r"\[model\] metrics: dice is not a known metric; choose from dice_coef, .*found \['dice'\]",
             id="unknown metric",
         ),
         pytest.param("[model]\nfocal_alpha = 1.0", r"\[model\] focal_alpha: Input should be less than 1", id="loss parameter"),
@@ -59,7 +59,7 @@ def test_published_is_the_published_experiment():
         ),
         pytest.param(
             "[model]\nmodel = 'VNet'",
-            r"model: VNet is no known network; known are .*AttentionUNet",
+            r"model: VNet is not a known network; choose from .*AttentionUNet",
             id="network",
         ),
         pytest.param(
@@ -68,37 +68,43 @@ def test_published_is_the_published_experiment():
             id="key of another network",
         ),
         pytest.param(
-            "[model.loss]\ndice_loss = 0", r"\[model\] loss: dice_loss has the weight 0; wanted a number above 0", id="weight"
+            "[model.loss]\ndice_loss = 0", r"\[model\] loss: dice_loss has the weight 0; expected a number above 0", id="weight"
         ),
-        pytest.param("[model]\nimage_channels = 2", r"image_channels is 2; image files hold 1 or 3", id="channels"),
+        pytest.param(
+            "[model]\nimage_channels = 2", r"image_channels is 2; image files have 1 or 3 channels, so give", id="channels"
+        ),
         pytest.param("[model]\nnum_classes = 3\nfinal_activation = 'sigmoid'", "several take softmax", id="activation"),
-        pytest.param("[model]\nclipvalue = 1.0\nclipnorm = 1.0", "both clip; leave one out", id="clipping"),
-        pytest.param("[model]\nweight_decay = 0.1", "weight_decay is for optimizer AdamW", id="weight decay"),
+        pytest.param("[model]\nclipvalue = 1.0\nclipnorm = 1.0", "both clip gradients; leave one out", id="clipping"),
+        pytest.param(
+            "[model]\nweight_decay = 0.1", "weight_decay needs optimizer AdamW, but optimizer is Adam", id="weight decay"
+        ),
         pytest.param("[model]\ngenerator = true", r"generator is on and \[augmentor\] turns nothing on", id="generator"),
         pytest.param("[train]\ncosine_decay = true", "cosine_decay and learning_rate_reducer both", id="two schedules"),
         pytest.param(
-            "[model]\nnum_classes = 3\n[dataset]\nclass_names = ['a']", r"class_names lists 1; .* has 2 lesion", id="names"
+            "[model]\nnum_classes = 3\n[dataset]\nclass_names = ['a']",
+            r"class_names has length 1; expected 2, one per lesion class of .*num_classes 3",
+            id="names",
         ),
         pytest.param(
             "[model]\nnum_classes = 3\n[dataset]\nclass_names = ['a', 'a']",
-            "class_names lists a, a; each must be another",
+            "class_names lists a, a; each name must be different",
             id="twice",
         ),
         pytest.param(
             "[model]\nnum_classes = 3\n[dataset]\nclass_names = ['a', 'b c']",
-            "class_names holds 'b c'; wanted letters",
-            id="words",
+            "class_names holds 'b c'; expected letters",
+            id="name of two words",
         ),
         pytest.param("[image]\nblur_size = 4", r"image: blur_size 4 has no middle pixel", id="even kernel"),
-        pytest.param("[model", "is not valid TOML", id="no TOML"),
+        pytest.param("[model", "is not valid TOML", id="not TOML"),
     ],
 )
-def test_bad_configurations_are_told(text, words, tmp_path):
+def test_faults_are_reported(text, message, tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text(text)
-    with pytest.raises(InputError, match=words) as told:
+    with pytest.raises(InputError, match=message) as error:
         load_configuration(str(path))
-    assert str(path) in str(told.value)
+    assert str(path) in str(error.value)
 
 
 def test_an_unknown_name_tells_the_known_ones():

@@ -73,7 +73,7 @@ def test_every_rule_leads_to_a_key_of_ours():
 
 
 @pytest.mark.parametrize(
-    ("text", "read"),
+    ("text", "expected"),
     [
         pytest.param("[a]\nk = 1 ; why\n;k = 2\n# k = 3\n", [("a", "k", 2, "1")], id="comments"),
         pytest.param('[a]\nk = "x;y#z" # why\n', [("a", "k", 2, '"x;y#z"')], id="quoted"),
@@ -83,9 +83,9 @@ def test_every_rule_leads_to_a_key_of_ours():
         pytest.param('[a]\nk = "it\'s ; here"', [("a", "k", 2, '"it\'s ; here"')], id="one quote in the other"),
     ],
 )
-def test_lines_are_read(text, read):
+def test_lines_are_read(text, expected):
     entries, strays = read_lines(text)
-    assert [(entry.section, entry.key, entry.line, entry.text) for entry in entries] == read
+    assert [(entry.section, entry.key, entry.line, entry.text) for entry in entries] == expected
     assert strays == []
 
 
@@ -108,8 +108,8 @@ def test_literals_are_read(text, value):
 
 
 @pytest.mark.parametrize("text", ["", "green", "true", "0.5 * 2", "open('x')", "__import__('os')", "[1, 2", "{[]: 1}", "(" * 500])
-def test_nothing_else_is(text):
-    with pytest.raises(ValueError, match="is no Python literal"):
+def test_nothing_else_is_read(text):
+    with pytest.raises(ValueError, match="is not a Python literal"):
         read_literal(text)
 
 
@@ -131,16 +131,16 @@ def test_malformed_angles_are_a_warning_without_the_generator_and_an_error_with_
     text = EXPERIMENT.read_text()
     (warning,) = read(text).warnings
     line = text[: text.index("angles")].count("\n") + 1
-    told = f"line {line}: [augmentor] angles = [90. 180, 270,] is no Python literal, at '90. 180'; is a comma missing?"
-    assert warning == f"{told}; left out, [augmentor] is not used"
+    message = f"line {line}: [augmentor] angles = [90. 180, 270,] is not a Python literal, at '90. 180'; is a comma missing?"
+    assert warning == f"{message}; ignored, because [augmentor] is not used"
     with pytest.raises(InputError) as error:
         read(text.replace("generator       = False", "generator       = True"))
-    assert str(error.value).endswith(f"train_eval_infer.config: {told}")
+    assert str(error.value).endswith(f"train_eval_infer.config: {message}")
 
 
 def test_the_generator_turns_our_keys_on():
-    found = read_published(AUGMENTED)
-    mine = found.configuration
+    published = read_published(AUGMENTED)
+    mine = published.configuration
     assert (mine.model.model, mine.model.generator, mine.dataset.shuffle) == ("AttentionUNet", True, True)
     assert (mine.model.optimizer, mine.model.loss) == ("AdamW", {"bce_loss": 1.0})
     assert mine.model.metrics == ("dice_coef", "sensitivity", "specificity")
@@ -149,23 +149,23 @@ def test_the_generator_turns_our_keys_on():
     assert (mine.mask.threshold, mine.mask.blur_size) == (80, 3)
     assert (mine.augmentor.angles, mine.augmentor.shears, mine.augmentor.vflip) == ((90, 180, 270), (0.1,), False)
     assert (mine.pincdistortion.amount, mine.sharpening.k, mine.brightening.beta) == (0.4, 0.5, 10)
-    # 8 of 128 px are 32 of 512 px; 1300 are 5200, halved as often as the field would fold.
+    # 8 of 128 px are 32 of 512 px; 1300 are 5200, halved until the field does not fold.
     assert mine.deformation.sigmoids == (32.0, 40.0)
     assert mine.deformation.alpha in (5200.0, 2600.0)
-    assert found.warnings == (
-        "line 85: [distortion] distortion_rates = [0.02] is no known key; near it is distortions; "
-        "left out, [distortion] is not used",
+    assert published.warnings == (
+        "line 85: [distortion] distortion_rates = [0.02] is not a known key; similar to distortions; "
+        "ignored, because [distortion] is not used",
     )
 
 
-def test_classes_have_colours_and_a_threshold_of_their_own():
-    found = read_published(CLASSES)
-    mine = found.configuration
+def test_classes_have_colors_and_a_threshold_of_their_own():
+    published = read_published(CLASSES)
+    mine = published.configuration
     assert (mine.model.num_classes, mine.model.final_activation, mine.model.metrics) == (3, "softmax", ("dice_coef",))
     assert (mine.infer.algorithm, mine.infer.threshold) == ("otsu", 0.5)
     assert mine.infer.mask_colors == ((0, 128, 0), (255, 255, 255))
     assert mine.image.color_converter == "COLOR_RGB2HSV"
-    assert found.warnings == ("line 43: [notebook] colour = blue is in no known section; left out, with all of [notebook]",)
+    assert published.warnings == ("line 43: [notebook] color = blue is not in a known section; ignored, with all of [notebook]",)
 
 
 @pytest.mark.parametrize(
@@ -195,24 +195,24 @@ def test_values_become_ours(read, text, section, key, value):
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         pytest.param(
             "[model]\nbase_filter = 8",
-            "line 2: [model] base_filter = 8 is no known key; near it are base_filters, ",
+            "line 2: [model] base_filter = 8 is not a known key; similar to base_filters, ",
             id="key",
         ),
         pytest.param(
-            "[model]\nloss = bce", "line 2: [model] loss = bce is no Python literal; wanted a number, True", id="bare word"
+            "[model]\nloss = bce", "line 2: [model] loss = bce is not a Python literal; expected a number, True", id="bare word"
         ),
-        pytest.param("[modle]\nloss = 1", "line 2: [modle] loss = 1 is in no known section; is [model] meant?", id="section"),
+        pytest.param("[modle]\nloss = 1", "line 2: [modle] loss = 1 is not in a known section; is [model] meant?", id="section"),
         pytest.param(
-            "[train]\nepochs = 5\nEpochs = 6", "line 3: [train] epochs = 6 is there already, in line 2; remove one", id="twice"
+            "[train]\nepochs = 5\nEpochs = 6", "line 3: [train] epochs = 6 is set already, in line 2; remove one", id="twice"
         ),
         pytest.param("[train]\nepochs = 0", "line 2: [train] epochs = 0 does not fit: Input should be greater than", id="range"),
         pytest.param(
             "[model]\nmodel = 'TensorflowVNet'",
-            "line 2: [model] model = 'TensorflowVNet' cannot be taken: TensorflowVNet is no known network; known are",
+            "line 2: [model] model = 'TensorflowVNet' is not accepted: TensorflowVNet is not a known network; choose from",
             id="network",
         ),
         pytest.param(
@@ -221,21 +221,23 @@ def test_values_become_ours(read, text, section, key, value):
             id="keys that do not agree",
         ),
         pytest.param(
-            "[infer]\nthreshold = 255", "threshold = 255 cannot be taken: wanted a gray level from 1 to 254", id="level"
+            "[infer]\nthreshold = 255", "threshold = 255 is not accepted: expected a gray level from 1 to 254", id="level"
         ),
-        pytest.param("[infer]\nksize = (5,3)", "ksize = (5,3) cannot be taken: wanted a square kernel", id="kernel"),
-        pytest.param("[mask]\nmask_colors = ['grue']", "mask_colors = ['grue'] cannot be taken: unknown color", id="colour"),
+        pytest.param("[infer]\nksize = (5,3)", "ksize = (5,3) is not accepted: expected a square kernel", id="kernel"),
+        pytest.param("[mask]\nmask_colors = ['grue']", "mask_colors = ['grue'] is not accepted: unknown color", id="color"),
         pytest.param(
-            "[image]\ncolor_converter = 'cv2.COLOR_BGR2LAB'", "cannot be taken: wanted cv2.COLOR_BGR2HSV", id="converter"
+            "[image]\ncolor_converter = 'cv2.COLOR_BGR2LAB'", "is not accepted: expected cv2.COLOR_BGR2HSV", id="converter"
         ),
-        pytest.param("epochs = 5", "line 1: 'epochs = 5' is neither a [section] nor a key = value in one", id="no section"),
-        pytest.param("[tiledinfer]\nsplit = 1", "[tiledinfer] split = 1 is no known key; near it is split_size", id="inference"),
+        pytest.param("epochs = 5", "line 1: 'epochs = 5' is neither a [section] nor a key = value inside one", id="no section"),
+        pytest.param(
+            "[tiledinfer]\nsplit = 1", "[tiledinfer] split = 1 is not a known key; similar to split_size", id="inference"
+        ),
     ],
 )
-def test_what_is_wrong_is_told_with_its_place(read, text, words):
+def test_faults_are_reported_with_their_line(read, text, message):
     with pytest.raises(InputError) as error:
         read(text)
-    assert words in str(error.value)
+    assert message in str(error.value)
 
 
 @pytest.mark.parametrize("value", ["True", "None", "'x'", "[[1], None]", "1e999", "1+2j", "cv2.X", "{1: 2}", ""])
@@ -243,37 +245,37 @@ def test_no_value_of_any_key_escapes_its_check(read, value):
     switches = "\n[augmentor]\nhflip = True\ndeformation = True\npincdistortion = True\n[mask]\nbinarize = True\n"
     for section, key in RULES.keys() | SETTLED:
         text = switches.replace(f"\n{key} = True\n", "\n") + f"[{section}]\n{key} = {value}\n"
-        told = f"[{section}] {key} ="
+        message = f"[{section}] {key} ="
         try:
             read(text if key == "generator" else f"[model]\ngenerator = True\n{text}")
         except InputError as error:
-            told = str(error)
-        assert f"[{section}] {key} =" in told
+            message = str(error)
+        assert f"[{section}] {key} =" in message
 
 
-def test_all_faults_are_told_at_once(read):
+def test_all_faults_are_reported_together(read):
     with pytest.raises(InputError) as error:
         read("[model]\nloss = bce\nbase = 1\n[train]\nepochs = 0\n[infer]\nthreshold = 300")
-    for place in ("line 2: [model] loss", "line 3: [model] base", "line 5: [train] epochs", "line 7: [infer] threshold"):
-        assert place in str(error.value)
+    for beginning in ("line 2: [model] loss", "line 3: [model] base", "line 5: [train] epochs", "line 7: [infer] threshold"):
+        assert beginning in str(error.value)
 
 
-def test_what_is_unused_and_does_not_fit_is_left_out(read):
-    found = read("[augmentor]\nshears = [1.5]\nshrinks = [0.5]\nspin = True\n[sharpening]\nk = 'much'")
-    assert (found.configuration.augmentor.shears, found.configuration.augmentor.shrinks) == ((), (0.5,))
-    for place in ("line 2: [augmentor] shears", "line 4: [augmentor] spin", "line 6: [sharpening] k"):
-        assert any(place in words and "is not used" in words for words in found.warnings)
+def test_unused_values_that_do_not_fit_are_ignored(read):
+    published = read("[augmentor]\nshears = [1.5]\nshrinks = [0.5]\nspin = True\n[sharpening]\nk = 'much'")
+    assert (published.configuration.augmentor.shears, published.configuration.augmentor.shrinks) == ((), (0.5,))
+    for beginning in ("line 2: [augmentor] shears", "line 4: [augmentor] spin", "line 6: [sharpening] k"):
+        assert any(beginning in warning and "is not used" in warning for warning in published.warnings)
     with pytest.raises(InputError, match=r"line 4: \[augmentor\] shears = \[1.5\] does not fit: shears holds 1.5"):
         read("[model]\ngenerator = True\n[augmentor]\nshears = [1.5]")
 
 
-def test_nothing_is_dropped_without_a_word():
+def test_nothing_is_dropped_without_a_note():
     for path in FILES:
-        found = read_published(path)
+        published = read_published(path)
         for entry in read_lines(path.read_text())[0]:
-            kept = getattr(getattr(found.configuration, entry.section, None), "model_fields_set", set())
-            told = any(f"[{entry.section}] {entry.key} " in words for words in found.notes + found.warnings)
-            assert entry.key in kept or told, entry
+            keys = getattr(getattr(published.configuration, entry.section, None), "model_fields_set", set())
+            has_note = any(f"[{entry.section}] {entry.key} " in line for line in published.notes + published.warnings)
+            assert entry.key in keys or has_note, entry
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -286,9 +288,9 @@ def test_converted_files_are_the_same_configuration(path, tmp_path, capsys):
     assert text == (tmp_path / "converted.toml").read_text()
     assert text.startswith(f"# Converted from {path.name} of the published project")
     assert str(path.parent) not in text
-    found = read_published(path)
-    for words in (*found.notes, *found.warnings):
-        assert words in text
+    published = read_published(path)
+    for line in (*published.notes, *published.warnings):
+        assert line in text
 
 
 def test_comments_stand_above_the_table_that_they_are_about(capsys):
@@ -305,12 +307,12 @@ def test_loading_prints_warnings_and_one_line_on_the_rest(capsys):
     assert "see `cesm-segmenter convert-config" in rest
 
 
-def test_the_data_lie_where_the_file_says_seen_from_it_or_from_here(data_folder, tmp_path, monkeypatch):
+def test_the_data_folder_is_relative_to_the_file_or_to_the_working_folder(data_folder, tmp_path, monkeypatch):
     project = tmp_path / "projects/Mammogram"
     project.mkdir(parents=True)
     path = project / "train_eval_infer.config"
-    for beside, here in ((project, tmp_path), (tmp_path, project)):
-        path = beside / "train_eval_infer.config"
+    for file_folder, here in ((project, tmp_path), (tmp_path, project)):
+        path = file_folder / "train_eval_infer.config"
         path.write_text('[train]\nimage_datapath = "../../set/train/images/"')
         monkeypatch.chdir(here)
         assert read_published(path).data_folder.resolve() == data_folder.resolve()
@@ -318,11 +320,11 @@ def test_the_data_lie_where_the_file_says_seen_from_it_or_from_here(data_folder,
     assert read_published(path).data_folder is None
     path.write_text('[eval]\nimage_datapath = "set/test/images"\n[test]\nmask_datapath = "else/test/masks"')
     assert read_published(path).warnings == (
-        'line 2: [eval] image_datapath = "set/test/images" is not used; pairs are taken from DATASET/valid/images',
+        'line 2: [eval] image_datapath = "set/test/images" is not used; pairs are read from DATASET/valid/images',
     )
 
 
-def test_no_file_and_no_text_are_told(tmp_path):
+def test_missing_files_and_other_encodings_are_reported(tmp_path):
     with pytest.raises(InputError, match=r"absent\.config: cannot be read .*No such file"):
         load_configuration(str(tmp_path / "absent.config"))
     (tmp_path / "bytes.ini").write_bytes(b"\xff\xfe\x00")
@@ -356,17 +358,19 @@ def test_a_published_file_trains_and_evaluates(data_folder, tmp_path, capsys):
 
 def test_reading_needs_no_tensorflow():
     program = f"import sys; from segmenter.configuration import load_configuration as load; load({str(EXPERIMENT)!r}); "
-    done = subprocess.run([sys.executable, "-c", program + "sys.exit('tensorflow' in sys.modules)"], capture_output=True)
-    assert done.returncode == 0, done.stderr
+    process = subprocess.run([sys.executable, "-c", program + "sys.exit('tensorflow' in sys.modules)"], capture_output=True)
+    assert process.returncode == 0, process.stderr
 
 
 def test_a_deformation_without_lengths_has_the_published_ones(read):
     text = "[model]\ngenerator = True\nimage_width = 256\nimage_height = 256\n[augmentor]\ndeformation = True\n"
     for given in ("", "[deformation]\nalpah = 1300\n"):
-        found = read(text + given)
-        assert found.configuration.deformation.sigmoids == (16.0,)  # 8 px of 256
-        assert found.configuration.deformation.alpha == 650.0  # 1300 px of 256 are 2600 of 512, halved twice: 3.47 * 16^2 = 888
-        assert any(note.startswith("[deformation] sigmoids is left out") for note in found.notes)
+        published = read(text + given)
+        assert published.configuration.deformation.sigmoids == (16.0,)  # 8 px of 256
+        assert (
+            published.configuration.deformation.alpha == 650.0
+        )  # 1300 px of 256 are 2600 of 512, halved twice: 3.47 * 16^2 = 888
+        assert any(note.startswith("[deformation] sigmoids is left out") for note in published.notes)
 
 
 @pytest.mark.parametrize(
@@ -380,7 +384,7 @@ def test_a_deformation_without_lengths_has_the_published_ones(read):
         pytest.param("[infer]\nksize = None", "infer", "ksize", 5, id="no kernel"),
     ],
 )
-def test_values_that_mean_none_are_taken_so(text, section, key, value, read):
+def test_values_that_mean_none_become_none_here(text, section, key, value, read):
     assert getattr(getattr(read(text).configuration, section), key) == value
 
 

@@ -20,7 +20,7 @@ def write_manifest(folder, rows):
     (folder / "manifest.csv").write_text("\n".join([columns, *rows]) + "\n")
 
 
-def test_the_manifest_decides_where_there_is_one(data_folder):
+def test_a_manifest_takes_precedence_over_the_files(data_folder):
     files = "train/images/P1_L_CM_CC.png,train/masks/P1_L_CM_CC.png"
     write_manifest(data_folder, [f"odd,P9_L_CM_CC,mirrored,train,P9,benign,{files}"])
     data = read_data_set(data_folder)
@@ -40,7 +40,7 @@ def test_the_identity_follows_the_files(data_folder, write_pair, draw_pair):
 def test_jpeg_masks_are_counted(data_folder, write_pair, draw_pair, capsys):
     write_pair(data_folder, "train", "P99_L_CM_CC", *draw_pair(1), suffix=".jpg")
     read_data_set(data_folder)
-    assert "warning: 1 masks are JPEG, which blurs their edges; they are cut at 128" in capsys.readouterr().err
+    assert "warning: 1 masks are JPEG, which blurs their edges; they are thresholded at 128" in capsys.readouterr().err
 
 
 def test_a_test_split_may_be_absent_until_it_is_asked_for(tmp_path, write_data_set):
@@ -80,51 +80,51 @@ def narrow_manifest(folder):
 
 
 @pytest.mark.parametrize(
-    ("harm", "words"),
+    ("harm", "message"),
     [
         pytest.param(
             without_mask,
-            r"1 images of train have no mask, the first is train/images/P2_L_CM_CC.png; wanted "
+            r"1 images of train have no mask, the first is train/images/P2_L_CM_CC.png; expected "
             r"train/masks/P2_L_CM_CC with one of .jpeg, .jpg, .png",
             id="image without mask",
         ),
         pytest.param(without_image, "1 masks of valid have no image, the first is valid/masks/P8_L", id="mask without image"),
         pytest.param(twice, "P1_L_CM_CC.jpg and P1_L_CM_CC.png share a name", id="one stem twice"),
-        pytest.param(without_train, "is no data set, it has no train/images; make one first", id="no train"),
-        pytest.param(unfinished, r"is unfinished, it has recipe.toml but no manifest.csv; give the command", id="unfinished"),
-        pytest.param(stale_manifest, "names 1 files that are not there, the first is train/images/gone.jpg", id="stale manifest"),
+        pytest.param(without_train, "is not a data set: it has no train/images; make one first", id="no train"),
+        pytest.param(unfinished, r"is unfinished: it has recipe.toml but no manifest.csv; repeat the command", id="unfinished"),
+        pytest.param(stale_manifest, "names 1 files that do not exist, the first is train/images/gone.jpg", id="stale manifest"),
         pytest.param(narrow_manifest, "has the columns sample, split; wanted image_id, variant", id="another table"),
     ],
 )
-def test_bad_folders_are_told(data_folder, harm, words):
+def test_bad_folders_are_reported(data_folder, harm, message):
     harm(data_folder)
-    with pytest.raises(InputError, match=words) as told:
+    with pytest.raises(InputError, match=message) as error:
         read_data_set(data_folder)
-    assert str(data_folder) in str(told.value)
+    assert str(data_folder) in str(error.value)
 
 
-def test_an_absent_folder_tells_its_neighbours(data_folder):
+def test_an_absent_folder_is_reported_with_its_neighbours(data_folder):
     with pytest.raises(InputError, match=r"there is no such folder; the data sets in .* are set; give the path of one"):
         read_data_set(data_folder.with_name("sett"))
 
 
-def test_the_folder_above_tells_what_is_below(data_folder):
+def test_the_folder_above_is_reported_with_the_data_sets_in_it(data_folder):
     with pytest.raises(InputError, match=r"has no train/images and no valid/images; the data sets in .* are set"):
         read_data_set(data_folder.parent)
 
 
-def test_other_files_are_passed_over(data_folder):
+def test_other_files_are_ignored(data_folder):
     (data_folder / "train/images/desktop.ini").write_text("")
     (data_folder / "train/images/.P5.png").write_bytes(b"")
     assert describe_counts(read_data_set(data_folder)) == "train 6, valid 3, test 3"
 
 
-def test_names_tell_view_and_kind_where_there_is_no_manifest(data_folder):
+def test_view_and_kind_come_from_names_where_there_is_no_manifest(data_folder):
     sample = read_data_set(data_folder).split("train")[0]
     assert ([sample.details[name] for name in ("side", "kind", "view", "density")], sample.fold) == (["L", "CM", "CC", ""], None)
 
 
-def test_the_manifest_tells_strata_and_geometry(folded):
+def test_strata_and_geometry_come_from_the_manifest(folded):
     sample = folded.samples[0]
     assert [sample.details[name] for name in ("kind", "birads", "findings")] == ["DM", "5$2", "Mass, irregular"]
     assert (sample.fold, sample.scale, sample.spacing_mm) == (0, 0.25, None)
@@ -132,36 +132,36 @@ def test_the_manifest_tells_strata_and_geometry(folded):
 
 @pytest.fixture
 def folded(data_folder):
-    """Twelve samples in four folds, one patient a fold and three samples a patient."""
+    """Twelve samples in four folds, one patient per fold and three samples per patient."""
     columns = "sample,image_id,variant,split,fold,patient,class,kind,birads,findings,scale,spacing_mm,image,mask"
     files = "train/images/P1_L_CM_CC.png,train/masks/P1_L_CM_CC.png"
-    told = f'malignant,DM,5$2,"Mass, irregular",0.25,,{files}'
-    rows = [f"S{n:02},P{n % 4}_L_DM_CC,original,train,{n % 4},P{n % 4},{told}" for n in range(12)]
+    cells = f'malignant,DM,5$2,"Mass, irregular",0.25,,{files}'
+    rows = [f"S{n:02},P{n % 4}_L_DM_CC,original,train,{n % 4},P{n % 4},{cells}" for n in range(12)]
     (data_folder / "manifest.csv").write_text("\n".join([columns, *rows]) + "\n")
     return read_data_set(data_folder)
 
 
 @pytest.mark.parametrize(("fold", "test", "valid"), [(0, "P0", "P1"), (3, "P3", "P0")])
 def test_a_fold_is_test_the_next_is_valid_and_the_rest_train(folded, fold, test, valid):
-    seen = folded.in_fold(fold)
-    patients = {split: {sample.patient for sample in seen.split(split)} for split in ("test", "valid", "train")}
+    data = folded.in_fold(fold)
+    patients = {split: {sample.patient for sample in data.split(split)} for split in ("test", "valid", "train")}
     assert patients == {"test": {test}, "valid": {valid}, "train": {"P0", "P1", "P2", "P3"} - {test, valid}}
-    assert describe_counts(seen) == "train 6, valid 3, test 3"
-    assert seen.identity != folded.identity != folded.in_fold((fold + 1) % 4).identity
-    assert (seen.fold, folded.fold) == (fold, None)
+    assert describe_counts(data) == "train 6, valid 3, test 3"
+    assert data.identity != folded.identity != folded.in_fold((fold + 1) % 4).identity
+    assert (data.fold, folded.fold) == (fold, None)
 
 
-def test_a_fold_that_is_not_there_is_refused(folded, data_folder):
-    with pytest.raises(InputError, match="has the folds 0 to 3, and no fold 4; give one of these"):
+def test_a_fold_that_does_not_exist_is_refused(folded, data_folder):
+    with pytest.raises(InputError, match="has the folds 0 to 3, but not fold 4; give one of these"):
         folded.in_fold(4)
     (data_folder / "manifest.csv").unlink()
-    with pytest.raises(InputError, match="has no fold for each sample; folds come from the column fold of manifest"):
+    with pytest.raises(InputError, match="has samples without a fold; folds come from the column fold of manifest"):
         read_data_set(data_folder).in_fold(0)
 
 
 def test_two_folds_are_too_few(folded):
     two = DataSet(folded.folder, tuple(sample for sample in folded.samples if sample.fold in (0, 1)), "")
-    with pytest.raises(InputError, match="has 2 folds; wanted 3 or more, for test, valid and train; raise folds in the recipe"):
+    with pytest.raises(InputError, match="has 2 folds; expected 3 or more, for test, valid and train; raise folds in the recipe"):
         two.in_fold(0)
 
 
@@ -170,5 +170,5 @@ def test_how_dicom_is_read_is_the_recipes(tmp_path):
     (tmp_path / "recipe.toml").write_text('name = "x"\n[dicom]\nvoi = "window"\nwindow = 1\n')
     assert read_dicom_options(tmp_path) == DicomOptions(voi="window", window=1)
     (tmp_path / "recipe.toml").write_text('[dicom]\nvoi = "both"\n')
-    with pytest.raises(InputError, match=r"has no \[dicom\] that can be read"):
+    with pytest.raises(InputError, match=r"has a table \[dicom\] that cannot be read"):
         read_dicom_options(tmp_path)

@@ -9,12 +9,12 @@ from segmenter.data.input_pipeline import cached_bytes, evaluation_batches, fits
 from segmenter.data.pairs import PairFormat
 
 SIDE = 32
-FORM = PairFormat(SIDE, 1)
+PAIR_FORMAT = PairFormat(SIDE, 1)
 
 
 @pytest.fixture
 def numbered(tmp_path, write_data_set, write_pair):
-    """Eleven pairs; the image's grey level is 10 i, and i columns of the mask are lesion."""
+    """Eleven pairs; the image's gray level is 10 i, and i columns of the mask are lesion."""
     folder = write_data_set(tmp_path / "numbered", train=0)
     for number in range(1, 12):
         mask = np.zeros((SIDE, SIDE), np.uint8)
@@ -30,14 +30,14 @@ def numbers(batch):
 
 
 def orders(batches, count):
-    seen = [numbers(batch) for batch in islice(batches, count)]
-    assert all(images == masks for images, masks in seen), "image and mask have parted"
-    return [images for images, _ in seen]
+    shown = [numbers(batch) for batch in islice(batches, count)]
+    assert all(images == masks for images, masks in shown), "image and mask do not belong together"
+    return [images for images, _ in shown]
 
 
 @pytest.mark.parametrize("cache", [False, True])
 def test_image_and_mask_stay_together_through_shuffle_batch_and_repeat(numbered, cache):
-    batches = orders(training_batches(numbered, FORM, 4, cache=cache, shuffle=True, seed=3), 6)
+    batches = orders(training_batches(numbered, PAIR_FORMAT, 4, cache=cache, shuffle=True, seed=3), 6)
     assert [len(batch) for batch in batches] == [4, 4, 3, 4, 4, 3]
     first, second = list(chain(*batches[:3])), list(chain(*batches[3:]))
     assert sorted(first) == sorted(second) == list(range(1, 12))
@@ -47,17 +47,17 @@ def test_image_and_mask_stay_together_through_shuffle_batch_and_repeat(numbered,
 
 def test_the_order_depends_on_seed_and_epoch_alone(numbered):
     def begin(**settings):
-        return orders(training_batches(numbered, FORM, 4, cache=False, shuffle=True, **settings), 3)
+        return orders(training_batches(numbered, PAIR_FORMAT, 4, cache=False, shuffle=True, **settings), 3)
 
-    through = orders(training_batches(numbered, FORM, 4, cache=True, shuffle=True, seed=3), 6)
+    through = orders(training_batches(numbered, PAIR_FORMAT, 4, cache=True, shuffle=True, seed=3), 6)
     assert begin(seed=3, first_step=3) == through[3:]
     assert begin(seed=3, first_step=2)[:2] == through[2:4]
     assert begin(seed=4) != through[:3]
 
 
 @pytest.mark.parametrize("cache", [False, True])
-def test_validation_goes_once_through_in_the_order_of_the_names(numbered, cache):
-    batches = validation_batches(numbered, FORM, 4, cache=cache)
+def test_validation_takes_each_sample_once_in_the_order_of_the_names(numbered, cache):
+    batches = validation_batches(numbered, PAIR_FORMAT, 4, cache=cache)
     assert list(chain(*orders(batches, 9))) == [int(sample.patient[1:]) for sample in numbered]
     assert batches.cardinality() == 3  # Keras counts a batch too many in its metrics where it has to guess
 
@@ -68,7 +68,7 @@ def test_each_pair_is_varied_by_a_seed_of_its_own_in_each_round(numbered, cache)
         return image, tf.fill(mask.shape, tf.cast(seed[1], tf.uint8)) + 100 * tf.cast(seed[0], tf.uint8)
 
     def seeds(seed, first_step=0):
-        batches = training_batches(numbered, FORM, 4, cache=cache, seed=seed, first_step=first_step, augment=write_seed)
+        batches = training_batches(numbered, PAIR_FORMAT, 4, cache=cache, seed=seed, first_step=first_step, augment=write_seed)
         return [int(mask[0, 0, 0]) for _, masks in batches.take(6) for mask in masks]
 
     assert seeds(1) == [100 + number for number in range(22)]

@@ -14,7 +14,7 @@ from segmenter.data.pairs import PairFormat, explained, read_pair, shrink_image
 SIDE = 32
 
 
-def test_masks_are_cut_at_128_and_then_at_half_of_the_area(tmp_path, write_pair):
+def test_masks_are_thresholded_at_128_and_then_at_half_of_the_area(tmp_path, write_pair):
     mask = np.array([[255, 0, 127, 127], [255, 0, 127, 127], [255, 128, 0, 0], [0, 0, 0, 255]], np.uint8)
     write_pair(tmp_path, "train", "a", np.zeros((4, 4), np.uint8), mask)
     files = [tf.constant(str(tmp_path / "train" / kind / "a.png")) for kind in ("images", "masks")]
@@ -47,7 +47,7 @@ def test_jpeg_pixels_are_those_of_opencv(tmp_path, write_pair):
         pytest.param({"algorithm": "triangle"}, "..####", id="triangle"),
     ],
 )
-def test_grey_levels_are_cut_as_the_mask_section_says(settings, cut, tmp_path, write_pair):
+def test_gray_levels_are_thresholded_as_set_in_the_mask_section(settings, cut, tmp_path, write_pair):
     row = np.array([0, 0, 30, 31, 128, 200] if "algorithm" not in settings else [0, 0, 90, 95, 100, 105], np.uint8)
     mask = np.tile(row, (6, 1))
     expected = np.tile([character == "#" for character in cut], (6, 1)).astype(np.uint8)
@@ -84,11 +84,11 @@ def test_class_indices_shrink_to_the_class_with_most_of_a_pixel(tmp_path, write_
 
 
 @pytest.mark.parametrize(
-    ("image", "mask", "words"),
+    ("image", "mask", "message"),
     [
-        pytest.param(np.zeros((16, 16)), np.zeros((8, 8)), "bad.png: is 8 x 8 and its image 16 x 16", id="sizes differ"),
-        pytest.param(np.zeros((8, 16)), np.zeros((8, 16)), "bad.png: is 16 x 8; wanted a square", id="no square"),
-        pytest.param(np.zeros((4, 4)), np.zeros((4, 4)), "bad.png: is 4 px wide and the model wants 8; lower", id="small"),
+        pytest.param(np.zeros((16, 16)), np.zeros((8, 8)), "bad.png: is 8 x 8 but its image is 16 x 16", id="sizes differ"),
+        pytest.param(np.zeros((8, 16)), np.zeros((8, 16)), "bad.png: is 16 x 8; expected a square", id="not square"),
+        pytest.param(np.zeros((4, 4)), np.zeros((4, 4)), "bad.png: is 4 px wide, but the model takes 8; lower", id="small"),
         pytest.param(
             np.zeros((16, 16)),
             np.eye(16) * 2,
@@ -98,11 +98,11 @@ def test_class_indices_shrink_to_the_class_with_most_of_a_pixel(tmp_path, write_
     ],
 )
 @pytest.mark.parametrize("cache", [False, True])
-def test_a_bad_pair_is_named(tmp_path, write_data_set, write_pair, image, mask, words, cache):
+def test_a_bad_pair_is_named(tmp_path, write_data_set, write_pair, image, mask, message, cache):
     folder = write_data_set(tmp_path / "set")
     write_pair(folder, "train", "bad", image.astype(np.uint8), mask.astype(np.uint8))
     samples = read_data_set(folder).split("train")
-    with pytest.raises(InputError, match=words), explained(samples, PairFormat(8, 1)):
+    with pytest.raises(InputError, match=message), explained(samples, PairFormat(8, 1)):
         list(validation_batches(samples, PairFormat(8, 1), 2, cache=cache))
 
 
@@ -118,7 +118,7 @@ def test_a_cut_file_is_named(tmp_path, write_data_set):
 
 
 @pytest.mark.parametrize(
-    ("mask", "suffix", "words"),
+    ("mask", "suffix", "message"),
     [
         pytest.param(
             np.eye(16) * 255, ".png", r"bad.png: holds values up to 255; .*num_classes = 3; set num_classes = 1", id="levels"
@@ -134,9 +134,9 @@ def test_a_cut_file_is_named(tmp_path, write_data_set):
         ),
     ],
 )
-def test_masks_that_hold_no_class_indices_are_named(tmp_path, write_data_set, write_pair, mask, suffix, words):
+def test_masks_that_hold_no_class_indices_are_named(tmp_path, write_data_set, write_pair, mask, suffix, message):
     folder = write_data_set(tmp_path / "set", train=0)
     write_pair(folder, "train", "bad", np.zeros((16, 16), np.uint8), mask.astype(np.uint8), suffix)
-    samples, form = read_data_set(folder).split("train"), PairFormat(8, 1, classes=3)
-    with pytest.raises(InputError, match=words), explained(samples, form):
-        list(validation_batches(samples, form, 2, cache=False))
+    samples, pair_format = read_data_set(folder).split("train"), PairFormat(8, 1, classes=3)
+    with pytest.raises(InputError, match=message), explained(samples, pair_format):
+        list(validation_batches(samples, pair_format, 2, cache=False))

@@ -19,9 +19,9 @@ need_package("google_crc32c")
 def shards(tmp_path):
     def write(kind):
         folder = SETS[kind](tmp_path)
-        done = export(folder, "tfrecord", None, {"records": 7})
+        result = export(folder, "tfrecord", None, {"records": 7})
         rows = [row for row in read_manifest(folder.manifest) if row["split"] == "train"]
-        return folder, rows, sorted(done.output.glob("train-*"))
+        return folder, rows, sorted(result.output.glob("train-*"))
 
     return write
 
@@ -31,17 +31,17 @@ def test_pixels_are_those_of_the_files(shards, kind, channels, classes):
     folder, rows, paths = shards(kind)
     pairs = read_tfrecords(paths, channels, classes)
     assert [spec.dtype for spec in pairs.element_spec] == [tf.uint8, tf.uint8]
-    found = list(pairs)
-    assert len(found) == len(rows)
-    for row, (image, mask) in zip(rows, found, strict=True):
+    decoded = list(pairs)
+    assert len(decoded) == len(rows)
+    for row, (image, mask) in zip(rows, decoded, strict=True):
         files = (tf.constant(str(folder.root / row[name])) for name in ("image", "mask"))
-        wanted_image, wanted_mask = read_pair_whole(*files, PairFormat(32, channels, classes))
+        expected_image, expected_mask = read_pair_whole(*files, PairFormat(32, channels, classes))
         assert image.shape == (32, 32, channels)
-        np.testing.assert_array_equal(image, wanted_image)
-        np.testing.assert_array_equal(mask, wanted_mask)
+        np.testing.assert_array_equal(image, expected_image)
+        np.testing.assert_array_equal(mask, expected_mask)
 
 
-def test_an_example_holds_the_files_bytes_and_what_the_manifest_tells(shards):
+def test_an_example_holds_the_files_bytes_and_the_manifests_values(shards):
     folder, rows, paths = shards("binary")
     record = next(iter(tf.data.TFRecordDataset([str(path) for path in paths])))
     features = tf.train.Example.FromString(record.numpy()).features.feature
@@ -72,5 +72,5 @@ def test_a_damaged_shard_is_noticed(shards):
 def test_missing_shards_are_named(tmp_path):
     with pytest.raises(InputError, match="no TFRecord file is given"):
         read_tfrecords([])
-    with pytest.raises(InputError, match=r"train-0.tfrecord: is not there"):
+    with pytest.raises(InputError, match=r"train-0.tfrecord: does not exist"):
         read_tfrecords([tmp_path / "train-0.tfrecord"])

@@ -75,7 +75,7 @@ def test_every_epoch_is_trained_once_and_each_sample_held_out_once(folded, epoch
     capsys.readouterr()
     assert main(cv_command(folded, "--folds", "3")) == 0
     printed = capsys.readouterr().out
-    for line in ("tiny-fold0: trained already", "tiny-fold1: goes on after epoch 1", "tiny-cv: 3 folds pooled"):
+    for line in ("tiny-fold0: trained already", "tiny-fold1: continues after epoch 1", "tiny-cv: 3 folds pooled"):
         assert line in printed
     assert epochs == [f"tiny-fold{fold}" for fold in (0, 0, 1, 1, 2, 2)]
 
@@ -115,7 +115,7 @@ def test_a_run_of_a_fold_remembers_its_fold(folded, capsys):
     assert main(["summary", str(folded), "--name", "tiny-fold1"]) == 0
     assert "test    4 samples of 4 images, 2 patients" in capsys.readouterr().out
     assert main(["train", *cv_command(folded, "--fold", "2", "--name", "tiny-fold1")[1:]]) == 2
-    assert "tiny-fold1: was trained on fold 1, now asked for is fold 2; give another --name" in capsys.readouterr().err
+    assert "tiny-fold1: was trained on fold 1, not on fold 2; give another --name" in capsys.readouterr().err
     (folded / "runs/other").mkdir()
     for name in ("best_model.keras", "config.toml"):
         (folded / "runs/other" / name).write_bytes((folded / "runs/tiny-fold1" / name).read_bytes())
@@ -139,8 +139,8 @@ def empty_fold(folder):
             id="other number",
         ),
         pytest.param(empty_fold, [], "the split test is empty; found train 6, valid 4, test 0", id="empty fold"),
-        pytest.param(lambda folder: (folder / "manifest.csv").unlink(), [], "has no fold for each sample", id="no manifest"),
-        pytest.param(None, ["--name", "a/b"], "--name a/b-fold0: wanted letters", id="name"),
+        pytest.param(lambda folder: (folder / "manifest.csv").unlink(), [], "has samples without a fold", id="no manifest"),
+        pytest.param(None, ["--name", "a/b"], "--name a/b-fold0: expected only letters", id="name"),
     ],
 )
 def test_a_data_set_that_cannot_be_cross_validated_is_refused_before_any_training(

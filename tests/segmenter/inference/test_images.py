@@ -126,7 +126,7 @@ def test_dicom_is_read_as_the_data_sets_recipe_says(model, tmp_path):
     ("given", "message"),
     [
         ("nowhere.keras", "nowhere.keras: there is no such file"),
-        ("nowhere", "nowhere: there is no such folder; wanted that of a run, DATASET/runs/NAME, or a .keras file"),
+        ("nowhere", "nowhere: there is no such folder; expected that of a run, DATASET/runs/NAME, or a .keras file"),
     ],
 )
 def test_a_missing_model_is_an_input_error(given, message):

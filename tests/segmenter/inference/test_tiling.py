@@ -123,7 +123,7 @@ def test_tiles_of_another_size_are_resized_and_back():
 
 @pytest.mark.parametrize("settings", [{"overlapping": 16}, {"split_size": 24, "overlapping": 30}])
 def test_tiles_that_overlap_completely_are_refused(settings, configure):
-    with pytest.raises(ValueError, match=r"overlapping \d+ leaves nothing of a tile of (16|24) px; lower it"):
+    with pytest.raises(ValueError, match=r"overlapping \d+ is not below the side of a tile, (16|24) px; lower it"):
         configure(**{f"tiledinfer__{key}": value for key, value in settings.items()})
 
 

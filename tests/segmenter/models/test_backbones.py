@@ -29,24 +29,24 @@ def mobilenet(tmp_path_factory):
 
 @pytest.fixture
 def keras_home(tmp_path, monkeypatch):
-    """An empty place for Keras' downloads."""
+    """An empty folder for Keras' downloads."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     return tmp_path / "keras"
 
 
 @pytest.mark.parametrize("settings", [EfficientSettings(weights="imagenet"), DeepLabSettings(weights="imagenet")])
-def test_nothing_is_downloaded_unasked(settings, keras_home, monkeypatch):
-    asked = []
-    monkeypatch.setattr(backbones, "_application", lambda name, weights: asked.append((name, weights)))
-    with pytest.raises(InputError, match=r"weights imagenet: .* is not there, .*; train with --allow-download") as told:
+def test_nothing_is_downloaded_without_permission(settings, keras_home, monkeypatch):
+    requests = []
+    monkeypatch.setattr(backbones, "_application", lambda name, weights: requests.append((name, weights)))
+    with pytest.raises(InputError, match=r"weights imagenet: .* does not exist, .*; train with --allow-download") as error:
         build_model(settings)
-    assert str(keras_home / "models") in str(told.value)
-    assert not asked
+    assert str(keras_home / "models") in str(error.value)
+    assert not requests
     provide_weights(settings, allow_download=True)
-    assert asked == [(settings.backbone, "imagenet")]
+    assert requests == [(settings.backbone, "imagenet")]
 
 
-def test_weights_that_keras_has_already_need_no_leave(keras_home, monkeypatch):
+def test_weights_that_keras_has_already_need_no_permission(keras_home, monkeypatch):
     monkeypatch.setattr(backbones, "_application", lambda name, weights: pytest.fail("would download"))
     settings = DeepLabSettings(weights="imagenet", backbone="MobileNetV2")
     weights_file(settings).parent.mkdir(parents=True)
@@ -81,39 +81,39 @@ def test_downloads_have_the_names_that_keras_gives_them(settings, name, keras_ho
 
 
 @pytest.mark.parametrize(
-    ("output_stride", "file", "places"),
+    ("output_stride", "file", "positions"),
     [
         pytest.param(16, "mobilenet.keras", slice(1, None, 2), id="one stride less", marks=pytest.mark.slow),
         pytest.param(8, "mobilenet.weights.h5", slice(3, None, 4), id="two strides less"),
     ],
 )
-def test_a_dilated_backbone_sees_what_the_trained_one_sees_at_more_places(output_stride, file, places, mobilenet):
-    """MobileNetV2 pads on the right only where it has a stride, so its places are the odd ones."""
+def test_a_dilated_backbone_gives_the_features_of_the_trained_one_at_more_positions(output_stride, file, positions, mobilenet):
+    """MobileNetV2 pads on the right only where it has a stride, so its positions are the odd ones."""
     original, folder = mobilenet
     settings = DeepLabSettings(**SMALL, weights=str(folder / file), input_normalize=False)
     pixels = keras.Input((64, 64, 1))
     outputs = connect_backbone(pixels, settings, lambda layer: dilate(layer, output_stride))
     image = np.random.default_rng(1).uniform(0, 255, (1, 64, 64, 1)).astype(np.float32)
-    found = np.array(keras.Model(pixels, outputs["out_relu"])(image))
-    assert found.shape == (1, 64 // output_stride, 64 // output_stride, 1280)
-    wanted = np.array(original(np.repeat(image, 3, axis=-1) / 127.5 - 1))
+    features = np.array(keras.Model(pixels, outputs["out_relu"])(image))
+    assert features.shape == (1, 64 // output_stride, 64 // output_stride, 1280)
+    expected = np.array(original(np.repeat(image, 3, axis=-1) / 127.5 - 1))
     # Random weights let little through, so it is the difference to the largest value that counts.
-    np.testing.assert_allclose(found[:, places, places] / wanted.max(), wanted / wanted.max(), atol=1e-4)
+    np.testing.assert_allclose(features[:, positions, positions] / expected.max(), expected / expected.max(), atol=1e-4)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("output_stride", [8, 16])
-def test_a_dilated_resnet_sees_what_the_trained_one_sees_at_more_places(output_stride, tmp_path):
+def test_a_dilated_resnet_gives_the_features_of_the_trained_one_at_more_positions(output_stride, tmp_path):
     original = keras.applications.ResNet50(include_top=False, weights=None, input_shape=(None, None, 3))
     original.save_weights(tmp_path / "resnet.weights.h5")
     settings = DeepLabSettings(weights=str(tmp_path / "resnet.weights.h5"), input_normalize=False, image_channels=3)
     pixels = keras.Input((64, 64, 3))
     outputs = connect_backbone(pixels, settings, lambda layer: dilate(layer, output_stride))
     image = np.random.default_rng(1).uniform(0, 255, (1, 64, 64, 3)).astype(np.float32)
-    found = np.array(keras.Model(pixels, outputs["conv5_block3_out"])(image))
-    wanted = np.array(original(keras.applications.resnet.preprocess_input(image.copy())))
+    features = np.array(keras.Model(pixels, outputs["conv5_block3_out"])(image))
+    expected = np.array(original(keras.applications.resnet.preprocess_input(image.copy())))
     step = 32 // output_stride
-    np.testing.assert_allclose(found[:, ::step, ::step] / wanted.max(), wanted / wanted.max(), atol=1e-4)
+    np.testing.assert_allclose(features[:, ::step, ::step] / expected.max(), expected / expected.max(), atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def other_weights(path):
 
 
 @pytest.mark.parametrize(
-    ("name", "write", "words"),
+    ("name", "write", "message"),
     [
         ("absent.keras", lambda path: None, 'there is no such file; give its path, or weights = "none"'),
         ("text.keras", no_weights, "do not fit backbone MobileNetV2 .*; give a file that save or save_weights of "),
@@ -164,33 +164,33 @@ def other_weights(path):
         ("other.weights.h5", other_weights, "do not fit backbone MobileNetV2"),
     ],
 )
-def test_files_that_hold_no_weights_of_the_backbone_are_told(name, write, words, tmp_path, monkeypatch):
-    small = keras.Sequential([keras.Input((None, None, 3)), layers.Conv2D(2, 3)])  # as quick as a backbone is not
+def test_files_without_weights_of_the_backbone_are_reported(name, write, message, tmp_path, monkeypatch):
+    small = keras.Sequential([keras.Input((None, None, 3)), layers.Conv2D(2, 3)])  # much quicker than a backbone
     monkeypatch.setattr(backbones, "_application", lambda name, weights: small)
     write(tmp_path / name)
-    with pytest.raises(InputError, match=words) as told:
+    with pytest.raises(InputError, match=message) as error:
         build_model(DeepLabSettings(**SMALL, weights=str(tmp_path / name)))
-    assert str(tmp_path / name) in str(told.value)
-    assert "\n" not in str(told.value)
+    assert str(tmp_path / name) in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("normalize", [True, False])
 @pytest.mark.parametrize(
-    ("backbone", "channels", "seen"),
+    ("backbone", "channels", "expected"),
     [
         pytest.param(EfficientSettings, 1, [255, 255, 255], id="EfficientNet scales by itself"),
-        pytest.param(EfficientSettings, 3, [255, 0, 51], id="EfficientNet keeps colours"),
+        pytest.param(EfficientSettings, 3, [255, 0, 51], id="EfficientNet keeps colors"),
         pytest.param(DeepLabSettings, 3, [51 - 103.939, 0 - 116.779, 255 - 123.68], id="ResNet takes blue, green, red"),
     ],
 )
-def test_a_backbone_sees_the_pixels_it_was_trained_on(backbone, channels, seen, normalize):
+def test_a_backbone_gets_the_pixels_it_was_trained_on(backbone, channels, expected, normalize):
     settings = backbone(image_channels=channels, input_normalize=normalize)
     pixels = np.float32([255, 0, 51][:channels]).reshape(1, 1, 1, channels) / (255 if normalize else 1)
-    np.testing.assert_allclose(np.array(prepare_pixels(pixels, settings)).ravel(), seen, rtol=1e-5)
+    np.testing.assert_allclose(np.array(prepare_pixels(pixels, settings)).ravel(), expected, rtol=1e-5)
 
 
 @pytest.mark.slow
-def test_dropout_of_an_efficientnet_is_found_and_more_comes_with_the_rate():
+def test_an_efficientnet_has_its_own_dropout_and_that_of_the_rate():
     model = build_model(EfficientSettings(image_width=32, image_height=32, base_filters=2, dropout_rate=0.3))
     rates = [layer.rate for layer in model.layers if isinstance(layer, layers.Dropout)]
     assert rates.count(0.3) == 5
@@ -200,14 +200,18 @@ def test_dropout_of_an_efficientnet_is_found_and_more_comes_with_the_rate():
 
 
 @pytest.mark.parametrize(
-    ("settings", "changes", "words"),
+    ("settings", "changes", "message"),
     [
         (
             EfficientSettings,
             {"weights": "noisy"},
-            "weights 'noisy' is no weights file; give none, imagenet, or a path that ends in",
+            "weights 'noisy' is not a weights file; give none, imagenet, or a path that ends in",
         ),
-        (EfficientSettings, {"image_channels": 2}, "image_channels is 2; backbone EfficientNetB0 takes 3, or 1 that is repeated"),
+        (
+            EfficientSettings,
+            {"image_channels": 2},
+            "image_channels is 2; backbone EfficientNetB0 takes 3, or 1, which is repeated",
+        ),
         (
             EfficientSettings,
             {"image_width": 48, "image_height": 48},
@@ -217,13 +221,13 @@ def test_dropout_of_an_efficientnet_is_found_and_more_comes_with_the_rate():
         (DeepLabSettings, {"output_stride": 32}, "Input should be 8 or 16"),
     ],
 )
-def test_settings_that_do_not_fit_are_told(settings, changes, words):
-    with pytest.raises(ValidationError, match=words):
+def test_settings_that_do_not_fit_are_refused(settings, changes, message):
+    with pytest.raises(ValidationError, match=message):
         settings(**changes)
 
 
 @pytest.mark.slow
-def test_the_statistics_in_weights_count_at_once_and_not_only_after_loading(tmp_path):
+def test_the_statistics_in_weights_apply_immediately_and_not_only_after_loading(tmp_path):
     original = keras.applications.EfficientNetB0(include_top=False, weights=None, input_shape=(None, None, 3))
     layer = next(layer for layer in original.layers if isinstance(layer, keras.layers.Normalization))
     layer.set_weights([np.array([0.4, 0.5, 0.6]), np.array([0.04, 0.05, 0.06]), np.array(1)])

@@ -1,4 +1,4 @@
-"""MultiResUNet, UNet3Plus, U2Net and SharpUNet: what each has from its paper, and training with side branches."""
+"""MultiResUNet, UNet3Plus, U2Net and SharpUNet: what each takes from its paper, and training with side branches."""
 
 import keras
 import numpy as np
@@ -24,10 +24,10 @@ from segmenter.training.trainer import compile_model
         pytest.param(SharpUNetSettings(base_filters=32, image_channels=3), 7_760_097, id="Sharp U-Net, as the UNet"),
     ],
 )
-def test_the_papers_set_up_has_the_papers_size(settings, published):
+def test_the_papers_settings_give_the_papers_size(settings, published):
     model = build_model(settings)
     assert model.count_params() == pytest.approx(published, rel=0.02)
-    # What is not learned are the moving mean and variance of each normalised channel, and nothing else.
+    # The only parameters that are not learned are the moving mean and variance of each normalised channel.
     normalised = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     learned = sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
     assert model.count_params() - learned == sum(2 * layer.gamma.shape[0] for layer in normalised)
@@ -35,15 +35,15 @@ def test_the_papers_set_up_has_the_papers_size(settings, published):
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("settings", "message"),
     [
         pytest.param({"classification_guided": True}, "so turn both on, or both off", id="guide without supervision"),
         pytest.param({"num_layers": 1}, "greater than or equal to 2", id="no scales"),
         pytest.param({"image_width": 40, "image_height": 40}, "give a multiple of 16, such as 32 or 48", id="side"),
     ],
 )
-def test_unet3plus_refuses(settings, words):
-    with pytest.raises(ValidationError, match=words):
+def test_unet3plus_refuses(settings, message):
+    with pytest.raises(ValidationError, match=message):
         UNet3PlusSettings(**settings)
 
 
@@ -65,9 +65,9 @@ def test_dropout_and_activation_reach_the_network(settings_class):
     assert "relu" not in activations
 
 
-def test_multires_blocks_share_out_the_papers_filters():
+def test_multires_blocks_have_the_papers_filters():
     model = build_model(MultiResUNetSettings(image_width=16, image_height=16, base_filters=32, num_layers=3))
-    # W = 1.67 * 32 = 53.44, of which a sixth, a third and a half.
+    # A sixth, a third and a half of W = 1.67 * 32 = 53.44.
     assert [model.get_layer(f"encoder0_conv{step}").filters for step in (1, 2, 3)] == [8, 17, 26]
     assert model.get_layer("encoder0_conv_shortcut").filters == 51
     convolutions = [layer.name for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
@@ -90,12 +90,12 @@ def test_unet3plus_joins_all_scales_at_each_level():
         "decoder2_from1_pool": ("pool", 2),
         "decoder2_from3_up": ("up", 2),
     }
-    # Encoder and decoder of level 2 have 8 filters each, so shapes cannot tell which of the two level 1 sees.
+    # Encoder and decoder of level 2 have 8 filters each, so shapes do not show which of the two level 1 gets.
     assert model.get_layer("decoder1_from2_up").input.name == model.get_layer("decoder2_act").output.name
     assert [model.get_layer(f"join{level}").output.shape[1:] for level in (0, 1, 2)] == [(32, 32, 8), (16, 16, 8), (8, 8, 8)]
 
 
-def test_u2net_fuses_the_answers_of_six_scales():
+def test_u2net_fuses_the_predictions_of_six_scales():
     model = build_model(U2NetSettings(image_width=32, image_height=32, base_filters=2, num_classes=3))
     assert isinstance(model, Supervised)
     assert [output.shape for output in model.outputs] == [(None, 32, 32, 3)] * 7
@@ -126,11 +126,11 @@ def test_sharpen_is_the_laplacian_of_each_channel(dtype):
         (0.49, True, [0.2, 0.3, 0.5]),
     ],
 )
-def test_the_gate_shuts_outside_training_where_no_lesion_is_held_present(presence, training, expected):
-    gate, held = PresenceGate(), np.array([[presence]], np.float32)
+def test_outside_training_the_gate_shuts_if_no_lesion_is_predicted(presence, training, expected):
+    gate, probability = PresenceGate(), np.array([[presence]], np.float32)
     several = np.array([0.2, 0.3, 0.5], np.float32).reshape(1, 1, 1, 3)
-    np.testing.assert_allclose(np.ravel(gate([several, held], training=training)), expected, atol=1e-6)
-    np.testing.assert_allclose(np.ravel(gate([several[..., 1:2], held], training=training)), expected[1:2], atol=1e-6)
+    np.testing.assert_allclose(np.ravel(gate([several, probability], training=training)), expected, atol=1e-6)
+    np.testing.assert_allclose(np.ravel(gate([several[..., 1:2], probability], training=training)), expected[1:2], atol=1e-6)
 
 
 @pytest.fixture
@@ -155,13 +155,13 @@ def test_branches_add_to_the_loss_in_training_only(supervised, pairs):
     prediction, side, presence = supervised(images)
     own, branch = float(supervised.loss(masks, prediction)), float(supervised.loss(masks, side))
     # One image with a lesion and one without.
-    held = float(-(np.log(presence[0, 0]) + np.log1p(-presence[1, 0])) / 2)
+    presence_loss = float(-(np.log(presence[0, 0]) + np.log1p(-presence[1, 0])) / 2)
     outputs = [prediction, side, presence]
     assert float(supervised.compute_loss(images, masks, outputs, training=False)) == pytest.approx(own)
-    assert float(supervised.compute_loss(images, masks, outputs)) == pytest.approx(own + branch + held, rel=1e-5)
+    assert float(supervised.compute_loss(images, masks, outputs)) == pytest.approx(own + branch + presence_loss, rel=1e-5)
 
 
-def test_a_supervised_model_goes_on_after_loading_and_shows_its_prediction_alone(supervised, pairs, tmp_path):
+def test_a_supervised_model_continues_after_loading_and_returns_only_its_prediction(supervised, pairs, tmp_path):
     images, masks = pairs
     fit = {"batch_size": 2, "epochs": 1, "shuffle": False, "verbose": 0, "validation_data": (images, masks)}
     first = supervised.fit(images, masks, **fit).history

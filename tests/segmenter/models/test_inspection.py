@@ -62,10 +62,10 @@ def test_attention_is_counted_with_its_matrix_products():
     assert count_multiply_accumulates(model)[attention.name] == projections + products
 
 
-def test_an_inspection_leaves_what_it_promises(tmp_path):
+def test_an_inspection_writes_its_files(tmp_path):
     model = model_of(layers.Conv2D(4, 3, name="first"), layers.Conv2D(1, 1, name="last"))
-    figures = inspect_model(model, tmp_path)
-    assert figures == {
+    values = inspect_model(model, tmp_path)
+    assert values == {
         "parameters": 40 + 5,
         "trainable": 45,
         "layers": 3,

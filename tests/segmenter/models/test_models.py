@@ -12,7 +12,7 @@ from segmenter.models import MODELS, build_model
 from segmenter.models.saved_models import load_predictor, load_whole, save_for_prediction, save_whole
 from segmenter.training.trainer import compile_model
 
-# What a network needs beyond its tiny set-up to learn two images of 64 px by heart.
+# What a network needs in addition to its tiny settings to memorise two images of 64 px.
 OVERFIT: dict[str, dict[str, object]] = {
     "SlightlyFlexibleUNet": {"base_filters": 8, "num_layers": 3},
     "AttentionUNet": {"base_filters": 8, "num_layers": 3},
@@ -72,10 +72,10 @@ def test_normalization_follows_each_convolution_of_a_level():
 
 
 @pytest.mark.parametrize("normalize", [True, False])
-def test_scaling_is_inside_only_where_it_is_asked_for(normalize):
+def test_scaling_is_inside_only_where_it_is_on(normalize):
     model = build_model(UNetSettings(image_width=16, image_height=16, base_filters=2, num_layers=1, input_normalize=normalize))
-    seen = keras.Model(model.input, model.get_layer("encoder0_conv1").input)
-    assert float(seen(np.full((1, 16, 16, 1), 255, np.uint8))[0, 0, 0, 0]) == (1.0 if normalize else 255.0)
+    scaled = keras.Model(model.input, model.get_layer("encoder0_conv1").input)
+    assert float(scaled(np.full((1, 16, 16, 1), 255, np.uint8))[0, 0, 0, 0]) == (1.0 if normalize else 255.0)
 
 
 # U2Net has some 500 layers, so saving it twice and loading it twice takes half a minute.
@@ -123,24 +123,28 @@ def classifier(path):
 
 
 @pytest.mark.parametrize(
-    ("write", "words"),
+    ("write", "message"),
     [
         pytest.param(lambda path: None, "there is no such file; give a .keras file", id="absent"),
-        pytest.param(text, r"is no Keras model, it starts with b'no model'; give a .keras file", id="text"),
+        pytest.param(text, r"is not a Keras model: it starts with b'no model'; give a .keras file", id="text"),
         pytest.param(broken_zip, r"cannot be loaded as a Keras model \(.*\); give a .keras file", id="another zip"),
-        pytest.param(classifier, r"takes \(None, 8, 8, 1\) and gives \(None, 1\); wanted \(None, side, side", id="another model"),
+        pytest.param(
+            classifier,
+            r"has the input shape \(None, 8, 8, 1\) and the output shape \(None, 1\); expected \(None, side, side",
+            id="another model",
+        ),
     ],
 )
-def test_files_that_are_no_model_are_told(write, words, tmp_path):
+def test_files_that_are_not_a_model_are_reported(write, message, tmp_path):
     path = tmp_path / "best_model.keras"
     write(path)
-    with pytest.raises(InputError, match=words) as told:
+    with pytest.raises(InputError, match=message) as error:
         load_predictor(path)
-    assert str(path) in str(told.value)
-    assert "\n" not in str(told.value)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
 
 
-def test_every_network_has_settings_a_tiny_set_up_and_a_paper(tiny):
+def test_every_network_has_settings_tiny_settings_and_a_paper(tiny):
     assert list(MODELS) == list(MODEL_SETTINGS) == list(tiny)
     assert all(re.search(r"[12]\d{3}", settings.paper) for settings in MODEL_SETTINGS.values())
 
@@ -175,7 +179,7 @@ def test_every_network_has_the_listed_number_of_parameters(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(MODELS))
-def test_every_network_learns_two_phantom_images_by_heart(name, configure, phantom_pairs):
+def test_every_network_memorises_two_phantom_images(name, configure, phantom_pairs):
     """Dice above 0.95 on the two images it was trained on: gradients reach where they are needed."""
     images, masks = phantom_pairs
     changes = {"model": name, "image_width": 64, "image_height": 64, "learning_rate": 0.003} | OVERFIT.get(name, {})

@@ -13,7 +13,7 @@ def apply(image, **settings):
     return np.asarray(preprocess(keras.ops.convert_to_tensor(image[None].astype(np.float32)), ImageSettings(**settings)))[0]
 
 
-def test_gamma_bends_the_range_and_keeps_its_ends():
+def test_gamma_changes_levels_and_keeps_both_ends():
     levels = np.array([[[0], [51], [255]]])
     np.testing.assert_allclose(apply(levels, gamma=2.0)[0, :, 0], [0, 255 * 0.2**2, 255], atol=1e-3)
 
@@ -42,8 +42,8 @@ def test_colors_are_those_of_opencv(code):
         expected = np.repeat(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None], 3, -1)
     else:
         expected = cv2.cvtColor(image, getattr(cv2, code.replace("HSV", "HSV_FULL")))
-    found = np.asarray(apply(image, color_converter=code))
-    difference = np.abs(found - expected)
+    converted = np.asarray(apply(image, color_converter=code))
+    difference = np.abs(converted - expected)
     if code == "COLOR_RGB2HSV":
         difference[..., 0] = np.minimum(difference[..., 0], 255 - difference[..., 0])  # hue is a circle
     assert difference.max() <= 2

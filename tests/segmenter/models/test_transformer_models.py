@@ -46,7 +46,7 @@ def test_neighbours_stay_neighbours_in_a_rolled_map():
     assert neighbours[0].all()
     # Last window: each of its tokens comes from another corner of the map.
     assert neighbours[3].tolist() == np.eye(4, dtype=bool).tolist()
-    # Upper right window: the right column has come round from the left border.
+    # Upper right window: the right column was rolled in from the left border.
     assert neighbours[1][0].tolist() == [True, False, True, False]
 
 
@@ -85,12 +85,12 @@ def test_an_offset_bias_turns_attention_to_the_token_at_that_offset():
     bias[3] = 100  # the query is one to the left of the key
     layer.offset_bias.assign(bias)
     tokens = np.arange(8, dtype=np.float32).reshape(1, 2, 2, 2)
-    given = np.array(layer(tokens))
-    np.testing.assert_allclose(given[0, :, 0], tokens[0, :, 1], atol=1e-5)
-    np.testing.assert_allclose(given[0, 0, 1], tokens.mean((0, 1, 2)), atol=1e-5)
+    output = np.array(layer(tokens))
+    np.testing.assert_allclose(output[0, :, 0], tokens[0, :, 1], atol=1e-5)
+    np.testing.assert_allclose(output[0, 0, 1], tokens.mean((0, 1, 2)), atol=1e-5)
 
 
-def test_window_attention_tells_its_arguments():
+def test_window_attention_keeps_its_arguments():
     layer = WindowAttention(num_heads=2, window_size=4, shift_size=2, name="attention")
     again = WindowAttention.from_config(layer.get_config())
     assert (again.num_heads, again.window_size, again.shift_size, again.name) == (2, 4, 2, "attention")
@@ -98,8 +98,8 @@ def test_window_attention_tells_its_arguments():
 
 def test_every_second_block_is_shifted_where_the_map_is_larger_than_a_window():
     model = build_model(SwinSettings(**SMALL_SWIN | {"window_size": 4}))
-    found = {layer.name: (layer.window_size, layer.shift_size) for layer in model.layers if isinstance(layer, WindowAttention)}
-    assert found == {
+    windows = {layer.name: (layer.window_size, layer.shift_size) for layer in model.layers if isinstance(layer, WindowAttention)}
+    assert windows == {
         "encoder0_block0_attention": (4, 0),
         "encoder0_block1_attention": (4, 2),
         "encoder1_block0_attention": (4, 0),
@@ -115,12 +115,12 @@ def test_drop_path_rises_from_block_to_block_and_drops_a_whole_sample():
     assert [rates.get(f"encoder{stage}_block{block}_mlp_path", 0) for stage in (0, 1) for block in (0, 1)] == pytest.approx(
         [0, 0.1, 0.2, 0.3]
     )
-    given = np.array(model.get_layer("encoder1_block1_mlp_path")(np.ones((64, 2, 2, 3), np.float32), training=True))
-    np.testing.assert_array_equal(given.max((1, 2, 3)), given.min((1, 2, 3)))
-    np.testing.assert_allclose(np.unique(given), [0, 1 / 0.7], rtol=1e-6)
+    output = np.array(model.get_layer("encoder1_block1_mlp_path")(np.ones((64, 2, 2, 3), np.float32), training=True))
+    np.testing.assert_array_equal(output.max((1, 2, 3)), output.min((1, 2, 3)))
+    np.testing.assert_allclose(np.unique(output), [0, 1 / 0.7], rtol=1e-6)
 
 
-def test_swin_drops_tokens_only_where_it_is_asked_to():
+def test_swin_has_dropout_only_where_it_is_on():
     assert dropout_rates(build_model(SwinSettings(**SMALL_SWIN | {"drop_path": 0.0}))) == []
     rates = dropout_rates(build_model(SwinSettings(**SMALL_SWIN | {"drop_path": 0.0, "dropout_rate": 0.2})))
     assert rates == [0.2] * (1 + 3 * 6)
@@ -132,26 +132,26 @@ def test_swin_tiny_has_the_paper_s_size():
     assert build_model(settings).count_params() == pytest.approx(27.17e6, rel=0.001)
 
 
-def test_a_standardized_kernel_forgets_the_scale_and_the_mean_of_its_weights():
+def test_a_standardized_kernel_ignores_the_scale_and_the_mean_of_its_weights():
     layer = StandardizedConv2D(1, (1, 2), use_bias=False)
     layer.build((None, 1, 2, 1))
-    given = []
+    outputs = []
     for weights in ([-1.0, 1.0], [8.0, 12.0]):
         layer.set_weights([np.reshape(weights, (1, 2, 1, 1))])
-        given.append(float(layer(np.reshape(np.float32([10, 30]), (1, 1, 2, 1)))[0, 0, 0, 0]))
-    assert given == pytest.approx([20, 20], rel=1e-3)  # 30 - 10
+        outputs.append(float(layer(np.reshape(np.float32([10, 30]), (1, 1, 2, 1)))[0, 0, 0, 0]))
+    assert outputs == pytest.approx([20, 20], rel=1e-3)  # 30 - 10
 
 
-def test_positions_tell_equal_tokens_apart():
+def test_positions_distinguish_equal_tokens():
     layer = LearnedPositions()
-    given = np.array(layer(np.ones((2, 3, 4), np.float32)))
-    np.testing.assert_array_equal(given, 1 + np.array([layer.positions] * 2))
-    assert len(np.unique(given[0], axis=0)) == 3
+    output = np.array(layer(np.ones((2, 3, 4), np.float32)))
+    np.testing.assert_array_equal(output, 1 + np.array([layer.positions] * 2))
+    assert len(np.unique(output[0], axis=0)) == 3
 
 
 def test_skips_of_transunet_come_from_a_half_a_quarter_and_an_eighth():
     model = build_model(TransSettings(**SMALL_TRANS))
-    joined = [[part.shape[1:] for part in model.get_layer(f"decoder{level}_join").input] for level in range(3)]
+    joined = [[tensor.shape[1:] for tensor in model.get_layer(f"decoder{level}_join").input] for level in range(3)]
     assert joined == [[(4, 4, 8), (4, 4, 16)], [(8, 8, 8), (8, 8, 8)], [(16, 16, 4), (16, 16, 2)]]
     assert "decoder3_join" not in {layer.name for layer in model.layers}
     assert model.get_layer("positions").positions.shape == (4, 8)
@@ -163,30 +163,30 @@ def test_transunet_drops_after_positions_attention_and_within_the_mlp():
 
 
 @pytest.mark.slow
-def test_transunet_has_the_size_that_others_count():
-    # Chen's paper gives none; comparisons with it, such as DA-TransUNet's, say 105 M.
+def test_transunet_has_the_size_that_others_report():
+    # Chen's paper gives no size; comparisons with it, such as DA-TransUNet's, report 105 M.
     settings = TransSettings(image_width=224, image_height=224, image_channels=3, num_classes=9)
     assert build_model(settings).count_params() == pytest.approx(105.28e6, rel=0.001)
 
 
 @pytest.mark.parametrize(
-    ("model", "changes", "words"),
+    ("model", "changes", "message"),
     [
         ("SwinUNet", {"image_width": 100, "image_height": 100}, "does not suit patch_size 4, 4 stages and window_size 4; give a "
          "multiple of 32, such as 64 or 128"),
-        ("SwinUNet", {"window_size": 7}, r"stages of \[32, 16, 8, 4\] tokens, and each must be a multiple of window_size 7 or "
-         "smaller; give 224, or another window_size"),
+        ("SwinUNet", {"window_size": 7}, r"stages of \[32, 16, 8, 4\] tokens per side; each must be a multiple of window_size 7, "
+         "or smaller; give 224, or another window_size"),
         ("SwinUNet", {"window_size": 7, "image_width": 256, "image_height": 256}, "give 224 or 448, or another"),
-        ("SwinUNet", {"depths": [2, 2]}, r"depths \[2, 2\] and num_heads \[3, 6, 12, 24\] do not go together"),
-        ("SwinUNet", {"base_filters": 64}, "stage 0 has 64 filters, which its 3 heads cannot share out evenly"),
+        ("SwinUNet", {"depths": [2, 2]}, r"depths \[2, 2\] and num_heads \[3, 6, 12, 24\] do not match; list one whole number"),
+        ("SwinUNet", {"base_filters": 64}, "stage 0 has 64 filters, which cannot be divided evenly among its 3 heads"),
         ("TransUNet", {"image_width": 100, "image_height": 100}, "halves it 4 times; give a multiple of 16, such as 96 or 112"),
-        ("TransUNet", {"num_blocks": [3, 4]}, r"num_blocks is \[3, 4\]; wanted 3 whole numbers above 0"),
-        ("TransUNet", {"decoder_filters": [1, 2, 3, 4, 0]}, r"decoder_filters is \[1, 2, 3, 4, 0\]; wanted 5 whole"),
-        ("TransUNet", {"num_heads": 7}, "hidden_size 768 cannot be shared out evenly among num_heads 7"),
+        ("TransUNet", {"num_blocks": [3, 4]}, r"num_blocks is \[3, 4\]; expected 3 whole numbers above 0"),
+        ("TransUNet", {"decoder_filters": [1, 2, 3, 4, 0]}, r"decoder_filters is \[1, 2, 3, 4, 0\]; expected 5 whole"),
+        ("TransUNet", {"num_heads": 7}, "hidden_size 768 cannot be divided evenly among num_heads 7"),
     ],
 )  # fmt: skip
-def test_settings_that_do_not_fit_are_told(model, changes, words):
-    with pytest.raises(ValidationError, match=words):
+def test_settings_that_do_not_fit_are_refused(model, changes, message):
+    with pytest.raises(ValidationError, match=message):
         MODEL_SETTINGS[model](**changes)
 
 

@@ -1,4 +1,4 @@
-"""The pictures of an epoch: images of 32 px, a lesion of 220 on 40; models of 16 px that take grey levels as they are."""
+"""The pictures of an epoch: images of 32 px, a lesion of 220 on 40; models of 16 px that take gray levels as they are."""
 
 import cv2
 import keras
@@ -51,11 +51,11 @@ def test_tiles_show_the_image_at_its_own_size(picture, configure, draw_pair):
     np.testing.assert_array_equal(pictures["epoch_change_infer"], draw_row(image, mask, mask, "P7_L_CM_CC, epoch 3"))
 
 
-def test_none_are_drawn_where_none_are_asked_for(picture, configure):
+def test_no_pictures_are_drawn_where_they_are_off(picture, configure):
     assert not picture(configure(train__epoch_change_infer=False))
 
 
-def test_classes_have_their_colours(picture, configure, data_folder, write_pair, draw_pair):
+def test_classes_have_their_colors(picture, configure, data_folder, write_pair, draw_pair):
     for place in (7, 8, 9):
         image, mask = draw_pair(place)
         write_pair(data_folder, "valid", f"P{place}_L_CM_CC", image, mask // 255)
@@ -66,5 +66,5 @@ def test_classes_have_their_colours(picture, configure, data_folder, write_pair,
     # The model says malignant, class 2; the file says benign, class 1.
     expected = draw_row(image, mask // 255 * 2, mask // 255, "P7_L_CM_CC, epoch 3", colors, ("benign", "malignant"))
     np.testing.assert_array_equal(pictures["epoch_change_tiledinfer"], expected)
-    told = {tuple(pixel) for pixel in pictures["epoch_change_infer"].reshape(-1, 3).tolist()}
-    assert told >= {(0, 255, 0), (0, 0, 255)}
+    pixels = {tuple(pixel) for pixel in pictures["epoch_change_infer"].reshape(-1, 3).tolist()}
+    assert pixels >= {(0, 255, 0), (0, 0, 255)}

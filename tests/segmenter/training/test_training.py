@@ -23,14 +23,14 @@ from segmenter.training.trainer import choose_evenly, train
 
 @pytest.fixture
 def begin(data_folder):
-    """Trains, or goes on, as the command does."""
+    """Trains or resumes, as the command does."""
     data = read_data_set(data_folder)
 
-    def run(configuration, name="run", resume=False):
-        place = open_run(data_folder, name)
-        return place, train(place, configuration, data, begin_or_resume(place, configuration, data, resume=resume, restart=False))
+    def begin_run(configuration, name="run", resume=False):
+        run = open_run(data_folder, name)
+        return run, train(run, configuration, data, begin_or_resume(run, configuration, data, resume=resume, restart=False))
 
-    return run
+    return begin_run
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def small(configure, monkeypatch):
     return functools.partial(configure, model__num_layers=1, train__epoch_change_infer=False)
 
 
-def test_a_run_leaves_what_it_promises(begin, configure, capsys):
+def test_a_run_writes_its_files(begin, configure, capsys):
     run, state = begin(configure(model__metrics=("dice_coef", "sensitivity")))
     names = {str(path.relative_to(run.folder)) for path in run.folder.rglob("*") if path.is_file()}
     assert names == {
@@ -70,18 +70,18 @@ def test_a_run_leaves_what_it_promises(begin, configure, capsys):
     assert read_configuration(run) == configure(model__metrics=("dice_coef", "sensitivity"))
 
 
-def test_the_history_tells_what_the_model_scores(begin, small, data_folder):
+def test_the_history_has_the_models_metrics(begin, small, data_folder):
     run, state = begin(small(train__epochs=3))
     assert state.best_val_loss == min(row["val_loss"] for row in state.history)
     assert state.history[state.best_epoch - 1]["val_loss"] == state.best_val_loss
     model = load_whole(run.folder / state.checkpoint)
     valid = read_data_set(data_folder).split("valid")
-    figures = model.evaluate(validation_batches(valid, PairFormat(16, 1), 2, cache=False), return_dict=True, verbose=0)
-    assert state.history[-1]["val_dice_coef"] == pytest.approx(figures["dice_coef"], abs=1e-5)
-    assert state.history[-1]["val_loss"] == pytest.approx(figures["loss"], abs=1e-5)
+    metrics = model.evaluate(validation_batches(valid, PairFormat(16, 1), 2, cache=False), return_dict=True, verbose=0)
+    assert state.history[-1]["val_dice_coef"] == pytest.approx(metrics["dice_coef"], abs=1e-5)
+    assert state.history[-1]["val_loss"] == pytest.approx(metrics["loss"], abs=1e-5)
 
 
-def test_a_resumed_run_goes_on_as_if_there_had_been_no_break(begin, configure, monkeypatch):
+def test_a_resumed_run_equals_one_without_interruption(begin, configure, monkeypatch):
     monkeypatch.setattr(callbacks, "write_curves", lambda *_: None)
     settings = {"model__dropout_rate": 0.2, "train__reducer_patience": 1, "train__epoch_change_infer": False}
     _, through = begin(configure(train__epochs=4, **settings), "through")
@@ -96,7 +96,7 @@ def test_a_resumed_run_goes_on_as_if_there_had_been_no_break(begin, configure, m
     assert [path.name for path in run.folder.glob("last_*")] == ["last_epoch_0004.keras"]
 
 
-def test_nothing_after_a_resume_is_better_than_a_better_epoch_before(begin, small):
+def test_a_resume_keeps_the_best_epoch_before_it(begin, small):
     run, state = begin(small(train__epochs=1))
     # As if the first epoch had been so good that none can be better, and the learning rate were about to be cut.
     write_state(
@@ -133,7 +133,7 @@ class PressCtrlC(keras.callbacks.Callback):
             os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_ctrl_c_keeps_the_last_whole_epoch_and_the_next_run_goes_on(begin, small, monkeypatch, capsys):
+def test_ctrl_c_keeps_the_last_whole_epoch_and_the_next_run_continues(begin, small, monkeypatch, capsys):
     _, through = begin(small(train__epochs=2), "through")
     before = signal.getsignal(signal.SIGINT)
     with monkeypatch.context() as patch:
@@ -166,8 +166,8 @@ def test_tensorboard_is_used_only_where_it_is_installed(monkeypatch, tmp_path):
     monkeypatch.setattr(callbacks.importlib.util, "find_spec", lambda name: None)
     assert callbacks.tensorboard(open_run(tmp_path, "run")) == []
     monkeypatch.setattr(callbacks.importlib.util, "find_spec", lambda name: object())
-    found = callbacks.tensorboard(open_run(tmp_path, "run"))
-    assert [callback.log_dir for callback in found] == [str(tmp_path / "runs/run/tensorboard")]
+    installed = callbacks.tensorboard(open_run(tmp_path, "run"))
+    assert [callback.log_dir for callback in installed] == [str(tmp_path / "runs/run/tensorboard")]
 
 
 @pytest.mark.parametrize(
@@ -202,58 +202,58 @@ def test_a_resumed_cosine_is_where_it_would_have_been(begin, small, monkeypatch)
     assert [row["learning_rate"] for row in through.history] == pytest.approx(
         [0.01 * (1 + np.cos(np.pi * epoch / 3)) / 2 for epoch in range(3)]
     )
-    with pytest.raises(InputError, match=r"has \[train\] epochs = 3, now asked for is 4; give another --name"):
+    with pytest.raises(InputError, match=r"has \[train\] epochs = 3, not 4; give another --name"):
         begin(small(**settings | {"train__epochs": 4}), "broken", resume=True)
 
 
 def test_steps_cut_an_epoch_short_and_the_next_one_goes_on_in_the_samples(begin, small, monkeypatch):
-    seen = []
+    batches = []
 
-    class Look(keras.callbacks.Callback):
+    class Metrics(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
-            seen.append(batch)
+            batches.append(batch)
 
         def on_test_batch_end(self, batch, logs=None):
-            seen.append("valid")
+            batches.append("valid")
 
-    monkeypatch.setattr(callbacks, "tensorboard", lambda run: [Look()])
+    monkeypatch.setattr(callbacks, "tensorboard", lambda run: [Metrics()])
     begin(small(train__steps_per_epoch=2, train__validation_steps=1))
-    assert seen == [0, 1, "valid"] * 2
+    assert batches == [0, 1, "valid"] * 2
 
 
-def test_averaged_weights_are_judged_and_kept_and_training_goes_on_from_the_others(begin, small, data_folder):
+def test_averaged_weights_are_validated_and_saved_and_training_continues_from_the_others(begin, small, data_folder):
     run, state = begin(small(model__ema_momentum=0.9, train__epochs=1))
     whole, best = load_whole(run.folder / state.checkpoint), load_whole(run.best_model, compile=False)
     assert not np.array_equal(whole.trainable_variables[0], best.trainable_variables[0])
     valid = read_data_set(data_folder).split("valid")
     best.compile(loss=whole.loss)
-    figure = best.evaluate(validation_batches(valid, PairFormat(16, 1), 2, cache=False), verbose=0)
-    assert state.best_val_loss == pytest.approx(figure, abs=1e-5)
+    val_loss = best.evaluate(validation_batches(valid, PairFormat(16, 1), 2, cache=False), verbose=0)
+    assert state.best_val_loss == pytest.approx(val_loss, abs=1e-5)
     with callbacks.averaged(whole):
         np.testing.assert_allclose(whole.trainable_variables[0], best.trainable_variables[0], atol=1e-7)
     assert not np.array_equal(whole.trainable_variables[0], best.trainable_variables[0])
 
 
 def test_training_pairs_are_varied_and_validation_pairs_are_not(begin, small, monkeypatch):
-    seen = {"train": 0, "valid": 0}
+    logged = {"train": 0, "valid": 0}
 
     def fill(configuration):
         return lambda image, mask, seed: (image, tf.ones_like(mask))
 
-    class Look(keras.callbacks.Callback):
-        """With every pixel of the mask lesion and a model that says so, sensitivity is 1."""
+    class Metrics(keras.callbacks.Callback):
+        """With a mask of lesion alone there is no background, so specificity is 1."""
 
         def on_epoch_end(self, epoch, logs=None):
-            seen["train"], seen["valid"] = logs["specificity"], logs["val_specificity"]
+            logged["train"], logged["valid"] = logs["specificity"], logs["val_specificity"]
 
     monkeypatch.setattr("segmenter.training.trainer.make_augmentation", fill)
-    monkeypatch.setattr(callbacks, "tensorboard", lambda run: [Look()])
+    monkeypatch.setattr(callbacks, "tensorboard", lambda run: [Metrics()])
     settings = {"model__generator": True, "augmentor__hflip": True, "model__metrics": ("specificity",), "train__epochs": 1}
     begin(small(**settings), "varied")
-    assert seen["train"] == 1  # nothing but lesion: nothing that could be found wrongly
-    assert seen["valid"] < 1
+    assert logged["train"] == 1  # nothing but lesion: no false positives are possible
+    assert logged["valid"] < 1
     begin(small(**settings | {"model__generator": False}), "plain")
-    assert seen["train"] < 1
+    assert logged["train"] < 1
 
 
 def test_a_resumed_run_varies_pairs_as_it_would_have(begin, small):
@@ -264,7 +264,7 @@ def test_a_resumed_run_varies_pairs_as_it_would_have(begin, small):
     assert resumed.history[1]["loss"] == pytest.approx(through.history[1]["loss"], rel=1e-5)
 
 
-def test_several_classes_train_and_are_told_apart(tmp_path, write_data_set, write_pair, small, draw_pair):
+def test_several_classes_train_and_are_distinguished(tmp_path, write_data_set, write_pair, small, draw_pair):
     folder = write_data_set(tmp_path / "classes", train=0, valid=0, test=0)
     for number in range(1, 9):
         image, mask = draw_pair(number)
