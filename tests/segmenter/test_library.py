@@ -138,7 +138,7 @@ def test_metrics_are_a_table_and_settings_apply(run):
         (lambda folder, run: segmenter.build_model("Net"), r"build_model: model: Net is no known network; known are"),
         (lambda folder, run: segmenter.build_model(filters=3), r"build_model: \[model\] filters: unknown key; expected one of"),
         (lambda folder, run: segmenter.build_model(side=100), "image_width 100 does not suit num_layers 5"),
-        (lambda folder, run: segmenter.train(folder, "slow"), "slow: is no known configuration; known are"),
+        (lambda folder, run: segmenter.train(folder, "slow"), "slow: is not a known configuration; known are"),
         (lambda folder, run: segmenter.train(folder / "nowhere"), "there is no such folder"),
         (lambda folder, run: segmenter.train(folder, settings={"train": {"epoch": 1}}), r"\[train\] epoch: unknown key"),
         (
