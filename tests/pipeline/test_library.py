@@ -148,7 +148,10 @@ def test_a_recipe_may_be_loaded_before(tmp_path):
         (lambda root: pipeline.open_dataset(root), "holds no train/images, valid/images or test/images with files"),
         (lambda root: pipeline.audit_dataset(root), "holds no train/images, valid/images or test/images with files"),
         (lambda root: pipeline.make_phantom(root / "phantom", patients=2), "needs at least 6 patients"),
-        (lambda root: pipeline.make_phantom(root / "phantom", dicom="flat"), "dicom 'flat': expected one of '', 'plain', 'varied'"),
+        (
+            lambda root: pipeline.make_phantom(root / "phantom", dicom="flat"),
+            "dicom 'flat': expected one of '', 'plain', 'varied'",
+        ),
     ],
 )
 def test_faults_are_input_errors(tmp_path, call, message):
