@@ -93,7 +93,7 @@ def test_a_run_is_trained_once_and_opened_again(folder, run, capsys):
     assert segmenter.train(folder, "quick", "first", settings=SMALL) == run
     assert "trained already, 1 epoch" in capsys.readouterr().out
     assert segmenter.open_run(str(folder), "first") == run
-    with pytest.raises(segmenter.InputError, match=r"has no best_model\.keras; trained here are first"):
+    with pytest.raises(segmenter.InputError, match=r"has no best_model\.keras; the runs with a model are first"):
         segmenter.open_run(folder, "second")
 
 
@@ -132,24 +132,24 @@ def test_metrics_are_a_table_and_settings_apply(run):
             lambda folder, run: segmenter.batches(folder, "training"),
             "the split training is empty; found train 6, valid 3, test 3",
         ),
-        (lambda folder, run: segmenter.batches(folder, "train", side=64), "is 32 px wide and the model wants 64"),
+        (lambda folder, run: segmenter.batches(folder, "train", side=64), "is 32 px wide, but the model takes 64"),
         (lambda folder, run: segmenter.batches(folder, "train", augment={"augmentor": {"hflop": True}}), "hflop: unknown key"),
-        (lambda folder, run: segmenter.batches(folder, "train", fold=0), "has no fold for each sample"),
-        (lambda folder, run: segmenter.build_model("Net"), r"build_model: model: Net is no known network; known are"),
+        (lambda folder, run: segmenter.batches(folder, "train", fold=0), "has samples without a fold"),
+        (lambda folder, run: segmenter.build_model("Net"), r"build_model: model: Net is not a known network; choose from"),
         (lambda folder, run: segmenter.build_model(filters=3), r"build_model: \[model\] filters: unknown key; expected one of"),
         (lambda folder, run: segmenter.build_model(side=100), "image_width 100 does not suit num_layers 5"),
-        (lambda folder, run: segmenter.train(folder, "slow"), "slow: is not a known configuration; known are"),
+        (lambda folder, run: segmenter.train(folder, "slow"), "slow: is not a known configuration; choose from"),
         (lambda folder, run: segmenter.train(folder / "nowhere"), "there is no such folder"),
         (lambda folder, run: segmenter.train(folder, settings={"train": {"epoch": 1}}), r"\[train\] epoch: unknown key"),
         (
             lambda folder, run: segmenter.train(folder, "quick", "first", settings={**SMALL, "train": {"epochs": 2}}),
-            r"has \[train\] epochs = 1, now asked for is 2",
+            r"has \[train\] epochs = 1, not 2",
         ),
-        (lambda folder, run: segmenter.evaluate(folder / "nowhere"), "nowhere: there is no such folder; wanted that of a run"),
+        (lambda folder, run: segmenter.evaluate(folder / "nowhere"), "nowhere: there is no such folder; expected that of a run"),
         (lambda folder, run: segmenter.evaluate(folder), "has no best_model.keras"),
         (
             lambda folder, run: segmenter.evaluate(run, settings={"train": {"epochs": 3}}),
-            r"settings of \[train\]: are fixed once a model is trained; wanted those of \[eval\], \[infer\], \[tiledinfer\]",
+            r"settings of \[train\]: are fixed once a model is trained; expected settings of \[eval\], \[infer\], \[tiledinfer\]",
         ),
         (
             lambda folder, run: segmenter.load_configuration("mine.config", {"train": {"epochs": 3}}),
