@@ -57,7 +57,7 @@ def _explain_unknown(name: str) -> str:
         return f"{name} is called {RENAMED[name]} now; give {RENAMED[name]} instead"
     known = sorted(file.stem for file in CONFIGS.glob("*.toml"))
     hint = suggest(name, known)
-    return f"is not a known configuration; known are {', '.join(known)}, or give the path of a .toml or .config file{hint}"
+    return f"is not a known configuration; expected one of {', '.join(known)}, or the path of a .toml or .config file{hint}"
 
 
 def _load_published(path: Path) -> Configuration:

@@ -289,7 +289,7 @@ def canonical_name(name: str) -> str:
     short = "SlightlyFlexibleUNet" if short == "UNet" else short
     if short not in MODEL_SETTINGS:
         raise ValueError(
-            f"{name} is not a known network; choose from {', '.join(MODEL_SETTINGS)}, each also with the prefix Tensorflow"
+            f"{name} is not a known network; expected one of {', '.join(MODEL_SETTINGS)}, each also with the prefix Tensorflow"
         )
     return short
 

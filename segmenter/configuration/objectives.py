@@ -96,7 +96,7 @@ def _to_weights(value: object) -> object:
     if not isinstance(table, dict) or not table:
         raise ValueError("expected the name of a loss, or a table such as { bce_loss = 0.5, dice_loss = 0.5 }")
     if unknown := [name for name in table if name not in LOSSES]:
-        raise ValueError(f"{unknown[0]} is not a known loss; choose from {', '.join(LOSSES)}")
+        raise ValueError(f"{unknown[0]} is not a known loss; expected one of {', '.join(LOSSES)}")
     if wrong := [
         name for name, weight in table.items() if isinstance(weight, bool) or not isinstance(weight, float | int) or weight <= 0
     ]:
@@ -110,7 +110,7 @@ def _to_name(table: dict[str, float]) -> object:
 
 def _check_metrics(names: tuple[str, ...]) -> tuple[str, ...]:
     if unknown := [name for name in names if name not in METRICS]:
-        raise ValueError(f"{unknown[0]} is not a known metric; choose from {', '.join(METRICS)}")
+        raise ValueError(f"{unknown[0]} is not a known metric; expected one of {', '.join(METRICS)}")
     if len(set(names)) < len(names) or not names:
         raise ValueError("metrics must name at least one metric, and each once")
     return names

@@ -208,7 +208,7 @@ def test_set_changes_the_configuration_that_a_run_has(data_folder, config, capsy
     assert command(*words) == 0
     assert "trained already" in capsys.readouterr().out
     assert command("train", data_folder, "--config", config) == 2
-    assert "has [model] base_filters = 4, now asked for is 2" in capsys.readouterr().err
+    assert "has [model] base_filters = 4, not 2" in capsys.readouterr().err
     assert command(*words[:-1], "model.base_filter=4") == 2
     assert "}: [model] base_filter: unknown key; expected one of" in capsys.readouterr().err
 
@@ -336,7 +336,9 @@ def misspelt(folder):
             misspelt, "train SET --config TMP/tiny.toml", "tiny.toml: [model] base_filter: unknown key; expected", id="key"
         ),
         pytest.param(None, "train", "DATASET is missing; give the path", id="no data set named"),
-        pytest.param(None, "train SET --config quik", "--config quik: is not a known configuration; known are", id="config"),
+        pytest.param(
+            None, "train SET --config quik", "--config quik: is not a known configuration; expected one of", id="config"
+        ),
         pytest.param(None, "train SET --config TMP/absent.toml", "absent.toml: cannot be read (No such file", id="config file"),
         pytest.param(None, "train TMP/absent", "absent: there is no such folder; the data sets in", id="no folder"),
         pytest.param(None, "train TMP", "is not a data set: it has no train/images and no valid/images", id="no data set"),
@@ -379,8 +381,8 @@ def test_bad_input_is_one_line_and_status_2(data_folder, config, tmp_path, capsy
         pytest.param("train SET --config quik", 2, "did you mean quick?", id="config"),
         pytest.param("train SET --config full", 2, "full is called classes now", id="renamed"),
         pytest.param("cv SET --set train.epoch=3", 2, "[train] epoch: unknown key", id="set"),
-        pytest.param("evaluate SET --name a/b", 2, "--name a/b: wanted letters", id="name"),
-        pytest.param("infer SET --name a b/c", 2, "--name b/c: wanted letters", id="names"),
+        pytest.param("evaluate SET --name a/b", 2, "--name a/b: expected only letters", id="name"),
+        pytest.param("infer SET --name a b/c", 2, "--name b/c: expected only letters", id="names"),
         pytest.param("infer --model x.keras", 0, "", id="no name"),
         pytest.param("models", 0, "", id="no arguments"),
     ],

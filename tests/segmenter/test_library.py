@@ -135,10 +135,10 @@ def test_metrics_are_a_table_and_settings_apply(run):
         (lambda folder, run: segmenter.batches(folder, "train", side=64), "is 32 px wide, but the model takes 64"),
         (lambda folder, run: segmenter.batches(folder, "train", augment={"augmentor": {"hflop": True}}), "hflop: unknown key"),
         (lambda folder, run: segmenter.batches(folder, "train", fold=0), "has samples without a fold"),
-        (lambda folder, run: segmenter.build_model("Net"), r"build_model: model: Net is not a known network; choose from"),
+        (lambda folder, run: segmenter.build_model("Net"), r"build_model: model: Net is not a known network; expected one of"),
         (lambda folder, run: segmenter.build_model(filters=3), r"build_model: \[model\] filters: unknown key; expected one of"),
         (lambda folder, run: segmenter.build_model(side=100), "image_width 100 does not suit num_layers 5"),
-        (lambda folder, run: segmenter.train(folder, "slow"), "slow: is not a known configuration; choose from"),
+        (lambda folder, run: segmenter.train(folder, "slow"), "slow: is not a known configuration; expected one of"),
         (lambda folder, run: segmenter.train(folder / "nowhere"), "there is no such folder"),
         (lambda folder, run: segmenter.train(folder, settings={"train": {"epoch": 1}}), r"\[train\] epoch: unknown key"),
         (
@@ -153,7 +153,7 @@ def test_metrics_are_a_table_and_settings_apply(run):
         ),
         (
             lambda folder, run: segmenter.load_configuration("mine.config", {"train": {"epochs": 3}}),
-            "mine.config: takes no settings; write it as TOML with `cesm-segmenter convert-config mine.config`",
+            "mine.config: takes no settings; convert it to TOML with `cesm-segmenter convert-config mine.config`",
         ),
     ],
 )

@@ -82,5 +82,5 @@ def test_a_row_of_several_classes_names_them_in_their_colors():
 
 
 def test_colors_are_levels():
-    with pytest.raises(ValueError, match=r"mask_colors holds \[0, 256, 0\]; wanted red, green and blue of 0 to 255"):
+    with pytest.raises(ValueError, match=r"mask_colors holds \[0, 256, 0\]; expected red, green and blue from 0 to 255"):
         InferSettings(mask_colors=((0, 0, 0), (0, 256, 0)))

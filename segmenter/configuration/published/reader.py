@@ -77,7 +77,7 @@ def read_published(path: Path) -> PublishedConfiguration:
 def _suggest(name: str, names: Iterable[str]) -> str:
     names = sorted(names)
     similar = difflib.get_close_matches(name, names, cutoff=0.5)
-    return f"similar to {', '.join(similar)}" if similar else f"choose from {', '.join(names)}"
+    return f"similar to {', '.join(similar)}" if similar else f"expected one of {', '.join(names)}"
 
 
 class _Translation:

@@ -33,7 +33,7 @@ def test_published_is_the_published_experiment():
         ),
         pytest.param(
             "[model]\nloss = 'dice'",
-            r"\[model\] loss: dice is not a known loss; choose from bce_dice_loss, .*found 'dice'",
+            r"\[model\] loss: dice is not a known loss; expected one of bce_dice_loss, .*found 'dice'",
             id="value",
         ),
         pytest.param("[train]\nepochs = '5'", r"\[train\] epochs: .*integer.*found '5'", id="type"),
@@ -48,7 +48,7 @@ def test_published_is_the_published_experiment():
         pytest.param("[model]\nmetrics = []", "metrics must name at least one", id="no metric"),
         pytest.param(
             "[model]\nmetrics = ['dice']",
-            r"\[model\] metrics: dice is not a known metric; choose from dice_coef, .*found \['dice'\]",
+            r"\[model\] metrics: dice is not a known metric; expected one of dice_coef, .*found \['dice'\]",
             id="unknown metric",
         ),
         pytest.param("[model]\nfocal_alpha = 1.0", r"\[model\] focal_alpha: Input should be less than 1", id="loss parameter"),
@@ -59,7 +59,7 @@ def test_published_is_the_published_experiment():
         ),
         pytest.param(
             "[model]\nmodel = 'VNet'",
-            r"model: VNet is not a known network; choose from .*AttentionUNet",
+            r"model: VNet is not a known network; expected one of .*AttentionUNet",
             id="network",
         ),
         pytest.param(
@@ -109,7 +109,7 @@ def test_faults_are_reported(text, message, tmp_path):
 
 def test_an_unknown_name_tells_the_known_ones():
     with pytest.raises(
-        InputError, match=r"--config pubished: is not a known configuration; known are classes, published, quick, or"
+        InputError, match=r"--config pubished: is not a known configuration; expected one of classes, published, quick, or"
     ):
         load_configuration("pubished")
 

@@ -212,7 +212,7 @@ def test_values_become_ours(read, text, section, key, value):
         pytest.param("[train]\nepochs = 0", "line 2: [train] epochs = 0 does not fit: Input should be greater than", id="range"),
         pytest.param(
             "[model]\nmodel = 'TensorflowVNet'",
-            "line 2: [model] model = 'TensorflowVNet' is not accepted: TensorflowVNet is not a known network; choose from",
+            "line 2: [model] model = 'TensorflowVNet' is not accepted: TensorflowVNet is not a known network; expected one of",
             id="network",
         ),
         pytest.param(

@@ -93,7 +93,7 @@ def narrow_manifest(folder):
         pytest.param(without_train, "is not a data set: it has no train/images; make one first", id="no train"),
         pytest.param(unfinished, r"is unfinished: it has recipe.toml but no manifest.csv; repeat the command", id="unfinished"),
         pytest.param(stale_manifest, "names 1 files that do not exist, the first is train/images/gone.jpg", id="stale manifest"),
-        pytest.param(narrow_manifest, "has the columns sample, split; wanted image_id, variant", id="another table"),
+        pytest.param(narrow_manifest, "has the columns sample, split; expected image_id, variant", id="another table"),
     ],
 )
 def test_bad_folders_are_reported(data_folder, harm, message):
