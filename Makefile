@@ -1,6 +1,6 @@
-# A target a stage. The programs decide what is done already; make only calls them, in order.
+# One target per stage. The programs know what is done already; make only calls them, in order.
 #
-#   make all                                    from nothing to a trained network, on a synthetic phantom if need be
+#   make all                                    from nothing to a trained network; on a synthetic phantom where RAW has no images
 #   make dataset RAW="$HOME/Downloads/PKG - CDD-CESM" ANNOTATIONS="$HOME/Downloads" RECIPE=v2
 
 PYTHON      ?= python3
@@ -8,7 +8,7 @@ RAW         ?= data_raw
 ANNOTATIONS ?= $(RAW)
 OUT         ?= data_processed
 RECIPE      ?= v2
-DATASET     ?= $(lastword $(basename $(notdir $(RECIPE))))
+DATASET     ?= $(own_dataset)
 CONFIG      ?= quick
 FOLD        ?=
 FOLDS       ?=
@@ -18,7 +18,30 @@ ASSIGNMENT  ?=
 WORKERS     ?=
 GPU         ?=
 ARGS        ?=
+VARIABLES    = RAW ANNOTATIONS OUT RECIPE DATASET CONFIG NAME IMAGES ASSIGNMENT FOLD FOLDS WORKERS PYTHON GPU ARGS
 
+# A variable that nobody reads would change nothing, in silence.
+unknown := $(firstword $(foreach name,$(filter-out $(VARIABLES) SHELL,$(.VARIABLES)),$(if $(filter command,$(origin $(name))),$(name))))
+ifneq ($(unknown),)
+closest := $(shell "$(PYTHON)" -c 'import difflib, sys; print(*difflib.get_close_matches(sys.argv[1].upper(), sys.argv[2:], 1))' \
+             '$(unknown)' $(VARIABLES))
+$(error $(unknown) is not a variable of this Makefile$(if $(closest),; did you mean $(closest)?,; it has $(VARIABLES)) \
+  (options of a program go into ARGS, variables of the environment before make))
+endif
+
+# More options go to the program of the target that was asked for, not to those that it builds on.
+with_args  = phantom index split masks variants dataset audit stats train evaluate infer report cv test test-slow bench
+ifneq ($(strip $(ARGS)),)
+ifneq ($(MAKECMDGOALS),)
+ifeq ($(filter $(with_args),$(MAKECMDGOALS)),)
+$(error $(MAKECMDGOALS) takes no ARGS; give them to the target of one program: $(with_args))
+endif
+endif
+endif
+args_of    = $(if $(filter $(1),$(MAKECMDGOALS)),$(ARGS))
+
+phantom_mark := $(shell test -f "$(RAW)/PHANTOM.txt" && echo phantom-)
+own_dataset = $(phantom_mark)$(lastword $(basename $(notdir $(RECIPE))))
 FOLDER     = $(OUT)/$(DATASET)
 PIPELINE   = .venv/bin/python -m pipeline
 SEGMENTER  = .venv/bin/python -m segmenter
@@ -26,15 +49,34 @@ gpu        = $(filter-out 0,$(GPU))
 INSTALLED  = .venv/installed$(if $(gpu),-gpu)
 workers    = $(if $(WORKERS),--workers "$(WORKERS)")
 assignment = $(if $(ASSIGNMENT),--assignment "$(ASSIGNMENT)")
-# More options are for the program of the target that was asked for, not for those that it stands on.
-args       = $(if $(filter $@,$(MAKECMDGOALS)),$(ARGS))
 from_raw   = --raw "$(RAW)" --annotations "$(ANNOTATIONS)" --out "$(FOLDER)" --recipe "$(RECIPE)" $(workers)
 
-# What the closing words of `all` have to repeat; a path may hold spaces, so it is compared as a whole.
-elsewhere  = $(if $(findstring |$(OUT)|,|data_processed|),, OUT="$(OUT)")$(if $(findstring |$(ANNOTATIONS)|,|$(RAW)|),, ANNOTATIONS="$(ANNOTATIONS)")
+# The command line of each stage, for the stage itself and for `check`.
+run_index    = index $(from_raw) $(call args_of,index)
+run_split    = split "$(FOLDER)" $(assignment) $(call args_of,split)
+run_masks    = masks "$(FOLDER)" --raw "$(RAW)" $(workers) $(call args_of,masks)
+run_variants = variants "$(FOLDER)" --raw "$(RAW)" $(workers) $(call args_of,variants)
+run_dataset  = dataset $(from_raw) $(assignment) $(if $(FOLD),--need-fold "$(FOLD)") $(if $(FOLDS),--need-folds "$(FOLDS)") \
+               $(call args_of,dataset)
+run_audit    = audit "$(FOLDER)" $(call args_of,audit)
+run_stats    = stats "$(FOLDER)" $(call args_of,stats)
+run_train    = train "$(FOLDER)" --config "$(CONFIG)" --name "$(NAME)" $(if $(FOLD),--fold "$(FOLD)") $(call args_of,train)
+run_evaluate = evaluate "$(FOLDER)" --name "$(NAME)" $(call args_of,evaluate)
+run_infer    = infer "$(FOLDER)" --name "$(NAME)" $(if $(IMAGES),--images "$(IMAGES)") $(call args_of,infer)
+run_report   = report "$(FOLDER)" --name "$(NAME)" $(call args_of,report)
+run_cv       = cv "$(FOLDER)" --config "$(CONFIG)" --name "$(NAME)" $(if $(FOLDS),--folds "$(FOLDS)") $(call args_of,cv)
+
+asked           = $(filter $(1),$(MAKECMDGOALS))
+of_pipeline     = $(call asked,split masks variants audit stats)
+of_segmenter    = $(if $(call asked,all chain train evaluate infer report cv),train) $(call asked,evaluate infer report cv)
+
+# The settings that the closing lines of `all` repeat; a path may contain spaces, so it is compared as a whole.
+other      = $(if $(findstring |$(2)|,|$(3)|),, $(1)="$(2)")
+again      = RAW="$(RAW)"$(call other,ANNOTATIONS,$(ANNOTATIONS),$(RAW))$(call other,OUT,$(OUT),data_processed)$(call \
+             other,RECIPE,$(RECIPE),v2)$(call other,DATASET,$(DATASET),$(own_dataset))
 
 .DEFAULT_GOAL := help
-.PHONY: help install phantom index masks variants split dataset audit stats train evaluate infer report cv models all \
+.PHONY: help install check phantom index masks variants split dataset audit stats train evaluate infer report cv models all \
         chain test test-slow lint docs bench clean
 # One stage at a time, in order, under `make -j` too: each of them uses all cores.
 .NOTPARALLEL:
@@ -44,90 +86,97 @@ help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
 	@echo 'Variables:'
 	@echo '  RAW=$(RAW)  ANNOTATIONS=$(ANNOTATIONS)  OUT=$(OUT)  RECIPE=$(RECIPE)  DATASET=$(DATASET)'
-	@echo '  CONFIG=$(CONFIG)  NAME=$(NAME)  IMAGES  ASSIGNMENT  FOLD (of train; the fold held out)  FOLDS (of cv; how many)'
-	@echo '  WORKERS  PYTHON=$(PYTHON)  GPU (of install; 1: NVIDIA GPUs too)  ARGS (more options for the program)'
+	@echo '  CONFIG=$(CONFIG)  NAME=$(NAME)  IMAGES  ASSIGNMENT  FOLD (for train: the fold to hold out)  FOLDS (for cv: how many)'
+	@echo '  WORKERS  PYTHON=$(PYTHON)  GPU (for install; 1: NVIDIA GPUs too)  ARGS (more options for the program)'
 
-install: $(INSTALLED)  ## make .venv with all that the project needs; GPU=1 for NVIDIA GPUs too
+install: $(INSTALLED)  ## make .venv with everything that the project needs; GPU=1 for NVIDIA GPUs too
 
 .venv/installed .venv/installed-gpu: pyproject.toml constraints.txt
 	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
-	  { echo 'error: $(PYTHON) is no Python of 3.11 to 3.13; name one: make install PYTHON=python3.12' >&2; exit 2; }
+	  { echo 'error: $(PYTHON) is not Python 3.11 to 3.13; give one: make install PYTHON=python3.12' >&2; exit 2; }
 	@echo 'install: making .venv; this takes a few minutes'
 	@"$(PYTHON)" -m venv .venv
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(if $(gpu),gpu,train),dicom,docs,dev]'
 	@touch .venv/installed $@
 
+# Recipe, configuration, names and options are checked before the first stage runs.
+check: install
+	@$(PIPELINE) --check $(run_dataset)
+	@$(foreach stage,$(of_pipeline),$(PIPELINE) --check $(run_$(stage)) &&) :
+	@$(foreach stage,$(of_segmenter),$(SEGMENTER) --check $(run_$(stage)) &&) :
+
 phantom: install  ## write a synthetic look-alike of the download to RAW/phantom
-	@$(PIPELINE) phantom "$(RAW)/phantom" $(workers) $(args)
+	@$(PIPELINE) phantom "$(RAW)/phantom" $(workers) $(call args_of,phantom)
 
 index: install  ## find images and annotations below RAW, join and check them
-	@$(PIPELINE) index $(from_raw) $(args)
+	@$(PIPELINE) $(run_index)
 
-split: index  ## assign patients to train, valid, test and folds
-	@$(PIPELINE) split "$(FOLDER)" $(assignment)
+split: check index  ## assign patients to train, valid, test and folds
+	@$(PIPELINE) $(run_split)
 
-masks: split  ## draw regions and letterbox: a square pair a source image
-	@$(PIPELINE) masks "$(FOLDER)" --raw "$(RAW)" $(workers)
+masks: check split  ## draw the regions and letterbox: one square pair per source image
+	@$(PIPELINE) $(run_masks)
 
-variants: masks  ## turn and flip the square pairs into train, valid and test
-	@$(PIPELINE) variants "$(FOLDER)" --raw "$(RAW)" $(workers)
+variants: check masks  ## rotate and flip the square pairs into train, valid and test
+	@$(PIPELINE) $(run_variants)
 
-dataset: install  ## all of the above in one go, then audit and statistics
-	@$(PIPELINE) dataset $(from_raw) $(assignment) $(args)
+dataset: install  ## all of the above in one process, then audit and stats; ARGS=--dry-run to look first
+	@$(PIPELINE) $(run_dataset)
 
-audit: dataset  ## check the data set for leaks and faults
-	@$(PIPELINE) audit "$(FOLDER)"
+audit: check dataset  ## check the data set for leaks and faults
+	@$(PIPELINE) $(run_audit)
 
-stats: dataset  ## pictures of the data set
-	@$(PIPELINE) stats "$(FOLDER)"
+stats: check dataset  ## draw charts and contact sheets of the data set
+	@$(PIPELINE) $(run_stats)
 
-train: dataset  ## train a network: CONFIG=quick, classes, published, or a file
-	@$(SEGMENTER) train "$(FOLDER)" --config "$(CONFIG)" --name "$(NAME)" $(if $(FOLD),--fold "$(FOLD)") $(args)
+train: check dataset  ## train a network: CONFIG=quick, classes, published, or a file
+	@$(SEGMENTER) $(run_train)
 
-evaluate: train  ## Dice and the other figures on test
-	@$(SEGMENTER) evaluate "$(FOLDER)" --name "$(NAME)" $(args)
+evaluate: check train  ## Dice and the other metrics on test
+	@$(SEGMENTER) $(run_evaluate)
 
-infer: train  ## predictions for IMAGES (a folder or file; test's originals)
-	@$(SEGMENTER) infer "$(FOLDER)" --name "$(NAME)" $(if $(IMAGES),--images "$(IMAGES)") $(args)
+infer: check train  ## predict IMAGES (a folder or file; without it the originals of test)
+	@$(SEGMENTER) $(run_infer)
 
-report: evaluate  ## pages to read and send: of the data set, and of the run with its model card
+report: check evaluate  ## pages to read and to send: of the data set, and of the run with its model card
 	@$(PIPELINE) report "$(FOLDER)"
-	@$(SEGMENTER) report "$(FOLDER)" --name "$(NAME)" $(args)
+	@$(SEGMENTER) $(run_report)
 
-cv: dataset  ## train and evaluate every fold, and pool what they held out
-	@$(SEGMENTER) cv "$(FOLDER)" --config "$(CONFIG)" --name "$(NAME)" $(if $(FOLDS),--folds "$(FOLDS)") $(args)
+cv: check dataset  ## train and evaluate every fold, and pool the held-out images
+	@$(SEGMENTER) $(run_cv)
 
-models: install  ## the networks, as benchmarks/models.py last measured them
+models: install  ## print the networks, as benchmarks/models.py last measured them
 	@.venv/bin/python benchmarks/models.py --print
 
-all: install  ## everything; without images in RAW on a phantom
-	@status=0; $(PIPELINE) sources "$(RAW)" 2>/dev/null || status=$$?; \
+all: check  ## everything, from data set to report; without images in RAW on a phantom
+	@status=0; $(PIPELINE) sources "$(RAW)" >/dev/null 2>&1 || status=$$?; \
 	if [ $$status = 0 ]; then $(MAKE) --no-print-directory chain; \
 	elif [ $$status = 2 ]; then \
-	  echo 'all: no CDD-CESM images below $(RAW); going on with a synthetic phantom in $(RAW)/phantom'; \
+	  echo 'all: no CDD-CESM images below $(RAW); continuing with a synthetic phantom in $(RAW)/phantom'; \
 	  $(MAKE) --no-print-directory phantom && \
 	  $(MAKE) --no-print-directory chain RAW="$(RAW)/phantom" ANNOTATIONS="$(RAW)/phantom" DATASET="phantom-$(DATASET)"; \
 	else exit $$status; fi
 
-chain: dataset train evaluate infer report
+chain: check dataset train evaluate infer report
 	@$(SEGMENTER) summary "$(FOLDER)" --name "$(NAME)"
-	@echo 'Go on with it:'
-	@echo '  make stats train evaluate infer report RAW="$(RAW)"$(elsewhere) DATASET=$(DATASET) CONFIG=$(CONFIG)'
+	@echo 'Go on with:'
+	@echo '  make cv $(again)$(call other,CONFIG,$(CONFIG),quick)    every fold in turn, so that all patients count'
+	@echo '  make infer $(again)$(call other,CONFIG,$(CONFIG),quick) IMAGES=FOLDER    predictions for your own images'
+	@echo '  make report $(again) CONFIG=FILE.toml    another network, from training to report'
 
-# In two processes, of which each may hold 2 GB; ARGS='-n 0' for one, ARGS='-n 8' where there is memory.
-test: install  ## the tests
+test: install  ## run the tests
 	@.venv/bin/python -m pytest -n 2 --dist worksteal -m 'not slow' $(ARGS)
 
-test-slow: install  ## the tests that take longer
+test-slow: install  ## run the tests that take longer
 	@.venv/bin/python -m pytest -m slow $(ARGS)
 
-lint: install  ## ruff and mypy
+lint: install  ## run ruff and mypy
 	@.venv/bin/python -m ruff check .
 	@.venv/bin/python -m ruff format --check .
 	@.venv/bin/python -m mypy
 
-# TensorFlow is loaded first, quietly; what pdoc warns of, such as a type that it cannot resolve, would be a gap in the pages.
-docs: install  ## the API pages, in build/docs; a warning is an error
+# TensorFlow is loaded first, quietly. A warning of pdoc, such as a type that it cannot resolve, would leave a gap in the pages.
+docs: install  ## write the API pages to build/docs; a warning is an error
 	@rm -rf build/docs
 	@# The fields of losses are made from their declaration, so no line of code defines them.
 	@.venv/bin/python -W error::UserWarning -W 'ignore:Cannot determine where segmenter.configuration:UserWarning' -c \
@@ -141,6 +190,6 @@ docs: install  ## the API pages, in build/docs; a warning is an error
 bench: install  ## measure the pipeline: benchmarks/dataset.py
 	@.venv/bin/python benchmarks/dataset.py $(ARGS)
 
-clean: ## delete the data set's files, but not its runs (trained models)
+clean:  ## delete the data set's files, but not its runs (trained models)
 	@[ ! -f "$(FOLDER)/recipe.toml" ] || find "$(FOLDER)" -mindepth 1 -maxdepth 1 ! -name runs -exec rm -rf {} +
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache

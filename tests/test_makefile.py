@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -37,12 +38,23 @@ TARGETS = [
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is missing; on Debian: apt-get install make")
 
 
+def run_make(*arguments):
+    command = ["make", "-C", str(ROOT), "--no-print-directory", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
 def make(*arguments):
-    done = subprocess.run(
-        ["make", "-C", str(ROOT), "--no-print-directory", *arguments], capture_output=True, text=True, check=False
-    )
+    done = run_make(*arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def refused(*arguments):
+    """What make prints when it refuses something before any stage runs; the environment counts as installed."""
+    done = run_make("-o", ".venv/installed", *arguments)
+    assert done.returncode == 2
+    assert "index:" not in done.stdout, "no stage ran"
+    return done.stderr
 
 
 def test_make_alone_explains_every_target():
@@ -110,8 +122,10 @@ def test_paths_with_spaces_stay_whole_and_the_names_follow_recipe_and_config():
 @pytest.mark.parametrize(("target", "program"), [("train", "segmenter train"), ("evaluate", "segmenter evaluate")])
 def test_more_options_go_to_the_program_of_the_target_alone(target, program):
     lines = [line for line in make("-n", "-o", ".venv/installed", target, "ARGS=--more").splitlines() if "--more" in line]
-    assert len(lines) == 1
-    assert program in lines[0]
+    *checks, line = lines
+    assert program in line
+    name = program.replace("segmenter", "segmenter --check")
+    assert [name in check for check in checks] == [True], "checked first, and of the stages before it nothing"
 
 
 def test_a_fold_is_trained_under_its_own_name():
@@ -129,6 +143,81 @@ def test_a_cross_validation_trains_no_run_beside_its_folds():
 
 def test_annotations_are_looked_for_in_raw_by_default():
     assert '--raw "/x" --annotations "/x"' in make("-n", "-o", ".venv/installed", "index", "RAW=/x")
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("recipe=full", "recipe is not a variable of this Makefile; did you mean RECIPE?"),
+        ("Raw=x", "Raw is not a variable of this Makefile; did you mean RAW?"),
+        ("DATSET=x", "DATSET is not a variable of this Makefile; did you mean DATASET?"),
+        ("EPOCHS=3", "EPOCHS is not a variable of this Makefile; it has RAW ANNOTATIONS"),
+    ],
+)
+@pytest.mark.parametrize("target", ["help", "train", "all"])
+def test_a_misspelt_variable_is_refused_with_the_right_spelling(target, setting, message):
+    assert message in refused(target, setting)
+
+
+def test_variables_of_make_and_of_the_environment_are_no_misspellings():
+    assert "Targets:" in make("help", "SHELL=/bin/sh", "RAW=x", "NAME=y", "ARGS=")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param(["train", "CONFIG=quik"], "--config quik: is not a known configuration", id="config"),
+        pytest.param(["all", "CONFIG=full"], "full is called classes now; give classes instead", id="renamed"),
+        pytest.param(["cv", "CONFIG=TMP/absent.toml"], "absent.toml: cannot be read", id="file"),
+        pytest.param(["report", "NAME=a/b"], "--name a/b: wanted letters", id="name"),
+        pytest.param(["evaluate", "RECIPE=v3"], "no recipe 'v3'; known are full, v1, v2", id="recipe"),
+        pytest.param(["train", "FOLD=5"], "fold 5: recipe 'v2' has the folds 0 to 4", id="fold"),
+        pytest.param(["train", "FOLD=first"], "fold first: recipe 'v2' has the folds 0 to 4", id="no fold"),
+        pytest.param(["cv", "FOLDS=3"], "3 folds: recipe 'v2' has 5", id="folds"),
+        pytest.param(["infer", "IMAGES=TMP/absent"], "absent: is not there", id="images"),
+        pytest.param(["evaluate", "ARGS=--thresold 0.4"], "unknown option --thresold; did you mean --threshold?", id="option"),
+        pytest.param(["train", "ARGS=--set train.epoch=3"], "[train] epoch: unknown key; expected one of epochs", id="set"),
+        pytest.param(["audit", "ARGS=--jsn"], "unknown option --jsn; did you mean --json?", id="option of a later stage"),
+        pytest.param(["all", "ARGS=--json"], "all takes no ARGS; give them to the target of one program", id="no program"),
+    ],
+)
+def test_what_is_wrong_is_found_before_any_stage_runs(tmp_path, arguments, message):
+    if not (ROOT / ".venv/bin/python").exists():
+        pytest.skip("no .venv here; make install makes it")
+    raw = ["RAW=" + str(tmp_path / "no images"), "OUT=" + str(tmp_path / "out")]
+    began = time.monotonic()
+    assert message in refused(*(word.replace("TMP", str(tmp_path)) for word in arguments), *raw)
+    assert time.monotonic() - began < 10
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("recipe", "dataset"), [("v2", "phantom-v2"), ("full", "phantom-full"), ("my/own.toml", "phantom-own")])
+def test_a_phantom_has_data_sets_of_its_own(tmp_path, recipe, dataset):
+    raw = tmp_path / "a phantom"
+    raw.mkdir()
+    plain = dataset.removeprefix("phantom-")
+    assert f'--out "data_processed/{plain}"' in make("-n", "-o", ".venv/installed", "dataset", f"RAW={raw}", f"RECIPE={recipe}")
+    (raw / "PHANTOM.txt").write_text("")
+    assert f'--out "data_processed/{dataset}"' in make("-n", "-o", ".venv/installed", "dataset", f"RAW={raw}", f"RECIPE={recipe}")
+    own = make("-n", "-o", ".venv/installed", "dataset", f"RAW={raw}", "DATASET=mine")
+    assert '--out "data_processed/mine"' in own
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings"),
+    [
+        (["RAW=data_raw"], 'RAW="data_raw"'),
+        (
+            ["RAW=/a b", "ANNOTATIONS=/c", "OUT=/d", "RECIPE=full", "DATASET=mine"],
+            'RAW="/a b" ANNOTATIONS="/c" OUT="/d" RECIPE="full" DATASET="mine"',
+        ),
+    ],
+)
+def test_the_closing_lines_repeat_what_the_next_commands_need(arguments, settings):
+    out = make("-n", "-o", ".venv/installed", "chain", *arguments, "CONFIG=own.toml")
+    assert f'make cv {settings} CONFIG="own.toml"  ' in out
+    assert f'make infer {settings} CONFIG="own.toml" IMAGES=FOLDER' in out
+    assert f"make report {settings} CONFIG=FILE.toml" in out
 
 
 def test_clean_keeps_the_runs(tmp_path):

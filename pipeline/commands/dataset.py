@@ -5,14 +5,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from pipeline import stages
-from pipeline.commands.arguments import add_assignment, add_making, check_recipe
+from pipeline.commands.arguments import add_assignment, add_making
 from pipeline.commands.index import print_counts, print_index, run_index
 from pipeline.commands.masks import print_pixels
 from pipeline.commands.split import describe_splits, print_split
 from pipeline.commands.stats import print_stats
 from pipeline.commands.strict import check_strict
 from pipeline.dataset.folder import DatasetFolder
-from pipeline.files import DONE, FINDINGS, add_command
+from pipeline.files import DONE, FINDINGS, InputError, add_command
 from pipeline.privacy.site_key import load_site_key
 from pipeline.recipe import load_recipe
 from pipeline.stages import Outcome
@@ -26,15 +26,28 @@ def add(commands) -> None:
         "dataset",
         execute,
         "make a data set: index, split, masks, variants, audit and stats in one go",
-        check=check_recipe,
+        check=check_folds,
     )
     add_making(parser)
     add_assignment(parser)
+    parser.add_argument("--need-fold", metavar="K", help="stop before any work unless the recipe has fold K, to train on next")
+    parser.add_argument("--need-folds", metavar="N", help="stop before any work unless the recipe has N folds")
     parser.add_argument("--dry-run", action="store_true", help="print what would be made, and write nothing")
+
+
+def check_folds(arguments: argparse.Namespace) -> None:
+    """Raises InputError where the recipe cannot be used, or has other folds than are needed next."""
+    recipe = load_recipe(arguments.recipe, arguments.settings)
+    needed, count, folds = arguments.need_fold, arguments.need_folds, recipe.split.folds
+    if needed is not None and not (needed.isdecimal() and int(needed) < folds):
+        raise InputError(f"fold {needed}: recipe {recipe.name!r} has the folds 0 to {folds - 1}; give one of these")
+    if count is not None and not (count.isdecimal() and int(count) == folds):
+        raise InputError(f"{count} folds: recipe {recipe.name!r} has {folds}; leave the number out, or set [split] folds")
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Runs the command and returns the exit status."""
+    check_folds(arguments)
     return _print_plan(arguments) if arguments.dry_run else _make(arguments)
 
 

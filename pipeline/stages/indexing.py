@@ -29,6 +29,11 @@ def find_sources(raw: Path) -> list[Path]:
         raise InputError(f"{raw}: holds a phantom that was interrupted; run the phantom command again to complete it")
     files = find_files(raw, IMAGE_SUFFIXES, dicom=True)
     if not files:
+        if phantoms := sorted(raw.glob(f"*/{PHANTOM_MARK}")):
+            phantom = phantoms[0].parent
+            raise InputError(
+                f"RAW={raw} holds no images; a phantom is there: give RAW={phantom}, as in `make train RAW={phantom}`"
+            )
         raise InputError(
             f"{raw}: holds no image ({', '.join(sorted(IMAGE_SUFFIXES))}, or DICOM of any name); RAW names the folder with the "
             "CDD-CESM download, and `make phantom` makes a synthetic one"

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline import files
+from pipeline.files import InputError
 
 RUN_HELP = "the run: a folder of DATASET/runs"
 
@@ -31,7 +32,7 @@ def add_command(
 
 
 def check_arguments(arguments: argparse.Namespace) -> None:
-    """Raises InputError where --config is not a usable configuration, or --name not a possible name; reads no data set."""
+    """Raises InputError where --config is not usable, --name not a possible name, or --images missing; reads no data set."""
     from segmenter import runs
     from segmenter.configuration import load_configuration
 
@@ -40,6 +41,9 @@ def check_arguments(arguments: argparse.Namespace) -> None:
     names = getattr(arguments, "name", None) or []
     for name in [names] if isinstance(names, str) else names:
         runs.open_run(Path(), name)
+    for path in getattr(arguments, "images", []):
+        if not path.exists():
+            raise InputError(f"--images {path}: is not there")
 
 
 def probability(text: str, word: str) -> float:

@@ -27,7 +27,7 @@ def make(tmp_path):
         }
         return main([name, *(str(part) for pair in given.items() for part in pair), *more])
 
-    run.download, run.folder = download, tmp_path / "set"
+    run.download, run.folder, run.recipe = download, tmp_path / "set", recipe
     return run
 
 
@@ -266,6 +266,38 @@ def test_a_check_reads_the_recipe_and_makes_nothing(make, capsys):
     assert main([*command, "v3"]) == 2
     assert "no recipe 'v3'; known are full, v1, v2, v2-published" in capsys.readouterr().err
     assert not make.folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--need-fold", "2"], ""),
+        (["--need-folds", "3"], ""),
+        (["--need-fold", "3"], "fold 3: recipe 'small' has the folds 0 to 2; give one of these"),
+        (["--need-fold", "one"], "fold one: recipe 'small' has the folds 0 to 2; give one of these"),
+        (["--need-folds", "5"], "5 folds: recipe 'small' has 3; leave the number out, or set [split] folds"),
+        (["--need-fold", "4", "--set", "split.folds=5"], ""),
+    ],
+)
+@pytest.mark.parametrize("check", [["--check"], []])
+def test_folds_that_are_needed_next_are_checked_before_any_work(make, capsys, check, options, message):
+    if message:
+        command = [*check, "dataset", "--raw", "nowhere", "--out", str(make.folder), "--recipe", make.recipe]
+        assert main([*command, *options]) == 2
+        assert capsys.readouterr().err == f"error: {message}\n"
+        assert not make.folder.exists()
+    elif check:
+        assert main([*check, "dataset", "--raw", "nowhere", "--out", "x", "--recipe", make.recipe, *options]) == 0
+
+
+def test_a_folder_without_images_points_at_its_phantom(tmp_path, capsys):
+    phantom = tmp_path / "phantom"
+    phantom.mkdir()
+    (phantom / "PHANTOM.txt").write_text("")
+    assert main(["dataset", "--raw", str(tmp_path), "--out", str(tmp_path / "set")]) == 2
+    assert capsys.readouterr().err == (
+        f"error: RAW={tmp_path} holds no images; a phantom is there: give RAW={phantom}, as in `make train RAW={phantom}`\n"
+    )
 
 
 def test_a_missing_stage_names_the_sets_that_are_there(make, capsys):

@@ -383,6 +383,7 @@ def test_bad_input_is_one_line_and_status_2(data_folder, config, tmp_path, capsy
         pytest.param("cv SET --set train.epoch=3", 2, "[train] epoch: unknown key", id="set"),
         pytest.param("evaluate SET --name a/b", 2, "--name a/b: expected only letters", id="name"),
         pytest.param("infer SET --name a b/c", 2, "--name b/c: expected only letters", id="names"),
+        pytest.param("infer SET --name a --images SET", 2, "absent: is not there", id="images"),
         pytest.param("infer --model x.keras", 0, "", id="no name"),
         pytest.param("models", 0, "", id="no arguments"),
     ],
