@@ -159,10 +159,13 @@ all: check  ## everything, from data set to report; without images in RAW on a p
 
 chain: check dataset train evaluate infer report
 	@$(SEGMENTER) summary "$(FOLDER)" --name "$(NAME)"
-	@echo 'Go on with:'
-	@echo '  make cv $(again)$(call other,CONFIG,$(CONFIG),quick)    every fold in turn, so that all patients count'
-	@echo '  make infer $(again)$(call other,CONFIG,$(CONFIG),quick) IMAGES=FOLDER    predictions for your own images'
-	@echo '  make report $(again) CONFIG=FILE.toml    another network, from training to report'
+	@echo 'Continue with'
+	@echo '  every fold in turn, so that all patients count:'
+	@echo '    make cv $(again)$(call other,CONFIG,$(CONFIG),quick)'
+	@echo '  predictions for your own images:'
+	@echo '    make infer $(again)$(call other,CONFIG,$(CONFIG),quick) IMAGES=FOLDER'
+	@echo '  another network, from training to report:'
+	@echo '    make report $(again) CONFIG=FILE.toml'
 
 test: install  ## run the tests
 	@.venv/bin/python -m pytest -n 2 --dist worksteal -m 'not slow' $(ARGS)

@@ -215,7 +215,7 @@ def test_a_phantom_has_data_sets_of_its_own(tmp_path, recipe, dataset):
 )
 def test_the_closing_lines_repeat_what_the_next_commands_need(arguments, settings):
     out = make("-n", "-o", ".venv/installed", "chain", *arguments, "CONFIG=own.toml")
-    assert f'make cv {settings} CONFIG="own.toml"  ' in out
+    assert f'make cv {settings} CONFIG="own.toml"\'' in out
     assert f'make infer {settings} CONFIG="own.toml" IMAGES=FOLDER' in out
     assert f"make report {settings} CONFIG=FILE.toml" in out
 

@@ -15,16 +15,19 @@ def add_folder(parser: argparse.ArgumentParser) -> None:
 
 
 def add_making(parser: argparse.ArgumentParser) -> None:
-    """Adds what the making of a data set begins with: sources, annotations, folder, recipe."""
+    """Adds the options that a data set is made from: sources, annotations, folder, recipe."""
     parser.add_argument("--raw", type=Path, required=True, help="folder with the images, at any depth")
     parser.add_argument("--annotations", type=Path, help="folder with the annotation files, or one of them (default: RAW)")
     parser.add_argument("--out", type=Path, required=True, help="the data set's folder")
-    parser.add_argument("--recipe", default="v2", help=f"{', '.join(recipe_names())}, or a .toml file (%(default)s)")
+    parser.add_argument("--recipe", default="v2", help=f"{', '.join(recipe_names())}, or a .toml file (default: %(default)s)")
     add_settings(parser, "recipe")
     add_strict(parser)
     add_site_key(parser)
     parser.add_argument(
-        "--write-map", type=Path, metavar="FILE", help="with a site key: write the way back to the files, outside of the set"
+        "--write-map",
+        type=Path,
+        metavar="FILE",
+        help="with a site key: write the map from keyed names to those of the sources there, outside of the data set",
     )
     add_workers(parser)
 
@@ -35,31 +38,41 @@ def check_recipe(arguments: argparse.Namespace) -> None:
 
 
 def add_pixels(parser: argparse.ArgumentParser) -> None:
-    """Adds what a stage takes that reads the pixels of an indexed data set."""
+    """Adds the options of a stage that reads the pixels of an indexed data set."""
     add_folder(parser)
     add_strict(parser)
-    parser.add_argument("--raw", type=Path, help="as for index; only a set that was indexed with a site key needs it")
+    parser.add_argument("--raw", type=Path, help="as for index; only needed for a data set that was indexed with a site key")
     add_site_key(parser)
     add_workers(parser)
 
 
 def add_strict(parser: argparse.ArgumentParser) -> None:
     """Adds --strict."""
-    parser.add_argument("--strict", action="store_true", help="exit with 2 when a source image is rejected")
+    parser.add_argument("--strict", action="store_true", help="exit with status 2 if a source image is rejected")
 
 
 def add_site_key(parser: argparse.ArgumentParser) -> None:
     """Adds --site-key."""
     parser.add_argument(
-        "--site-key", type=Path, metavar="FILE", help=f"a secret under which DICOM sources get keyed names (default: {VARIABLE})"
+        "--site-key",
+        type=Path,
+        metavar="FILE",
+        help=f"a file with the secret for keyed names of DICOM sources (default: the variable {VARIABLE})",
     )
 
 
 def add_workers(parser: argparse.ArgumentParser) -> None:
     """Adds --workers."""
-    parser.add_argument("--workers", type=positive, default=all_cores(), help="processes; the output is the same (%(default)s)")
+    parser.add_argument(
+        "--workers",
+        type=positive,
+        default=all_cores(),
+        help="number of processes; the output is the same with any number (default: %(default)s)",
+    )
 
 
 def add_assignment(parser: argparse.ArgumentParser) -> None:
     """Adds --assignment."""
-    parser.add_argument("--assignment", type=Path, help="your own assignment.csv: patient, split and maybe fold")
+    parser.add_argument(
+        "--assignment", type=Path, help="your own assignment.csv, with the columns patient, split and, if you like, fold"
+    )

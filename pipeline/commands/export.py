@@ -1,4 +1,4 @@
-"""Writes a data set in a format of another program and prints what is there."""
+"""Writes a data set in a format of another program and prints what was written."""
 
 import argparse
 from pathlib import Path
@@ -16,7 +16,7 @@ def add(commands) -> None:
         "export",
         execute,
         "write a data set in a format that other programs read",
-        "The data set itself is only read. docs/exports.md tells what each format holds and how to go on with it.",
+        "The data set itself is only read. docs/exports.md describes the formats and how to use them.",
     )
     add_folder(parser)
     parser.add_argument("--format", required=True, choices=FORMATS, help="%(choices)s")
@@ -27,7 +27,7 @@ def add(commands) -> None:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Runs the command and gives its exit status."""
+    """Runs the command and returns the exit status."""
     names = [option.name for export_format in FORMATS.values() for option in export_format.options]
     given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
     done = export(DatasetFolder(arguments.folder), arguments.format, arguments.output, given)

@@ -91,12 +91,9 @@ def _print_remarks(counts: Mapping) -> None:
             f"index: {silent} of {counts['dicom']} DICOM images, {counts['text_unknown_first'][0]} first, do not state whether "
             "text is burned in (BurnedInAnnotation is absent, which does not mean no): look at them"
         )
-    if counts["sizes_compared"]:
-        same = counts["sizes_compared"] - counts["sizes_differ"]
-        differ = f", {counts['sizes_differ']} differ (re-encoded?)" if counts["sizes_differ"] else ""
-        print(f"index: file sizes: {same} of {counts['sizes_compared']} are those of the annotated files{differ}")
+    if compared := counts["sizes_compared"]:
+        differ = f"; {counts['sizes_differ']} have another (re-encoded?)" if counts["sizes_differ"] else ""
+        print(f"index: {compared - counts['sizes_differ']} of {compared} files have the size of the annotated file{differ}")
     if views := counts["label_pairs_differ"]:
         more = ", ..." if len(views) > 3 else ""
-        print(
-            f"index: views whose DM and CM have different labels, which each keeps: {len(views)} ({', '.join(views[:3])}{more})"
-        )
+        print(f"index: DM and CM have different labels, and keep them, in {len(views)} views ({', '.join(views[:3])}{more})")

@@ -14,12 +14,12 @@ from pipeline.workers import open_executor
 
 def add(commands) -> None:
     """Adds the command and its arguments."""
-    parser = add_command(commands, "masks", execute, "draw the regions and letterbox: one square pair a source image")
+    parser = add_command(commands, "masks", execute, "draw the regions and letterbox: one square pair per source image")
     add_pixels(parser)
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Runs the command and gives its exit status."""
+    """Runs the command and returns the exit status."""
     folder = DatasetFolder(arguments.folder)
     with open_executor(arguments.workers) as executor:
         key = load_site_key(arguments.site_key, folder.root)

@@ -15,11 +15,11 @@ def add(commands) -> None:
         "phantom",
         execute,
         "write a synthetic look-alike of the CDD-CESM download",
-        "It is synthetic and proves nothing clinical.",
+        "The images are synthetic and prove nothing clinical.",
     )
-    parser.add_argument("out", type=Path, help="folder to write to")
-    parser.add_argument("--patients", type=int, default=60, help="number of patients, 6 or more (%(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="same seed, same bytes (%(default)s)")
+    parser.add_argument("out", type=Path, help="the folder to write to")
+    parser.add_argument("--patients", type=int, default=60, help="number of patients, 6 or more (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same bytes (default: %(default)s)")
     parser.add_argument(
         "--dicom",
         nargs="?",
@@ -33,7 +33,7 @@ def add(commands) -> None:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Runs the command and gives its exit status."""
+    """Runs the command and returns the exit status."""
     from pipeline.phantom import write_phantom
 
     with open_executor(arguments.workers) as executor:

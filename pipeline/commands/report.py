@@ -15,13 +15,13 @@ def add(commands) -> None:
         "report",
         execute,
         "write FOLDER/report.html, a page about the data set to read and to send",
-        "One file with charts, contact sheets and what the audit found.",
+        "One file with charts, contact sheets and the findings of the audit.",
     )
     add_folder(parser)
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Runs the command and gives its exit status."""
+    """Runs the command and returns the exit status."""
     folder = DatasetFolder(arguments.folder)
     outcome = stages.report(folder)
     print(f"report: {'' if outcome.changed else 'up to date; '}{folder.report}, {outcome.summary['bytes'] / 1e6:.1f} MB")

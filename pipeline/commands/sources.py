@@ -10,12 +10,12 @@ from pipeline.files import DONE, add_command
 def add(commands) -> None:
     """Adds the command and its arguments."""
     parser = add_command(
-        commands, "sources", execute, "tell how many images are below a folder", "Exit status 2 where there is none."
+        commands, "sources", execute, "print how many images are below a folder", "The exit status is 2 if there are none."
     )
     parser.add_argument("raw", type=Path, help="the folder")
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Runs the command and gives its exit status."""
+    """Runs the command and returns the exit status."""
     print(f"sources: {len(stages.find_sources(arguments.raw))} images below {arguments.raw}")
     return DONE

@@ -12,7 +12,7 @@ from pipeline.stages import Outcome
 
 def add(commands) -> None:
     """Adds the command and its arguments."""
-    parser = add_command(commands, "stats", execute, "draw counts, lesion sizes, strata and contact sheets into FOLDER/stats")
+    parser = add_command(commands, "stats", execute, "draw counts, lesion sizes, strata and contact sheets to FOLDER/stats")
     add_folder(parser)
 
 

@@ -18,14 +18,14 @@ def add(commands) -> None:
         commands,
         "variants",
         execute,
-        "turn and flip the square pairs into the splits' folders",
-        "Writes the data set card, and the manifest last.",
+        "rotate and flip the square pairs into the folders of the splits",
+        "Writes the data set card and, last, the manifest.",
     )
     add_pixels(parser)
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Runs the command and gives its exit status."""
+    """Runs the command and returns the exit status."""
     folder = DatasetFolder(arguments.folder)
     with open_executor(arguments.workers) as executor:
         key = load_site_key(arguments.site_key, folder.root)

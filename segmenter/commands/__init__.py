@@ -1,1 +1,1 @@
-"""The program's commands: each module has `add`, its arguments, and `execute`, what it does with them."""
+"""The commands of `cesm-segmenter`: one module each; `add` defines the arguments, and `execute` runs the command."""

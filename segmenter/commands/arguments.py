@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline import files
 from pipeline.files import InputError
 
-RUN_HELP = "the run: a folder of DATASET/runs"
+RUN_HELP = "name of the run, a folder in DATASET/runs"
 
 
 def add_command(

@@ -1,4 +1,4 @@
-"""Sets runs against each other on the same images."""
+"""Compares runs on the same images."""
 
 import argparse
 import sys
@@ -14,7 +14,7 @@ def add(commands) -> None:
         commands,
         "compare",
         execute,
-        "set runs against each other, image by image",
+        "compare runs, image by image",
         "Prints how far the metrics of each run lie from those of the "
         "first, with 95 % intervals for which both share the drawn patients. The runs must have been evaluated on the same "
         "images. A run of another data set and a pooled cross-validation (NAME-cv) will do too.",
@@ -31,7 +31,7 @@ def add(commands) -> None:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Runs the command and gives its exit status."""
+    """Runs the command and returns the exit status."""
     from segmenter.evaluation import comparison, describe_leak
 
     runs = [comparison.read_evaluated(folder, arguments.split) for folder in (arguments.reference, *arguments.runs)]

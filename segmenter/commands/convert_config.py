@@ -27,7 +27,7 @@ def _toml(text: str) -> Path:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Runs the command and gives its exit status."""
+    """Runs the command and returns the exit status."""
     from segmenter.configuration.published.conversion import convert_to_toml
 
     text = convert_to_toml(arguments.config)

@@ -21,7 +21,7 @@ def add(commands) -> None:
         "cross-validate: train and evaluate every fold",
         "For each fold K of the manifest, trains DATASET/runs/NAME-foldK and evaluates it on the patients of the fold; "
         "then pools these evaluations in DATASET/runs/NAME-cv/evaluation/test: the tables of an evaluation, and folds.csv. "
-        "The same command goes on where it was interrupted, and does nothing where all is done.",
+        "Run again, the same command continues where it was interrupted, and does nothing if everything is done.",
     )
     add_training_options(parser)
     parser.add_argument("--name", help="the runs are NAME-fold0, NAME-fold1, ... and NAME-cv (default: the configuration's name)")
@@ -29,7 +29,7 @@ def add(commands) -> None:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Runs the command and gives its exit status."""
+    """Runs the command and returns the exit status."""
     from segmenter import runs
     from segmenter.configuration import load_configuration
     from segmenter.data.dataset import read_data_set

@@ -1,4 +1,4 @@
-"""Compares a trained model with splits of its data set."""
+"""Measures a trained model on splits of its data set."""
 
 import argparse
 import sys
@@ -13,17 +13,17 @@ def add(commands) -> None:
         commands,
         "evaluate",
         execute,
-        "compare a trained model with a split",
-        "Writes DATASET/runs/NAME/evaluation/SPLIT: evaluation.csv (metrics over batches, then the most asked for), "
+        "measure a trained model on a split",
+        "Writes DATASET/runs/NAME/evaluation/SPLIT: evaluation.csv (metrics over batches, then those that are quoted most), "
         "metrics.csv (all metrics with 95 % intervals, by group), froc_curve.csv, per_image.csv, per_lesion.csv, masks, and "
-        "pictures of the best and worst. Everything is measured on the data set's own grid.",
+        "pictures of the best and the worst images. Everything is measured on the data set's own grid.",
     )
     parser.add_argument("--name", required=True, help=RUN_HELP)
     parser.add_argument("--split", nargs="+", choices=("train", "valid", "test"), default=["test"], help="default: test")
     parser.add_argument(
         "--threshold",
         type=_auto_or_probability,
-        help="probability from which a pixel is lesion, or auto: the one with the highest mean Dice on valid "
+        help="a pixel is lesion where its probability is at least this; auto: the threshold with the highest mean Dice on valid "
         "(default: the run's [infer] threshold)",
     )
     add_json(parser)

@@ -33,7 +33,7 @@ def add(commands) -> None:
         "--name",
         nargs="+",
         metavar="RUN",
-        help=f"{RUN_HELP}; its best_model.keras is used. Several: the mean of their probabilities",
+        help=f"{RUN_HELP}; several average their probabilities",
     )
     which.add_argument("--model", type=Path, nargs="+", metavar="FILE.keras", help="model files; needs --output")
     parser.add_argument(
@@ -52,26 +52,32 @@ def add(commands) -> None:
         "inference there is replaced",
     )
     parser.add_argument(
-        "--tiled", action="store_true", help="by overlapping tiles at the images' own resolution, as [tiledinfer] says"
+        "--tiled",
+        action="store_true",
+        help="predict overlapping tiles at the images' own resolution, with the settings in [tiledinfer]",
     )
     parser.add_argument(
-        "--augmentation", choices=("none", "flips", "turns"), help="mean over 4 flips, or all 8 turns and flips, of each image"
+        "--augmentation",
+        choices=("none", "flips", "turns"),
+        help="average over the 4 flips, or all 8 rotations and flips, of each image",
     )
     parser.add_argument(
         "--threshold",
         type=_otsu_or_probability,
         metavar="X|otsu",
-        help="probability from which a pixel is lesion, or otsu to find one for each image; with several classes the most "
-        "probable one counts (default: the run's [infer], or 0.5)",
+        help="a pixel is lesion where its probability is at least this; otsu: find the threshold for each image; with several "
+        "classes the most probable one counts (default: the run's [infer], or 0.5)",
     )
     parser.add_argument(
         "--smallest-lesion",
         type=_pixels,
         metavar="PX",
-        help="drop connected components of fewer pixels of the image",
+        help="drop connected components with fewer pixels, in pixels of the image",
     )
     parser.add_argument(
-        "--colorize", action="store_true", help="write colorized/, masks in the classes' colors, and merged/, these on the image"
+        "--colorize",
+        action="store_true",
+        help="also write colorized/, masks in the colors of the classes, and merged/, these masks on the image",
     )
     parser.add_argument("--strict", action="store_true", help="exit status 2 if any image could not be read")
     add_json(parser)
@@ -83,12 +89,12 @@ def _otsu_or_probability(text: str) -> str | float:
 
 def _pixels(text: str) -> int:
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text} is no whole number of pixels, 0 or more")
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of pixels, 0 or more")
     return int(text)
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Runs the command and gives its exit status."""
+    """Runs the command and returns the exit status."""
     from segmenter.data.dataset import read_data_set, read_dicom_options
     from segmenter.inference import run as inference
 

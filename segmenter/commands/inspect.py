@@ -1,4 +1,4 @@
-"""Says what a network is made of."""
+"""Prints what a network is made of."""
 
 import argparse
 from pathlib import Path
@@ -13,23 +13,23 @@ def add(commands) -> None:
         commands,
         "inspect",
         execute,
-        "say what a network is made of and what it costs",
+        "print what a network is made of and what it costs",
         "Prints parameters, multiply-accumulates of one image and the receptive field, and writes summary.txt, layers.csv "
         "and, where graphviz is installed, model.png.",
         dataset=False,
     )
     which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--name", help=f"{RUN_HELP}; needs DATASET")
+    which.add_argument("--name", help=f"{RUN_HELP}, which has to be given")
     which.add_argument("--model", type=Path, metavar="FILE.keras", help="a model file")
     which.add_argument("--config", metavar="NAME|FILE", help="the untrained network of a configuration")
     add_settings(parser, "configuration")
     parser.add_argument(
-        "--output", type=folder_to_write, metavar="DIR", help="default: inspect, in the run's folder or in this one"
+        "--output", type=folder_to_write, metavar="DIR", help="default: inspect, in the run's folder or in the working folder"
     )
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Runs the command and gives its exit status."""
+    """Runs the command and returns the exit status."""
     from segmenter import runs
     from segmenter.backend import load_tensorflow
     from segmenter.configuration import load_configuration

@@ -12,12 +12,12 @@ def add(commands) -> None:
         "models",
         execute,
         "list the networks with parameters, sides and papers",
-        "All names also with Tensorflow in front.",
+        "Each name may also be written with Tensorflow in front.",
     )
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Runs the command and gives its exit status."""
+    """Runs the command and returns the exit status."""
     from segmenter.configuration.networks import MODEL_SETTINGS, describe_sides
     from segmenter.models import MODELS
 

@@ -20,7 +20,9 @@ def add(commands) -> None:
     parser.add_argument("--config", required=True, metavar="NAME|FILE", help="a configuration with [model] generator on")
     add_settings(parser, "configuration")
     parser.add_argument("--output", type=_png, metavar="FILE.png", help="default: DATASET/preview-NAME.png")
-    parser.add_argument("--count", type=int, choices=range(1, 33), default=6, metavar="N", help="rows, 1 to 32 (default: 6)")
+    parser.add_argument(
+        "--count", type=int, choices=range(1, 33), default=6, metavar="N", help="number of rows, 1 to 32 (default: 6)"
+    )
     parser.add_argument("--seed", type=int, metavar="N", help="another seed draws other variations (default: [train] seed)")
 
 
@@ -31,7 +33,7 @@ def _png(text: str) -> Path:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Runs the command and gives its exit status."""
+    """Runs the command and returns the exit status."""
     from segmenter.configuration import load_configuration
     from segmenter.data.dataset import read_data_set
 

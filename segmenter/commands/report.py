@@ -12,16 +12,16 @@ def add(commands) -> None:
         commands,
         "report",
         execute,
-        "show a run's evaluation as a page",
+        "write the page and the model card of a run",
         "Writes DATASET/runs/NAME/report.html, one file that opens in a browser without a network: metrics with intervals, FROC "
-        "curve, groups, cases to look at; and model_card.md. Of another split than test the split is in the files' names.",
+        "curve, groups and example cases, and model_card.md. For another split than test, the file names contain the split.",
     )
     parser.add_argument("--name", required=True, help=f"{RUN_HELP}; or a cross-validation, NAME-cv")
     parser.add_argument("--split", choices=("train", "valid", "test"), default="test", help="default: test")
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Runs the command and gives its exit status."""
+    """Runs the command and returns the exit status."""
     from segmenter.data.dataset import read_data_set
     from segmenter.report import write_report
     from segmenter.runs import open_run
@@ -29,5 +29,5 @@ def execute(arguments: argparse.Namespace) -> int:
     data = read_data_set(arguments.dataset)
     (page, card), is_new = write_report(data, open_run(arguments.dataset, arguments.name), arguments.split)
     state = "written" if is_new else "was up to date"
-    print(f"{page}: {state}, {page.stat().st_size / 1e6:.1f} MB; {card.name} beside it")
+    print(f"{page}: {state}, {page.stat().st_size / 1e6:.1f} MB; {card.name} next to it")
     return DONE

@@ -13,14 +13,14 @@ def add(commands) -> None:
         "summary",
         execute,
         "print a run's Dice, and the pages and pictures worth opening",
-        "Reads what the other commands wrote; computes nothing.",
+        "Only reads the output of the other commands.",
     )
     parser.add_argument("--name", required=True, help=RUN_HELP)
     add_json(parser)
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Runs the command and gives its exit status."""
+    """Runs the command and returns the exit status."""
     from segmenter.data.dataset import read_data_set
     from segmenter.report.summary import collect_summary, describe_summary
     from segmenter.runs import data_of, find_trained

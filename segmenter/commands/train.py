@@ -14,10 +14,10 @@ def add(commands) -> None:
         "train",
         execute,
         "train a model",
-        "Writes DATASET/runs/NAME: best_model.keras (lowest val_loss), the state to go on from, train_losses and "
-        "train_metrics as CSV and PNG, epoch_change_infer, config.toml and versions.json. The same command goes on where "
-        "an interrupted training stopped, and does nothing where it is finished. A .config file of the published project may "
-        "name the data in place of DATASET.",
+        "Writes DATASET/runs/NAME: best_model.keras (lowest val_loss), the state to resume from, train_losses and "
+        "train_metrics as CSV and PNG, epoch_change_infer, config.toml and versions.json. Run again, the same command "
+        "resumes an interrupted training, and does nothing if it is finished. A .config file of the published project may name "
+        "the data instead of DATASET.",
         dataset=False,
     )
     add_training_options(parser)
@@ -25,7 +25,7 @@ def add(commands) -> None:
         "--fold",
         type=int,
         metavar="K",
-        help="train on the data set as fold K of its manifest sees it: test is fold K, valid is fold K + 1, train the rest",
+        help="train on fold K of the manifest: its patients are test, those of fold K + 1 valid, and the rest train",
     )
     parser.add_argument("--name", help=f"{RUN_HELP} (default: the configuration's name, then -foldK with --fold K)")
 
@@ -46,13 +46,13 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     )
     existing_run = parser.add_mutually_exclusive_group()
     existing_run.add_argument(
-        "--resume", action="store_true", help="go on with an earlier run; [train] epochs and patience may have changed"
+        "--resume", action="store_true", help="continue an earlier run; [train] epochs and patience may have changed"
     )
-    existing_run.add_argument("--restart", action="store_true", help="delete what the run has and train from the start")
+    existing_run.add_argument("--restart", action="store_true", help="delete the run and train from the start")
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Runs the command and gives its exit status."""
+    """Runs the command and returns the exit status."""
     from segmenter.configuration import load_configuration
     from segmenter.data.dataset import read_data_set
     from segmenter.runs import open_run

@@ -36,7 +36,7 @@ def test_dataset_makes_everything_and_says_so(make, capsys):
     out = capsys.readouterr().out
     assert "12  source images named by files, table or regions" in out
     assert "12 = 12 kept + 0 left out + 0 rejected" in out
-    assert "index: file sizes: 12 of 12 are those of the annotated files" in out
+    assert "index: 12 of 12 files have the size of the annotated file" in out
     assert "variants: 12 source images, 36 samples, 12 regions drawn" in out
     assert "audit: no findings" in out
     pictures = {path.name for path in (make.folder / "stats").iterdir()}

@@ -253,8 +253,8 @@ def test_missing_weights_cost_no_run_and_are_told_before_anything_is_written(dat
         pytest.param(
             ["evaluate", "x", "--name", "a", "--threshold", "otsu"], "otsu is neither a number between 0 and 1 nor auto"
         ),
-        pytest.param(["infer", "x", "--name", "a", "--smallest-lesion", "-3"], "-3 is no whole number of pixels"),
-        pytest.param(["infer", "x", "--name", "a", "--smallest-lesion", "few"], "few is no whole number of pixels"),
+        pytest.param(["infer", "x", "--name", "a", "--smallest-lesion", "-3"], "-3 is not a whole number of pixels"),
+        pytest.param(["infer", "x", "--name", "a", "--smallest-lesion", "few"], "few is not a whole number of pixels"),
         pytest.param(["infer", "x", "--name", "a", "--output", __file__], "is a file; give a folder to write to"),
         pytest.param(["convert-config", "x.config", "--output", "x.config"], "x.config does not end in .toml"),
         pytest.param(["preview", "x", "--config", "classes", "--output", "sheet.jpg"], "sheet.jpg does not end in .png"),

@@ -276,5 +276,5 @@ def test_a_clean_set_of_sources_with_awkward_names_has_no_finding(tmp_path, monk
     capsys.readouterr()
     assert main(["audit", "set", "--privacy", "malignant"]) == 0, capsys.readouterr().out
     printed = capsys.readouterr().err
-    assert "audit: looked for" in printed
+    assert "audit: searched set for " in printed
     assert "not looked for, because this program's own text contains them: " in printed

@@ -299,7 +299,7 @@ def test_a_cross_validation_shows_its_folds_and_takes_masks_from_their_runs(fold
 
 def test_a_report_that_is_up_to_date_is_kept_and_reports_are_reproducible(folder, run, capsys):
     first = report(run)
-    assert re.search(r"report\.html: written, \d+\.\d MB; model_card\.md beside it\n", capsys.readouterr().out)
+    assert re.search(r"report\.html: written, \d+\.\d MB; model_card\.md next to it\n", capsys.readouterr().out)
     before = (run.folder / "report.html").stat().st_mtime_ns
     report(run)
     assert "was up to date" in capsys.readouterr().out
@@ -401,7 +401,7 @@ def test_a_folder_without_manifest_and_description_has_a_report(folder):
 def test_a_report_needs_no_tensorflow(run):
     program = "import sys; from segmenter.cli import main; main(sys.argv[1:]); assert 'tensorflow' not in sys.modules"
     command = [sys.executable, "-c", program, "report", str(run.folder.parents[1]), "--name", run.name]
-    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout.endswith("beside it\n")
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout.endswith("next to it\n")
 
 
 def test_without_the_template_library_nothing_is_drawn(run, monkeypatch, capsys):
