@@ -169,7 +169,7 @@ def test_variables_of_make_and_of_the_environment_are_no_misspellings():
         pytest.param(["train", "CONFIG=quik"], "--config quik: is not a known configuration", id="config"),
         pytest.param(["all", "CONFIG=full"], "full is called classes now; give classes instead", id="renamed"),
         pytest.param(["cv", "CONFIG=TMP/absent.toml"], "absent.toml: cannot be read", id="file"),
-        pytest.param(["report", "NAME=a/b"], "--name a/b: wanted letters", id="name"),
+        pytest.param(["report", "NAME=a/b"], "--name a/b: expected only letters", id="name"),
         pytest.param(["evaluate", "RECIPE=v3"], "no recipe 'v3'; known are full, v1, v2", id="recipe"),
         pytest.param(["train", "FOLD=5"], "fold 5: recipe 'v2' has the folds 0 to 4", id="fold"),
         pytest.param(["train", "FOLD=first"], "fold first: recipe 'v2' has the folds 0 to 4", id="no fold"),
