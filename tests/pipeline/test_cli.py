@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import pytest
@@ -13,6 +14,8 @@ from inputs import small_download, small_recipe
 from pipeline.cli import main
 from pipeline.dataset.manifest import read_manifest
 from pipeline.files import read_csv
+
+DOCUMENTED = (Path(__file__).resolve().parents[2] / "docs/pipeline.md").read_text()
 
 
 @pytest.fixture
@@ -191,6 +194,7 @@ def test_index_and_split_as_json_are_one_object_with_the_counts(make, capsys):
     for up_to_date in (False, True):
         assert make("--json", name="index") == 0
         counts = json.loads(capsys.readouterr().out)
+        assert all(f"`{key}`" in DOCUMENTED for key in counts)
         expected = {"up_to_date": up_to_date, "kept": 12, "patients": 6, "rejected": {"file-missing": 1}, "left_out": {}}
         assert counts | expected | {"folder": str(make.folder), "named": 13} == counts
     assert make("--json", "--strict", name="index") == 2
@@ -200,6 +204,7 @@ def test_index_and_split_as_json_are_one_object_with_the_counts(make, capsys):
     for up_to_date in (False, True):
         assert main(["split", str(make.folder), "--json"]) == 0
         result = json.loads(capsys.readouterr().out)
+        assert all(f"`{key}`" in DOCUMENTED for key in result)
         assert set(result) == {"folder", "up_to_date", "by", "splits", "assigned_now"}
         assert (result["by"], result["up_to_date"], result["assigned_now"]) == ("patient", up_to_date, 0)
         assert result["splits"]["train"] == {"patients": 3, "images": 6, "samples": 18}

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import pytest
@@ -142,10 +143,24 @@ def test_from_training_to_the_summary_and_all_again_without_tensorflow(data_fold
         assert words in output
 
 
+def keys_of(value):
+    """All keys of a JSON value, but not those of tables over splits, or of a metric's names."""
+    if isinstance(value, list):
+        return {key for inner in value for key in keys_of(inner)}
+    if not isinstance(value, dict):
+        return set()
+    inner = {key for name, item in value.items() if name != "values" for key in keys_of(item)}
+    return (value.keys() - {"train", "valid", "test"}) | inner
+
+
 def test_results_as_json_are_one_object_and_nothing_else(data_folder, config, capsys):
+    documented = (Path(__file__).resolve().parents[2] / "docs/segmenter.md").read_text()
+
     def result_of(*words):
         assert command(*words, "--json") == 0
-        return json.loads(capsys.readouterr().out)
+        result = json.loads(capsys.readouterr().out)
+        assert all(f"`{key}`" in documented for key in keys_of(result))
+        return result
 
     assert command("train", data_folder, "--config", config) == 0
     capsys.readouterr()
