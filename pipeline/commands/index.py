@@ -95,5 +95,6 @@ def _print_remarks(counts: Mapping) -> None:
         differ = f"; {counts['sizes_differ']} have another (re-encoded?)" if counts["sizes_differ"] else ""
         print(f"index: {compared - counts['sizes_differ']} of {compared} files have the size of the annotated file{differ}")
     if views := counts["label_pairs_differ"]:
+        count = f"{len(views)} view{'s' if len(views) != 1 else ''}"
         more = ", ..." if len(views) > 3 else ""
-        print(f"index: DM and CM have different labels, and keep them, in {len(views)} views ({', '.join(views[:3])}{more})")
+        print(f"index: DM and CM have different labels, and keep them, in {count} ({', '.join(views[:3])}{more})")

@@ -60,9 +60,9 @@ def _metric_rows(rows: Mapping, group: str, chosen: tuple[tuple[str, str], ...])
             "metric": name,
             "label": metric_of(name).label if math.isnan(row["median"]) else f"{metric_of(name).label}, {average}",
             "average": average,
-            "value": row[average],
-            "low": row[f"{average}_low"],
-            "high": row[f"{average}_high"],
+            "value": float(row[average]),
+            "low": float(row[f"{average}_low"]),
+            "high": float(row[f"{average}_high"]),
             "images": row["images"],
             "patients": row["patients"],
         }
