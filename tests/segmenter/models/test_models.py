@@ -90,13 +90,13 @@ def test_a_saved_model_predicts_the_same_under_safe_mode(name, mixed, tmp_path, 
     save_for_prediction(model, tmp_path / "small.keras")
     save_whole(model, tmp_path / "whole.keras")
     predictor = load_predictor(tmp_path / "small.keras")
-    model.run_eagerly = True  # for one step of hundreds of layers, making a graph would take far longer
+    whole = load_whole(tmp_path / "whole.keras")
+    for each in (model, predictor.model, whole):
+        each.run_eagerly = True  # for one step of hundreds of layers, making a graph would take far longer
     expected = model.predict_on_batch(images)
     assert expected.dtype == np.float32
     assert (predictor.side, predictor.channels) == (side, 1)
     np.testing.assert_allclose(predictor.predict(images), expected, atol=1e-6)
-    whole = load_whole(tmp_path / "whole.keras")
-    whole.run_eagerly = True
     np.testing.assert_allclose(whole.predict_on_batch(images), expected, atol=1e-6)
     assert not whole.jit_compile
     assert keras.config.dtype_policy().name == "float32"
