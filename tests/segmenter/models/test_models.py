@@ -81,6 +81,8 @@ def test_scaling_is_inside_only_where_it_is_on(normalize):
 # U2Net has some 500 layers, so saving it twice and loading it twice takes half a minute.
 @pytest.mark.parametrize("name", networks("DeepLabV3Plus", "EfficientUNet", "U2Net"))
 @pytest.mark.parametrize("mixed", [False, True])
+# Outside of a graph Keras remarks that a loaded model's inputs are a list of one, and takes the array all the same.
+@pytest.mark.filterwarnings("ignore:The structure of `inputs` doesn't match:UserWarning")
 def test_a_saved_model_predicts_the_same_under_safe_mode(name, mixed, tmp_path, configure):
     keras.utils.set_random_seed(1)
     configuration = configure(model__model=name, model__mixed_precision=mixed, model__dropout_rate=0.2)
