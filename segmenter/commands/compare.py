@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from pipeline.contract import SPLITS
 from pipeline.files import DONE, add_command
 from segmenter.commands.arguments import folder_to_write
 
@@ -21,7 +22,7 @@ def add(commands) -> None:
     )
     parser.add_argument("reference", metavar="RUN", type=Path, help="the run to compare with: DATASET/runs/NAME")
     parser.add_argument("runs", metavar="RUN", type=Path, nargs="+", help="the runs to compare with it")
-    parser.add_argument("--split", choices=("train", "valid", "test"), default="test", help="default: test")
+    parser.add_argument("--split", choices=SPLITS, default="test", help="default: test")
     parser.add_argument(
         "--output",
         type=folder_to_write,

@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from pipeline.contract import SPLITS
 from pipeline.files import DONE, add_json, print_json
 from segmenter.commands.arguments import RUN_HELP, add_command, probability
 
@@ -19,7 +20,7 @@ def add(commands) -> None:
         "pictures of the best and the worst images. Everything is measured on the data set's own grid.",
     )
     parser.add_argument("--name", required=True, help=RUN_HELP)
-    parser.add_argument("--split", nargs="+", choices=("train", "valid", "test"), default=["test"], help="default: test")
+    parser.add_argument("--split", nargs="+", choices=SPLITS, default=["test"], help="default: test")
     parser.add_argument(
         "--threshold",
         type=_auto_or_probability,

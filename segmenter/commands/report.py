@@ -2,6 +2,7 @@
 
 import argparse
 
+from pipeline.contract import SPLITS
 from pipeline.files import DONE
 from segmenter.commands.arguments import RUN_HELP, add_command
 
@@ -17,7 +18,7 @@ def add(commands) -> None:
         "curve, groups and example cases, and model_card.md. For another split than test, the file names contain the split.",
     )
     parser.add_argument("--name", required=True, help=f"{RUN_HELP}; or a cross-validation, NAME-cv")
-    parser.add_argument("--split", choices=("train", "valid", "test"), default="test", help="default: test")
+    parser.add_argument("--split", choices=SPLITS, default="test", help="default: test")
 
 
 def execute(arguments: argparse.Namespace) -> int:
