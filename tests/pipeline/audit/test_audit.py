@@ -6,7 +6,8 @@ import pytest
 from inputs import Download, small_download, small_recipe
 
 from pipeline import stages
-from pipeline.audit import MEANINGS, audit, expected_codes, same_pixels
+from pipeline.audit import MEANINGS, audit, expected_codes
+from pipeline.audit.duplicates import same_pixels
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.files import InputError
 from pipeline.geometry import vary
