@@ -1,0 +1,24 @@
+"""Reads one source image: JPEG, PNG, TIFF, or a single-frame mammogram in DICOM. Knows no recipe and no region.
+
+DICOM files are recognised by their mark, whatever their name; `pipeline.dicom` reads them.
+"""
+
+from pipeline.dicom.options import DicomOptions
+from pipeline.sources.contents import DEFAULT_DICOM, has_dicom_mark, read_bytes
+from pipeline.sources.finding import PHANTOM_MARK, UNFINISHED_PHANTOM_MARK, find_files, stem_of
+from pipeline.sources.headers import Header
+from pipeline.sources.images import read_header, read_image
+
+__all__ = [
+    "DEFAULT_DICOM",
+    "PHANTOM_MARK",
+    "UNFINISHED_PHANTOM_MARK",
+    "DicomOptions",
+    "Header",
+    "find_files",
+    "has_dicom_mark",
+    "read_bytes",
+    "read_header",
+    "read_image",
+    "stem_of",
+]

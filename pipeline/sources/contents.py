@@ -1,0 +1,48 @@
+"""The bytes of a file: whether they are complete, and whether they are DICOM."""
+
+from pathlib import Path
+
+from pipeline.contract import SourceError
+from pipeline.dicom.options import DicomOptions
+from pipeline.dicom.parsing import has_mark
+
+DEFAULT_DICOM = DicomOptions()
+_DICOM_INDEX = "DICOMDIR"
+
+
+def is_dicom(path: Path, data: bytes) -> bool:
+    """Whether a file is read as DICOM: by its mark, or by its suffix, because some files lack the mark."""
+    return path.suffix.lower() == ".dcm" or has_mark(data)
+
+
+def has_dicom_mark(path: Path) -> bool:
+    """Whether a file has the mark of DICOM; False for the index of a medium, DICOMDIR, which holds no image."""
+    if path.name.upper() == _DICOM_INDEX:
+        return False
+    try:
+        with path.open("rb") as file:
+            return has_mark(file.read(132))
+    except OSError:
+        return False
+
+
+def read_bytes(path: Path) -> bytes:
+    """Reads a file's bytes, if it is complete.
+
+    Decoders fill the missing end of a truncated file with gray and only print a warning, so the end marks are checked here.
+
+    Raises:
+      SourceError: `file-unreadable`, `file-empty`, `file-truncated`.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SourceError("file-unreadable", f"cannot be read: {error.strerror}") from error
+    if not data:
+        raise SourceError("file-empty", "has 0 bytes; download it again")
+    ends = {b"\xff\xd8": (b"\xff\xd9", "JPEG"), b"\x89P": (b"IEND", "PNG")}
+    mark, file_format = ends.get(data[:2], (b"", ""))
+    # Within JPEG's coded data an FF is never followed by D9, so an earlier end mark would be a thumbnail's.
+    if mark and mark not in data[-65536:]:
+        raise SourceError("file-truncated", f"is a {file_format} of {len(data)} bytes without its end mark; download it again")
+    return data

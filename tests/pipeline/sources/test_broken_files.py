@@ -1,0 +1,62 @@
+"""Files that are no whole image: each is refused, with the reason."""
+
+import cv2
+import numpy as np
+import PIL.Image
+import pytest
+
+from pipeline.contract import SourceError
+from pipeline.sources import read_header, read_image
+
+GRAY = np.arange(0, 240, 4, dtype=np.uint8).reshape(10, 6)
+
+
+def broken(tmp_path, kind):
+    path = tmp_path / "P1_L_DM_CC.jpg"
+    sound = cv2.imencode(".jpg", np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8))[1].tobytes()
+    if kind == "cut png":
+        path = path.with_suffix(".png")
+        sound = cv2.imencode(".png", np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8))[1].tobytes()
+    if kind == "frames":
+        path = path.with_suffix(".tif")
+        PIL.Image.fromarray(GRAY).save(path, save_all=True, append_images=[PIL.Image.fromarray(GRAY)])
+        return path
+    path.write_bytes(
+        {"empty": b"", "text": b"<html>not here</html>", "cut": sound[: len(sound) // 2], "cut png": sound[: len(sound) // 2]}[
+            kind
+        ]
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason", "message"),
+    [
+        ("empty", "file-empty", "has 0 bytes; download it again"),
+        ("text", "not-an-image", "starts with b'<html>no', which is not JPEG, PNG or TIFF"),
+        ("cut", "file-truncated", "without its end mark; download it again"),
+        ("cut png", "file-truncated", "is a PNG of"),
+        ("frames", "multi-frame", "holds 2 frames; save the one to use as a separate image"),
+    ],
+)
+def test_a_broken_file_is_reported_before_it_is_decoded(tmp_path, kind, reason, message):
+    with pytest.raises(SourceError) as error:
+        read_header(broken(tmp_path, kind))
+    assert error.value.reason == reason
+    assert message in str(error.value)
+
+
+def test_a_missing_file_is_reported(tmp_path):
+    with pytest.raises(SourceError, match="cannot be read: No such file") as error:
+        read_image(tmp_path / "gone.jpg")
+    assert error.value.reason == "file-unreadable"
+
+
+def test_an_absurdly_large_image_is_refused_by_its_header(tmp_path):
+    data = bytearray(cv2.imencode(".png", GRAY)[1].tobytes())
+    data[16:24] = (60000).to_bytes(4, "big") * 2
+    data[29:33] = __import__("zlib").crc32(bytes(data[12:29])).to_bytes(4, "big")
+    (tmp_path / "a.png").write_bytes(bytes(data))
+    with pytest.raises(SourceError) as error:
+        read_header(tmp_path / "a.png")
+    assert error.value.reason == "too-large"
