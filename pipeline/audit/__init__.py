@@ -1,0 +1,7 @@
+"""Checks any folder of train, valid and test pairs: leaks between splits, duplicates, broken pairs, unclean masks."""
+
+from pipeline.audit.auditor import audit
+from pipeline.audit.findings import MEANINGS, SCHEMA, AuditFinding, expected_codes, make_finding
+from pipeline.audit.samples import list_samples
+
+__all__ = ["MEANINGS", "SCHEMA", "AuditFinding", "audit", "expected_codes", "list_samples", "make_finding"]

@@ -1,0 +1,47 @@
+"""Audits a data set folder: reads every file once, and runs all checks."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+
+from pipeline.audit.checks import find_broken_files, find_incomplete_pairs, find_leaks, find_odd_sizes, find_unclean_masks
+from pipeline.audit.contents import read_contents
+from pipeline.audit.duplicates import find_duplicates
+from pipeline.audit.findings import AuditFinding
+from pipeline.audit.samples import Rows, list_samples
+from pipeline.contract import MANIFEST
+from pipeline.dataset.manifest import read_manifest
+from pipeline.files import InputError, progress
+from pipeline.workers import all_cores, in_order
+
+
+def audit(folder: Path, manifest: Rows | None = None) -> list[AuditFinding]:
+    """Audits a data set folder, with a manifest or without; nothing is written.
+
+    Without a manifest, patient and source image come from the samples' names.
+
+    Args:
+      folder: with train, valid and test.
+      manifest: its rows where the caller has read them already.
+
+    Raises:
+      InputError: the folder holds no split with images and masks.
+    """
+    if manifest is None and (folder / MANIFEST).exists():
+        manifest = read_manifest(folder / MANIFEST)
+    samples = list(list_samples(folder, manifest or []))
+    if not samples:
+        raise InputError(f"{folder}: holds no train/images, valid/images or test/images with files; expected a data set folder")
+    cv2.setNumThreads(1)
+    with ThreadPoolExecutor(all_cores()) as executor:  # OpenCV decodes without holding the interpreter's lock
+        contents = list(progress(in_order(executor, read_contents, samples), len(samples), "audit", "pairs"))
+    findings = [
+        *find_leaks(samples),
+        *find_duplicates(samples, contents),
+        *find_incomplete_pairs(samples),
+        *find_odd_sizes(samples, contents),
+        *find_unclean_masks(samples, contents),
+        *find_broken_files(samples, contents),
+    ]
+    return [finding for finding in findings if finding.count]
