@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.contract import SPLITS, WORST_FIRST
+from pipeline.splitting.shares import TOLERANCE, find_assignment, within_tolerance
 
 if TYPE_CHECKING:
     from pipeline.recipe import Fractions
+
+
+_FORBIDDEN = 1e6  # the cost of a share outside the tolerance; no balance is worth it
 
 
 class SplitError(ValueError):
@@ -30,7 +34,9 @@ class SplitImage:
 def split_by_patient(images: Sequence[SplitImage], fractions: "Fractions", seed: int, fixed: Mapping[str, str]) -> dict[str, str]:
     """Gives each patient one split, so that the splits' shares of source images are near `fractions`.
 
-    It also balances images per patient, lesion size (terciles) and the patient's worst class.
+    It also balances images per patient, lesion size (terciles) and the patient's worst class. Where any assignment lies
+    within two points of the fractions, with at least one patient in each split, the returned one does, unless more than 300
+    patients or 3000 images are to be assigned.
 
     Args:
       images: the source images.
@@ -55,7 +61,7 @@ def split_by_patient(images: Sequence[SplitImage], fractions: "Fractions", seed:
     shares = [getattr(fractions, split) for split in splits]
     labels = {patient: splits.index(split) for patient, split in fixed.items() if split in splits}
     kept = {patient: split for patient, split in fixed.items() if split not in splits}
-    assigned = _assign([image for image in images if image.patient not in kept], shares, seed, labels, "splits")
+    assigned = _assign([image for image in images if image.patient not in kept], shares, seed, labels, "splits", bounded=True)
     return _by_number({**{patient: splits[label] for patient, label in assigned.items()}, **kept}, images)
 
 
@@ -108,7 +114,13 @@ def patient_order(patient: str) -> tuple[int, str]:
 
 
 def _assign(
-    images: Sequence[SplitImage], shares: Sequence[float], seed: int, fixed: Mapping[str, int], parts: str
+    images: Sequence[SplitImage],
+    shares: Sequence[float],
+    seed: int,
+    fixed: Mapping[str, int],
+    parts: str,
+    *,
+    bounded: bool = False,
 ) -> dict[str, int]:
     patients = sorted({image.patient for image in images}, key=patient_order)
     if len(patients) < len(shares):
@@ -119,7 +131,14 @@ def _assign(
     labels = np.array([fixed.get(patient, -1) for patient in patients])
     features, weights = _features(images, patients)
     balance = _Balance(features, weights, np.array(shares), labels, np.random.default_rng(seed))
-    return dict(zip(patients, balance.solve().tolist(), strict=True))
+    assigned = balance.solve()
+    if bounded:
+        counts = Counter(image.patient for image in images)
+        sizes = np.array([counts[patient] for patient in patients])
+        is_missed = not within_tolerance(np.bincount(assigned, sizes, len(shares)), np.array(shares))
+        if is_missed and (found := find_assignment(sizes, np.array(shares), labels)) is not None:
+            assigned = balance.improve_within_tolerance(found)
+    return dict(zip(patients, assigned.tolist(), strict=True))
 
 
 def _features(images: Sequence[SplitImage], patients: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -152,7 +171,11 @@ class _Balance:
         self.features, self.weights, self.shares, self.labels = features, weights, shares, labels.copy()
         self.free = np.flatnonzero(labels < 0)
         self.rng = rng
-        self.sums = np.stack([features[labels == part].sum(axis=0) for part in range(len(shares))])
+        self.sums = self._sum_parts()
+        self._bounded = False  # whether shares of images must stay within the tolerance
+
+    def _sum_parts(self) -> np.ndarray:
+        return np.stack([self.features[self.labels == part].sum(axis=0) for part in range(len(self.shares))])
 
     def solve(self) -> np.ndarray:
         order = self.rng.permutation(self.free)
@@ -166,9 +189,21 @@ class _Balance:
             pass
         return self.labels
 
+    def improve_within_tolerance(self, labels: np.ndarray) -> np.ndarray:
+        """Balances an assignment whose shares of images lie within the tolerance, and keeps them there."""
+        self.labels, self._bounded = labels.copy(), True
+        self.sums = self._sum_parts()
+        while self._improve():
+            pass
+        return self.labels
+
     def _cost(self, part: int, change: np.ndarray | float = 0.0) -> np.ndarray:
         """Returns the weighted squared distance of one part from its share; deviations of a small part weigh more."""
-        return ((self.sums[part] + change - self.shares[part]) ** 2 * self.weights).sum(axis=-1) / self.shares[part]
+        deviations = self.sums[part] + change - self.shares[part]
+        cost = (deviations**2 * self.weights).sum(axis=-1) / self.shares[part]
+        if self._bounded:
+            cost = cost + _FORBIDDEN * (np.abs(deviations[..., 0]) > TOLERANCE + 1e-9)
+        return cost
 
     def _put(self, patient: int, part: int) -> None:
         if self.labels[patient] >= 0:
