@@ -30,7 +30,7 @@ $(error $(unknown) is not a variable of this Makefile$(if $(closest),; did you m
 endif
 
 # More options go to the program of the target that was asked for, not to those that it builds on.
-with_args  = phantom index split masks variants dataset audit stats train evaluate infer report cv test test-slow bench
+with_args  = phantom index split masks variants dataset audit stats train evaluate infer report cv test test-slow mutation bench
 ifneq ($(strip $(ARGS)),)
 ifneq ($(MAKECMDGOALS),)
 ifeq ($(filter $(with_args),$(MAKECMDGOALS)),)
@@ -77,7 +77,7 @@ again      = RAW="$(RAW)"$(call other,ANNOTATIONS,$(ANNOTATIONS),$(RAW))$(call o
 
 .DEFAULT_GOAL := help
 .PHONY: help install check phantom index masks variants split dataset audit stats train evaluate infer report cv models all \
-        chain test test-slow lint docs bench clean
+        chain test test-slow mutation lint docs bench clean
 # One stage at a time, in order, under `make -j` too: each of them uses all cores.
 .NOTPARALLEL:
 
@@ -189,6 +189,9 @@ docs: install  ## write the API pages to build/docs; a warning is an error
 	  cli([*sys.argv[1:], *(room for room in rooms if not room.endswith("__main__"))])' \
 	  --docformat google --output-directory build/docs pipeline segmenter
 	@echo 'docs: build/docs/index.html'
+
+mutation: install  ## change the core modules in small ways and count what their own tests notice (half an hour)
+	@.venv/bin/python benchmarks/mutation.py $(ARGS)
 
 bench: install  ## measure the pipeline: benchmarks/dataset.py
 	@.venv/bin/python benchmarks/dataset.py $(ARGS)

@@ -31,6 +31,7 @@ TARGETS = [
     "test-slow",
     "lint",
     "docs",
+    "mutation",
     "bench",
     "clean",
 ]

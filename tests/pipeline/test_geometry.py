@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.geometry import VARIANTS, Letterbox, area_average, connected_components, square_image, unsquare, vary
+from pipeline.geometry import VARIANTS, Letterbox, area_average, connected_components, place, square_image, unsquare, vary
 
 
 def test_a_letterboxed_point_lands_where_the_formula_says():
@@ -121,3 +121,25 @@ def test_an_empty_mask_has_no_component():
     components = connected_components(np.zeros((3, 4), bool))
     assert (len(components), components.boxes.shape, components.centres.shape) == (0, (0, 4), (0, 2))
     assert not components.labels.any()
+
+
+def test_sums_beyond_32_bits_are_exact():
+    """255 times 9 million pixels, and 65535 times 40,000, do not fit into a signed 32-bit table."""
+    for image in (np.full((3000, 3000), 255, np.uint8), np.full((200, 200), 65535, np.uint16)):
+        np.testing.assert_array_equal(square_image(image, 3), np.full((3, 3), image[0, 0], image.dtype))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("side", [4, 40], ids=["enlarged", "shrunk"])
+def test_a_square_keeps_the_type_and_is_black_outside_of_the_image(dtype, side):
+    square = square_image(np.full((side, side // 4), 200, dtype), 16)
+    assert square.dtype == dtype
+    assert not square[:, :2].any()  # cubic interpolation reaches two pixels beyond the image
+    assert not square[:, -2:].any()
+    assert square[:, 6:10].max(axis=1).min() > 100
+
+
+def test_placed_values_keep_their_type():
+    square = place(np.array([[7, 8]], np.uint16), left=1, top=2, target=4)
+    assert square.dtype == np.uint16
+    assert square.tolist() == [[0] * 4, [0] * 4, [0, 7, 8, 0], [0] * 4]
