@@ -390,6 +390,13 @@ REASONS: dict[str, Reason] = {
     "region-malformed": Reason(
         "a region that cannot be read", quiet="one of its regions cannot be read; correct it in the annotation file"
     ),
+    "annotation-ambiguous": Reason(
+        "an annotation file has several entries for it, or for another image of its number",
+        quiet="an annotation file has several entries for it; keep one of them",
+    ),
+    "box-only": Reason(
+        "a lesion that is marked by a box and has no outline", quiet="one of its lesions has a box and no outline"
+    ),
     "region-outside-image": Reason("a region lies more than half outside the image"),
     "annotation-size": Reason("its regions were drawn on an image of another size"),
     "seg-reference": Reason("a DICOM segmentation that cannot be read, or whose image is not here"),

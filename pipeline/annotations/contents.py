@@ -25,6 +25,9 @@ class DrawnRegion:
       where: its location, such as file and row.
       label: its name in the file, such as COCO's category or a segment's label; empty for VIA.
       size: width and height of the image that was annotated, in pixels; None if the file does not state them.
+      reason: that of the reject, where there is a fault.
+      box_only: whether its shape is the box around a lesion that nobody outlined.
+      empty: whether it names its image and a class, but no pixel; it is not drawn.
     """
 
     attributes: object
@@ -32,6 +35,9 @@ class DrawnRegion:
     fault: str = ""
     label: str = ""
     size: tuple[int, int] | None = None
+    reason: str = "region-malformed"
+    box_only: bool = False
+    empty: bool = False
 
     def misfit(self, width: int, height: int) -> str:
         """A message if an image of this size is not the one that was annotated; empty if it may be."""

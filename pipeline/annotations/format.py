@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pipeline.annotations.contents import AnnotatedImage, Annotations, add_regions
+from pipeline.annotations.contents import AnnotatedImage, Annotations, DrawnRegion, add_regions
 from pipeline.annotations.rows import read_rows, read_xlsx
 from pipeline.files import InputError
 from pipeline.indexing.layout import image_key
@@ -73,8 +73,17 @@ class AnnotationFormat:
 def add_images(annotations: Annotations, file: AnnotationFile, images: Iterable[AnnotatedImage], layout: Layout) -> bool:
     """Adds a file's images by the layout's keys of their names; returns False if there are none.
 
+    Of several entries for one image nobody knows which belongs to it: it gets none, but one fault.
+
     Raises:
       InputError: another file has other regions for an image.
     """
-    keyed = ((image_key(name, layout), size, regions) for name, size, regions in images)
-    return add_regions(annotations, file.path.name, keyed)
+    by_key: dict[str, AnnotatedImage] = {}
+    for name, size, regions in images:
+        key = image_key(name, layout)
+        if key in by_key:
+            fault = f"{file.path.name} has several entries for {key}; keep the one that belongs to the image"
+            by_key[key] = (key, None, [DrawnRegion(None, file.path.name, fault, reason="annotation-ambiguous")])
+        else:
+            by_key[key] = (key, size, regions)
+    return add_regions(annotations, file.path.name, by_key.values())

@@ -43,6 +43,8 @@ def _one_id(key: str, ids: Mapping[str, Set[str]], where: str) -> str:
 def class_unlisted(annotations: Annotations, image_ids: Iterable[str], layout: Layout) -> None:
     """Adds rows for the images that no table lists: with the worst class that a region's label names, else `unlisted_class`.
 
+    An image that an annotation without pixels names is not normal for want of a row: it gets none.
+
     Args:
       annotations: by image_id.
       image_ids: the images that are there.
@@ -52,7 +54,10 @@ def class_unlisted(annotations: Annotations, image_ids: Iterable[str], layout: L
         return
     for image_id in image_ids:
         if image_id not in annotations.rows:
-            image_class = _worst_label(annotations.regions.get(image_id, []), layout) or layout.unlisted_class
+            drawn = annotations.regions.get(image_id, [])
+            image_class = _worst_label(drawn, layout) or layout.unlisted_class
+            if image_class == "normal" and any(region.empty for region in drawn):
+                continue
             annotations.rows[image_id] = TableRow(image_id, {"class": image_class}, UNLISTED)
 
 

@@ -109,6 +109,8 @@ def _check(candidate: Candidate, files: Sequence[SourceFile]) -> Kept | Reject:
     assert header is not None
     regions, share = [], 0.0
     for number, drawn in enumerate(candidate.drawn):
+        if drawn.fault:
+            return Reject(image_id, drawn.reason, drawn.where, f"{drawn.fault}; correct it in the annotation file")
         if misfit := drawn.misfit(header.width, header.height):
             return Reject(image_id, "annotation-size", drawn.where, f"{misfit}; is this the image that was annotated?")
         try:
@@ -149,8 +151,6 @@ def _check(candidate: Candidate, files: Sequence[SourceFile]) -> Kept | Reject:
 
 
 def _measure(image_id: str, number: int, drawn: DrawnRegion, header: Header) -> dict:
-    if drawn.fault:
-        raise RegionError(drawn.fault)
     region = parse_region(drawn.attributes)
     if region.shape == "point":
         x, y = region.points[0]

@@ -152,6 +152,7 @@ def _join(annotations: Annotations, identified: Identified, layout: Layout) -> t
     sizes = {uid: size for uid, (_, size) in uids.items()}
     faults = [(reference.where, check_reference(reference, sizes)) for reference in annotations.references]
     class_unlisted(joined, (name.image_id for name in by_name), layout)
+    joined.regions = {name: [region for region in drawn if not region.empty] for name, drawn in joined.regions.items()}
     return joined, [Reject(where, "seg-reference", where, f"{where} {fault}") for where, fault in faults if fault]
 
 
@@ -171,6 +172,9 @@ def _choose(name: ImageName, files: Sequence[SourceFile], annotations: Annotatio
         message = REASONS[reason].meaning
     elif not files:
         reason, message = "file-missing", "is annotated, but there is no such image file; is the download complete?"
+    elif recipe.mask.boxes == "reject" and (box := next((region for region in drawn if region.box_only), None)):
+        reason, where = "box-only", box.where
+        message = 'has a lesion with a box and no outline; outline it, or set [mask] boxes = "draw" to take boxes as lesions'
     if reason:
         return Reject(name.image_id, reason, where, f"{name.image_id} {message}")
     assert row is not None  # rejected above otherwise

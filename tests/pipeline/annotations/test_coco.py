@@ -37,7 +37,7 @@ def read(path):
 
 
 def drawn(regions):
-    return rasterise([parse_region(region.attributes) for region in regions], 5, 3)
+    return rasterise([parse_region(region.attributes) for region in regions if not region.empty], 5, 3)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,10 @@ def test_polygons_cover_what_pycocotools_draws_but_for_edge_pixels(tmp_path):
         ([["a", 2]], "polygon is ['a', 2]; expected a list"),
         ([[1, 2, 3, 4]], "polygon has 2 points; expected 3 or more"),
         ([1, 2, 3, 4], "polygon is 1; expected a list"),
-        (None, "segmentation is None; expected polygons or run lengths"),
+        (None, "segmentation is None and there is no box; expected polygons, run lengths or a box"),
+        ([[]], "segmentation is [[]] and there is no box; expected polygons"),
+        ("all of it", "segmentation is all of it; expected polygons or run lengths"),
+        ([[10**400, 2, 3, 4, 5, 6]], "polygon is [1000"),
         ({"size": [5, 3], "counts": [15]}, "run lengths have the size [5, 3]; expected the image's height and width, [3, 5]"),
         ({"size": [3, 5], "counts": [14]}, "bitmap counts add up to 14; expected 5 x 3 = 15"),
         ({"size": [3, 5]}, "bitmap counts are None; expected a list of run lengths"),
@@ -136,3 +139,62 @@ def test_json_that_is_cut_off_is_an_error(tmp_path):
 
 def test_an_image_without_annotations_has_an_empty_list(tmp_path):
     assert read(coco(tmp_path / "coco.json")) == []
+
+
+BOX = {"id": 9, "image_id": 7, "category_id": 2, "bbox": [1, 0, 3, 2]}
+
+
+@pytest.mark.parametrize("segmentation", [{}, {"segmentation": []}, {"segmentation": [[]]}, {"segmentation": None}])
+def test_a_lesion_without_outline_is_the_pixels_of_its_box(tmp_path, segmentation):
+    (region,) = read(coco(tmp_path / "coco.json", annotations=[BOX | segmentation]))
+    assert (region.box_only, region.label, region.where) == (True, "malignant", "coco.json annotation 9")
+    np.testing.assert_array_equal(drawn([region]), picture(".###. .###. ....."))
+
+
+def test_an_outline_is_preferred_to_its_box(tmp_path):
+    (region,) = read(coco(tmp_path / "coco.json", annotations=[BOX | {"segmentation": [[0, 0, 4, 0, 4, 3]]}]))
+    assert not region.box_only
+
+
+@pytest.mark.parametrize(
+    "bbox", [[1, 2, 3], ["1", 2, 3, 4], [1, 2, -3, 4], [1, 2, float("nan"), 4], {"x": 1}, 5, [True, 1, 2, 3]]
+)
+def test_a_box_that_is_none_is_a_fault(tmp_path, bbox):
+    (region,) = read(coco(tmp_path / "coco.json", annotations=[BOX | {"bbox": bbox}]))
+    assert "; expected a list of left, top, width, height" in region.fault
+
+
+def test_two_images_of_one_id_have_a_fault_each(tmp_path):
+    images = [{"id": 7, "file_name": f"P{number}_L_DM_CC.jpg", "width": 5, "height": 3} for number in (1, 2)]
+    path = coco(tmp_path / "coco.json", RUNS, images=images)
+    regions = read_annotations([path], path).regions
+    assert {name: [(region.reason, region.fault) for region in drawn] for name, drawn in regions.items()} == {
+        name: [
+            ("annotation-ambiguous", "2 images of coco.json have the id 7, so that nobody knows which one is annotated"),
+        ]
+        for name in ("P1_L_DM_CC", "P2_L_DM_CC")
+    }
+
+
+def test_two_images_of_one_name_have_one_fault(tmp_path):
+    images = [{"id": number, "file_name": "P1_L_DM_CC.jpg", "width": 5, "height": 3} for number in (7, 8)]
+    (region,) = read(coco(tmp_path / "coco.json", RUNS, images=images))
+    assert (region.reason, region.where) == ("annotation-ambiguous", "coco.json")
+    assert region.fault == "coco.json has several entries for P1_L_DM_CC; keep the one that belongs to the image"
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((5.0, 3.0), (5, 3)), ((5.5, 3), None), (("5", 3), None), ((float("inf"), 3), None)]
+)
+def test_whole_sizes_and_ids_may_be_written_with_a_point(tmp_path, size, expected):
+    path = coco(tmp_path / "coco.json", RUNS, image={"id": 7.0, "width": size[0], "height": size[1]})
+    if expected is None:
+        with pytest.raises(InputError, match=r"image 7 has .* pixels; expected its width and height"):
+            read(path)
+    else:
+        assert [region.size for region in read(path)] == [expected]
+
+
+def test_categories_may_be_absent(tmp_path):
+    (region,) = read(coco(tmp_path / "coco.json", RUNS, categories=None))
+    assert region.label == ""

@@ -65,3 +65,10 @@ def test_without_an_unlisted_class_no_row_is_added():
     annotations = Annotations(regions={"b": [region(label="malignant")]})
     class_unlisted(annotations, ["b"], CDD_CESM)
     assert annotations.rows == {}
+
+
+def test_an_image_that_an_empty_annotation_names_is_not_normal_for_want_of_a_row():
+    nothing = DrawnRegion(None, "coco.json annotation 1", empty=True)
+    annotations = Annotations(regions={"a": [nothing], "b": []})
+    class_unlisted(annotations, ["a", "b"], Layout(unlisted_class="normal"))
+    assert set(annotations.rows) == {"b"}

@@ -104,6 +104,45 @@ def test_regions_of_an_image_of_another_size_are_refused(tmp_path, run):
     assert reject["words"].startswith("was drawn on 60 x 40 pixels, but the image has 40 x 60; is this the image")
 
 
+def with_boxes(root):
+    """Six images with an outlined lesion each; in P1 and P2 there is a second one with a box alone."""
+    download = Download(root)
+    names = [f"P{patient}_L_DM_CC" for patient in range(1, 7)]
+    for name in names:
+        download.add(name, [])
+    download.write()
+    (root / REGIONS).unlink()
+    images = [{"id": number, "file_name": f"{name}.jpg", "width": 40, "height": 60} for number, name in enumerate(names)]
+    outlines = [{"id": number, "image_id": number, "segmentation": [[3, 3, 20, 3, 9, 20]]} for number in range(6)]
+    boxes = [{"id": 10 + number, "image_id": number, "segmentation": [], "bbox": [10, 40, 12, 8]} for number in range(2)]
+    content = {"images": images, "annotations": outlines + boxes}
+    (root / "coco.json").write_text(json.dumps(content))
+    return download
+
+
+def test_a_lesion_with_a_box_alone_rejects_its_image(tmp_path, run):
+    folder, _ = run(with_boxes(tmp_path / "raw"))
+    rejects = read_csv(folder.rejects)
+    assert [(row["image"], row["reason"], row["where"]) for row in rejects] == [
+        ("P1_L_DM_CC", "box-only", "coco.json annotation 10"),
+        ("P2_L_DM_CC", "box-only", "coco.json annotation 11"),
+    ]
+    assert 'outline it, or set [mask] boxes = "draw" to take boxes as lesions' in rejects[0]["words"]
+    assert len(kept(folder)) == 4
+
+
+def test_boxes_are_regions_where_the_recipe_says_so(tmp_path):
+    folder = DatasetFolder(tmp_path / "set")
+    recipe = load_recipe("v2", {"mask": {"boxes": "draw"}})
+    index(folder, recipe, with_boxes(tmp_path / "raw").root, None, Inline())
+    regions = read_csv(folder.regions)
+    assert len(regions) == 8
+    assert [(row["image_id"], row["area_px"]) for row in regions if row["shape"] == "rect"] == [
+        ("P1_L_DM_CC", "96.0"),
+        ("P2_L_DM_CC", "96.0"),
+    ]
+
+
 def test_dicom_is_identified_by_its_name_or_its_tags(tmp_path, run):
     download = small_download(tmp_path / "raw", patients=3)
     named = download.add("P4_R_DM_MLO", file=False)
