@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from pipeline.contract import SPLITS
-from pipeline.files import DONE, add_command
+from pipeline.files import DONE, InputError, add_command, suggest
 from segmenter.commands.arguments import folder_to_write
 
 
@@ -18,11 +18,18 @@ def add(commands) -> None:
         "compare runs, image by image",
         "Prints how far the metrics of each run lie from those of the "
         "first, with 95 % intervals for which both share the drawn patients. The runs must have been evaluated on the same "
-        "images. A run of another data set and a pooled cross-validation (NAME-cv) will do too.",
+        "images. A run of another data set and a pooled cross-validation (NAME-cv) will do too. One metric, chosen beforehand, "
+        "gets a verdict; the others are exploratory.",
     )
     parser.add_argument("reference", metavar="RUN", type=Path, help="the run to compare with: DATASET/runs/NAME")
     parser.add_argument("runs", metavar="RUN", type=Path, nargs="+", help="the runs to compare with it")
     parser.add_argument("--split", choices=SPLITS, default="test", help="default: test")
+    parser.add_argument(
+        "--primary",
+        metavar="METRIC",
+        default="dice",
+        help="the metric that gets the verdict, such as dice-median or detection_rate (default: dice, its mean over images)",
+    )
     parser.add_argument(
         "--output",
         type=folder_to_write,
@@ -35,8 +42,11 @@ def execute(arguments: argparse.Namespace) -> int:
     """Runs the command and returns the exit status."""
     from segmenter.evaluation import comparison, describe_leak
 
+    if arguments.primary not in (names := comparison.primary_metrics()):
+        hint = suggest(arguments.primary, names)
+        raise InputError(f"--primary {arguments.primary}: is not a compared metric; expected one of {', '.join(names)}{hint}")
     runs = [comparison.read_evaluated(folder, arguments.split) for folder in (arguments.reference, *arguments.runs)]
-    table = comparison.compare_runs(runs)
+    table = comparison.compare_runs(runs, arguments.primary)
     print(*comparison.describe(table), sep="\n")
     if arguments.output:
         comparison.write_comparison(arguments.output, table)

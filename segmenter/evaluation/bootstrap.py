@@ -8,10 +8,14 @@ intervals that are too narrow. Clustered bootstrap: Field and Welsh, "Bootstrapp
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from segmenter.evaluation import student
+
+CONFIDENCE = 0.95
 DRAWS, SEED = 2000, 20261124
 Statistic = Callable[[np.ndarray], np.ndarray]  # from (draws, patients) counts to (draws,) values
 _CHUNK = 250  # draws at a time: about ten megabytes for a few thousand rows
@@ -19,11 +23,21 @@ _CHUNK = 250  # draws at a time: about ten megabytes for a few thousand rows
 
 @dataclass(frozen=True)
 class Estimate:
-    """A metric and its 95 % interval; `low` and `high` are None with fewer than two patients."""
+    """A metric and its interval, 95 % unless stated otherwise; `low` and `high` are None with fewer than two patients."""
 
     value: float
     low: float | None = None
     high: float | None = None
+
+
+def tail(patients: int, confidence: float = CONFIDENCE) -> float:
+    """The share of draws to leave out at each end of the interval of a metric over so many patients, two or more.
+
+    Example:
+      >>> round(tail(6), 5), round(tail(30), 4), round(tail(100_000), 3)
+      (0.00243, 0.0188, 0.025)
+    """
+    return NormalDist().cdf(-((patients / (patients - 1)) ** 0.5) * student.quantile(confidence, patients - 1))
 
 
 class PatientBootstrap:
@@ -34,6 +48,7 @@ class PatientBootstrap:
     Args:
       patients: (rows,) text, each row's patient.
       draws, seed: the number of draws, and the seed; the same seed draws the same patients.
+      confidence: how often the intervals should hold the true value.
 
     Example:
       >>> estimate = PatientBootstrap(["P1", "P1", "P2"]).mean(np.array([0.2, 0.4, 0.9]))
@@ -41,9 +56,9 @@ class PatientBootstrap:
       (0.5, 0.3, 0.9)
     """
 
-    def __init__(self, patients: ArrayLike, draws: int = DRAWS, seed: int = SEED):
+    def __init__(self, patients: ArrayLike, draws: int = DRAWS, seed: int = SEED, confidence: float = CONFIDENCE):
         self.names, self._of_row = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
-        self.draws, self._seed = draws, seed
+        self.draws, self._seed, self._confidence = draws, seed, confidence
 
     @cached_property
     def times(self) -> np.ndarray:
@@ -85,11 +100,12 @@ class PatientBootstrap:
         return np.bincount(self._of_row, weights=np.asarray(values, float), minlength=len(self.names))
 
     def _estimate(self, value: float, statistic: Statistic, rows: np.ndarray) -> Estimate:
-        if (rows > 0).sum() < 2:
+        if (patients := int((rows > 0).sum())) < 2:
             return Estimate(float(value))
         chunks = [statistic(self.times[first : first + _CHUNK]) for first in range(0, self.draws, _CHUNK)]
         drawn = np.concatenate(chunks)
-        low, high = np.percentile(drawn[~np.isnan(drawn)], (2.5, 97.5))
+        outside = tail(patients, self._confidence)
+        low, high = np.quantile(drawn[~np.isnan(drawn)], (outside, 1 - outside))
         return Estimate(float(value), float(low), float(high))
 
 

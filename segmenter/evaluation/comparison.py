@@ -1,7 +1,13 @@
-"""Compares runs on the same images: differences of metrics, with intervals by patient."""
+"""Compares runs on the same images: differences of metrics, with intervals by patient.
+
+Only the primary metric, chosen before looking, gets a verdict. Among a dozen rows one excludes 0 by chance in every fourth
+comparison of equal runs (benchmarks/coverage.py), so the others are exploratory. Where several runs are compared with the
+reference, the verdicts share the 5 % of false ones among them (Bonferroni).
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +18,7 @@ from pipeline.files import InputError, replacing, write_text
 from pipeline.page import new_figure
 from segmenter.data.originals import original_rows
 from segmenter.evaluation.aggregation import owners, read_table
-from segmenter.evaluation.bootstrap import Estimate, PatientBootstrap
+from segmenter.evaluation.bootstrap import CONFIDENCE, Estimate, PatientBootstrap
 from segmenter.evaluation.formatting import format_interval
 from segmenter.evaluation.metrics import IMAGE_METRICS, RATES, metric_of
 from segmenter.evaluation.state import read_summary
@@ -20,20 +26,24 @@ from segmenter.runs import RUNS, Run
 
 COLUMNS = [
     *("reference", "run", "metric", "statistic", "images", "patients", "reference_value", "run_value"),
-    *("difference", "low", "high", "verdict", "images_better", "images_worse", "images_equal"),
+    *("difference", "low", "high", "verdict", "images_better", "images_worse", "images_equal", "role"),
 ]
-BETTER, WORSE, OPEN = "better", "worse", "open"
+BETTER, WORSE, OPEN, EXPLORATORY = "better", "worse", "open", "exploratory"
 HOW_TO_READ = """\
 Each difference is the run's value minus the reference's, over the images where both have one; its 95 % interval comes from
-drawing patients, the same for both. better, worse: the interval excludes 0. open: it does not, so other patients could
-reverse the sign. Among many metrics some exclude 0 by chance: choose beforehand which one counts."""
+drawing patients, the same for both. The verdict is by {primary} alone. better, worse: the interval excludes 0. open: it does
+not, so other patients could reverse the sign. exploratory: no verdict, because among many metrics some intervals exclude 0 by
+chance; to have a verdict by another metric, choose it before you look (`--primary`)."""
+SEVERAL_RUNS = """\
+{count} runs are compared with the reference, so verdicts take an interval of {confidence:.1f} % instead of 95 %."""
 FEW_PATIENTS_WARNING = """\
-Few patients ({patients} for some metrics): intervals are too narrow, and verdicts come too easily; with fewer than {least}
-patients there is no verdict. A cross-validation (`cesm-segmenter cv`) tests on all patients."""
+Few patients ({patients} for some metrics): intervals are wide, and hold the true value less often than 95 %; with fewer than
+{least} patients there is no verdict. A cross-validation (`cesm-segmenter cv`) tests on all patients."""
 _REQUIRED = {"sample", "image_id", "patient", "variant", "truth_px", "lesions"}
 _GROUND_TRUTH = ["sample", "area_px", "centre_x", "centre_y"]
 FEWEST_PATIENTS, FEW_PATIENTS = 6, 30  # with fewer than the first there is no verdict, with fewer than the second a warning
 Row = dict[str, Any]
+Difference = Callable[[PatientBootstrap], Estimate]
 
 
 @dataclass(frozen=True)
@@ -78,8 +88,12 @@ def read_evaluated(folder: Path, split: str) -> Evaluated:
     return Evaluated(run, split, images, lesions[lesions["sample"].isin(images.index)], summary)
 
 
-def compare_runs(runs: Sequence[Evaluated]) -> pd.DataFrame:
+def compare_runs(runs: Sequence[Evaluated], primary: str = "dice") -> pd.DataFrame:
     """The differences (COLUMNS) of each run from the first, one row per metric that both have.
+
+    Args:
+      runs: the reference and one or more others.
+      primary: one of `primary_metrics`, the row that gets a verdict.
 
     Raises:
       InputError: runs were tested on other images, or against another ground truth, or with another tolerance.
@@ -87,9 +101,25 @@ def compare_runs(runs: Sequence[Evaluated]) -> pd.DataFrame:
     reference, *others = runs
     for run in others:
         _require_same_images(reference, run)
-    table = pd.DataFrame([row for run in others for row in _difference_rows(reference, run)], columns=COLUMNS)
+    confidence = _confidence(len(others))
+    rows = [row for run in others for row in _difference_rows(reference, run, primary, confidence)]
+    table = pd.DataFrame(rows, columns=COLUMNS)
     counts = [name for name in COLUMNS if name.startswith("images_")]
     return table.astype({"low": float, "high": float} | dict.fromkeys(counts, "Int64"))
+
+
+def primary_metrics() -> list[str]:
+    """The names of the rows that can get the verdict: `dice` is the mean over images, `dice-median` the median."""
+    return [name for metric in _image_metrics() for name in (metric, f"{metric}-median")] + list(_rates())
+
+
+def _row_name(metric: str, statistic: str) -> str:
+    return f"{metric}-median" if statistic == "median" else metric
+
+
+def _confidence(runs: int) -> float:
+    """The confidence of the intervals of which so many verdicts are taken."""
+    return 1 - (1 - CONFIDENCE) / runs
 
 
 def _image_metrics() -> list[str]:
@@ -123,17 +153,20 @@ def _require_same_images(first: Evaluated, second: Evaluated) -> None:
         raise InputError(f"{failure}: {reason}; evaluate both with the same tolerance")
 
 
-def _difference_rows(reference: Evaluated, run: Evaluated) -> Iterator[Row]:
+def _difference_rows(reference: Evaluated, run: Evaluated, primary: str, confidence: float) -> Iterator[Row]:
     first, second = reference.images, run.images.loc[reference.images.index]
-    bootstrap, owner = PatientBootstrap(owners(first)), owners(first)
+    owner = owners(first)
+    bootstrap, strict = PatientBootstrap(owner), PatientBootstrap(owner, confidence=confidence)
     names = {"reference": reference.name, "run": run.name}
 
-    def make_row(metric: str, statistic: str, counts: np.ndarray, values: tuple[float, float], difference: Estimate) -> Row:
-        patients = owner[counts].nunique()
+    def make_row(metric: str, statistic: str, counts: np.ndarray, values: tuple[float, float], difference: Difference) -> Row:
+        patients, estimate = owner[counts].nunique(), difference(bootstrap)
+        is_primary = _row_name(metric, statistic) == primary
         row: Row = {"metric": metric, "statistic": statistic, "images": int(counts.sum()), "patients": patients}
         row |= {"reference_value": values[0], "run_value": values[1]}
-        row |= {"difference": difference.value, "low": difference.low, "high": difference.high}
-        return names | row | {"verdict": _verdict(difference, metric, patients)}
+        row |= {"difference": estimate.value, "low": estimate.low, "high": estimate.high}
+        row |= {"verdict": _verdict(difference(strict), metric, patients) if is_primary else EXPLORATORY}
+        return names | row | {"role": "primary" if is_primary else EXPLORATORY}
 
     for metric in _image_metrics():
         before, after = (images[metric].to_numpy(float) for images in (first, second))
@@ -141,14 +174,15 @@ def _difference_rows(reference: Evaluated, run: Evaluated) -> Iterator[Row]:
             continue
         pair = before[both], after[both]
         image_counts = _count_images(pair[1] - pair[0], metric)
-        yield make_row(metric, "mean", both, _average_both(np.mean, pair), bootstrap.mean(after - before)) | image_counts
-        difference = bootstrap.median_difference(after, before)
+        difference = methodcaller("mean", after - before)
+        yield make_row(metric, "mean", both, _average_both(np.mean, pair), difference) | image_counts
+        difference = methodcaller("median_difference", after, before)
         yield make_row(metric, "median", both, _average_both(np.median, pair), difference) | image_counts
     for metric, (above, below) in _rates().items():
         if (counts := (weights := first[below].to_numpy(float)) > 0).any():
             rates = first[above].sum() / weights.sum(), second[above].sum() / weights.sum()
             change = (second[above] - first[above]).to_numpy(float)
-            yield make_row(metric, "rate", counts, rates, bootstrap.ratio(change, weights))
+            yield make_row(metric, "rate", counts, rates, methodcaller("ratio", change, weights))
 
 
 def _average_both(average: Callable[[np.ndarray], Any], pair: tuple[np.ndarray, np.ndarray]) -> tuple[float, float]:
@@ -175,18 +209,26 @@ def describe(table: pd.DataFrame) -> list[str]:
     for (reference, run), rows in table.groupby(["reference", "run"], sort=False):
         lines += [f"{run}", f"  against {reference}"]
         lines.append(f"  {'':<32}{'images':>7}{'patients':>9}{'reference':>11}{'run':>10}{'difference':>12}  95 % interval")
-        lines += [_line(row) for _, row in rows.iterrows()]
+        # The primary metric first: it is the one with a verdict.
+        lines += [_line(row) for _, row in rows.sort_values("role", ascending=False, kind="stable").iterrows()]
         for _, row in rows[(rows["metric"] == "dice") & (rows["statistic"] == "mean")].iterrows():
             counts = [f"{row[f'images_{name}']} {name}" for name in ("better", "worse", "equal")]
             lines.append(f"  images by Dice: {', '.join(counts)}")
         lines.append("")
     if (fewest := table["patients"].min()) < FEW_PATIENTS:
         lines += FEW_PATIENTS_WARNING.format(patients=fewest, least=FEWEST_PATIENTS).splitlines()
-    return [*lines, *HOW_TO_READ.splitlines()]
+    if (runs := table["run"].nunique()) > 1:
+        lines += SEVERAL_RUNS.format(count=runs, confidence=100 * _confidence(runs)).splitlines()
+    primary = [_label(row) for _, row in table[table["role"] == "primary"].head(1).iterrows()]
+    return [*lines, *HOW_TO_READ.format(primary=primary[0] if primary else "a metric that no image has").splitlines()]
+
+
+def _label(row: pd.Series) -> str:
+    return row["metric"] if row["statistic"] == "rate" else f"{row['metric']}, {row['statistic']}"
 
 
 def _line(row: pd.Series) -> str:
-    name = row["metric"] if row["statistic"] == "rate" else f"{row['metric']}, {row['statistic']}"
+    name = _label(row)
     interval = format_interval(row["low"], row["high"], signed=True)
     ending = f"{interval}  {row['verdict']}" if interval else "none: one patient"
     values = f"{row['reference_value']:>11.3f}{row['run_value']:>10.3f}{row['difference']:>+12.3f}"

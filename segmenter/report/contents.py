@@ -63,7 +63,7 @@ def warnings(results: RunResults) -> list[str]:
     if results.patients < WIDE_UNDER:
         messages.append(
             f"Only {counted(results.patients, 'patient')} ({counted(len(results.images), 'image')}) in {results.split}: "
-            "intervals are wide, and still too narrow; take them as a lower bound of the uncertainty."
+            "intervals are wide, and hold the true value less often than 95 %."
         )
     return messages
 

@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
-from segmenter.evaluation.bootstrap import Estimate, PatientBootstrap
+from segmenter.evaluation import student
+from segmenter.evaluation.bootstrap import Estimate, PatientBootstrap, tail
 
 
 def by_loop(patients, draws, statistic):
@@ -18,7 +20,9 @@ def by_loop(patients, draws, statistic):
             for row in np.flatnonzero(patients == name)
         ]
         values.append(statistic(rows))
-    return np.percentile([value for value in values if not np.isnan(value)], (2.5, 97.5))
+    count = len(names)
+    outside = stats.norm.cdf(-np.sqrt(count / (count - 1)) * stats.t.ppf(0.975, count - 1))
+    return np.quantile([value for value in values if not np.isnan(value)], (outside, 1 - outside))
 
 
 @pytest.fixture
@@ -46,6 +50,27 @@ def test_intervals_are_those_of_a_plain_loop(table):
     ):
         assert estimate.value == pytest.approx(value)
         assert (estimate.low, estimate.high) == pytest.approx(tuple(by_loop(patients, bootstrap.times, statistic)))
+
+
+@pytest.mark.parametrize("degrees", [1, 2, 3, 4, 5, 6, 15, 29, 30, 298, 5000])
+@pytest.mark.parametrize("share", [0.5, 0.95, 0.99])
+def test_quantiles_of_student_are_those_of_scipy(degrees, share):
+    assert student.quantile(share, degrees) == pytest.approx(stats.t.ppf((1 + share) / 2, degrees), rel=1e-9)
+
+
+def test_intervals_are_wider_with_fewer_patients_and_with_more_confidence():
+    assert tail(2) < tail(6) < tail(16) < tail(300) < 0.025
+    assert tail(6) == pytest.approx(stats.norm.cdf(-np.sqrt(6 / 5) * 2.570582), rel=1e-5)
+    assert tail(10, 0.99) < tail(10)
+
+
+def test_the_number_of_patients_is_of_those_that_have_a_value():
+    """Six of nine patients count, so that the interval is that of six."""
+    values = np.array([0.1, 0.2, 0.4, 0.5, 0.7, 0.9, np.nan, np.nan, np.nan])
+    bootstrap = PatientBootstrap([f"P{number}" for number in range(9)])
+    drawn = [np.nanmean(np.repeat(values, times)) for times in bootstrap.times if times[:6].any()]
+    low, high = np.quantile(drawn, (tail(6), 1 - tail(6)))
+    assert bootstrap.mean(values) == Estimate(pytest.approx(np.nanmean(values)), pytest.approx(low), pytest.approx(high))
 
 
 def test_a_difference_of_medians_draws_the_same_patients_for_both(table):

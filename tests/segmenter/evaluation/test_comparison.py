@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.files import InputError
 from segmenter.cli import main
-from segmenter.evaluation.comparison import COLUMNS, compare_runs, describe, read_evaluated
+from segmenter.evaluation.comparison import COLUMNS, compare_runs, describe, primary_metrics, read_evaluated
 
 IMAGES = [  # sample, patient, truth_px, lesions
     ("P1_L_CM_CC", "P1", 100, 1),
@@ -38,8 +38,12 @@ def write(folder, dices, *, detected=DETECTED, false_positives=(0, 0, 0, 1), ima
     return folder
 
 
+def read(*folders):
+    return [read_evaluated(folder, "test") for folder in folders]
+
+
 def compare(*folders):
-    return compare_runs([read_evaluated(folder, "test") for folder in folders])
+    return compare_runs(read(*folders))
 
 
 def row_of(table, metric, statistic):
@@ -84,8 +88,39 @@ def test_an_interval_is_of_differences_between_the_same_drawn_patients(tmp_path)
         row = row_of(table, "dice", "mean")
         assert [row["low"], row["difference"], row["high"]] == pytest.approx([gain] * 3)
         assert row["verdict"] == verdict
-    assert row_of(rows[0], "hd95_px", "mean")["verdict"] == "better"
-    assert row_of(rows[0], "detection_rate", "rate")["verdict"] == "open"
+    assert row_of(rows[0], "hd95_px", "mean")["verdict"] == "exploratory"
+    by_distance, by_rate = (compare_runs(read(*runs[:2]), name) for name in ("hd95_px", "detection_rate"))
+    assert row_of(by_distance, "hd95_px", "mean")["verdict"] == "better"
+    assert row_of(by_distance, "dice", "mean")["verdict"] == "exploratory"
+    assert row_of(by_rate, "detection_rate", "rate")["verdict"] == "open"
+
+
+def test_one_row_is_primary_and_has_the_verdict(first, tmp_path):
+    second = write(tmp_path / "set/runs/second", (0.7, 0.8, 0.2, NONE))
+    for name in primary_metrics():
+        table = compare_runs(read(first, second), name)
+        (row,) = table[table["role"] == "primary"].to_dict("records")
+        assert name == (f"{row['metric']}-median" if row["statistic"] == "median" else row["metric"])
+        assert set(table.loc[table["role"] == "exploratory", "verdict"]) == {"exploratory"}
+        assert row["verdict"] in ("better", "worse", "open")
+
+
+def test_verdicts_on_several_runs_share_the_five_percent(tmp_path):
+    """Gains whose 95 % interval just excludes 0: enough for one comparison, not for three."""
+    gains = np.linspace(-0.072, 0.2, 12)
+    images = [(f"P{number:02}_L_CM_CC", f"P{number:02}", 50, 1) for number in range(12)]
+    flat = {"images": images, "detected": [1] * 12, "false_positives": [0] * 12}
+    runs = [
+        write(tmp_path / f"set/runs/{name}", 0.5 + add, **flat)
+        for name, add in zip("abcd", [0 * gains, *[gains] * 3], strict=True)
+    ]
+    alone, several = compare(*runs[:2]), compare(*runs)
+    rows = several[several["role"] == "primary"]
+    assert row_of(alone, "dice", "mean")["low"] > 0
+    assert row_of(alone, "dice", "mean")["verdict"] == "better"
+    assert rows["low"].tolist() == [row_of(alone, "dice", "mean")["low"]] * 3
+    assert rows["verdict"].tolist() == ["open"] * 3
+    assert "3 runs are compared with the reference, so verdicts take an interval of 98.3 %" in "\n".join(describe(several))
 
 
 def test_images_of_one_patient_are_not_independent_cases(tmp_path):
@@ -95,8 +130,8 @@ def test_images_of_one_patient_are_not_independent_cases(tmp_path):
     flat = {"images": images, "detected": [1] * 96, "false_positives": [0] * 96}
     runs = [write(tmp_path / f"set/runs/{name}", 0.5 + add, **flat) for name, add in (("a", 0 * gains), ("b", gains))]
     row = row_of(compare(*runs), "dice", "mean")
-    by_patient = 2 * 1.96 * np.linspace(-0.1, 0.2, 12).std() / 12**0.5
-    assert row["high"] - row["low"] == pytest.approx(by_patient, rel=0.15)
+    by_patient = 2 * 2.201 * np.linspace(-0.1, 0.2, 12).std(ddof=1) / 12**0.5  # by Student's t for twelve patients
+    assert row["high"] - row["low"] == pytest.approx(by_patient, rel=0.1)
 
 
 def test_few_patients_get_no_verdict_and_a_warning(tmp_path):
@@ -105,7 +140,9 @@ def test_few_patients_get_no_verdict_and_a_warning(tmp_path):
     runs = [write(tmp_path / f"set/runs/{gain}", np.full(5, 0.5 + gain), **flat) for gain in (0.0, 0.1)]
     table = compare(*runs)
     assert row_of(table, "dice", "mean")["verdict"] == "open"
-    message = "Few patients (5 for some metrics): intervals are too narrow, and verdicts come too easily; with fewer than 6\n"
+    message = (
+        "Few patients (5 for some metrics): intervals are wide, and hold the true value less often than 95 %; with fewer than\n6 "
+    )
     assert message in "\n".join(describe(table))
 
 
@@ -182,7 +219,10 @@ def test_the_command_prints_warns_and_writes(first, tmp_path, capsys):
     assert lines[0] == second.as_posix()
     dice = next(line for line in lines if "dice, mean" in line)
     assert " ".join(dice.split()).startswith("dice, mean 3 2 0.367 0.567 +0.200 ")
+    assert lines[3] == dice, "the primary metric comes first"
+    assert dice.endswith("open")
     assert "  images by Dice: 2 better, 0 worse, 1 equal" in lines
+    assert any("The verdict is by dice, mean alone" in line for line in lines)
     assert printed.err == (
         f"warning: {second.as_posix()}: 2 of 3 patients of test were trained on: these metrics are inflated, and say little "
         "about new patients\n"
@@ -196,3 +236,14 @@ def test_an_evaluation_that_is_missing_is_one_line_and_status_2(first, tmp_path,
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert error.count("\n") == 1
+
+
+def test_another_primary_metric_is_chosen_by_name(first, tmp_path, capsys):
+    second = write(tmp_path / "set/runs/second", (0.7, 0.8, 0.2, NONE))
+    assert main(["compare", str(first), str(second), "--primary", "hd95_px-median"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[3].startswith("  hd95_px, median")
+    assert main(["compare", str(first), str(second), "--primary", "dise"]) == 2
+    assert capsys.readouterr().err.startswith(
+        "error: --primary dise: is not a compared metric; expected one of dice, dice-median,"
+    )

@@ -17,8 +17,16 @@ from segmenter.evaluation.surfaces import Distances, measure_distances
         pytest.param("##...", "##...", Distances(hd95=0, asd=0, nsd=1), id="equal masks"),
         # The true pixels are 0 and 1 away, the predicted one 0: mean 1 / 3; 95 % of the way from 0 to 1.
         pytest.param("##...", "#....", Distances(hd95=0.95, asd=1 / 3, nsd=1), id="one more"),
-        # The middle of a block is not contour, so that has 8 pixels; the predicted middle is 1 px from four of them.
-        pytest.param("### ### ###", "... .#. ...", Distances(hd95=2**0.5, asd=(4 + 4 * 2**0.5 + 1) / 9, nsd=5 / 9), id="block"),
+        # The middle of a block is not contour, so that has 8 pixels; the predicted middle is 1 px from four of them. The block's
+        # contour has 8 straight elements, 1 px from the middle pixel's corners, and 4 corners at 2 ** 0.5 px; the middle's has 4.
+        pytest.param(
+            "### ### ###",
+            "... .#. ...",
+            Distances(hd95=2**0.5, asd=(4 + 4 * 2**0.5 + 1) / 9, nsd=(8 + 4 * 0.5**0.5) / (8 + 8 * 0.5**0.5)),
+            id="block",
+        ),
+        # Two pixels that touch at a corner have two elements there; only the far corner is more than 1 px away.
+        pytest.param("#.. .#.", "#.. ...", Distances(hd95=0.95 * 2**0.5, asd=2**0.5 / 3, nsd=11 / 12), id="diagonal"),
         pytest.param(".....", "..#..", Distances(), id="no lesion"),
         pytest.param("..#..", ".....", Distances(nsd=0), id="nothing predicted"),
         pytest.param(".....", ".....", Distances(), id="neither"),
@@ -29,13 +37,31 @@ def test_distances_by_hand(ground_truth, predicted, distances):
     assert vars(result) == pytest.approx(vars(distances), nan_ok=True)
 
 
+def elements(mask):
+    """The corners of pixels on a mask's contour, (elements, 2), and the length of contour around each, from its four pixels."""
+    squares = np.lib.stride_tricks.sliding_window_view(np.pad(mask, 1), (2, 2))
+    inside, same_diagonal = squares.sum(axis=(2, 3)), squares[..., 0, 0] == squares[..., 1, 1]
+    # From the middle of one side to that of the next; two such stretches, or straight across.
+    lengths = np.select([inside % 2 == 1, (inside == 2) & same_diagonal, inside == 2], [0.5 * 2**0.5, 2**0.5, 1.0], 0.0)
+    return np.argwhere(lengths > 0), lengths[lengths > 0]
+
+
+def surface_dice(ground_truth, predicted, tolerance):
+    """Nikolov's definition, from all pairs of contour elements."""
+    (first, first_lengths), (second, second_lengths) = elements(ground_truth), elements(predicted)
+    between = cdist(first, second)
+    near = first_lengths[between.min(axis=1) <= tolerance].sum() + second_lengths[between.min(axis=0) <= tolerance].sum()
+    return near / (first_lengths.sum() + second_lengths.sum())
+
+
 def by_brute_force(ground_truth, predicted, tolerance):
-    """Distances from all pairs of contour pixels, with SciPy's erosion."""
+    """Distances from all pairs of contour pixels, with SciPy's erosion, and surface Dice from all pairs of elements."""
     contours = [mask & ~ndimage.binary_erosion(mask) for mask in (ground_truth, predicted)]
     between = cdist(*(np.argwhere(contour) for contour in contours))
     there, back = between.min(axis=1), between.min(axis=0)
     both = np.concatenate([there, back])
-    return [max(np.percentile(there, 95), np.percentile(back, 95)), both.mean(), (both <= tolerance).mean()]
+    surface = surface_dice(ground_truth, predicted, tolerance)
+    return [max(np.percentile(there, 95), np.percentile(back, 95)), both.mean(), surface]
 
 
 masks = arrays.arrays(bool, (9, 12))
@@ -62,7 +88,16 @@ def test_distances_over_a_whole_image_are_those_of_scipy(seed):
     result = measure_distances(ground_truth, predicted, tolerance_px=2)
     assert result.hd95 == max(np.percentile(there, 95), np.percentile(back, 95))
     assert result.asd == pytest.approx(np.concatenate([there, back]).mean(), rel=1e-12)
-    assert result.nsd == (np.concatenate([there, back]) <= 2).mean()
+    assert result.nsd == pytest.approx(surface_dice(ground_truth, predicted, 2), abs=1e-9)
+
+
+def test_the_contour_of_a_square_is_straight_with_cut_corners():
+    square = np.zeros((41, 41), bool)
+    square[10:30, 10:30] = True
+    assert elements(square)[1].sum() == pytest.approx(4 * 19 + 4 * 0.5**0.5)
+    # Moved by 1 px, 19 straight elements and one cut corner of each horizontal side stay in place: half of the contour.
+    assert measure_distances(square, np.roll(square, 1, 1), 0).nsd == pytest.approx(2 * (19 + 0.5**0.5) / (4 * 19 + 4 * 0.5**0.5))
+    assert measure_distances(square, np.roll(square, 1, 1), 1).nsd == 1
 
 
 def test_distances_do_not_depend_on_where_in_the_image_both_lie():
