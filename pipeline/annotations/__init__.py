@@ -5,7 +5,7 @@ To add a format, write a module that declares an `AnnotationFormat`, and list it
 
 from pipeline.annotations.contents import Annotations, DrawnRegion, SegReference, TableRow
 from pipeline.annotations.format import AnnotationFile, AnnotationFormat, add_images
-from pipeline.annotations.joining import UNLISTED, class_unlisted, rename_images
+from pipeline.annotations.joining import UNLISTED, class_by_labels, class_unlisted, rename_images
 from pipeline.annotations.reading import find_annotations, read_annotations
 from pipeline.annotations.seg import check_reference
 
@@ -19,6 +19,7 @@ __all__ = [
     "TableRow",
     "add_images",
     "check_reference",
+    "class_by_labels",
     "class_unlisted",
     "find_annotations",
     "read_annotations",

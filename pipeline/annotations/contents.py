@@ -15,6 +15,7 @@ class TableRow:
     written: str  # the name as the table spells it
     cells: dict[str, str]
     where: str
+    listed_class: str = ""  # the table's, where the labels of regions have taken its place
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.annotations.contents import AnnotatedImage, Annotations, DrawnRegion, add_regions
-from pipeline.annotations.rows import read_rows, read_xlsx
-from pipeline.files import InputError
+from pipeline.files import InputError, Table, read_csv_table, read_sheets
 from pipeline.indexing.layout import image_key
 from pipeline.recipe import Layout
+
+ALL = "all"  # the only one of the nine sheets in CDD-CESM's workbook that holds the whole table
 
 
 class AnnotationFile:
@@ -19,6 +20,7 @@ class AnnotationFile:
 
     def __init__(self, path: Path):
         self.path = path
+        self._read: dict[str, list[Table]] = {}
 
     @property
     def suffix(self) -> str:
@@ -39,19 +41,34 @@ class AnnotationFile:
         """
         try:
             return json.loads(self.data)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{self.path}: is not valid JSON ({error}); export it again") from error
 
-    @cached_property
-    def rows(self) -> tuple[list[str], list[list[str]]]:
-        """Header and rows of a workbook, or of any other file read as CSV with commas; both are empty for JSON.
+    def find_table(self, fits: Callable[[Table], bool], delimiter: str = ",") -> Table | None:
+        """The table of a CSV file, or the sheet of a workbook, that fits; None where none does.
+
+        Args:
+          fits: whether a table has the columns that are needed.
+          delimiter: of CSV, the one to prefer where several are possible.
 
         Raises:
-          InputError: it cannot be read as a table.
+          InputError: it cannot be read as a table, or several sheets fit and none of them is called `all`.
         """
+        tables = [table for table in self._tables(delimiter) if fits(table)]
+        if len(tables) > 1 and tables[0].sheet.casefold() != ALL:
+            raise InputError(
+                f"{self.path}: the sheets {tables[0].sheet!r} and {tables[1].sheet!r} both hold the table; remove one of them, "
+                f"or call the one to use {ALL!r}"
+            )
+        return tables[0] if tables else None
+
+    def _tables(self, delimiter: str) -> list[Table]:
         if self.suffix == ".json":
-            return [], []
-        return read_xlsx(self.path) if self.suffix == ".xlsx" else read_rows(self.path)
+            return []
+        if delimiter not in self._read:
+            tables = read_sheets(self.path) if self.suffix == ".xlsx" else [read_csv_table(self.path, delimiter, self.data)]
+            self._read[delimiter] = list(tables)
+        return self._read[delimiter]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 
 from pipeline.annotations.contents import Annotations, DrawnRegion, TableRow, add_regions, add_row, file_of
-from pipeline.annotations.table import read_class
+from pipeline.annotations.labels import read_class
+from pipeline.contract import CLASSES, LESION_CLASSES, WORST_FIRST
 from pipeline.files import InputError
 from pipeline.recipe import Layout
 
@@ -61,6 +62,27 @@ def class_unlisted(annotations: Annotations, image_ids: Iterable[str], layout: L
             annotations.rows[image_id] = TableRow(image_id, {"class": image_class}, UNLISTED)
 
 
+def class_by_labels(annotations: Annotations, layout: Layout) -> None:
+    """Replaces the classes of rows by those that the labels of the images' own regions give.
+
+    A reader who labels a region looks at the lesion; a table's class is that of the whole image. So a label that is worse than
+    the row's class takes its place, and milder labels do where every region has one.
+
+    Args:
+      annotations: by image_id.
+      layout: of the recipe.
+    """
+    for image_id, row in annotations.rows.items():
+        listed, drawn = row.cells["class"].lower(), annotations.regions.get(image_id, [])
+        labelled = _worst_label(drawn, layout)
+        if not labelled or listed not in CLASSES or labelled == listed:
+            continue
+        is_worse = CLASSES.index(labelled) > CLASSES.index(listed)
+        if is_worse or all(read_class(region.label, layout) in LESION_CLASSES for region in drawn):
+            cells = row.cells | {"class": labelled}
+            annotations.rows[image_id] = replace(row, cells=cells, listed_class=row.cells["class"])
+
+
 def _worst_label(regions: Iterable[DrawnRegion], layout: Layout) -> str:
     labels = {read_class(region.label, layout) for region in regions}
-    return next((name for name in ("malignant", "benign") if name in labels), "")
+    return next((name for name in WORST_FIRST if name in labels and name in LESION_CLASSES), "")

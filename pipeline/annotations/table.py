@@ -1,43 +1,68 @@
-"""Reads the table of images: CDD-CESM's (a CSV file, or the workbook's sheet `all`), or another one by its headers."""
+"""Reads the table of images: CDD-CESM's (a CSV file, or a sheet of a workbook), or another one by its headers."""
 
 import re
 from dataclasses import replace
 
 from pipeline.annotations.contents import Annotations, TableRow, add_row
 from pipeline.annotations.format import AnnotationFile, AnnotationFormat
-from pipeline.annotations.rows import read_rows
+from pipeline.annotations.labels import read_class
 from pipeline.contract import COLUMNS, WORST_FIRST, clean_name
-from pipeline.files import InputError
+from pipeline.files import TABLE_SUFFIXES, InputError, Table, plain_header
 from pipeline.indexing.layout import image_key
 from pipeline.recipe import Layout
 
 # Our name for a column, and the start of its header, reduced to letters in lower case.
 _HEADERS = {"image": "imagename"} | {column.name: column.header for column in COLUMNS if column.header}
-_REQUIRED = ("image", "class")
+_REQUIRED = {"image", "class"}
 
 
 def add_table(annotations: Annotations, file: AnnotationFile, layout: Layout) -> bool:
-    """Adds the rows of CDD-CESM's table; returns False for any other file, or if the layout names another table's columns."""
+    """Adds the rows of CDD-CESM's table; returns False for any other file, or if the layout names another table's columns.
+
+    Raises:
+      InputError: the table lacks a column, or has one twice.
+    """
     if layout.table.columns:
         return False
-    (header, rows), path = file.rows, file.path
-    indices = {}
-    for index, name in enumerate(header):
-        plain = re.sub(r"[^a-z]", "", name.lower())
-        indices.update({ours: index for ours, start in _HEADERS.items() if plain.startswith(start) and ours not in indices})
-    if len(indices) < 2 or not set(_REQUIRED) & set(indices):
+    table = file.find_table(lambda table: _columns(table) >= _REQUIRED) or file.find_table(_marks)
+    if table is None:
         return False
-    if missing := [column for column in _REQUIRED if column not in indices]:
+    positions = _positions(table)
+    if missing := [column for column in ("image", "class") if column not in positions]:
         expected = {"image": "Image_name", "class": "Pathology Classification/ Follow up"}[missing[0]]
-        raise InputError(f"{path}: has no column {expected!r}; it has {', '.join(header)}")
-    for number, row in enumerate(rows, 2):
-        padded = row + [""] * (len(header) - len(row))
-        if not padded[indices["image"]].strip():
-            continue
-        cells = {column: _cell(padded[index]) for column, index in indices.items() if column != "image"}
-        written = padded[indices["image"]]
-        add_row(annotations, clean_name(written), TableRow(written, cells, f"{path.name} row {number}"))
+        raise InputError(f"{table.path}: has no column {expected!r}; it has {', '.join(table.header)}")
+    for number, row in table.rows:
+        padded = row + [""] * (len(table.header) - len(row))
+        written = padded[positions["image"]]
+        if written.strip():
+            cells = {column: _cell(padded[position]) for column, position in positions.items() if column != "image"}
+            add_row(annotations, clean_name(written), TableRow(written, cells, f"{table.path.name} row {number}"))
     return True
+
+
+def _columns(table: Table) -> set[str]:
+    return {ours for name in table.header for ours, start in _HEADERS.items() if _letters(name).startswith(start)}
+
+
+def _marks(table: Table) -> bool:
+    """Whether a table has two of CDD-CESM's columns, the image or the class among them, so that it is meant to be its table."""
+    return len(_columns(table)) >= 2 and bool(_columns(table) & _REQUIRED)
+
+
+def _positions(table: Table) -> dict[str, int]:
+    """The positions of CDD-CESM's columns; each is the first whose header begins as it should."""
+    positions: dict[str, int] = {}
+    for position, name in enumerate(table.header):
+        for ours, start in _HEADERS.items():
+            if _letters(name).startswith(start) and positions.setdefault(ours, position) != position:
+                first = table.header[positions[ours]]
+                if plain_header(first) == plain_header(name):
+                    raise InputError(f"{table.path}: has two columns {name!r}; keep one of them")
+    return positions
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[^a-z]", "", name.lower())
 
 
 def _cell(text: str) -> str:
@@ -55,21 +80,18 @@ def add_listed(annotations: Annotations, file: AnnotationFile, layout: Layout) -
     """
     if not layout.table.columns:
         return False
-    path, delimiter = file.path, layout.table.delimiter
-    header, rows = read_rows(path, delimiter) if file.suffix == ".csv" and delimiter != "," else file.rows
-    columns = {ours: theirs.strip() for ours, theirs in layout.table.columns.items()}
-    plain = [name.strip() for name in header]
-    if not {columns["image"], columns["class"]} <= set(plain):
+    columns, path = layout.table.columns, file.path
+    needed = {plain_header(columns["image"]), plain_header(columns["class"])}
+    table = file.find_table(lambda table: needed <= set(map(plain_header, table.header)), layout.table.delimiter)
+    if table is None:
         return False
-    if missing := [name for name in columns.values() if name not in plain]:
-        raise InputError(f"{path}: has no column {missing[0]!r}, which [layout.table] names; it has {', '.join(plain)}")
-    indices = {ours: plain.index(theirs) for ours, theirs in columns.items()}
+    indices = {ours: position for ours, theirs in columns.items() if (position := table.column(theirs)) is not None}
+    if missing := [theirs for ours, theirs in columns.items() if ours not in indices]:
+        raise InputError(f"{path}: has no column {missing[0]!r}, which [layout.table] names; it has {', '.join(table.header)}")
     images: dict[str, list[TableRow]] = {}
-    for number, row in enumerate(rows, 2):
-        if not any(cell.strip() for cell in row):
-            continue
-        if len(row) != len(header):
-            raise InputError(f"{path}: row {number} has {len(row)} cells; the header has {len(header)}")
+    for number, row in table.rows:
+        if len(row) != len(table.header):
+            raise InputError(f"{path}: row {number} has {len(row)} cells; the header has {len(table.header)}")
         cells: dict[str, str] = {ours: _cell(row[index]) for ours, index in indices.items()}
         if not (written := cells.pop("image")):
             continue
@@ -78,12 +100,6 @@ def add_listed(annotations: Annotations, file: AnnotationFile, layout: Layout) -
     for key, image_rows in images.items():
         add_row(annotations, key, _united(image_rows))
     return True
-
-
-def read_class(text: str, layout: Layout) -> str:
-    """The class that a text stands for, by the layout's `classes` in any case; the text in lower case if it is not among them."""
-    classes = {theirs.lower(): ours for theirs, ours in layout.table.classes.items()}
-    return classes.get(text.strip().lower(), text.strip().lower())
 
 
 def _united(rows: list[TableRow]) -> TableRow:
@@ -95,6 +111,5 @@ def _united(rows: list[TableRow]) -> TableRow:
     return replace(rows[0], cells=cells | {"class": classes[0]})
 
 
-_SUFFIXES = frozenset({".csv", ".xlsx"})
-CDD_CESM_TABLE = AnnotationFormat(add_table, _SUFFIXES)
-LISTED_TABLE = AnnotationFormat(add_listed, _SUFFIXES)
+CDD_CESM_TABLE = AnnotationFormat(add_table, TABLE_SUFFIXES)
+LISTED_TABLE = AnnotationFormat(add_listed, TABLE_SUFFIXES)

@@ -1,66 +1,83 @@
 """Reads the files of VGG Image Annotator 2: the CSV of regions, the annotation export and the project (both JSON)."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pipeline.annotations.contents import AnnotatedImage, Annotations, DrawnRegion
 from pipeline.annotations.format import AnnotationFile, AnnotationFormat, add_images
-from pipeline.files import InputError
+from pipeline.annotations.labels import find_label
+from pipeline.files import TABLE_SUFFIXES, InputError, Table, plain_header
 from pipeline.recipe import Layout
 
-_COLUMNS = ("file_size", "region_shape_attributes")
+_SHAPE, _ATTRIBUTES, _SIZE = "region_shape_attributes", "region_attributes", "file_size"
+_MARKS = {_SHAPE, "#filename"}
 
 
 def add_via_csv(annotations: Annotations, file: AnnotationFile, layout: Layout) -> bool:
     """Adds the regions of a CSV export; returns False for any other file."""
-    header, rows = file.rows
-    marked = "region_shape_attributes" in header or "#filename" in header
-    return marked and add_images(annotations, file, read_via_csv(file.path, header, rows), layout)
+    table = file.find_table(lambda table: bool(_MARKS & set(map(plain_header, table.header))))
+    return table is not None and add_images(annotations, file, read_via_csv(table, layout), layout)
 
 
 def add_via_json(annotations: Annotations, file: AnnotationFile, layout: Layout) -> bool:
     """Adds the regions of a project or an annotation export; returns False for any other file."""
     marked = file.suffix == ".json" and (b"shape_attributes" in file.data or b"_via_img_metadata" in file.data)
-    return marked and add_images(annotations, file, read_via_json(file.path, file.content), layout)
+    return marked and add_images(annotations, file, read_via_json(file.path, file.content, layout), layout)
 
 
-def read_via_csv(path: Path, header: list[str], rows: list[list[str]]) -> Iterator[AnnotatedImage]:
-    """Yields the images of a CSV export with this header and these rows."""
-    name_column = "#filename" if "#filename" in header else "filename"
-    if missing := [column for column in (name_column, *_COLUMNS) if column not in header]:
-        raise InputError(f"{path}: has no column {missing[0]!r}; it has {', '.join(header)}")
-    at_name, at_size, at_shape = (header.index(column) for column in (name_column, *_COLUMNS))
-    images: dict[str, tuple[int | None, list[DrawnRegion]]] = {}
-    for number, row in enumerate(rows, 2):
-        if not row:
+def read_via_csv(table: Table, layout: Layout) -> Iterator[AnnotatedImage]:
+    """Yields the images of a CSV export; rows of one name and one file size belong to one image.
+
+    Raises:
+      InputError: a column is missing, a row lacks cells, or a region has no image.
+    """
+    path, name_column = table.path, "#filename" if table.column("#filename") is not None else "filename"
+    positions = {name: table.column(name) for name in (name_column, _SIZE, _SHAPE, _ATTRIBUTES)}
+    if missing := [name for name in (name_column, _SIZE, _SHAPE) if positions[name] is None]:
+        raise InputError(f"{path}: has no column {missing[0]!r}; it has {', '.join(table.header)}")
+    images: dict[tuple[str, int | None], list[DrawnRegion]] = {}
+    for number, row in table.rows:
+        if len(row) != len(table.header):
+            raise InputError(f"{path}: row {number} has {len(row)} cells; the header has {len(table.header)}")
+        name, size, shape, attributes = ("" if at is None else row[at].strip() for at in positions.values())
+        is_drawn = shape not in ("", "{}")  # VIA writes {} for an image without regions
+        if not name:
+            if is_drawn:
+                raise InputError(f"{path}: row {number} has a region and no {name_column}; name its image, or remove the row")
             continue
-        where = f"{path.name} row {number}"
-        if len(row) != len(header):
-            raise InputError(f"{path}: row {number} has {len(row)} cells; the header has {len(header)}")
-        _, regions = images.setdefault(row[at_name], (_size(row[at_size]), []))
-        if row[at_shape].strip() not in ("", "{}"):  # VIA writes {} for an image without regions
-            regions.append(_parse_shape(row[at_shape], where))
-    yield from ((name, size, regions) for name, (size, regions) in images.items())
+        regions = images.setdefault((name, _size(size)), [])
+        if is_drawn:
+            regions.append(_parse_row(shape, attributes, f"{path.name} row {number}", layout))
+    yield from ((name, size, regions) for (name, size), regions in images.items())
 
 
-def _parse_shape(cell: str, where: str) -> DrawnRegion:
+def _parse_row(shape: str, attributes: str, where: str, layout: Layout) -> DrawnRegion:
     try:
-        return DrawnRegion(json.loads(cell), where)
-    except ValueError as error:
-        return DrawnRegion(None, where, f"region_shape_attributes is not valid JSON ({error}): {cell[:40]}")
+        parsed = json.loads(shape)
+    except (ValueError, RecursionError) as error:
+        return DrawnRegion(None, where, f"{_SHAPE} is not valid JSON ({error}): {shape[:40]}")
+    try:
+        described = json.loads(attributes or "{}")
+    except (ValueError, RecursionError) as error:
+        return DrawnRegion(None, where, f"{_ATTRIBUTES} is not valid JSON ({error}): {attributes[:40]}")
+    return DrawnRegion(parsed, where, label=find_label(described, layout))
 
 
 def _size(value: object) -> int | None:
-    return int(str(value)) if str(value).isdigit() and int(str(value)) else None
+    """The size of a file in bytes; None where it is unknown, which VIA writes as -1."""
+    match = re.fullmatch(r"([1-9][0-9]{0,14})(\.0*)?", str(value).strip()) if isinstance(value, str | int | float) else None
+    return int(match[1]) if match else None
 
 
-def read_via_json(path: Path, project: object) -> Iterator[AnnotatedImage]:
+def read_via_json(path: Path, project: object, layout: Layout) -> Iterator[AnnotatedImage]:
     """Yields the images of a project or an annotation export.
 
     Args:
       path: the file, for messages.
       project: its JSON.
+      layout: by whose classes labels are recognised.
 
     Raises:
       InputError: it is neither.
@@ -69,20 +86,22 @@ def read_via_json(path: Path, project: object) -> Iterator[AnnotatedImage]:
     if not isinstance(entries, Mapping):
         raise InputError(f"{path}: holds shape_attributes but is not a project or annotation export of VIA 2; export it again")
     for key, entry in entries.items():
-        if not isinstance(entry, Mapping) or "filename" not in entry:
-            raise InputError(f"{path}: entry {key!r} has no filename; export it again from VIA 2 as JSON")
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("filename"), str) or not entry["filename"].strip():
+            raise InputError(f"{path}: entry {key[:80]!r} has no filename; export it again from VIA 2 as JSON")
         regions = entry.get("regions") or []
         regions = list(regions.values()) if isinstance(regions, Mapping) else regions
         if not isinstance(regions, list):
-            raise InputError(f"{path}: regions of entry {key!r} are {regions!r}; expected a list or an object")
-        drawn = [
-            DrawnRegion(
-                region.get("shape_attributes") if isinstance(region, Mapping) else region, f"{path.name} {key} region {number}"
-            )
-            for number, region in enumerate(regions)
-        ]
-        yield str(entry["filename"]), _size(entry.get("size")), drawn
+            shown = str(regions)[:80]
+            raise InputError(f"{path}: regions of entry {key[:80]!r} are {shown!r}; expected a list or an object")
+        drawn = [_read_region(region, f"{path.name} {key[:80]} region {number}", layout) for number, region in enumerate(regions)]
+        yield entry["filename"], _size(entry.get("size")), drawn
 
 
-VIA_CSV = AnnotationFormat(add_via_csv, frozenset({".csv"}))
+def _read_region(region: object, where: str, layout: Layout) -> DrawnRegion:
+    if not isinstance(region, Mapping):
+        return DrawnRegion(region, where)
+    return DrawnRegion(region.get("shape_attributes"), where, label=find_label(region.get("region_attributes"), layout))
+
+
+VIA_CSV = AnnotationFormat(add_via_csv, TABLE_SUFFIXES)
 VIA_JSON = AnnotationFormat(add_via_json, frozenset({".json"}))

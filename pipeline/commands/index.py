@@ -1,7 +1,7 @@
 """Runs the stage index and prints what it kept and what it dropped."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 
 from pipeline import stages
@@ -95,6 +95,11 @@ def _print_remarks(counts: Mapping) -> None:
         differ = f"; {counts['sizes_differ']} have another (re-encoded?)" if counts["sizes_differ"] else ""
         print(f"index: {compared - counts['sizes_differ']} of {compared} files have the size of the annotated file{differ}")
     if views := counts["label_pairs_differ"]:
-        count = f"{len(views)} view{'s' if len(views) != 1 else ''}"
-        more = ", ..." if len(views) > 3 else ""
-        print(f"index: DM and CM have different labels, and keep them, in {count} ({', '.join(views[:3])}{more})")
+        print(f"index: DM and CM have different labels, and keep them, in {_listed(views, 'view')}")
+    if images := counts["relabelled"]:
+        print(f"index: labels of regions replace the table's class, from which they differ, in {_listed(images, 'image')}")
+
+
+def _listed(names: Sequence[str], unit: str) -> str:
+    """Counts names and shows the first three."""
+    return f"{len(names)} {unit}{'s' if len(names) != 1 else ''} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"

@@ -34,6 +34,9 @@ def print_split(outcome: Outcome) -> None:
     print(f"split: {'' if outcome.changed else 'up to date; '}{describe_splits(outcome.summary)}")
     if added := outcome.summary["assigned_now"]:
         print(f"split: {added} were not in the assignment before and have been added")
+    if unknown := outcome.summary["not_indexed"]:
+        more = ", ..." if len(unknown) > 3 else ""
+        print(f"split: {len(unknown)} in the assignment are not in the index ({', '.join(unknown[:3])}{more})")
 
 
 def describe_splits(summary: Mapping) -> str:

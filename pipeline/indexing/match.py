@@ -6,7 +6,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.annotations import UNLISTED, Annotations, TableRow, check_reference, class_unlisted, rename_images
+from pipeline.annotations import UNLISTED, Annotations, TableRow, check_reference, class_by_labels, class_unlisted, rename_images
 from pipeline.contract import REASONS, WORST_FIRST, ImageName, clean_name, parse_image
 from pipeline.files import InputError, progress
 from pipeline.indexing.find import SourceFiles
@@ -151,6 +151,7 @@ def _join(annotations: Annotations, identified: Identified, layout: Layout) -> t
         joined.regions[image_id] = drawn or regions
     sizes = {uid: size for uid, (_, size) in uids.items()}
     faults = [(reference.where, check_reference(reference, sizes)) for reference in annotations.references]
+    class_by_labels(joined, layout)
     class_unlisted(joined, (name.image_id for name in by_name), layout)
     joined.regions = {name: [region for region in drawn if not region.empty] for name, drawn in joined.regions.items()}
     return joined, [Reject(where, "seg-reference", where, f"{where} {fault}") for where, fault in faults if fault]
@@ -209,6 +210,7 @@ def _summarise(
         "rejected": {reason: count for reason, count in sorted(reasons.items()) if not REASONS[reason].left_out},
         "sizes_compared": len(compared),
         "sizes_differ": sum(image.source_size != annotations.file_sizes[image.image_id] for image in compared),
+        "relabelled": sorted(name for name, row in annotations.rows.items() if row.listed_class),
         "label_pairs_differ": _differing_views(annotations.rows),
         "annotation_files": _first_names(annotations.files),
     }

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.contract import SPLITS, sample_name
-from pipeline.files import InputError, read_csv
+from pipeline.contract import SPLIT_FOLDERS, SPLITS, sample_name
+from pipeline.files import InputError, read_number, read_table
 from pipeline.indexing.tables import SourceImage
 from pipeline.recipe import Recipe
 from pipeline.splitting.splits import SplitImage, assign_folds, split_by_patient, split_by_sample
@@ -49,35 +49,43 @@ class Assignment:
 
 
 def read_assignment(path: Path, recipe: Recipe) -> Assignment:
-    """Reads an assignment, this program's or the user's own.
+    """Reads an assignment, this program's or the user's own, which a spreadsheet may have saved.
 
     Raises:
-      InputError: a column is missing, a split or fold does not exist, or a patient or sample is in two splits.
+      InputError: a column is missing, a split or fold does not exist, or a patient or sample is in two splits or folds.
     """
     by = recipe.split.by
-    rows = read_csv(path, (by, "split"))
+    rows = read_table(path, (by, "split")).records((by, "split"), ("patient", "fold"))
     return Assignment(path, by, _splits(path, rows, by), _folds(path, rows, recipe.split.folds))
 
 
-def _splits(path: Path, rows: Sequence[Mapping[str, str]], column: str) -> dict[str, str]:
+_Rows = Sequence[tuple[int, Mapping[str, str]]]
+
+
+def _splits(path: Path, rows: _Rows, column: str) -> dict[str, str]:
     splits: dict[str, str] = {}
-    for number, row in enumerate(rows, 2):
-        if row["split"] not in SPLITS:
+    for number, row in rows:
+        split = SPLIT_FOLDERS.get(row["split"].lower(), "")
+        if not row[column]:
+            raise InputError(f"{path}: row {number} names no {column}; name it, or remove the row")
+        if not split:
             raise InputError(f"{path}: row {number} gives {row[column]} the split {row['split']!r}; expected {', '.join(SPLITS)}")
-        first = splits.setdefault(row[column], row["split"])
-        if first != row["split"]:
-            raise InputError(f"{path}: {row[column]} is both in {first} and in {row['split']}; expected one split each")
+        first = splits.setdefault(row[column], split)
+        if first != split:
+            raise InputError(f"{path}: {row[column]} is both in {first} and in {split}; expected one split each")
     return splits
 
 
-def _folds(path: Path, rows: Sequence[Mapping[str, str]], count: int) -> dict[str, int]:
-    folds = {}
-    for number, row in enumerate(rows, 2):
-        fold = row.get("fold") or ""
-        if fold and not (fold.isdigit() and int(fold) < count):
-            raise InputError(f"{path}: row {number} has fold {fold!r}; expected a number from 0 to {count - 1}")
-        if fold and row.get("patient"):
-            folds[row["patient"]] = int(fold)
+def _folds(path: Path, rows: _Rows, count: int) -> dict[str, int]:
+    folds: dict[str, int] = {}
+    for number, row in rows:
+        if not row["fold"] or not row["patient"]:
+            continue
+        fold = read_number(row["fold"])
+        if fold is None or fold not in range(count):
+            raise InputError(f"{path}: row {number} has fold {row['fold']!r}; expected a number from 0 to {count - 1}")
+        if folds.setdefault(row["patient"], int(fold)) != fold:
+            raise InputError(f"{path}: {row['patient']} has both fold {folds[row['patient']]} and fold {int(fold)}; expected one")
     return folds
 
 

@@ -43,7 +43,8 @@ class NewAssignment:
     Attributes:
       assignment: of every patient or sample.
       is_own: whether it is the user's own, completed.
-      summary: what is split, the counts of each split, and how many were not assigned before.
+      summary: what is split, the counts of each split, how many were not assigned before, and which names in the user's own
+        assignment the index does not have.
     """
 
     assignment: Assignment
@@ -64,5 +65,7 @@ def assign(folder: DatasetFolder, recipe: Recipe, images: Sequence[SourceImage],
     except SplitError as error:
         raise InputError(f"{folder.root}: {error}") from error
     added = len(assignment.splits.keys() - kept.splits.keys()) if kept else 0
-    summary = {"by": recipe.split.by, "splits": count_splits(assignment, images, recipe), "assigned_now": added}
+    unknown = sorted(kept.splits.keys() - assignment.splits.keys()) if kept and own else []
+    counts = count_splits(assignment, images, recipe)
+    summary = {"by": recipe.split.by, "splits": counts, "assigned_now": added, "not_indexed": unknown}
     return NewAssignment(assignment, own, summary)

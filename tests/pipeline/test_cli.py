@@ -205,7 +205,7 @@ def test_index_and_split_as_json_are_one_object_with_the_counts(make, capsys):
         assert main(["split", str(make.folder), "--json"]) == 0
         result = json.loads(capsys.readouterr().out)
         assert all(f"`{key}`" in DOCUMENTED for key in result)
-        assert set(result) == {"folder", "up_to_date", "by", "splits", "assigned_now"}
+        assert set(result) == {"folder", "up_to_date", "by", "splits", "assigned_now", "not_indexed"}
         assert (result["by"], result["up_to_date"], result["assigned_now"]) == ("patient", up_to_date, 0)
         assert result["splits"]["train"] == {"patients": 3, "images": 6, "samples": 18}
         assert list(result["splits"]) == ["train", "valid", "test"]

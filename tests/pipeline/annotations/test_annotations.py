@@ -130,7 +130,7 @@ def test_a_region_file_without_its_shapes_is_named(download):
 
 
 def test_malformed_json_in_a_cell_stays_with_its_image(download):
-    download.shapes[1] = ("P1_L_CM_CC.jpg", '{"name": "circle", "cx": ', 5)
+    download.shapes[1] = ("P1_L_CM_CC.jpg", '{"name": "circle", "cx": ', download.shapes[1][2])
     annotations = read(download.write())
     assert "region_shape_attributes is not valid JSON" in annotations.regions["P1_L_CM_CC"][0].fault
     assert not annotations.regions["P1_L_CM_CC"][1].fault
@@ -143,7 +143,7 @@ def test_malformed_json_in_a_cell_stays_with_its_image(download):
         ("via.json", '[{"shape_attributes": {}}]', "is not a project or annotation export of VIA 2; export it again"),
         ("via.json", '{"a": {"regions": [{"shape_attributes": {}}]}}', "entry 'a' has no filename"),
         ("table.xlsx", "hello", "cannot be read as xlsx"),
-        ("table.csv", b"Image_name,\xff\xfe", "cannot be read as CSV"),
+        ("table.csv", b"Image_name,\0\xff\xfe", "cannot be read as CSV"),
     ],
 )
 def test_a_broken_file_is_an_error_that_names_it(download, name, text, message):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from inputs import circle
 
-from pipeline.annotations import Annotations, DrawnRegion, TableRow, class_unlisted, rename_images
+from pipeline.annotations import Annotations, DrawnRegion, TableRow, class_by_labels, class_unlisted, rename_images
 from pipeline.files import InputError
 from pipeline.recipe import CDD_CESM, Layout, LayoutTable
 
@@ -72,3 +72,25 @@ def test_an_image_that_an_empty_annotation_names_is_not_normal_for_want_of_a_row
     annotations = Annotations(regions={"a": [nothing], "b": []})
     class_unlisted(annotations, ["a", "b"], Layout(unlisted_class="normal"))
     assert set(annotations.rows) == {"b"}
+
+
+@pytest.mark.parametrize(
+    ("listed", "labels", "expected"),
+    [
+        ("Malignant", ["benign"], "benign"),
+        ("Malignant", ["benign", ""], "Malignant"),
+        ("Malignant", ["benign", "malignant"], "Malignant"),
+        ("Benign", ["", "Cancer"], "malignant"),
+        ("Normal", ["malignant"], "malignant"),
+        ("Normal", ["mass"], "Normal"),
+        ("Maybe", ["malignant"], "Maybe"),
+        ("Benign", [], "Benign"),
+    ],
+)
+def test_labels_of_regions_take_the_place_of_the_tables_class(listed, labels, expected):
+    row = TableRow("a", {"class": listed, "birads": "4"}, "list.csv row 2")
+    annotations = Annotations(rows={"a": row}, regions={"a": [region(label=label) for label in labels]})
+    class_by_labels(annotations, Layout(table=LayoutTable(classes={"Cancer": "malignant"})))
+    changed = annotations.rows["a"]
+    assert changed.cells == {"class": expected, "birads": "4"}
+    assert changed.listed_class == ("" if expected == listed else listed)

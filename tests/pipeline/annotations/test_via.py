@@ -1,5 +1,6 @@
 """Reading the files of VIA 2: a project that the annotator saved again has the same regions."""
 
+import csv
 import json
 
 import pytest
@@ -37,6 +38,22 @@ def save(path, shapes, size=4321):
     return path
 
 
+HEADER = "#filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes"
+
+
+def save_csv(path, *rows):
+    """Writes an export of these rows: name, size, shape and attributes each."""
+    with path.open("w", newline="") as file:
+        file.write(HEADER + "\n")
+        csv.writer(file).writerows([name, size, "{}", 1, 0, shape, attributes] for name, size, shape, attributes in rows)
+    return path
+
+
+def faults(path):
+    regions = read_annotations([path], path).regions
+    return {name: [(region.reason, region.fault) for region in drawn if region.fault] for name, drawn in regions.items()}
+
+
 def read(path):
     return {name: [region.attributes for region in regions] for name, regions in read_annotations([path], path).regions.items()}
 
@@ -71,4 +88,103 @@ def test_regions_that_are_not_a_list_are_an_error(tmp_path):
     path = tmp_path / "via.json"
     path.write_text('{"a": {"filename": "P1_L_DM_CC.jpg", "regions": "shape_attributes"}}')
     with pytest.raises(InputError, match="regions of entry 'a' are 'shape_attributes'; expected a list or an object"):
+        read(path)
+
+
+AMBIGUOUS = [("annotation-ambiguous", "via.{} has several entries for P1_L_DM_CC; keep the one that belongs to the image")]
+CIRCLE = json.dumps(circle(9, 9, 4))
+
+
+def test_two_entries_of_one_name_are_a_fault_in_both_formats(tmp_path):
+    table = save_csv(
+        tmp_path / "via.csv", *[(name, size, CIRCLE, "{}") for name, size in (("P1_L_DM_CC.jpg", 5), ("P1_L_DM_CC.jpg", 6))]
+    )
+    assert faults(table) == {"P1_L_DM_CC": [(reason, fault.format("csv")) for reason, fault in AMBIGUOUS]}
+    entries = {
+        str(size): {"filename": "P1_L_DM_CC.jpg", "size": size, "regions": [{"shape_attributes": circle(size, 9, 4)}]}
+        for size in (5, 6)
+    }
+    path = tmp_path / "via.json"
+    path.write_text(json.dumps(entries))
+    assert faults(path) == {"P1_L_DM_CC": [(reason, fault.format("json")) for reason, fault in AMBIGUOUS]}
+
+
+def test_rows_of_one_name_and_size_are_one_entry(tmp_path):
+    path = save_csv(tmp_path / "via.csv", ("P1_L_DM_CC.jpg", 5, CIRCLE, "{}"), ("P1_L_DM_CC.jpg ", "5.0", CIRCLE, "{}"))
+    assert read(path) == {"P1_L_DM_CC": [circle(9, 9, 4)] * 2}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "label"),
+    [
+        ({"pathology": "Malignant "}, "Malignant"),
+        ({"type": "mass", "Pathology": "benign"}, "benign"),
+        ({"label": "mass 1"}, "mass 1"),
+        ({"finding": {"benign": False, "malignant": True}}, "malignant"),
+        ({"class": "cyst", "remark": "looks malignant"}, "cyst"),
+        ({"remark": "odd"}, ""),
+        ({"class": 5, "pathology": None}, ""),
+        ([1], ""),
+        ({}, ""),
+    ],
+)
+def test_the_class_among_the_attributes_of_a_region_is_its_label(tmp_path, attributes, label):
+    table = save_csv(tmp_path / "via.csv", ("P1_L_DM_CC.jpg", 5, CIRCLE, json.dumps(attributes)))
+    path = tmp_path / "via.json"
+    region = {"shape_attributes": circle(9, 9, 4), "region_attributes": attributes}
+    path.write_text(json.dumps({"a": {"filename": "P1_L_DM_CC.jpg", "regions": [region]}}))
+    for file in (table, path):
+        assert [region.label for region in read_annotations([file], file).regions["P1_L_DM_CC"]] == [label]
+
+
+DEEP = "[" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("shape", "attributes", "message"),
+    [
+        ("{", "{}", "region_shape_attributes is not valid JSON"),
+        (DEEP, "{}", "region_shape_attributes is not valid JSON"),
+        ('{"name":"circle","cx":' + "9" * 5000 + "}", "{}", "region_shape_attributes is not valid JSON"),
+        (CIRCLE, "{", "region_attributes is not valid JSON"),
+        (CIRCLE, DEEP, "region_attributes is not valid JSON"),
+    ],
+)
+def test_cells_that_are_no_json_stay_with_their_image(tmp_path, shape, attributes, message):
+    path = save_csv(tmp_path / "via.csv", ("P1_L_DM_CC.jpg", 5, shape, attributes))
+    ((_, fault),) = faults(path)["P1_L_DM_CC"]
+    assert fault.startswith(message)
+    assert len(fault) < 300
+
+
+@pytest.mark.parametrize("size", ["", "-1", "0", "²", "inf", "nan", "1e3", "9" * 5000, "5,5"])
+def test_a_file_size_that_is_none_is_unknown(tmp_path, size):
+    path = save_csv(tmp_path / "via.csv", ("P1_L_DM_CC.jpg", size, CIRCLE, "{}"))
+    assert read_annotations([path], path).file_sizes == {}
+
+
+def test_blank_rows_are_left_out_and_a_region_without_an_image_is_an_error(tmp_path):
+    path = save_csv(tmp_path / "via.csv", ("", "", "", ""), ("P1_L_DM_CC.jpg", 5, CIRCLE, "{}"), ("", 5, "{}", "{}"))
+    path.write_text(path.read_text() + ",,,,,,\n\n")
+    assert read(path) == {"P1_L_DM_CC": [circle(9, 9, 4)]}
+    save_csv(path, ("P1_L_DM_CC.jpg", 5, CIRCLE, "{}"), ("", 5, CIRCLE, "{}"))
+    with pytest.raises(InputError, match="row 3 has a region and no #filename; name its image, or remove the row"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"_via_img_metadata": [1]}', "is not a project or annotation export of VIA 2"),
+        ('{"a": {"filename": 5, "regions": [{"shape_attributes": {}}]}}', "entry 'a' has no filename"),
+        ('{"a": [{"shape_attributes": {}}]}', "entry 'a' has no filename"),
+        ('{"a": {"filename": "", "regions": [{"shape_attributes": {}}]}}', "entry 'a' has no filename"),
+        ('{"shape_attributes": ' + DEEP, "is not valid JSON"),
+        ('{"shape_attributes": ' + "9" * 5000 + "}", "is not valid JSON"),
+    ],
+)
+def test_a_file_of_wrong_types_is_one_error(tmp_path, content, message):
+    path = tmp_path / "via.json"
+    path.write_text(content)
+    with pytest.raises(InputError, match=message):
         read(path)

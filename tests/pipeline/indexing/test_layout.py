@@ -293,7 +293,7 @@ def test_a_path_without_a_match_is_reported(tmp_path, make):
     ("changes", "message"),
     [
         ([("ACR", "Density")], "has no column 'Density', which [layout.table] names; it has Laterality, View, File Name"),
-        ([('delimiter = ";"', 'delimiter = ","')], "holds no annotation table (CSV or xlsx with File Name and Bi-Rads);"),
+        ([('class = "Bi-Rads"', 'class = "Result"')], "holds no annotation table (CSV or xlsx with File Name and Result);"),
         ([("(?P<patient>[0-9a-f]+)", "[0-9a-f]+")], "[layout] image: lacks the group patient; write it as (?P<patient>...)"),
         ([("mask  = '(?:^|/)(?P<image>", "mask  = '(?:^|/)(?P<name>")], "[layout] mask: lacks the group image"),
         ([("(?P<side>[LR])", "(?P<side>[LR)")], "[layout] image: is not a regular expression: "),

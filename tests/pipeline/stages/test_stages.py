@@ -381,8 +381,31 @@ def test_a_users_own_assignment_is_followed(project, tmp_path):
 
 
 @pytest.mark.parametrize(
+    "data",
+    [
+        b"patient;split;fold\r\nP1;test;2\r\nP2;valid;0\r\nP77;train;\r\n",
+        b"\xef\xbb\xbfpatient,split,fold\r\nP1,test,2\r\n,,\r\nP2,valid,0\r\nP77,train,\r\n,,\r\n",
+        b'Patient, SPLIT ,Fold,note\nP1,Test,2.0,\n P2 ,Val,"0,0",x\nP77,TRAIN\n',
+        "sep=\t\npatient\tsplit\tfold\nP1\ttest\t2\nP2\tvalidation\t0\nP77\ttrain\n".encode("utf-16"),
+    ],
+)
+def test_an_assignment_may_be_saved_by_a_spreadsheet(project, tmp_path, data):
+    mine = tmp_path / "mine.csv"
+    mine.write_bytes(data)
+    project.index()
+    summary = stages.split(project.folder, mine).summary
+    rows = {row["patient"]: (row["split"], row["fold"]) for row in read_csv(project.folder.assignment)}
+    assert (rows["P1"], rows["P2"]) == (("test", "2"), ("valid", "0"))
+    assert summary["not_indexed"] == ["P77"]
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("patient,split\n,train\n", "row 2 names no patient; name it, or remove the row"),
+        ("patient,split,fold\nP1,train,1\nP1,train,2\n", "P1 has both fold 1 and fold 2; expected one"),
+        ("patient,split,fold\nP1,train,\u00b2\n", "row 2 has fold '\u00b2'; expected a number from 0 to 2"),
+        ("patient,split,split\nP1,train,test\n", "has 2 columns 'split'; keep one of them"),
         ("patient,split\nP1,training\n", "row 2 gives P1 the split 'training'; expected train, valid, test"),
         ("patient,split\nP1,train\nP1,test\n", "P1 is both in train and in test; expected one split each"),
         ("patient,part\nP1,train\n", "has the columns patient, part; expected split too"),

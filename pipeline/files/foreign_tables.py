@@ -1,0 +1,230 @@
+"""Tables that anybody saved: CSV with any usual delimiter and encoding, and the sheets of workbooks.
+
+Our own tables are read strictly, by `pipeline.files.tables`.
+"""
+
+import csv
+import io
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.files.program import InputError
+
+TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".xlsx"})
+_DELIMITERS = (",", ";", "\t", "|")
+_SAMPLE = 2**16  # characters from which the delimiter is found
+_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_SEPARATOR = re.compile(r'"?sep=(.)"?\s*?(?:\r\n|\n|\r|$)', re.IGNORECASE)  # Excel's first line
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as somebody saved it.
+
+    Attributes:
+      path: the file.
+      header: names of columns, without stray spaces.
+      rows: each with its number in the file, counted from 1, and its cells as they are; blank rows are left out, and so
+        are empty cells beyond the header.
+      sheet: its name in a workbook; empty for CSV.
+    """
+
+    path: Path
+    header: list[str]
+    rows: list[tuple[int, list[str]]]
+    sheet: str = ""
+
+    def column(self, name: str) -> int | None:
+        """The position of a column, whatever the case and spaces of its header; None if there is none.
+
+        Raises:
+          InputError: several columns have the name.
+        """
+        plain = plain_header(name)
+        positions = [position for position, header in enumerate(self.header) if plain_header(header) == plain]
+        if len(positions) > 1:
+            raise InputError(f"{self.path}: has {len(positions)} columns {name!r}; keep one of them")
+        return positions[0] if positions else None
+
+    def records(self, columns: Sequence[str], optional: Sequence[str] = ()) -> list[tuple[int, dict[str, str]]]:
+        """The rows as numbers and cells by column, without stray spaces; cells that a row lacks are empty.
+
+        Args:
+          columns: that the table must have.
+          optional: that it may have.
+
+        Raises:
+          InputError: one of `columns` is missing, or one occurs several times.
+        """
+        positions = {name: self.column(name) for name in (*columns, *optional)}
+        if missing := [name for name in columns if positions[name] is None]:
+            raise InputError(
+                f"{self.path}: has the columns {', '.join(self.header) or 'none'}; expected {', '.join(missing)} too"
+            )
+        return [(number, {name: _cell(row, position) for name, position in positions.items()}) for number, row in self.rows]
+
+
+def _cell(row: Sequence[str], position: int | None) -> str:
+    return row[position].strip() if position is not None and position < len(row) else ""
+
+
+def plain_header(name: str) -> str:
+    """A column's name as names are compared: in lower case, with single spaces.
+
+    Example:
+      >>> plain_header(" Image  View")
+      'image view'
+    """
+    return " ".join(name.replace("\ufeff", "").split()).casefold()
+
+
+def read_number(text: str) -> float | None:
+    """Reads a number with a decimal point or comma; None for anything else, and where a comma may also group thousands.
+
+    Example:
+      >>> read_number(" 12,5"), read_number("1e3"), read_number("1,234"), read_number("inf")
+      (12.5, 1000.0, None, None)
+    """
+    text = text.strip()
+    if not re.fullmatch(r"[+-]?([0-9]+[.,]?[0-9]*|[.,][0-9]+)(e[+-]?[0-9]{1,3})?", text, re.IGNORECASE):
+        return None
+    if re.fullmatch(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}", text):
+        return None
+    number = float(text.replace(",", "."))
+    return number if math.isfinite(number) else None
+
+
+def read_table(path: Path, columns: Sequence[str] = (), delimiter: str = ",") -> Table:
+    """Reads a table: a CSV file, or the one sheet of a workbook that has the columns.
+
+    Args:
+      path: the file; a name that ends in .xlsx is a workbook's.
+      columns: by which a sheet is chosen.
+      delimiter: the one to prefer where several fit.
+
+    Raises:
+      InputError: it cannot be read, or several sheets have the columns.
+    """
+    if path.suffix.lower() != ".xlsx":
+        return read_csv_table(path, delimiter)
+    sheets = [sheet for sheet in read_sheets(path) if all(sheet.column(name) is not None for name in columns)]
+    if len(sheets) != 1:
+        names = " and ".join(repr(sheet.sheet) for sheet in sheets[:2]) or "none"
+        raise InputError(f"{path}: expected one sheet with the columns {', '.join(columns)}; found {names}")
+    return sheets[0]
+
+
+def read_csv_table(path: Path, delimiter: str = ",", data: bytes | None = None) -> Table:
+    """Reads a CSV file with commas, semicolons, tabs or bars, in UTF-8, UTF-16 or Windows-1252.
+
+    Args:
+      path: the file.
+      delimiter: the one to prefer where several fit.
+      data: its bytes where the caller has read them already.
+
+    Raises:
+      InputError: it is not text, or a quotation mark is never closed.
+    """
+    remedy = "save it again as UTF-8 CSV, or move it away"
+    try:
+        text = decode_text(path.read_bytes() if data is None else data)
+    except (OSError, UnicodeError) as error:
+        raise InputError(f"{path}: cannot be read as CSV ({error}); {remedy}") from error
+    start = 0
+    if stated := _SEPARATOR.match(text):
+        delimiter, start = stated[1], stated.end()
+    else:
+        delimiter = _find_delimiter(text[:_SAMPLE], delimiter)
+    try:
+        records = list(_records(text[start:], delimiter))
+    except csv.Error as error:
+        raise InputError(f"{path}: cannot be read as CSV ({error}); {remedy}") from error
+    return _as_table(path, records, first=2 if start else 1)
+
+
+def decode_text(data: bytes) -> str:
+    """Decodes text by its byte order mark, else as UTF-8, else as Windows-1252.
+
+    Raises:
+      UnicodeError: it is not text.
+    """
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return data.decode(encoding)
+    if b"\0" in data:
+        raise UnicodeError("it holds bytes of zero, which no text does")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("cp1252")
+
+
+def _find_delimiter(sample: str, preferred: str) -> str:
+    """The delimiter with which most rows have as many cells as the header, of these the one with the most cells."""
+
+    def fit(delimiter: str) -> tuple[bool, float, int]:
+        try:
+            header, *rows = [row for row in csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter) if any(row)] or [[]]
+        except csv.Error:
+            return False, 0, 0
+        whole = [len(row) == len(header) for row in rows[:100]]
+        return len(header) > 1, sum(whole) / len(whole) if whole else 1.0, len(header)
+
+    return max((preferred, *_DELIMITERS), key=fit)
+
+
+def _records(text: str, delimiter: str) -> Iterator[list[str]]:
+    try:
+        yield from list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+    except csv.Error as error:
+        if "unexpected end" in str(error):  # the rest of the file would be one cell
+            raise
+        yield from csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+
+
+def _as_table(path: Path, records: Sequence[list[str]], first: int = 1, sheet: str = "") -> Table:
+    numbered = [(number, cells) for number, cells in enumerate(records, first) if any(cell.strip() for cell in cells)]
+    if not numbered:
+        return Table(path, [], [], sheet)
+    (_, header), *rows = numbered
+    names = _trimmed([name.replace("\ufeff", "").strip() for name in header], 0)
+    filling = len(names) if sheet else 0  # a sheet's rows end where its last cell is
+    trimmed = [(number, _trimmed(cells, len(names))) for number, cells in rows]
+    return Table(path, names, [(number, cells + [""] * (filling - len(cells))) for number, cells in trimmed], sheet)
+
+
+def _trimmed(cells: list[str], least: int) -> list[str]:
+    """The cells without empty ones at the end, but at least as many as there are or `least`."""
+    stop = len(cells)
+    while stop > least and not cells[stop - 1].strip():
+        stop -= 1
+    return cells[:stop]
+
+
+def read_sheets(path: Path) -> Iterator[Table]:
+    """Yields the sheets of a workbook, one named `all` first; numbers are written as Excel shows whole ones, without a point.
+
+    Raises:
+      InputError: it cannot be read as a workbook.
+    """
+    import openpyxl
+
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        sheets = sorted(book.worksheets, key=lambda sheet: sheet.title.strip().casefold() != "all")
+        for sheet in sheets:
+            sheet.reset_dimensions()  # other programs state them wrongly
+            yield _as_table(
+                path, [[_text(value) for value in row] for row in sheet.iter_rows(values_only=True)], sheet=sheet.title
+            )
+    except Exception as error:  # openpyxl raises whatever its unzipping and its XML parser raise
+        raise InputError(f"{path}: cannot be read as xlsx ({error}); save it again, or give the CSV instead") from error
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value)
