@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from inputs import bitmap, circle, picture, polygon
 
-from pipeline.drawing.raster import Coverage, coverage, draw, drawable, published_mask, rasterise, square_mask
+from pipeline.drawing.raster import (
+    Coverage,
+    coverage,
+    draw,
+    draw_clipped,
+    drawable,
+    published_mask,
+    rasterise,
+    square_mask,
+    window,
+)
 from pipeline.drawing.regions import Region, bitmap_attributes, parse_region
 from pipeline.geometry import VARIANTS, Letterbox, vary
 
@@ -172,3 +182,86 @@ def test_a_bitmap_is_letterboxed_like_any_region():
     mask, vanished = square_mask(regions(bitmap(2, 1, [0, 2], x=6, y=7)), Letterbox(8, 8, 2))
     assert mask.tolist() == [[0, 0], [0, 1]]
     assert vanished == 1
+
+
+def test_a_turned_ellipse_runs_from_upper_left_to_lower_right():
+    """theta turns clockwise as one sees it, because y runs down."""
+    ellipse = {"name": "ellipse", "cx": 10, "cy": 10, "rx": 8, "ry": 3, "theta": np.pi / 6}
+    mask = rasterise(regions(ellipse), 21, 21)
+    y, x = np.nonzero(mask)
+    assert np.hypot(x - 10, y - 10).max() <= 8
+    assert mask[13, 16], "on the long axis: 6 to the right, 3 down"
+    assert not mask[7, 16], "its mirror image"
+    np.testing.assert_array_equal(mask, mask[::-1, ::-1])
+    assert np.count_nonzero(mask) == pytest.approx(np.pi * 8 * 3, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    "points",
+    [((9, 0), (12, 0), (12, 2)), ((0, 9), (4, 9), (4, 12)), ((-9, 0), (-6, 0), (-6, 2))],
+    ids=["right of it", "below it", "left of it"],
+)
+def test_a_region_beyond_one_border_has_an_empty_patch(points):
+    region = parse_region(polygon(*points))
+    patch, left, top = draw_clipped(region, 5, 3)
+    assert (patch.shape, left, top) == ((0, 0), 0, 0)
+    mask, vanished = square_mask([region], Letterbox(5, 3, 4))
+    assert (mask.dtype, mask.shape, mask.any(), vanished) == (np.uint8, (4, 4), False, 0)
+
+
+def test_the_window_of_a_region_holds_its_edge_pixels_and_no_more():
+    region = parse_region(polygon((1.5, 2), (6, 2), (6, 4.25)))
+    assert window(region, 50, 50) == (1, 2, 7, 6)
+    assert window(region, 5, 4) == (1, 2, 5, 4)
+
+
+@pytest.mark.parametrize("size", [(8, 3), (3, 8)], ids=["wide", "tall"])
+def test_coverage_is_exact_up_to_the_finest_size(size):
+    width, height = size
+    region = parse_region({"name": "rect", "x": 3000, "y": 3000, "width": width - 1, "height": height - 1})
+    assert coverage(region, 4000, 4000, finest=8) == Coverage(24.0, 1.0)
+    larger = parse_region({"name": "rect", "x": 3000, "y": 3000, "width": width, "height": height})
+    assert coverage(larger, 4000, 4000, finest=8).area_px != 36.0, "at a coarser scale"
+
+
+def test_coverage_of_a_bitmap_across_the_border_is_exact():
+    assert coverage(parse_region(bitmap(4, 2, [0, 8], x=-1, y=-1)), 10, 10) == Coverage(3.0, 3 / 8)
+
+
+def test_a_vanishing_region_keeps_its_fullest_pixel_not_its_first():
+    wedge = polygon((5, 5), (12, 8), (12, 10))  # thin at the upper left, thick at the lower right
+    box = Letterbox(16, 16, 4)
+    averages = cv2.resize(rasterise(regions(wedge), 16, 16).astype(np.float32), (4, 4), interpolation=cv2.INTER_AREA)
+    mask, vanished = square_mask(regions(wedge), box)
+    assert averages.max() < 0.5
+    assert vanished == 1
+    assert np.argwhere(mask).tolist() == [list(np.unravel_index(averages.argmax(), (4, 4)))]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(points, min_size=2, max_size=4), st.integers(3, 40))
+def test_several_regions_cover_what_their_union_covers(outlines, target):
+    """And the fullest pixel of each that vanishes; a region in another one's box erases nothing of it."""
+    shapes = [parse_region(polygon(*corners)) for corners in outlines]
+    box = Letterbox(80, 80, target)
+    full = cv2.resize(rasterise(shapes, 80, 80).astype(np.float64), (target, target), interpolation=cv2.INTER_AREA)
+    assume(np.abs(full - 0.5).min() > 1e-6)
+    mask, vanished = square_mask(shapes, box)
+    kept = (mask != 0) & (full < 0.5)
+    assert mask.dtype == np.uint8
+    assert not ((mask == 0) & (full >= 0.5)).any()
+    assert np.count_nonzero(kept) <= vanished == sum(square_mask([shape], box)[1] for shape in shapes)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "drawn"),
+    [
+        pytest.param(circle(3, 2, 1), "...... ...#.. ..###. ...#.. ......", id="circle"),
+        pytest.param(polygon((1, 1), (4, 1), (1, 4)), "...... .####. .###.. .##... .#....", id="polygon"),
+        pytest.param(bitmap(2, 2, [0, 3, 1], x=1, y=2), "...... ...... .##... .#.... ......", id="bitmap"),
+        pytest.param({"name": "ellipse", "cx": 2, "cy": 1, "rx": 2, "ry": 9}, "...... ...#.. ..###. ...#.. ......", id="ellipse"),
+    ],
+)
+def test_published_masks_are_drawn_by_pillow(attributes, drawn):
+    mask = np.asarray(published_mask(regions(attributes), 6, 5))
+    np.testing.assert_array_equal(mask, picture(drawn) * 255)
