@@ -18,6 +18,11 @@ RECIPES = Path(__file__).parent / "recipes"
 ClassName = Literal["malignant", "benign", "normal"]
 Share = Annotated[float, pydantic.Field(ge=0, le=1)]
 
+# Columns of other collections' tables: what identifies an image, and two ways to write a box.
+IDENTITY = ("patient", "side", "view", "kind")
+CORNER_BOX = ("xmin", "ymin", "xmax", "ymax")
+SIZED_BOX = ("x", "y", "w", "h")
+
 
 class Source(Settings):
     """Which images the data set is made from."""
@@ -28,22 +33,33 @@ class Source(Settings):
 
 
 class LayoutTable(Settings):
-    """A table of images other than CDD-CESM's."""
+    """Tables of images other than CDD-CESM's."""
 
-    columns: dict[str, str] = pydantic.Field(default_factory=dict)  # from our name to the table's header
+    # From our name to the table's header, or to several spellings of it, of which the first that is there applies.
+    columns: dict[str, str | tuple[str, ...]] = pydantic.Field(default_factory=dict)
     delimiter: Annotated[str, pydantic.Field(min_length=1, max_length=1)] = ","
     # From the text in the class column, or in a region's label, to the class.
     classes: dict[str, ClassName] = pydantic.Field(default_factory=dict)
 
     @pydantic.field_validator("columns")
     @classmethod
-    def _enough(cls, columns: dict[str, str]) -> dict[str, str]:
-        allowed = ("image", "class", *DETAILS)
+    def _enough(cls, columns: dict[str, str | tuple[str, ...]]) -> dict[str, str | tuple[str, ...]]:
+        allowed = ("image", "class", *IDENTITY, *CORNER_BOX, *SIZED_BOX, *DETAILS)
         if unknown := [name for name in columns if name not in allowed]:
             raise ValueError(f"names the column {unknown[0]!r}; expected any of {', '.join(allowed)}")
-        if columns and not {"image", "class"} <= set(columns):
-            raise ValueError("expected both image and class, so that the table gives each image its class")
+        if empty := [name for name, headers in columns.items() if not headers]:
+            raise ValueError(f"has no header for {empty[0]}; expected one, or a list of spellings")
+        if columns and "image" not in columns:
+            raise ValueError("expected image, so that each row belongs to an image")
+        boxes = [box for box in (CORNER_BOX, SIZED_BOX) if set(box) & set(columns)]
+        if len(boxes) > 1 or any(set(box) - set(columns) for box in boxes):
+            raise ValueError(f"expected all of {', '.join(CORNER_BOX)}, or all of {', '.join(SIZED_BOX)}, or none of them")
         return columns
+
+    def spellings(self, name: str) -> tuple[str, ...]:
+        """The headers that a column may have."""
+        headers = self.columns[name]
+        return (headers,) if isinstance(headers, str) else headers
 
 
 class Layout(Settings):
@@ -52,31 +68,43 @@ class Layout(Settings):
     The expressions are searched in a file's path below its folder, with `/` and without suffix.
     """
 
-    image: str | None = None  # groups: patient, side, view, optionally image (its name in annotations) and kind
-    mask: str | None = None  # of PNG masks, with the group image
+    image: str | None = None  # groups: patient, side, view and kind, unless a table has them, and image (its name in annotations)
+    mask: str | None = None  # of mask files, with the group image; files of one lesion, of which one is its mask, share `lesion`
     sides: dict[str, Literal["L", "R"]] = pydantic.Field(default_factory=dict)
     views: dict[str, Literal["CC", "MLO"]] = pydantic.Field(default_factory=dict)
     kinds: dict[str, Literal["DM", "CM"]] = pydantic.Field(default_factory=dict)
     kind: Literal["DM", "CM"] | None = None  # of every image
+    patients: Literal["named", "per-image"] = "named"  # per-image: nobody knows which images share a patient
     unlisted_class: ClassName | None = None  # of images without a table row and without a region whose label is a class
+    lesions: tuple[str, ...] | None = None  # labels of the regions that are drawn; regions with another label are only counted
     table: LayoutTable = LayoutTable()
 
     @pydantic.field_validator("image", "mask")
     @classmethod
     def _expression(cls, text: str, info: pydantic.ValidationInfo) -> str:
-        required = {"image": {"patient", "side", "view"}, "mask": {"image"}}[info.field_name or ""]
         try:
             groups = set(re.compile(text).groupindex)
         except re.error as error:
             raise ValueError(f"is not a regular expression: {error}") from error
-        if missing := sorted(required - groups):
-            raise ValueError(f"lacks the group {missing[0]}; write it as (?P<{missing[0]}>...)")
+        if info.field_name == "mask" and "image" not in groups:
+            raise ValueError("lacks the group image; write it as (?P<image>...)")
         return text
 
     @pydantic.model_validator(mode="after")
-    def _kind_is_known(self) -> "Layout":
-        if self.image and not self.kind and "kind" not in re.compile(self.image).groupindex:
-            raise ValueError('image has no group kind; add it, or set kind = "DM" or "CM" for all images')
+    def _is_complete(self) -> "Layout":
+        if self.table.columns and "class" not in self.table.columns and self.unlisted_class is None:
+            raise ValueError("table.columns: expected both image and class, so that the table gives each image its class")
+        if self.image is None:
+            return self
+        known = set(re.compile(self.image).groupindex) | set(self.table.columns)
+        known |= {"kind"} if self.kind else set()
+        known |= {"patient"} if self.patients == "per-image" else set()
+        if missing := [part for part in IDENTITY if part not in known]:
+            remedies = {"kind": 'set kind = "DM" or "CM" for all images', "patient": 'set patients = "per-image"'}
+            raise ValueError(
+                f"image has no group {missing[0]}; add it as (?P<{missing[0]}>...), or name its column in [layout.table]"
+                + (f", or {remedies[missing[0]]}" if missing[0] in remedies else "")
+            )
         return self
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.annotations.contents import AnnotatedImage, Annotations, DrawnRegion
 from pipeline.annotations.format import AnnotationFile, AnnotationFormat, add_images
-from pipeline.drawing.regions import MOST_PIXELS, RegionError, bitmap_attributes, decode_runs
+from pipeline.drawing.regions import MOST_PIXELS, RegionError, bitmap_attributes, box_attributes, decode_runs
 from pipeline.files import InputError, require
 from pipeline.recipe import Layout
 
@@ -142,8 +142,7 @@ def _box(bbox: object) -> dict | None:
     left, top, width, height = bbox
     if not width or not height:
         return None
-    # From the centre of its first to that of its last pixel, because edges belong to a region.
-    return {"name": "rect", "x": left, "y": top, "width": max(width - 1, 0), "height": max(height - 1, 0)}
+    return box_attributes(left, top, width, height)
 
 
 def _read_runs(runs: Mapping, size: Size) -> np.ndarray:

@@ -1,7 +1,8 @@
 """The contents of annotation files of any format: table rows and drawn regions by image, and how two files are merged."""
 
 import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,12 +11,22 @@ from pipeline.files import InputError
 
 @dataclass(frozen=True)
 class TableRow:
-    """One image's row of the annotation table; cells have no stray spaces, and are empty for `_` and for absent columns."""
+    """One image's row of the annotation table; cells have no stray spaces, and are empty for `_` and for absent columns.
 
-    written: str  # the name as the table spells it
+    Attributes:
+      written: the name as the table spells it.
+      cells: by the columns of the manifest.
+      where: its location.
+      identity: what it states of patient, side, view and kind, as `read_identity` returns it.
+      exam: what may stand for the patient where nothing else names one: the cell of a column such as study_id.
+    """
+
+    written: str
     cells: dict[str, str]
     where: str
     listed_class: str = ""  # the table's, where the labels of regions have taken its place
+    identity: Mapping[str, str] = field(default_factory=dict)
+    exam: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,11 @@ class DrawnRegion:
     reason: str = "region-malformed"
     box_only: bool = False
     empty: bool = False
+
+    @property
+    def has_area(self) -> bool:
+        """Whether it may be drawn; a fault counts, so that it is reported. A point is a remark."""
+        return bool(self.fault) or not (isinstance(self.attributes, Mapping) and self.attributes.get("name") == "point")
 
     def misfit(self, width: int, height: int) -> str:
         """A message if an image of this size is not the one that was annotated; empty if it may be."""
@@ -77,6 +93,10 @@ class Annotations:
       file_sizes: bytes of the image that was annotated.
       references: those of the DICOM segmentations; `check_reference` checks each against the images.
       regions_by_uid: the segments of segmentations that reference one image, by its SOPInstanceUID.
+      boxes: those of the tables of another collection, by key; `read_annotations` adds them to the regions.
+      passed_over: tables that lack a column of the layout, each with what it lacks.
+      crops: files among the masks that are pictures of a lesion and not its mask.
+      not_lesions: how many regions are not drawn because the layout does not list their label among its lesions, by label.
     """
 
     files: list[Path] = field(default_factory=list)
@@ -85,6 +105,10 @@ class Annotations:
     file_sizes: dict[str, int] = field(default_factory=dict)
     references: list[SegReference] = field(default_factory=list)
     regions_by_uid: dict[str, list[DrawnRegion]] = field(default_factory=dict)
+    boxes: dict[str, list[DrawnRegion]] = field(default_factory=dict)
+    passed_over: list[str] = field(default_factory=list)
+    crops: list[Path] = field(default_factory=list)
+    not_lesions: Counter[str] = field(default_factory=Counter)
 
 
 # An image's name or key, the size in bytes of the image that was annotated, and its regions.

@@ -1,5 +1,6 @@
 """Joins annotations to the images of a data set: from the files' keys to image_ids, and classes of images without a row."""
 
+import re
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 
@@ -42,7 +43,7 @@ def _one_id(key: str, ids: Mapping[str, Set[str]], where: str) -> str:
 
 
 def class_unlisted(annotations: Annotations, image_ids: Iterable[str], layout: Layout) -> None:
-    """Adds rows for the images that no table lists: with the worst class that a region's label names, else `unlisted_class`.
+    """Adds the class of images that no table lists, or lists without a class: the worst of their labels, or `unlisted_class`.
 
     An image that an annotation without pixels names is not normal for want of a row: it gets none.
 
@@ -54,12 +55,14 @@ def class_unlisted(annotations: Annotations, image_ids: Iterable[str], layout: L
     if layout.unlisted_class is None:
         return
     for image_id in image_ids:
-        if image_id not in annotations.rows:
+        row = annotations.rows.get(image_id)
+        if row is None or not row.cells["class"]:
             drawn = annotations.regions.get(image_id, [])
             image_class = _worst_label(drawn, layout) or layout.unlisted_class
             if image_class == "normal" and any(region.empty for region in drawn):
                 continue
-            annotations.rows[image_id] = TableRow(image_id, {"class": image_class}, UNLISTED)
+            known = row or TableRow(image_id, {}, UNLISTED)
+            annotations.rows[image_id] = replace(known, cells=known.cells | {"class": image_class})
 
 
 def class_by_labels(annotations: Annotations, layout: Layout) -> None:
@@ -86,3 +89,21 @@ def class_by_labels(annotations: Annotations, layout: Layout) -> None:
 def _worst_label(regions: Iterable[DrawnRegion], layout: Layout) -> str:
     labels = {read_class(region.label, layout) for region in regions}
     return next((name for name in WORST_FIRST if name in labels and name in LESION_CLASSES), "")
+
+
+def keep_lesions(annotations: Annotations, layout: Layout) -> None:
+    """Removes and counts the regions whose label is not among the layout's lesions; regions without a label are kept.
+
+    A label may list several names, as in `['Mass', 'Asymmetry']`: one of them has to be a lesion.
+    """
+    if layout.lesions is None:
+        return
+    wanted = {name.strip().casefold() for name in layout.lesions}
+    for regions in (*annotations.regions.values(), *annotations.regions_by_uid.values()):
+        others = [region for region in regions if region.label and not region.fault and not _names(region.label) & wanted]
+        annotations.not_lesions.update(region.label for region in others)
+        regions[:] = [region for region in regions if region not in others]
+
+
+def _names(label: str) -> set[str]:
+    return {name.strip().casefold() for name in re.split(r"[][,;$'\"]+", label)}

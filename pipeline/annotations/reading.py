@@ -6,17 +6,20 @@ from pathlib import Path
 from pipeline.annotations.coco import COCO
 from pipeline.annotations.contents import Annotations, add_regions
 from pipeline.annotations.format import AnnotationFile, AnnotationFormat
-from pipeline.annotations.masks import SUFFIXES as MASK_SUFFIXES
-from pipeline.annotations.masks import find_masks, read_masks
+from pipeline.annotations.joining import keep_lesions
+from pipeline.annotations.listed import read_listed
+from pipeline.annotations.masks import add_masks, find_masks, is_mask
+from pipeline.annotations.osirix import OSIRIX
 from pipeline.annotations.seg import SEG
-from pipeline.annotations.table import CDD_CESM_TABLE, LISTED_TABLE
+from pipeline.annotations.table import CDD_CESM_TABLE
 from pipeline.annotations.via import VIA_CSV, VIA_JSON
-from pipeline.files import InputError
+from pipeline.files import TABLE_SUFFIXES, InputError
 from pipeline.recipe import CDD_CESM, Layout
 from pipeline.sources import find_files
 
-# A file belongs to the first format that accepts it. The masks of a folder are read together, by `masks`.
-FORMATS: list[AnnotationFormat] = [SEG, COCO, VIA_JSON, VIA_CSV, CDD_CESM_TABLE, LISTED_TABLE]
+# A file belongs to the first format that accepts it. Masks are read together, by `masks`, and so are the tables of another
+# collection, by `listed`.
+FORMATS: list[AnnotationFormat] = [SEG, COCO, VIA_JSON, VIA_CSV, OSIRIX, CDD_CESM_TABLE]
 
 
 def find_annotations(root: Path, layout: Layout = CDD_CESM) -> list[Path]:
@@ -48,13 +51,16 @@ def read_annotations(paths: Sequence[Path], root: Path, layout: Layout = CDD_CES
     Raises:
       InputError: a file lacks a column or is broken, or two files contradict each other.
     """
-    masks = {path for path in paths if layout.mask and path.suffix.lower() in MASK_SUFFIXES}
     annotations = Annotations()
-    for path in paths:
-        file = AnnotationFile(path)
-        if path not in masks and any(file_format.add(annotations, file, layout) for file_format in FORMATS):
-            annotations.files.append(path)
-    if masks:
-        add_regions(annotations, "a mask", read_masks(sorted(masks), root, layout))
-        annotations.files += sorted(masks)
+    masks = [path for path in paths if is_mask(path, root, layout)]
+    tables = []
+    for file in (AnnotationFile(path) for path in sorted({*paths} - {*masks})):
+        if any(file_format.add(annotations, file, layout) for file_format in FORMATS):
+            annotations.files.append(file.path)
+        elif file.suffix in TABLE_SUFFIXES:
+            tables.append(file)
+    read_listed(annotations, tables, layout)
+    add_regions(annotations, "a table", ((key, None, boxes) for key, boxes in annotations.boxes.items()))
+    add_masks(annotations, masks, root, layout)
+    keep_lesions(annotations, layout)
     return annotations

@@ -86,6 +86,7 @@ def _print_sums(counts: Mapping, reasons: str) -> None:
 
 def _print_remarks(counts: Mapping) -> None:
     """Prints what is not a fault but should be known."""
+    _print_collection(counts)
     if silent := counts["text_unknown"]:
         print(
             f"index: {silent} of {counts['dicom']} DICOM images, {counts['text_unknown_first'][0]} first, do not state whether "
@@ -103,3 +104,25 @@ def _print_remarks(counts: Mapping) -> None:
 def _listed(names: Sequence[str], unit: str) -> str:
     """Counts names and shows the first three."""
     return f"{len(names)} {unit}{'s' if len(names) != 1 else ''} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
+
+
+def _print_collection(counts: Mapping) -> None:
+    """Prints what was not taken of a collection other than CDD-CESM, and what stands for its patients."""
+    for table in counts["passed_over"]:
+        print(f"index: passed over: {table}")
+    if crops := counts["crops"]:
+        first = f", {counts['crops_first'][0]} first," if counts["crops_first"] else ""
+        print(f"index: passed over: {crops} files{first} beside masks, which are pictures of a lesion and not its mask")
+    if others := counts["not_lesions"]:
+        labels = ", ".join(f"{count} {label}" for label, count in others.items())
+        print(f"index: {sum(others.values())} regions are not drawn, because [layout] lesions does not list them: {labels}")
+    if counts["patients_per_image"]:
+        print(
+            "index: each image counts as a patient of its own ([layout] patients); images of one woman may be in several splits, "
+            "so that metrics on the test split may be too high"
+        )
+    if exams := counts["patients_by_exam"]:
+        print(
+            f"index: {exams} images have the exam of their table row as their patient, since neither path nor tags name one; a "
+            "woman with two exams counts as two patients. State that column as patient in [layout.table] if this is right"
+        )

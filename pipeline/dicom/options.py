@@ -10,6 +10,8 @@ from pipeline.files import Settings
 Kind = Literal["DM", "CM"]
 Side = Literal["L", "R"]
 View = Literal["CC", "MLO"]
+# Of PS3.3 C.7.3.1.1.1; MG, CR, DX, or for film RG and OT.
+Modality = Annotated[str, pydantic.Field(pattern=r"^[A-Z]{2,16}$")]
 
 
 class Rule(Settings):
@@ -49,6 +51,7 @@ class Rule(Settings):
 class DicomOptions(Settings):
     """How DICOM sources are read."""
 
+    modalities: Annotated[tuple[Modality, ...], pydantic.Field(min_length=1)] = ("MG",)  # that mammograms may have
     voi: Literal["lut", "window"] = "lut"  # the one that is applied if a file has both
     window: Annotated[int, pydantic.Field(ge=0)] = 0  # the number of the window that is applied, from 0
     for_processing: bool = False  # accept For Processing images too, whose pixels differ from what readers see

@@ -13,6 +13,7 @@ from pipeline.files import install_command
 
 PRESENTATION = "1.2.840.10008.5.1.4.1.1.1.2"
 PROCESSING = "1.2.840.10008.5.1.4.1.1.1.2.1"
+_DIGITAL_PROCESSING = "1.2.840.10008.5.1.4.1.1.1.1.1"  # of DX, For Processing
 # An item of a sequence takes a hundred times its bytes in memory, so a small file could fill the memory. A mammogram's header
 # has some dozens of items, and its coded pixels have hundreds of fragments at most.
 _ITEMS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
@@ -29,7 +30,7 @@ _NEEDED = (
 )
 # Terms of the standard (PS3.3 C.7.3.1.1.1, C.7.6.3.1.2). Any other value of these tags may be anything, even a name, and is
 # never quoted.
-_MODALITIES = {"CR", "CT", "DX", "KO", "MG", "MR", "NM", "OT", "PR", "PT", "RF", "SEG", "SR", "US", "XA"}
+_MODALITIES = {"CR", "CT", "DX", "KO", "MG", "MR", "NM", "OT", "PR", "PT", "RF", "RG", "SC", "SEG", "SR", "US", "XA"}
 _GRAY = ("MONOCHROME1", "MONOCHROME2")
 _COLORS = {
     *_GRAY,
@@ -145,9 +146,14 @@ def check(dataset: Any, options: DicomOptions) -> None:
 
 def _check_object(dataset: Any, options: DicomOptions) -> None:
     sop, modality = str(dataset.get("SOPClassUID", "")), str(dataset.get("Modality", ""))
-    if sop not in (PRESENTATION, PROCESSING) and modality != "MG":
-        raise SourceError("not-a-mammogram", f"is DICOM of modality {_quote(modality, _MODALITIES)}; expected MG")
-    is_raw = sop == PROCESSING or "FOR PROCESSING" in read_words(dataset, "PresentationIntentType")
+    is_mammogram = modality in options.modalities or ("MG" in options.modalities and sop in (PRESENTATION, PROCESSING))
+    if not is_mammogram:
+        raise SourceError(
+            "not-a-mammogram",
+            f"is DICOM of modality {_quote(modality, _MODALITIES)}; expected {' or '.join(options.modalities)}; if it is a "
+            "mammogram, add its modality to modalities in the recipe's [dicom]",
+        )
+    is_raw = sop in (PROCESSING, _DIGITAL_PROCESSING) or "FOR PROCESSING" in read_words(dataset, "PresentationIntentType")
     if is_raw and not options.for_processing:
         raise SourceError(
             "for-processing",

@@ -211,6 +211,18 @@ def bitmap_attributes(mask: np.ndarray) -> dict:
     return {"name": "bitmap", "x": left, "y": top, "width": box.shape[1], "height": box.shape[0], "counts": counts}
 
 
+def box_attributes(left: float, top: float, width: float, height: float) -> dict:
+    """Returns the attributes of a box whose coordinates count from the corner of the first pixel, such as COCO's.
+
+    The rectangle runs from the centre of the box's first to that of its last pixel, because edges belong to a region.
+
+    Example:
+      >>> box_attributes(45, 85, 30, 40)
+      {'name': 'rect', 'x': 45, 'y': 85, 'width': 29, 'height': 39}
+    """
+    return {"name": "rect", "x": left, "y": top, "width": max(width - 1, 0), "height": max(height - 1, 0)}
+
+
 def encode_runs(mask: np.ndarray) -> list[int]:
     """Packs a (height, width) mask, 0 and nonzero, into what `decode_runs` reads.
 

@@ -84,7 +84,8 @@ def _fault(schema: type[pydantic.BaseModel], fault: Mapping) -> str:
     if fault["type"] == "missing":
         return f"{name}: is missing"
     message = fault["msg"].removeprefix("Value error, ")
-    return f"{name}: {message} (found {fault['input']!r})" if name else message
+    found = repr(fault["input"])
+    return f"{name}: {message} (found {found if len(found) <= 200 else found[:200] + '...'})" if name else message
 
 
 def _locate(schema: type[pydantic.BaseModel], parts: Sequence[str]) -> tuple[list[str], str, type[pydantic.BaseModel] | None]:

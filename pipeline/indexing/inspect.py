@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from pipeline.annotations import DrawnRegion, TableRow
 from pipeline.contract import DETAILS, ImageName, SourceError
 from pipeline.dicom.options import DicomOptions
@@ -17,7 +19,7 @@ from pipeline.indexing.find import SourceFiles
 from pipeline.indexing.names import SourceFile
 from pipeline.indexing.tables import Reject, SourceImage
 from pipeline.recipe import Recipe
-from pipeline.sources import DEFAULT_DICOM, Header, has_dicom_mark, read_bytes, read_header
+from pipeline.sources import DEFAULT_DICOM, Header, has_dicom_mark, read_bytes, read_header, read_image
 from pipeline.workers import in_order
 
 # A source image that is kept, its rows of regions.csv, and its file's modification time in nanoseconds.
@@ -72,18 +74,19 @@ def recall(file: SourceFile, earlier: Mapping[tuple, SourceImage]) -> SourceFile
     return replace(file, sha256=image.source_sha256, header=Header(image.width, image.height, image.spacing_mm))
 
 
-def inspect_all(jobs: Sequence[Job], executor: Executor) -> Iterator[Kept | Reject]:
+def inspect_all(jobs: Sequence[Job], options: DicomOptions, executor: Executor) -> Iterator[Kept | Reject]:
     """Reads the files of the jobs' images and checks them against their regions, in the order of the jobs."""
     # Several images per task: reading a single one takes less time than handing it to another process.
     batches = [jobs[start : start + 16] for start in range(0, len(jobs), 16)]
-    for outcomes in in_order(executor, _inspect, batches):
+    for outcomes in in_order(executor, partial(_inspect, options=options), batches):
         yield from outcomes
 
 
-def _inspect(jobs: Sequence[Job]) -> list[Kept | Reject]:
+def _inspect(jobs: Sequence[Job], options: DicomOptions) -> list[Kept | Reject]:
     """Reads the files of some images and checks them against their regions; runs in a worker."""
     return [
-        _check(candidate, [file if file.header or file.fault[0] else _read(file) for file in files]) for candidate, files in jobs
+        _check(candidate, [file if file.header or file.fault[0] else _read(file) for file in files], options)
+        for candidate, files in jobs
     ]
 
 
@@ -95,11 +98,11 @@ def _read(file: SourceFile, options: DicomOptions = DEFAULT_DICOM) -> SourceFile
         return replace(file, fault=(error.reason, str(error)))
 
 
-def _check(candidate: Candidate, files: Sequence[SourceFile]) -> Kept | Reject:
+def _check(candidate: Candidate, files: Sequence[SourceFile], options: DicomOptions) -> Kept | Reject:
     """Checks one image's files against each other and against its regions."""
     image_id, file = candidate.name.image_id, files[0]
     readable = [other for other in files if other.header]
-    if len({other.sha256 for other in readable}) > 1:
+    if len({other.sha256 for other in readable}) > 1 and not _show_the_same(readable, options):
         paths = " and ".join(other.shown for other in readable[:2])
         return Reject(image_id, "duplicate-name", paths, f"{image_id} is the name of two different files; remove one of them")
     if not readable:
@@ -148,6 +151,17 @@ def _check(candidate: Candidate, files: Sequence[SourceFile]) -> Kept | Reject:
         source_sha256=file.sha256,
     )
     return image, regions, file.mtime_ns
+
+
+def _show_the_same(files: Sequence[SourceFile], options: DicomOptions) -> bool:
+    """Whether files of one name have the same pixels, as a collection has that lists an image in two of its parts."""
+    if len({(file.header.width, file.header.height) for file in files if file.header}) > 1:
+        return False
+    try:
+        first, *others = (read_image(file.path, dicom=options, bits=16) for file in files)
+    except SourceError:
+        return False
+    return all(np.array_equal(first, other) for other in others)
 
 
 def _measure(image_id: str, number: int, drawn: DrawnRegion, header: Header) -> dict:

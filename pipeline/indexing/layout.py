@@ -1,12 +1,20 @@
-"""Reads from a file's path which image it holds, by a recipe's [layout]: CDD-CESM's names, or those of another collection."""
+"""Reads from a file's path and table row which image it holds, by a recipe's [layout]: CDD-CESM's names, or others."""
 
+import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 
-from pipeline.contract import IMAGE_SUFFIXES, ImageName, clean_name, parse_image
+from pipeline.contract import IMAGE_SUFFIXES, ImageName, SourceError, clean_name, parse_image
 from pipeline.files import InputError
-from pipeline.recipe import Layout
+from pipeline.recipe import IDENTITY, Layout
+
+_NO_PARTS: Mapping[str, str] = {}
+# How a side is written where a recipe states no spellings of its own.
+_SIDES = {"L": "L", "LEFT": "L", "R": "R", "RIGHT": "R"}
+_ALLOWED = {"side": ("L", "R"), "view": ("CC", "MLO"), "kind": ("DM", "CM")}
+# Digits of an image's own name are part of the image_id; a hash has too many of them.
+_MOST_DIGITS = 10
 
 
 def image_key(path: str, layout: Layout) -> str:
@@ -26,8 +34,39 @@ def mask_key(path: str, layout: Layout) -> str:
     return match["image"] if match else ""
 
 
-def name_image(path: str, layout: Layout, keyed_patient: Callable[[str], str] | None = None) -> ImageName:
-    """Reads patient, side, kind and view from an image's path; all are empty if it does not match the layout.
+def lesion_of(path: str, layout: Layout) -> str:
+    """The group `lesion` of a mask's path, which the files of one lesion share; empty if the expression has no such group."""
+    match = _search(layout.mask, path)
+    return (match and match.groupdict().get("lesion")) or ""
+
+
+def read_identity(cells: Mapping[str, str], layout: Layout) -> dict[str, str]:
+    """Translates what a table row, or a path, states about an image's identity to our values; what it leaves open is absent.
+
+    Args:
+      cells: texts by `recipe.IDENTITY`.
+      layout: of the recipe.
+    """
+    tables: dict[str, Mapping[str, str]] = {"side": layout.sides, "view": layout.views, "kind": layout.kinds}
+    identity = {}
+    for part in IDENTITY:
+        text = cells.get(part, "").strip()
+        if text:
+            ours = tables.get(part, _NO_PARTS)
+            usual = _SIDES if part == "side" and not ours else {word: word for word in _ALLOWED.get(part, ())}
+            identity[part] = ours.get(text, usual.get(text.upper(), text))
+    return identity
+
+
+def name_image(
+    path: str,
+    layout: Layout,
+    keyed_patient: Callable[[str], str] | None = None,
+    stated: Mapping[str, str] = _NO_PARTS,
+) -> ImageName:
+    """Reads patient, side, kind and view from an image's path and table row.
+
+    With a layout's expression, all are empty if they are not all known. Without it, the image's tags may know the others.
 
     Digits in the group `image` that are not the patient's are appended to the image_id, so that two images of one view differ.
 
@@ -35,26 +74,66 @@ def name_image(path: str, layout: Layout, keyed_patient: Callable[[str], str] | 
       path: of an image below RAW, with `/`.
       layout: of the recipe.
       keyed_patient: returns `P<digits>` for a patient's name that is not a number.
+      stated: what the image's table row states, as `read_identity` returns it.
 
     Raises:
       InputError: the patient is not a number, and there is no `keyed_patient`.
+      SourceError: `name-differs`: path and table contradict each other.
     """
-    key = image_key(path, layout)
+    key, match = image_key(path, layout), _search(layout.image, path)
     if layout.image is None:
-        return parse_image(key)
-    match = _search(layout.image, path)
+        return _add_stated(parse_image(key), path, layout, keyed_patient, stated)
     if not match:
         return ImageName(key)
-    groups: dict[str, str] = {group: text or "" for group, text in match.groupdict().items()}
-    side = layout.sides.get(groups["side"], groups["side"])
-    view = layout.views.get(groups["view"], groups["view"])
-    kind = groups["kind"] if layout.kind is None else layout.kind
-    kind = layout.kinds.get(kind, kind)
-    if side not in ("L", "R") or view not in ("CC", "MLO") or kind not in ("DM", "CM"):
+    parts = _unite(read_identity({name: text or "" for name, text in match.groupdict().items()}, layout), stated)
+    if layout.patients == "per-image":
+        parts["patient"] = _own_patient(key)
+    if layout.kind:
+        parts["kind"] = layout.kind
+    if not parts.get("patient") or any(parts.get(part) not in allowed for part, allowed in _ALLOWED.items()):
         return ImageName(key)
-    patient = _patient(groups["patient"], path, keyed_patient)
-    parts = [patient, side, kind, view, *filter(None, [_own_digits(match)])]
-    return ImageName("_".join(parts), patient, side, kind, view)
+    patient = name_patient(parts["patient"], path, keyed_patient)
+    digits = "" if layout.patients == "per-image" else _own_digits(match, keyed_patient)
+    words = [patient, parts["side"], parts["kind"], parts["view"], *filter(None, [digits])]
+    return ImageName("_".join(words), patient, parts["side"], parts["kind"], parts["view"])
+
+
+def _add_stated(
+    name: ImageName, path: str, layout: Layout, keyed_patient: Callable[[str], str] | None, stated: Mapping[str, str]
+) -> ImageName:
+    """Adds what a table states to a name of CDD-CESM's form, or to one that identifies nothing."""
+    if not stated and layout.patients == "named":
+        return name
+    own: dict[str, str] = {part: getattr(name, part) for part in IDENTITY if getattr(name, part)}
+    parts = _unite(own, {part: text for part, text in stated.items() if part == "patient" or text in _ALLOWED[part]})
+    if layout.patients == "per-image":
+        parts["patient"] = _own_patient(name.image_id)
+    if layout.kind and not name.patient:
+        parts["kind"] = layout.kind
+    if "patient" in parts:
+        parts["patient"] = name_patient(parts["patient"], path, keyed_patient)
+    return ImageName(name.image_id, **parts)
+
+
+def _unite(named: Mapping[str, str], stated: Mapping[str, str]) -> dict[str, str]:
+    """What path and table state together.
+
+    Raises:
+      SourceError: `name-differs`.
+    """
+    for part, text in stated.items():
+        if "$" in text:
+            raise SourceError(
+                "name-differs", f"has several rows in the table, which state different values for {part}; correct them"
+            )
+        if part in named and _plain(named[part]) != _plain(text):
+            raise SourceError("name-differs", f"has another {part} in its path than in its table row; correct one of them")
+    return {**stated, **named}
+
+
+def _plain(text: str) -> str:
+    number = re.fullmatch(r"[Pp]?_?0*(\d+)", text)
+    return number[1] if number else text
 
 
 def _search(expression: str | None, path: str) -> re.Match[str] | None:
@@ -64,9 +143,10 @@ def _search(expression: str | None, path: str) -> re.Match[str] | None:
     return re.search(expression, str(whole.with_suffix("") if whole.suffix.lower() in IMAGE_SUFFIXES else whole))
 
 
-def _patient(text: str, path: str, keyed_patient: Callable[[str], str] | None) -> str:
-    if re.fullmatch(r"\d+", text):
-        return f"P{int(text)}"
+def name_patient(text: str, path: str, keyed_patient: Callable[[str], str] | None) -> str:
+    """A patient's name in the program's form; the arguments and errors are those of `name_image`."""
+    if number := re.fullmatch(r"[Pp]?_?(\d+)", text):
+        return f"P{int(number[1])}"
     if keyed_patient is None:
         raise InputError(
             f"{path}: its patient is {text!r}, which is not a number; give a site key (CESM_SITE_KEY), by which a number is "
@@ -75,10 +155,21 @@ def _patient(text: str, path: str, keyed_patient: Callable[[str], str] | None) -
     return keyed_patient(text)
 
 
-def _own_digits(match: re.Match[str]) -> str:
-    """Digits of the group `image`, without those of the group `patient` in it."""
-    if not match.groupdict().get("image"):
+def _own_patient(key: str) -> str:
+    """The number in an image's name, as that of a patient of its own; the whole name if it holds none."""
+    return "".join(character for character in key if character in "0123456789") or key
+
+
+def _own_digits(match: re.Match[str], keyed_patient: Callable[[str], str] | None) -> str:
+    """Digits of the group `image`, without those of the group `patient` in it; eight derived ones where there are many."""
+    groups = match.groupdict()
+    if not groups.get("image"):
         return ""
-    (start, stop), (first, last) = match.span("image"), match.span("patient")
+    (start, stop), (first, last) = match.span("image"), match.span("patient") if groups.get("patient") else (0, 0)
     characters = [match.string[index] for index in range(start, stop) if not first <= index < last]
-    return "".join(character for character in characters if character.isdigit())
+    digits = "".join(character for character in characters if character in "0123456789")
+    if len(digits) <= _MOST_DIGITS:
+        return digits
+    if keyed_patient:
+        return keyed_patient(f"image {groups['image']}")[-8:]
+    return str(10**7 + int(hashlib.sha256(groups["image"].encode()).hexdigest(), 16) % (9 * 10**7))

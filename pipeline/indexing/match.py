@@ -67,7 +67,7 @@ def build_index(
       executor: reads the files.
     """
     source_files = list(read_dicom([stat_file(path, sources) for path in files], recipe, executor))
-    identified = identify(source_files, recipe.layout, sources.key)
+    identified = identify(source_files, recipe.layout, sources.key, annotations.rows)
     by_name = identified.groups
     annotations, rejects = _join(annotations, identified, recipe.layout)
     keyed = (
@@ -93,7 +93,7 @@ def build_index(
     images: list[SourceImage] = []
     regions: list[dict] = []
     mtimes: dict[str, int] = {}
-    for outcome in progress(inspect_all(jobs, executor), len(jobs), "index"):
+    for outcome in progress(inspect_all(jobs, recipe.dicom, executor), len(jobs), "index"):
         if isinstance(outcome, Reject):
             rejects.append(outcome)
         else:
@@ -106,8 +106,12 @@ def build_index(
         rejects = [_key_reject(reject, sources.key) for reject in rejects]
     rejects.sort(key=lambda reject: (reject.image, reject.where))
     summary = _summarise(source_files, annotations, images, rejects) | _count_dicom(source_files)
+    summary["patients_by_exam"] = identified.exams
+    summary["patients_per_image"] = recipe.layout.patients == "per-image"
     if sources.key:
         summary["annotation_files"] = [f"{len(annotations.files)} annotation files"]
+        summary["passed_over"] = [f"{len(annotations.passed_over)} tables"] if annotations.passed_over else []
+        summary["crops_first"] = []
     way_back = {file.shown: file.relative for file in source_files} | keyed.originals if sources.key else {}
     return Index(images, regions, rejects, summary, mtimes, way_back)
 
@@ -169,7 +173,7 @@ def _choose(name: ImageName, files: Sequence[SourceFile], annotations: Annotatio
         reason, message = "not-in-table", "has no row in the annotation table, so its class is unknown"
     elif (image_class := row.cells["class"].lower()) not in WORST_FIRST:
         reason, message = "unknown-class", f"is classified {row.cells['class']!r}; expected Malignant, Benign or Normal"
-    elif reason := _left_out(image_class, bool(drawn), row, recipe):
+    elif reason := _left_out(image_class, any(region.has_area for region in drawn), row, recipe):
         message = REASONS[reason].meaning
     elif not files:
         reason, message = "file-missing", "is annotated, but there is no such image file; is the download complete?"
@@ -213,6 +217,10 @@ def _summarise(
         "relabelled": sorted(name for name, row in annotations.rows.items() if row.listed_class),
         "label_pairs_differ": _differing_views(annotations.rows),
         "annotation_files": _first_names(annotations.files),
+        "passed_over": annotations.passed_over,
+        "crops": len(annotations.crops),
+        "crops_first": [path.name for path in annotations.crops[:1]],
+        "not_lesions": dict(sorted(annotations.not_lesions.items())),
     }
 
 

@@ -10,17 +10,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.contract import ImageName
+from pipeline.annotations import TableRow
+from pipeline.contract import ImageName, SourceError, clean_name, parse_image
 from pipeline.dicom.tags import Tags
 from pipeline.files import InputError
-from pipeline.indexing.layout import name_image
+from pipeline.indexing.layout import image_key, name_image, name_patient
 from pipeline.privacy.site_key import REMEDY, SiteKey, is_public
 from pipeline.recipe import Layout
 from pipeline.sources import Header
 
+_NO_ROWS: Mapping[str, TableRow] = {}
+_NO_ROW = TableRow("", {}, "")
 _UNKNOWN = "neither its tags nor a rule in the recipe's [dicom] identify it; add a rule (docs/dicom.md)"
 _MESSAGES = {
-    "patient": "names no patient: PatientID is empty",
+    "patient": "names no patient: PatientID is empty; if a table names it, state its column in [layout.table] as patient",
     "side": f"is of an unknown side: {_UNKNOWN}",
     "kind": f"is not known to be low-energy or subtracted: {_UNKNOWN}",
     "view": f"is of an unknown view, or of one other than CC and MLO: {_UNKNOWN}",
@@ -70,15 +73,19 @@ class Identified:
       aliases: by `relative`, the image's name by its tags; under a site key it is not the image's own name, and is only
         compared with names in annotation files.
       unnamed: the files whose image cannot be named.
+      exams: how many files got their patient from a table's column of exams.
     """
 
     groups: dict[ImageName, list[SourceFile]]
     aliases: dict[str, str]
     unnamed: list[Unnamed]
+    exams: int = 0
 
 
-def identify(files: Sequence[SourceFile], layout: Layout, key: SiteKey | None) -> Identified:
-    """Groups files by image: by path, else by tags; with a layout by path alone.
+def identify(
+    files: Sequence[SourceFile], layout: Layout, key: SiteKey | None, rows: Mapping[str, TableRow] = _NO_ROWS
+) -> Identified:
+    """Groups files by image: by path and table, else by tags; with a layout's expression never by tags.
 
     Under a site key the tags take precedence, and every patient's name is keyed, also those of files in other formats.
 
@@ -86,27 +93,37 @@ def identify(files: Sequence[SourceFile], layout: Layout, key: SiteKey | None) -
       files: those in DICOM with their headers or faults.
       layout: of the recipe.
       key: of the site.
+      rows: those of the tables, by the key of their image.
 
     Raises:
       InputError: there is no key, and a DICOM file's patient, in its tags or its path, does not have the public form.
     """
     identified = Identified(defaultdict(list), {}, [])
     named: list[_Named] = []
-    paths = [name_image(file.relative, layout, key.patient if key else None) for file in files]
+    known = []
+    for file in files:
+        row = rows.get(image_key(file.relative, layout)) or rows.get(clean_name(file.relative)) or _NO_ROW
+        by_path = _name_by_path(file, row, layout, key)
+        if isinstance(by_path, Unnamed):
+            identified.unnamed.append(by_path)
+        else:
+            known.append((file, by_path, row))
     if not key:
-        _require_public(files, paths, layout)
-    for file, by_path in zip(files, paths, strict=True):
+        _require_public(known, layout)
+    for file, by_path, row in known:
         tags = file.header.tags if file.header else None
+        has_own_name = bool(layout.image or parse_image(by_path.image_id).patient)
         if file.fault[0] and (key or not by_path.patient):
             identified.unnamed.append(Unnamed(file, *file.fault))
-        elif not by_path.patient and (tags is None or layout.image):
+        elif not (by_path.patient or row.exam) and (tags is None or layout.image):
             identified.groups[ImageName(file.shown) if key else by_path].append(file)
-        elif isinstance(tag_name := _name(file, by_path, Tags() if layout.image or tags is None else tags, key), Unnamed):
+        elif isinstance(tag_name := _name(file, by_path, Tags() if layout.image or tags is None else tags, key, row), Unnamed):
             identified.unnamed.append(tag_name)
-        elif by_path.patient and not key:
+        elif by_path.patient and has_own_name and not key:
             identified.groups[by_path].append(file)
         else:
             named.append(_Named(tag_name, file, _exposure(file, by_path)))
+            identified.exams += not (row.identity.get("patient") or by_path.patient or (tags and tags.patient_id))
             if tags:
                 identified.aliases[file.relative] = "_".join((tags.patient_id, tag_name.side, tag_name.kind, tag_name.view))
     for name, file in _separate_exposures(named, key):
@@ -114,13 +131,23 @@ def identify(files: Sequence[SourceFile], layout: Layout, key: SiteKey | None) -
     return identified
 
 
-def _require_public(files: Sequence[SourceFile], paths: Sequence[ImageName], layout: Layout) -> None:
+def _name_by_path(file: SourceFile, row: TableRow, layout: Layout, key: SiteKey | None) -> ImageName | Unnamed:
+    # Without a layout's expression the name is keyed later, together with the tags.
+    keyed_patient = None if key is None else key.patient if layout.image else str
+    try:
+        return name_image(file.relative, layout, keyed_patient, row.identity)
+    except SourceError as error:
+        return Unnamed(file, error.reason, f"{file.short} {error}")
+
+
+def _require_public(known: Sequence[tuple[SourceFile, ImageName, TableRow]], layout: Layout) -> None:
     # Only DICOM has been read so far, so a file with a header or a fault is DICOM.
-    dicom = [(file, by_path) for file, by_path in zip(files, paths, strict=True) if file.header or file.fault[0]]
+    dicom = [(file, by_path, row) for file, by_path, row in known if file.header or file.fault[0]]
     private = []
-    for file, by_path in dicom:
-        tags = Tags() if layout.image or not file.header or not file.header.tags else file.header.tags
-        if any(text and not is_public(text) for text in (tags.patient_id, by_path.patient)):
+    for file, by_path, row in dicom:
+        by_tags = not (layout.image or "patient" in row.identity or not file.header or not file.header.tags)
+        tagged = file.header.tags.patient_id if by_tags and file.header and file.header.tags else ""
+        if any(text and not is_public(text) for text in (tagged, by_path.patient)):
             private.append(file)
     if private:
         raise InputError(
@@ -129,15 +156,17 @@ def _require_public(files: Sequence[SourceFile], paths: Sequence[ImageName], lay
         )
 
 
-def _name(file: SourceFile, by_path: ImageName, tags: Tags, key: SiteKey | None) -> ImageName | Unnamed:
-    """The name by the tags, and by the path where the tags are silent; never a guess."""
+def _name(file: SourceFile, by_path: ImageName, tags: Tags, key: SiteKey | None, row: TableRow) -> ImageName | Unnamed:
+    """The name by the tags, and by path and table where the tags are silent; never a guess."""
     sources = {"side": (tags.side, by_path.side), "kind": (tags.kind, by_path.kind), "view": (tags.view, by_path.view)}
     if differing := [part for part, (tag, path) in sources.items() if tag and path and tag != path]:
         tagged, named = (", ".join(f"{part} {sources[part][which]}" for part in differing) for which in (0, 1))
         return Unnamed(file, "name-differs", f"{file.short} is named {named} but tagged {tagged}; correct one of them")
-    patient = tags.patient_id or by_path.patient
     if by_path.patient and is_public(tags.patient_id) and tags.patient_id != by_path.patient:
         return Unnamed(file, "name-differs", f"{file.short} names another patient than its tags; correct one of them")
+    patient = by_path.patient if "patient" in row.identity else tags.patient_id or by_path.patient
+    if not patient and row.exam:
+        patient = name_patient(row.exam, file.relative, str if key else None)
     parts = {"patient": key.patient(patient) if key and patient else patient}
     parts |= {part: tag or path for part, (tag, path) in sources.items()}
     if missing := [part for part, value in parts.items() if not value]:

@@ -145,8 +145,10 @@ def _check_map(file: Path, folder: DatasetFolder, key: SiteKey | None) -> None:
 def _missing(annotations: Annotations, layout: Layout) -> str:
     """Names what an index needs and the annotation files lack; empty where they lack nothing."""
     if not annotations.rows and layout.unlisted_class is None:
-        columns = {"image": "Image_name", "class": "Pathology Classification"} | layout.table.columns
-        return f"annotation table (CSV or xlsx with {columns['image']} and {columns['class']})"
+        image, image_class = "Image_name", "Pathology Classification"
+        if layout.table.columns:
+            image, image_class = (" or ".join(layout.table.spellings(name)) for name in ("image", "class"))
+        return f"annotation table (CSV or xlsx with {image} and {image_class})"
     if not annotations.regions and not annotations.regions_by_uid:
-        return "file of drawn regions (VIA CSV or JSON, COCO JSON, DICOM SEG, or masks by the recipe's [layout])"
+        return "file of drawn regions (VIA CSV or JSON, COCO JSON, OsiriX XML, DICOM SEG, or boxes or masks by [layout])"
     return ""

@@ -64,7 +64,7 @@ def test_annotations_name_an_image_by_its_key_or_by_its_file():
     assert mask_key("masks/20586908.png", INBREAST) == "20586908"
     assert mask_key("20586908_6c61_MG_R_CC_ANON.png", INBREAST) == ""
     listed = "Mass-Test_P_00038_LEFT_CC/1.3.6/1.3.7/000000.dcm\n"
-    assert image_key(listed, CBIS) == mask_key("Mass-Test_P_00038_LEFT_CC_2/1.3/1-2.png", CBIS) == "Mass-Test_P_00038_LEFT_CC"
+    assert image_key(listed, CBIS) == mask_key("Calc-Test_P_00038_LEFT_CC_2/1.3/1-2.png", CBIS) == "P_00038_LEFT_CC"
 
 
 SIZE = (24, 32)  # width and height; the recipes' squares have the length of the longer side, so that nothing is resized
@@ -123,7 +123,7 @@ def cbis(raw):
                 {
                     "patient_id": f"P_{patient:05}",
                     "breast_density": 3,
-                    "left or right breast": "LEFT",
+                    "left or right breast": "LEFT" if patient % 2 else "RIGHT",
                     "image view": "CC",
                     "abnormality id": number,
                     "mass shape": "OVAL" if number == 1 else "ROUND",
@@ -217,7 +217,7 @@ def test_a_mask_of_many_runs_goes_through_the_tables(tmp_path, make):
 def test_without_a_table_every_image_has_the_unlisted_class(tmp_path, make):
     raw = inbreast(tmp_path / "raw")
     (raw / "INbreast.csv").unlink()
-    assert make("inbreast-like", raw, ('kind  = "DM"', 'kind  = "DM"\nunlisted_class = "malignant"')) == 0
+    assert make("inbreast-like", raw, ('kind    = "DM"', 'kind = "DM"\nunlisted_class = "malignant"')) == 0
     rows, _ = originals(tmp_path / "set")
     assert {row["class"] for row in rows.values()} == {"malignant"}
 
@@ -239,10 +239,10 @@ def test_a_card_of_another_collection_claims_no_licence_of_cdd_cesm(tmp_path, ma
             id="a mask of another size",
         ),
         pytest.param(
-            lambda raw: write_mask(raw / "masks" / "20003.png", shape(3), dtype=np.uint16),
+            lambda raw: cv2.imwrite(str(raw / "masks" / "20003.png"), Download.pixels("a breast", SIZE)),
             "region-malformed",
-            "mask holds uint16 pixels; expected an 8-bit PNG",
-            id="a mask of 16 bits",
+            "mask has the gray levels of a picture",
+            id="a picture in place of a mask",
         ),
         pytest.param(
             lambda raw: (raw / "masks" / "20003.png").write_bytes((raw / "masks" / "20003.png").read_bytes()[:40]),
@@ -282,7 +282,7 @@ def test_the_fault_of_an_image_is_reported(tmp_path, make, damage, reason, messa
 
 def test_a_path_without_a_match_is_reported(tmp_path, make):
     raw = cbis(tmp_path / "raw")
-    write_dicom(raw / "Mass-Training_P_00001_LEFT_CC_1" / "1.4" / "1-1.dcm", 9)
+    write_dicom(raw / "Mass-Training_P_00001_LEFT_XCC" / "1.4" / "1-1.dcm", 9)
     assert make("cbis-ddsm-like", raw, command="index") == 0
     (reject,) = read_csv(tmp_path / "set" / "rejects.csv")
     assert (reject["image"], reject["reason"]) == ("1-1", "unknown-name")
@@ -294,14 +294,14 @@ def test_a_path_without_a_match_is_reported(tmp_path, make):
     [
         ([("ACR", "Density")], "has no column 'Density', which [layout.table] names; it has Laterality, View, File Name"),
         ([('class = "Bi-Rads"', 'class = "Result"')], "holds no annotation table (CSV or xlsx with File Name and Result);"),
-        ([("(?P<patient>[0-9a-f]+)", "[0-9a-f]+")], "[layout] image: lacks the group patient; write it as (?P<patient>...)"),
-        ([("mask  = '(?:^|/)(?P<image>", "mask  = '(?:^|/)(?P<name>")], "[layout] mask: lacks the group image"),
+        ([("(?P<patient>[0-9a-f]+)", "[0-9a-f]+")], "image has no group patient; add it as (?P<patient>...), or name its column"),
+        ([("masks/(?P<image>", "masks/(?P<name>")], "[layout] mask: lacks the group image"),
         ([("(?P<side>[LR])", "(?P<side>[LR)")], "[layout] image: is not a regular expression: "),
-        ([('kind  = "DM"\n', "")], 'image has no group kind; add it, or set kind = "DM" or "CM" for all images'),
-        ([('class = "Bi-Rads", ', "")], "[layout.table] columns: expected both image and class"),
+        ([('kind    = "DM"\n', "")], 'in [layout.table], or set kind = "DM" or "CM" for all images'),
+        ([('class = "Bi-Rads", ', "")], "table.columns: expected both image and class"),
         (
             [("density = ", "dense = ")],
-            "[layout.table] columns: names the column 'dense'; expected any of image, class, density",
+            "[layout.table] columns: names the column 'dense'; expected any of image, class, patient, side, view, kind, xmin",
         ),
         ([('delimiter = ";"', 'delimiter = ";;"')], "[layout.table] delimiter: String should have at most 1 character"),
         ([('ML = "MLO"', 'ML = "ML"')], "[layout.views] ML: Input should be 'CC' or 'MLO'"),

@@ -324,7 +324,7 @@ def test_annotations_may_lie_elsewhere(tmp_path, run):
         (lambda download: (download.root / TABLE).unlink(), "holds no annotation table"),
         (
             lambda download: (download.root / REGIONS).unlink(),
-            "holds no file of drawn regions (VIA CSV or JSON, COCO JSON, DICOM SEG, or masks by the recipe's [layout]); ",
+            "holds no file of drawn regions (VIA CSV or JSON, COCO JSON, OsiriX XML, DICOM SEG, or boxes or masks by [layout]); ",
         ),
         (
             lambda download: (download.root / ".phantom-part").write_text(""),
