@@ -41,7 +41,8 @@ CLASS_COLORS = ((0, 0, 0), (0, 255, 0), (255, 255, 255))  # red, green, blue of 
 
 # Names
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".dcm"})  # of source images
+DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".ima"})
+IMAGE_SUFFIXES = DICOM_SUFFIXES | {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff"}  # of source images
 PAIR_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})  # of the images and masks in a data set folder
 MOST_PIXELS = 89_000_000  # Pillow warns above this number; no mammogram has as many
 
@@ -415,6 +416,7 @@ REASONS: dict[str, Reason] = {
     "unsupported-syntax": Reason("DICOM in a transfer syntax that is not for single images"),
     "decoder-missing": Reason("DICOM in a transfer syntax whose decoder is not installed"),
     "pixels-unreadable": Reason("its pixels cannot be decoded"),
+    "levels-unclear": Reason("16-bit levels that cannot fill 16 bits, of a range that neither file nor recipe states"),
     "changed-since-index": Reason("changed after it was indexed"),
 }
 

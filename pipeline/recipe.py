@@ -30,6 +30,8 @@ class Source(Settings):
     with_regions: tuple[ClassName, ...]  # classes of images that are used only with a drawn region
     without_regions: tuple[ClassName, ...] = ()  # classes of images that are used only without one: true negatives
     join: Literal["cleaned", "strict"] = "cleaned"  # strict: names as the table spells them, stray spaces included
+    # How many bits the levels in PNG and TIFF files of 16 bits use; by default, what each file states.
+    bits: Annotated[int, pydantic.Field(ge=9, le=16)] | None = None
 
 
 class LayoutTable(Settings):

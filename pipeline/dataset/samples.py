@@ -74,7 +74,7 @@ def make_samples(task: Task) -> JournalEntry:
     """Runs the variants stage for one image: turns and encodes the square pair, made in memory where it is not on disk."""
     try:
         if task.entry:
-            image = read_image(task.folder / task.square["image"], bits=task.recipe.image.bits)
+            image = read_image(task.folder / task.square["image"], bits=task.recipe.image.bits, stated_bits=16)
             mask, counts = read_image(task.folder / task.square["mask"]), task.entry.counts
         else:
             image, mask, counts = square_pair(task)
@@ -136,7 +136,13 @@ def _read_source(task: Task) -> np.ndarray:
         ) from error
     if stat.st_size != task.source_size or task.source_mtime_ns not in (stat.st_mtime_ns, None):
         raise SourceError("changed-since-index", "has changed since it was indexed; run index again")
-    image = read_image(task.source, read_bytes(task.source), task.recipe.dicom, bits=task.recipe.image.bits)
+    image = read_image(
+        task.source,
+        read_bytes(task.source),
+        task.recipe.dicom,
+        bits=task.recipe.image.bits,
+        stated_bits=task.recipe.source.bits,
+    )
     if image.shape != (task.height, task.width):
         raise SourceError(
             "pixels-unreadable",

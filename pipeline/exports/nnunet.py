@@ -11,11 +11,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from pipeline.contract import SourceError
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.exports.format import ExportFormat, Option, Rows
 from pipeline.exports.lesions import class_names, read_mask
 from pipeline.files import InputError, progress, write_bytes, write_text
 from pipeline.recipe import Recipe
+from pipeline.sources import read_header, read_image
 
 # nnU-Net normalises by the channel's name; with one that it does not know, each image to mean 0 and deviation 1.
 _CHANNEL = "mammogram"
@@ -110,11 +112,10 @@ def _to_json(content: object) -> str:
 
 def _read_gray(path: Path) -> np.ndarray:
     """Reads an image of the data set, (height, width) uint8 or uint16, with all its bits."""
-    data = np.frombuffer(path.read_bytes() if path.is_file() else b"", np.uint8)
-    pixels = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH) if data.size else None
-    if pixels is None:
-        raise InputError(f"{path}: cannot be read as an image ({data.size} bytes); make the data set again")
-    return pixels
+    try:
+        return read_image(path, bits=16 if read_header(path).is_deep else 8, stated_bits=16)
+    except SourceError as error:
+        raise InputError(f"{path}: {error}; make the data set again") from error
 
 
 def _write_png(path: Path, pixels: np.ndarray) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.annotations import DrawnRegion, TableRow
-from pipeline.contract import DETAILS, ImageName, SourceError
+from pipeline.contract import DETAILS, DICOM_SUFFIXES, ImageName, SourceError
 from pipeline.dicom.options import DicomOptions
 from pipeline.drawing.raster import coverage
 from pipeline.drawing.regions import RegionError, essential_attributes, parse_region
@@ -55,7 +55,7 @@ def _is_text(name: str) -> bool:
 
 def read_dicom(found: Sequence[SourceFile], recipe: Recipe, executor: Executor) -> Iterator[SourceFile]:
     """Yields the same files; those in DICOM with header or fault, since only their tags identify the image."""
-    dicom = [file for file in found if file.path.suffix.lower() == ".dcm" or has_dicom_mark(file.path)]
+    dicom = [file for file in found if file.path.suffix.lower() in DICOM_SUFFIXES or has_dicom_mark(file.path)]
     batches = [dicom[start : start + 16] for start in range(0, len(dicom), 16)]
     work = partial(_read_all, options=recipe.dicom)
     by_path = {file.relative: file for batch in in_order(executor, work, batches) for file in batch}

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.contract import SourceError
+from pipeline.contract import DICOM_SUFFIXES, SourceError
 from pipeline.dicom.options import DicomOptions
 from pipeline.dicom.parsing import has_mark
 
@@ -12,7 +12,7 @@ _DICOM_INDEX = "DICOMDIR"
 
 def is_dicom(path: Path, data: bytes) -> bool:
     """Whether a file is read as DICOM: by its mark, or by its suffix, because some files lack the mark."""
-    return path.suffix.lower() == ".dcm" or has_mark(data)
+    return path.suffix.lower() in DICOM_SUFFIXES or has_mark(data)
 
 
 def has_dicom_mark(path: Path) -> bool:

@@ -31,27 +31,34 @@ def read_header(path: Path, data: bytes | None = None, dicom: DicomOptions = DEF
 
 
 def read_image(
-    path: Path, data: bytes | None = None, dicom: DicomOptions = DEFAULT_DICOM, *, bits: Literal[8, 16] = 8
+    path: Path,
+    data: bytes | None = None,
+    dicom: DicomOptions = DEFAULT_DICOM,
+    *,
+    bits: Literal[8, 16] = 8,
+    color: bool = False,
+    stated_bits: int | None = None,
 ) -> np.ndarray:
-    """Reads the pixels of one image as gray.
+    """Reads the pixels of one image; every part of both packages reads images by this function.
 
     Args:
       path: the file.
       data: its bytes if the caller has read them already.
       dicom: how DICOM is read.
-      bits: of a gray level in the result.
+      bits: of a level in the result.
+      color: whether to return color.
+      stated_bits: how many bits the levels in a PNG or TIFF of 16 bits use; None for what the file states.
 
     Returns:
-      (height, width) uint8, or uint16 with 16 bits: black is 0 and white 255 or 65535, whatever the file's depth. Color
-      becomes luma; an EXIF orientation is not applied, because regions are in stored pixels.
+      (height, width) uint8, or uint16 with 16 bits; with `color` (height, width, 3), red, green, blue. Black is 0 and white 255
+      or 65535, whatever the file's depth. Where gray is asked for, color becomes luma. An EXIF orientation is applied, as viewers
+      and annotation tools do.
 
     Raises:
-      SourceError: as `read_header`, and `pixels-unreadable`.
+      SourceError: as `read_header`, and `pixels-unreadable` and `levels-unclear`.
     """
     data = read_bytes(path) if data is None else data
-    if is_dicom(path, data):
-        return read_dicom_pixels(data, dicom, bits)
-    image = read_file_pixels(data)
-    if bits == 16:
-        return image if image.dtype == np.uint16 else image.astype(np.uint16) * 257
-    return ((image.astype(np.uint32) + 128) // 257).astype(np.uint8) if image.dtype == np.uint16 else image
+    if not is_dicom(path, data):
+        return read_file_pixels(data, color=color, bits=bits, stated_bits=stated_bits)
+    gray = read_dicom_pixels(data, dicom, bits)
+    return np.dstack([gray] * 3) if color else gray

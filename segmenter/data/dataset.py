@@ -144,6 +144,22 @@ def read_dicom_options(folder: Path) -> DicomOptions:
         raise InputError(f"{path}: has a table [dicom] that cannot be read ({error}); make the data set again") from error
 
 
+def read_source_bits(folder: Path) -> int | None:
+    """Returns how many bits the levels of a data set's 16-bit sources use, as its recipe states; None if it does not.
+
+    Raises:
+      InputError: the recipe cannot be read.
+    """
+    path = folder / DATASET_MARK
+    try:
+        bits = tomllib.loads(path.read_text(encoding="utf-8")).get("source", {}).get("bits") if path.is_file() else None
+    except (OSError, ValueError, AttributeError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); make the data set again") from error
+    if bits is not None and not (type(bits) is int and 9 <= bits <= 16):
+        raise InputError(f"{path}: [source] bits is {bits!r}; expected 9 to 16")
+    return bits
+
+
 def describe_counts(data: DataSet) -> str:
     """Describes the number of samples in each split."""
     counts = {split: sum(sample.split == split for sample in data.samples) for split in SPLITS}

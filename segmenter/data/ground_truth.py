@@ -1,4 +1,4 @@
-"""Reads the files of a sample without TensorFlow: the image as gray, the ground truth mask as classes."""
+"""Reads the files of a sample without TensorFlow: the image, and the ground truth mask as classes."""
 
 from functools import partial
 from pathlib import Path
@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 
 from pipeline import contract
-from pipeline.contract import LESION_LEVEL, ClassesError, MaskError, SourceError
+from pipeline.contract import DATASET_MARK, LESION_LEVEL, ClassesError, MaskError, SourceError
 from pipeline.files import InputError
-from pipeline.sources import read_bytes, read_image
+from pipeline.sources import read_image
 from segmenter.configuration import Configuration, MaskSettings
 
 
@@ -71,13 +71,25 @@ def cut_mask(levels: np.ndarray, settings: MaskSettings) -> np.ndarray:
     return (levels >= settings.threshold).astype(np.uint8)
 
 
+def read_sample_image(path: Path, channels: int) -> np.ndarray:
+    """Reads an image of a data set, (height, width, channels) uint8: gray, or red, green and blue.
+
+    Raises:
+      SourceError: it is missing or cannot be read as an image.
+    """
+    # Images of 16 bits that the pipeline writes use all of them, however dark they are.
+    is_ours = (path.parent.parent.parent / DATASET_MARK).is_file()
+    pixels = read_image(path, color=channels == 3, stated_bits=16 if is_ours else None)
+    return pixels if channels == 3 else pixels[..., None]
+
+
 def read_gray(path: Path) -> np.ndarray:
     """Reads an image of a data set, (height, width) uint8.
 
     Raises:
-      InputError: it is missing or cannot be decoded.
+      InputError: it is missing or cannot be read as an image.
     """
     try:
-        return read_image(path, read_bytes(path))
+        return read_sample_image(path, 1)[..., 0]
     except SourceError as error:
         raise InputError(f"{path}: {error}") from error

@@ -4,16 +4,20 @@ Pixels stay uint8 up to the model, which scales them: a pair takes a quarter of 
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
+from pipeline.contract import SourceError
 from pipeline.files import InputError
+from pipeline.sources import read_image
 from segmenter.configuration import Configuration, MaskSettings
 from segmenter.data.dataset import Sample
-from segmenter.data.ground_truth import read_classes, read_gray, read_mask_file
+from segmenter.data.ground_truth import read_classes, read_gray, read_mask_file, read_sample_image
 
 
 @dataclass(frozen=True)
@@ -45,25 +49,57 @@ def read_pair(image_file: tf.Tensor, mask_file: tf.Tensor, form: PairFormat) -> 
 
 def read_pair_whole(image_file: tf.Tensor, mask_file: tf.Tensor, form: PairFormat) -> tuple[tf.Tensor, tf.Tensor]:
     """As `read_pair`, at the size of the files. Files that are not a valid pair raise `InvalidArgumentError`."""
-    return decode_pair(tf.io.read_file(image_file), tf.io.read_file(mask_file), form)
+
+    def read(file: bytes | np.ndarray) -> np.ndarray:
+        return read_sample_image(Path(os.fsdecode(_bytes_of(file))), form.channels)
+
+    return _checked(_read_image(read, image_file, form), _decode_mask(tf.io.read_file(mask_file), form))
 
 
 def decode_pair(image_data: tf.Tensor, mask_data: tf.Tensor, form: PairFormat) -> tuple[tf.Tensor, tf.Tensor]:
-    """As `read_pair_whole`, from the files' bytes."""
-    image, mask = _decode(image_data, form.channels), _decode_mask(mask_data, form)
+    """As `read_pair_whole`, from the bytes of files that `cesm-pipeline` wrote."""
+
+    def decode(data: bytes | np.ndarray) -> np.ndarray:
+        pixels = read_image(Path(), _bytes_of(data), color=form.channels == 3, stated_bits=16)
+        return pixels if form.channels == 3 else pixels[..., None]
+
+    return _checked(_read_image(decode, image_data, form), _decode_mask(mask_data, form))
+
+
+def _checked(image: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The same pair, once its sizes are known to be equal and square."""
     same_size = tf.debugging.assert_equal(tf.shape(image)[:2], tf.shape(mask)[:2])
     square = tf.debugging.assert_equal(tf.shape(image)[0], tf.shape(image)[1])
     with tf.control_dependencies([check for check in (same_size, square) if check is not None]):
         return tf.identity(image), tf.identity(mask)
 
 
+def _read_image(read: Callable[[bytes | np.ndarray], np.ndarray], argument: tf.Tensor, form: PairFormat) -> tf.Tensor:
+    """An image, (height, width, channels) uint8, by the only reader of images; `argument` is passed to `read`.
+
+    TensorFlow's own decoders ignore EXIF, fill missing data with gray, and shift 16 bits instead of rounding them.
+    """
+
+    @tf.autograph.experimental.do_not_convert
+    def explaining(value: bytes | np.ndarray) -> np.ndarray:
+        try:
+            return read(value)
+        except SourceError as error:
+            raise ValueError(str(error)) from error  # which TensorFlow raises as InvalidArgumentError
+
+    return tf.ensure_shape(tf.numpy_function(explaining, [argument], tf.uint8, stateful=False), (None, None, form.channels))
+
+
+def _bytes_of(value: bytes | np.ndarray) -> bytes:
+    return bytes(np.asarray(value).item())  # outside of a graph, TensorFlow passes an array that contains the bytes
+
+
 def _decode_mask(data: tf.Tensor, form: PairFormat) -> tf.Tensor:
     """The class map of a mask, (height, width, 1) uint8, by the only reader of masks, which uses OpenCV."""
 
-    # Outside of a graph, TensorFlow passes an array that contains the bytes.
     @tf.autograph.experimental.do_not_convert
     def decode(data: bytes | np.ndarray) -> np.ndarray:
-        return read_classes(bytes(np.asarray(data).item()), form.classes, form.mask)[..., None]
+        return read_classes(_bytes_of(data), form.classes, form.mask)[..., None]
 
     return tf.ensure_shape(tf.numpy_function(decode, [data], tf.uint8, stateful=False), (None, None, 1))
 
@@ -89,11 +125,6 @@ def _area_average(square: tf.Tensor, side: int) -> tf.Tensor:
         lambda: tf.image.resize(square, (side, side), method="area"),
     )
     return tf.ensure_shape(averages, (side, side, square.shape[-1]))
-
-
-def _decode(data: tf.Tensor, channels: int) -> tf.Tensor:
-    # The op detects the format from the bytes, so it reads PNG as well. INTEGER_ACCURATE gives the same pixels as OpenCV.
-    return tf.io.decode_jpeg(data, channels=channels, dct_method="INTEGER_ACCURATE")
 
 
 @contextlib.contextmanager

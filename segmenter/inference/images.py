@@ -13,14 +13,14 @@ import pandas as pd
 from pipeline.contract import MaskError, SourceError, read_mask
 from pipeline.files import InputError, check_settings
 from pipeline.page import GROUND_TRUTH_COLOR, PREDICTION_COLOR
-from pipeline.sources import DEFAULT_DICOM, has_dicom_mark, read_image, stem_of
+from pipeline.sources import DEFAULT_DICOM, has_dicom_mark, stem_of
 from segmenter.configuration import Configuration, default_class_names
-from segmenter.data.dataset import folder_of, read_dicom_options
+from segmenter.data.dataset import folder_of, read_dicom_options, read_source_bits
 from segmenter.inference import dicom_seg
 from segmenter.inference.ensembles import AnyPredictor
 from segmenter.inference.lesion_table import COLUMNS, TABLE, lesion_rows, read_lesions, write_lesions
 from segmenter.inference.outputs import Prediction, write_pictures, write_segmentations
-from segmenter.inference.run import Plan, describe_algorithm, load_models, predict_image
+from segmenter.inference.run import Plan, describe_algorithm, load_models, predict_image, read_for
 from segmenter.pictures import Color, draw_overlay, lesion_colors
 from segmenter.runs import Run, as_run, check_applied, read_configuration, require_trained
 
@@ -147,22 +147,23 @@ class ImagePredictor:
         """Finds the lesions of one image.
 
         Args:
-          image: a JPEG, PNG, TIFF or DICOM file of any size, or (height, width) uint8, gray.
+          image: a JPEG, PNG, TIFF or DICOM file of any size, or (height, width) uint8, gray; a model of three channels takes
+            (height, width, 3) uint8, red, green and blue, as well.
           name: the name of an array; a file has its own.
 
         Raises:
           InputError: the file cannot be read, or the array is of another shape or type.
         """
         source = None if isinstance(image, np.ndarray) else Path(image)
-        gray = self._read(source) if source else _check_gray(image)
-        prediction = predict_image(gray, self.model, self.plan)
+        pixels = self._read(source) if source else _check_pixels(image, self.model.channels)
+        prediction = predict_image(pixels, self.model, self.plan)
         rows = lesion_rows(prediction.mask, prediction.probabilities, self.class_names)
         lesions = pd.DataFrame(rows, columns=list(COLUMNS[1:]))
         types = dict.fromkeys(("centre_x", "centre_y", "mean_probability"), float)
         several = prediction.probabilities.shape[-1] > 1
         return Segmentation(
             stem_of(source) if source else name,
-            gray,
+            prediction.gray,
             prediction.mask,
             prediction.probabilities if several else prediction.probabilities[..., 0],
             lesions.astype(types),
@@ -172,7 +173,7 @@ class ImagePredictor:
 
     def _read(self, path: Path) -> np.ndarray:
         try:
-            return read_image(path, dicom=self.plan.dicom)
+            return read_for(self.model, path, self.plan)
         except SourceError as error:
             raise InputError(f"{path}: {error}") from error
 
@@ -181,8 +182,9 @@ class ImagePredictor:
         return f"ImagePredictor({files}: {self.model.network}, {self.model.side} px, {', '.join(self.class_names)})"
 
 
-def _check_gray(image: Any) -> np.ndarray:
-    if image.ndim != 2 or image.dtype != np.uint8:
+def _check_pixels(image: Any, channels: int) -> np.ndarray:
+    is_color = channels == 3 and image.ndim == 3 and image.shape[2] == 3
+    if not (image.ndim == 2 or is_color) or image.dtype != np.uint8:
         raise InputError(f"the image has shape {image.shape} and type {image.dtype}; expected (height, width) uint8, gray")
     return image
 
@@ -212,13 +214,15 @@ def load_predictor(
         run = require_trained(as_run(model))
         configuration = read_configuration(run, settings)
         files, class_names = (run.best_model,), configuration.class_names
-        dicom = read_dicom_options(run.data_folder)
+        folder: Path | None = run.data_folder
     else:
         configuration = check_settings(Configuration, check_applied(settings), "settings")
         files, class_names = (Path(model),), ()
-        dicom = read_dicom_options(folder_of(data)) if data else DEFAULT_DICOM
+        folder = folder_of(data) if data else None
+    dicom = read_dicom_options(folder) if folder else DEFAULT_DICOM
+    source_bits = read_source_bits(folder) if folder else None
     tiles = configuration.tiledinfer if tiled else None
     from segmenter.backend import load_tensorflow
 
     load_tensorflow()
-    return ImagePredictor(Plan(files, configuration.infer, tiles, class_names, dicom))
+    return ImagePredictor(Plan(files, configuration.infer, tiles, class_names, dicom, source_bits))

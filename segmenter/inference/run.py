@@ -11,9 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import cv2
 import numpy as np
 
-from pipeline.contract import IMAGE_SUFFIXES, SPLITS, SourceError
+from pipeline.contract import DATASET_MARK, IMAGE_SUFFIXES, SPLITS, SourceError
 from pipeline.files import InputError, progress, sha256
 from pipeline.sources import DEFAULT_DICOM, DicomOptions, find_files, has_dicom_mark, read_image, stem_of
 from segmenter.configuration import InferSettings, TiledInferSettings, default_class_names
@@ -36,6 +37,7 @@ class Plan:
       tiled: None for one pass over the whole image.
       class_names: the names of the lesion classes; empty for the default names.
       dicom: how DICOM images are read.
+      source_bits: how many bits the levels in PNG and TIFF files of 16 bits use; None for what each file states.
     """
 
     model_files: tuple[Path, ...]
@@ -43,6 +45,7 @@ class Plan:
     tiled: TiledInferSettings | None = None
     class_names: tuple[str, ...] = ()
     dicom: DicomOptions = DEFAULT_DICOM
+    source_bits: int | None = None
 
 
 @dataclass(frozen=True)
@@ -151,6 +154,8 @@ def inference_identity(plan: Plan, jobs: Sequence[Job]) -> dict[str, object]:
     if _holds_dicom(jobs):
         segmentations = {"segmentations": True} if dicom_seg.can_write() else {}
         segmentations["dicom"] = plan.dicom.model_dump(mode="json")
+    if plan.source_bits:
+        segmentations["source_bits"] = plan.source_bits
     return segmentations | {
         "models_sha256": [sha256(file) for file in plan.model_files],
         "infer": plan.settings.model_dump(mode="json", exclude={"batch_size"}),
@@ -227,10 +232,15 @@ def load_models(plan: Plan) -> AnyPredictor:
     return predictor if views == "none" else AugmentedPredictor(predictor, views)
 
 
-def predict_image(gray: np.ndarray, predictor: AnyPredictor, plan: Plan) -> Prediction:
-    """Predicts one (height, width) uint8 image at its own size."""
-    probabilities = predict_tiled(gray, predictor, plan.tiled) if plan.tiled else predict_whole([gray], predictor)[0]
-    return Prediction(gray, probabilities, threshold_mask(probabilities, plan.settings))
+def predict_image(image: np.ndarray, predictor: AnyPredictor, plan: Plan) -> Prediction:
+    """Predicts one image, (height, width) or (height, width, 3) uint8, at its own size."""
+    probabilities = predict_tiled(image, predictor, plan.tiled) if plan.tiled else predict_whole([image], predictor)[0]
+    return Prediction(as_gray(image), probabilities, threshold_mask(probabilities, plan.settings))
+
+
+def as_gray(image: np.ndarray) -> np.ndarray:
+    """The luma of an image, (height, width) uint8, for pictures."""
+    return image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
 
 
 def _predict(
@@ -240,19 +250,27 @@ def _predict(
     batch_size = 1 if plan.tiled else plan.settings.batch_size
     starts = range(0, len(jobs), batch_size)
     for start in progress(starts, len(starts), "inferring", "images" if plan.tiled else "batches"):
-        read = [(job, gray) for job in jobs[start : start + batch_size] if (gray := _read(job, plan.dicom, result)) is not None]
-        grays = [gray for _, gray in read]
+        batch = jobs[start : start + batch_size]
+        read = [(job, image) for job in batch if (image := _read(job, plan, predictor, result)) is not None]
+        images = [image for _, image in read]
         if plan.tiled:
-            predicted = [predict_tiled(gray, predictor, plan.tiled) for gray in grays]
+            predicted = [predict_tiled(image, predictor, plan.tiled) for image in images]
         else:
-            predicted = predict_whole(grays, predictor) if grays else []
-        for (job, gray), probabilities in zip(read, predicted, strict=True):
-            yield job, Prediction(gray, probabilities, threshold_mask(probabilities, plan.settings))
+            predicted = predict_whole(images, predictor) if images else []
+        for (job, image), probabilities in zip(read, predicted, strict=True):
+            yield job, Prediction(as_gray(image), probabilities, threshold_mask(probabilities, plan.settings))
 
 
-def _read(job: Job, dicom: DicomOptions, result: InferenceResult) -> np.ndarray | None:
+def read_for(predictor: AnyPredictor, path: Path, plan: Plan) -> np.ndarray:
+    """Reads an image as the model saw its like in training: gray for one channel, color for three."""
+    # Images of a data set that the pipeline wrote use all bits; others, what they or the recipe state.
+    is_ours = (path.parent.parent.parent / DATASET_MARK).is_file()
+    return read_image(path, dicom=plan.dicom, color=predictor.channels == 3, stated_bits=16 if is_ours else plan.source_bits)
+
+
+def _read(job: Job, plan: Plan, predictor: AnyPredictor, result: InferenceResult) -> np.ndarray | None:
     try:
-        return read_image(job.image, dicom=dicom)
+        return read_for(predictor, job.image, plan)
     except SourceError as error:
         result.skipped.append(f"{job.image}: {error}")
         print(f"skipped: {result.skipped[-1]}", file=sys.stderr)

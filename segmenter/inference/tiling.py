@@ -16,20 +16,20 @@ from segmenter.inference.ensembles import AnyPredictor
 _TILES_AT_ONCE = 4
 
 
-def predict_whole(grays: Sequence[np.ndarray], predictor: AnyPredictor) -> list[np.ndarray]:
+def predict_whole(images: Sequence[np.ndarray], predictor: AnyPredictor) -> list[np.ndarray]:
     """Letterboxes images to the model's side, predicts them, and resizes the probabilities back to the images' sizes.
 
     Args:
-      grays: (height, width) uint8 each, of any sizes.
+      images: (height, width) or, for a model of three channels, (height, width, 3) uint8 each, of any sizes.
 
     Returns:
       (height, width, classes) float32 each.
     """
-    squares = _predict_squares([square_image(gray, predictor.side) for gray in grays], predictor)
-    return [_unsquare(square, *gray.shape) for square, gray in zip(squares, grays, strict=True)]
+    squares = _predict_squares([square_image(image, predictor.side) for image in images], predictor)
+    return [_unsquare(square, *image.shape[:2]) for square, image in zip(squares, images, strict=True)]
 
 
-def predict_tiled(gray: np.ndarray, predictor: AnyPredictor, settings: TiledInferSettings) -> np.ndarray:
+def predict_tiled(image: np.ndarray, predictor: AnyPredictor, settings: TiledInferSettings) -> np.ndarray:
     """Predicts overlapping tiles and averages them, with more weight on the middle of a tile than on its rim.
 
     Seams are avoided as far as possible: a quarter of the overlap at each side of a tile, where the tile's own zero padding
@@ -40,18 +40,18 @@ def predict_tiled(gray: np.ndarray, predictor: AnyPredictor, settings: TiledInfe
     Only the result and a few tiles are in memory. An image smaller than a tile is padded with black on the right and below.
 
     Args:
-      gray: (height, width) uint8.
+      image: (height, width) or, for a model of three channels, (height, width, 3) uint8.
       settings: tiles of another side than the model's are resized to it, and their probabilities are resized back.
 
     Returns:
       (height, width, classes) float32, at source resolution.
     """
     tile, overlap = settings.sizes(predictor.side)
-    height, width = gray.shape
+    height, width = image.shape[:2]
     below, right = max(0, tile - height), max(0, tile - width)
-    padded = cv2.copyMakeBorder(gray, 0, below, 0, right, cv2.BORDER_CONSTANT, value=0)
-    result = np.zeros((*padded.shape, predictor.classes), np.float32)
-    rows, columns = (weigh_tiles(length, tile, overlap) for length in padded.shape)
+    padded = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_CONSTANT, value=0)
+    result = np.zeros((*padded.shape[:2], predictor.classes), np.float32)
+    rows, columns = (weigh_tiles(length, tile, overlap) for length in padded.shape[:2])
     positions = [(row, column) for row in rows for column in columns]
     for first in range(0, len(positions), _TILES_AT_ONCE):
         batch = positions[first : first + _TILES_AT_ONCE]
@@ -63,7 +63,7 @@ def predict_tiled(gray: np.ndarray, predictor: AnyPredictor, settings: TiledInfe
             result[top : top + tile, left : left + tile] += probabilities * (down[:, None] * across)[..., None]
     result = result[:height, :width]
     if settings.whole_image_weight:
-        whole = predict_whole([gray], predictor)[0]
+        whole = predict_whole([image], predictor)[0]
         whole *= settings.whole_image_weight
         result *= 1 - settings.whole_image_weight
         result += whole
@@ -100,7 +100,8 @@ def weigh_tiles(length: int, tile: int, overlap: int) -> list[tuple[int, np.ndar
 
 
 def _predict_squares(squares: Sequence[np.ndarray], predictor: AnyPredictor) -> np.ndarray:
-    return predictor.predict(np.repeat(np.stack(squares)[..., None], predictor.channels, axis=-1))
+    batch = np.stack(squares)
+    return predictor.predict(batch if batch.ndim == 4 else np.repeat(batch[..., None], predictor.channels, axis=-1))
 
 
 def _unsquare(square: np.ndarray, height: int, width: int) -> np.ndarray:

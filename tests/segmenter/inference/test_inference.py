@@ -323,7 +323,7 @@ def test_names_of_outputs_differ_where_stems_do_not(tmp_path):
 def test_paths_without_images_are_an_error(tmp_path):
     with pytest.raises(InputError, match=r"--images .*/absent: is not there"):
         find_jobs([tmp_path / "absent"], None)
-    with pytest.raises(InputError, match=r"holds no images; expected \.dcm, \.jpeg, .*, or DICOM of any name"):
+    with pytest.raises(InputError, match=r"holds no images; expected \.dcm, \.dicom, .*, or DICOM of any name"):
         find_jobs([tmp_path], None)
 
 
