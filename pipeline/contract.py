@@ -23,13 +23,51 @@ DATASET_MARK = "recipe.toml"  # a folder that has one was written by a stage; it
 # Splits
 
 SPLITS = ("train", "valid", "test")
-SPLIT_FOLDERS = {"val": "valid", "validation": "valid"} | {split: split for split in SPLITS}  # by folder
+# The split that a folder holds, by the folder's name in lowercase.
+SPLIT_FOLDERS = {
+    "train": "train",
+    "training": "train",
+    "valid": "valid",
+    "val": "valid",
+    "validation": "valid",
+    "test": "test",
+    "testing": "test",
+}
 
 
-def find_split_folders(root: Path) -> list[tuple[Path, str]]:
-    """Lists the folders of a data set that hold a split, each with its split; `val` and `validation` hold `valid`."""
-    folders = [(root / name, split) for name, split in SPLIT_FOLDERS.items() if (root / name).is_dir()]
-    return sorted(folders, key=lambda folder: (SPLITS.index(folder[1]), folder[0]))
+@dataclass(frozen=True)
+class SplitFolder:
+    """Where a data set folder keeps the images and masks of one split.
+
+    Attributes:
+      split: one of `SPLITS`.
+      name: of the folder, as it is spelled there.
+      images, masks: the folders of the files; either may be missing.
+    """
+
+    split: str
+    name: str
+    images: Path
+    masks: Path
+
+
+def find_split_folders(root: Path) -> list[SplitFolder]:
+    """Lists the folders of a data set that hold a split, in the order of `SPLITS`; names are compared without case.
+
+    Both `train/images` and `images/train` are found, also where `train` is spelled `Train` or `training`.
+    """
+    pairs = [(path.name, path / "images", path / "masks") for path in _subfolders(root)]
+    pairs += [(path.name, path, root / "masks" / path.name) for path in _subfolders(root / "images")]
+    folders = [
+        SplitFolder(SPLIT_FOLDERS[name.lower()], name, images, masks)
+        for name, images, masks in pairs
+        if name.lower() in SPLIT_FOLDERS
+    ]
+    return sorted(folders, key=lambda folder: (SPLITS.index(folder.split), folder.images))
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
 
 
 # Classes
@@ -47,8 +85,12 @@ PAIR_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})  # of the images and masks 
 MOST_PIXELS = 89_000_000  # Pillow warns above this number; no mammogram has as many
 
 # A second exposure carries a suffix (`P99_L_DM_MLO_2`, `P281_L_DM_MLO2`) and is an image of its own.
-_IMAGE = re.compile(r"(?P<patient>P\d+)_(?P<side>[LR])_(?P<kind>DM|CM)_(?P<view>CC|MLO)(_?\d+)?")
-_BEGINNING = re.compile(r"(?P<patient>P\d+)_((?P<side>[LR])_(?P<kind>DM|CM)_(?P<view>CC|MLO))?")
+_IMAGE = re.compile(r"(?P<patient>P\d+)_(?P<side>[LR])_(?P<kind>DM|CM)_(?P<view>CC|MLO)(_?\d+)?", re.ASCII)
+_ANYWHERE = re.compile(
+    r"(?<![a-z0-9])(?P<patient>P\d+)[_\-. ](?P<side>[LR])[_\-. ](?P<kind>DM|CM)[_\-. ](?P<view>CC|MLO)(?![a-z])",
+    re.IGNORECASE | re.ASCII,
+)
+_BEGINNING = re.compile(r"(?P<patient>P\d+)_", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -99,16 +141,22 @@ def sample_name(variant: str, image_id: str) -> str:
 def parse_sample(sample: str) -> tuple[str, ImageName]:
     """Splits a sample's name into its variant and the image that it was made from.
 
-    Samples may come from any folder: where only the beginning of a name has CDD-CESM's form, the beginning is read.
+    Samples may come from any folder: a name of CDD-CESM's form is found anywhere in the sample's name, in any case and with
+    any of `_-. ` between its fields, or its patient alone at the beginning. Two names of different patients are none.
 
     Example:
       >>> parse_sample("rotated_90_P1_L_CM_MLO_aug3")
       ('rotated_90', ImageName(image_id='P1_L_CM_MLO_aug3', patient='P1', side='L', kind='CM', view='MLO'))
+      >>> parse_sample("deformed_alpha_1300_P1_L_DM_CC")[1].patient
+      'P1'
     """
     variant = next((name for name in VARIANTS if sample.startswith(f"{name}_")), "original")
     image_id = sample.removeprefix(f"{variant}_")
-    match = _BEGINNING.match(image_id)
-    return variant, ImageName(image_id, **match.groupdict(default="")) if match else ImageName(image_id)
+    names = [ImageName(image_id, *(field.upper() for field in match.groups())) for match in _ANYWHERE.finditer(image_id)]
+    if len({name.patient for name in names}) == 1:
+        return variant, names[0]
+    beginning = None if names else _BEGINNING.match(image_id)
+    return variant, ImageName(image_id, beginning["patient"] if beginning else "")
 
 
 # The manifest

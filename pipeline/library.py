@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import stages
-from pipeline.audit import MEANINGS, audit, expected_codes, list_samples
+from pipeline.audit import MEANINGS, audit, describe_missing_splits, expected_codes, list_samples
 from pipeline.contract import COLUMN_NAMES, COLUMNS, MANIFEST, SPLITS, MaskError, SourceError, parse_sample, read_mask, read_row
 from pipeline.dataset.description import read_description
 from pipeline.dataset.folder import DatasetFolder
@@ -75,9 +75,9 @@ class Dataset:
         path = DatasetFolder(self.folder).rejects
         return pd.DataFrame(read_csv(path, REJECT_COLUMNS) if path.is_file() else [], columns=list(REJECT_COLUMNS))
 
-    def audit(self) -> pd.DataFrame:
+    def audit(self, patient: str | None = None) -> pd.DataFrame:
         """Reads all files of the folder and gives what is wrong; arguments, result and errors as of `audit_dataset`."""
-        return audit_dataset(self.folder)
+        return audit_dataset(self.folder, patient)
 
     def describe(self) -> dict[str, Any]:
         """The content of dataset.json: recipe, counts, what was dropped and why, licence.
@@ -211,22 +211,24 @@ def open_dataset(folder: AnyPath) -> Dataset:
     if not root.is_dir():
         raise InputError(f"{root}: there is no such folder")
     if not (root / MANIFEST).is_file() and not any(True for _ in list_samples(root)):
-        raise InputError(f"{root}: holds no train/images, valid/images or test/images with files; expected a data set folder")
+        raise InputError(describe_missing_splits(root))
     return Dataset(root)
 
 
-def audit_dataset(folder: AnyPath) -> pd.DataFrame:
+def audit_dataset(folder: AnyPath, patient: str | None = None) -> pd.DataFrame:
     """Checks any folder of train, valid and test pairs for leaks, duplicates, broken pairs and unclean masks; writes nothing.
 
     Args:
       folder: with a manifest or without; then patients and images come from the names.
+      patient: a regular expression with one group, which finds the patient in a sample's name, for names that are not
+        CDD-CESM's; samples without a known patient are a finding.
 
     Returns:
       One row per kind of finding: `code`, `count` in `unit`s, `meaning`, `expected` (whether the folder's recipe asks for
       it), and `examples`, a tuple of the first few. No rows where nothing was found.
 
     Raises:
-      InputError: the folder holds no pairs.
+      InputError: the folder holds no pairs, or `patient` is not such an expression.
 
     Example:
       >>> audit_dataset("data_processed/demo").empty  # doctest: +SKIP
@@ -236,7 +238,7 @@ def audit_dataset(folder: AnyPath) -> pd.DataFrame:
     expected = expected_codes(files.load_recipe()) if files.recipe.is_file() else []
     rows = [
         (found.code, found.count, found.unit, MEANINGS[found.code], found.code in expected, found.examples)
-        for found in audit(files.root)
+        for found in audit(files.root, patient=patient)
     ]
     return pd.DataFrame(rows, columns=list(FINDING_COLUMNS))
 

@@ -5,18 +5,32 @@ from pathlib import Path
 
 import cv2
 
-from pipeline.audit.checks import find_broken_files, find_incomplete_pairs, find_leaks, find_odd_sizes, find_unclean_masks
+from pipeline.audit.checks import (
+    find_broken_files,
+    find_incomplete_pairs,
+    find_leaks,
+    find_odd_sizes,
+    find_unclean_masks,
+    find_unknown_patients,
+)
 from pipeline.audit.contents import read_contents
 from pipeline.audit.duplicates import find_duplicates
-from pipeline.audit.findings import AuditFinding
-from pipeline.audit.samples import Rows, list_samples
+from pipeline.audit.findings import AuditFinding, make_finding
+from pipeline.audit.samples import (
+    Rows,
+    describe_missing_splits,
+    list_not_read,
+    list_samples,
+    patient_by_regex,
+    patient_of_name,
+)
 from pipeline.contract import MANIFEST
 from pipeline.dataset.manifest import read_manifest
 from pipeline.files import InputError, progress
 from pipeline.workers import all_cores, in_order
 
 
-def audit(folder: Path, manifest: Rows | None = None) -> list[AuditFinding]:
+def audit(folder: Path, manifest: Rows | None = None, patient: str | None = None) -> list[AuditFinding]:
     """Audits a data set folder, with a manifest or without; nothing is written.
 
     Without a manifest, patient and source image come from the samples' names.
@@ -24,20 +38,24 @@ def audit(folder: Path, manifest: Rows | None = None) -> list[AuditFinding]:
     Args:
       folder: with train, valid and test.
       manifest: its rows where the caller has read them already.
+      patient: a regular expression with one group, which finds the patient in a sample's name; None finds CDD-CESM's.
 
     Raises:
-      InputError: the folder holds no split with images and masks.
+      InputError: the folder holds no split with images and masks, or `patient` is not such an expression.
     """
+    name_patient = patient_by_regex(patient) if patient is not None else patient_of_name
     if manifest is None and (folder / MANIFEST).exists():
         manifest = read_manifest(folder / MANIFEST)
-    samples = list(list_samples(folder, manifest or []))
+    samples = list(list_samples(folder, manifest or [], name_patient))
     if not samples:
-        raise InputError(f"{folder}: holds no train/images, valid/images or test/images with files; expected a data set folder")
+        raise InputError(describe_missing_splits(folder))
     cv2.setNumThreads(1)
     with ThreadPoolExecutor(all_cores()) as executor:  # OpenCV decodes without holding the interpreter's lock
         contents = list(progress(in_order(executor, read_contents, samples), len(samples), "audit", "pairs"))
     findings = [
         *find_leaks(samples),
+        *find_unknown_patients(samples),
+        make_finding("not-read", "paths", list_not_read(folder)),
         *find_duplicates(samples, contents),
         *find_incomplete_pairs(samples),
         *find_odd_sizes(samples, contents),

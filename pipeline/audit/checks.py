@@ -24,6 +24,13 @@ def find_leaks(samples: Sequence[Sample]) -> Iterator[AuditFinding]:
         yield make_finding(code, unit, (_name_splits(name, group) for name, group in leaking.items()), leaking.values())
 
 
+def find_unknown_patients(samples: Sequence[Sample]) -> Iterator[AuditFinding]:
+    """Counts the samples whose patient could not be compared; in a set of one split there is nothing to compare."""
+    unknown = [sample.location for sample in samples if not sample.patient]
+    several = len({sample.split for sample in samples}) > 1
+    yield make_finding("patient-unknown", "samples", unknown if several else [])
+
+
 def _name_splits(name: str, group: Sequence[Sample]) -> str:
     counts = Counter(sample.split for sample in group)
     return f"{name}: " + ", ".join(f"{counts[split]} in {split}" for split in SPLITS if counts[split])

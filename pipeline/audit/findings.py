@@ -8,10 +8,13 @@ from pipeline.audit.samples import Sample
 from pipeline.recipe import Recipe
 
 EXAMPLES = 5
-SCHEMA = 3  # of audit.json; since 2 a finding has pairs, since 3 a meaning
+_MOST_NAMED = 100  # of what was not looked at, more is named than examples are given
+SCHEMA = 4  # of audit.json; since 2 a finding has pairs, since 3 a meaning, since 4 what was not compared is a finding
 MEANINGS = {  # what each code counts
     "image-in-splits": "source images whose variants are in several splits",
     "patient-in-splits": "patients whose images are in several splits",
+    "patient-unknown": "samples whose patient is unknown, so that it could not be compared between splits",
+    "not-read": "folders and files next to the audited ones that were not looked at",
     "duplicate-pixels": "groups of samples with the same pixels, up to a flip or turn across splits",
     "mask-missing": "images without a mask",
     "image-missing": "masks, or rows of the manifest, without an image",
@@ -31,7 +34,7 @@ class AuditFinding:
     Attributes:
       code: a key of `MEANINGS`.
       count: how many have it, counted in `unit`.
-      unit: images, patients, groups or files.
+      unit: images, patients, samples, groups or files.
       examples: the first few, as text.
       pairs: for each example two images that show it, as paths relative to the data set's folder; only for problems
         between images: leaks and duplicates.
@@ -57,7 +60,8 @@ class AuditFinding:
 def make_finding(code: str, unit: str, examples: Iterable[str], groups: Iterable[Sequence[Sample]] = ()) -> AuditFinding:
     """Makes a finding; `groups` holds the samples that each example is about, for problems between images."""
     listed = list(examples)
-    return AuditFinding(code, len(listed), unit, tuple(listed[:EXAMPLES]), tuple(map(_pair_of_group, islice(groups, EXAMPLES))))
+    shown = _MOST_NAMED if code == "not-read" else EXAMPLES
+    return AuditFinding(code, len(listed), unit, tuple(listed[:shown]), tuple(map(_pair_of_group, islice(groups, shown))))
 
 
 def _pair_of_group(group: Sequence[Sample]) -> tuple[str, str]:

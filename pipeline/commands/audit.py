@@ -18,7 +18,8 @@ def add(commands) -> None:
         "audit",
         execute,
         "check any folder with train, valid and test pairs for leaks and faults",
-        "Needs no manifest and writes nothing. The exit status is 1 if there are findings.",
+        "Needs no manifest and writes nothing. The exit status is 1 if there are findings; patients that are unknown and folders "
+        "that were not looked at are findings.",
     )
     add_folder(parser)
     parser.add_argument(
@@ -27,12 +28,18 @@ def add(commands) -> None:
         metavar="RAW",
         help="also search all files and their names for identifiers of the DICOM files below RAW",
     )
+    parser.add_argument(
+        "--patient",
+        metavar="REGEX",
+        help="a regular expression with one group that finds the patient in a sample's name, such as '^(D1-\\d+)_'; "
+        "otherwise names like CDD-CESM's are searched for",
+    )
     add_json(parser)
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Runs the command and returns the exit status."""
-    findings = audit(arguments.folder)
+    findings = audit(arguments.folder, patient=arguments.patient)
     if arguments.privacy:
         findings += _audit_privacy(arguments.folder, arguments.privacy)
     if arguments.json:
@@ -41,8 +48,20 @@ def execute(arguments: argparse.Namespace) -> int:
         for finding in findings:
             print(f"{finding.code}: {finding.count} {finding.unit}")
             print("\n".join(f"    {example}" for example in finding.examples))
-        print(f"audit: {len(findings) or 'no'} finding{'s' if len(findings) != 1 else ''} in {arguments.folder}")
+        counts = f"{len(findings) or 'no'} finding{'s' if len(findings) != 1 else ''}"
+        print(f"audit: {counts} in {arguments.folder}{_describe_limits(findings)}")
     return FINDINGS if findings else DONE
+
+
+def _describe_limits(findings: list[AuditFinding]) -> str:
+    """States, for the last line, what the audit could not compare or did not look at."""
+    counts = {finding.code: finding.count for finding in findings}
+    limits = []
+    if unknown := counts.get("patient-unknown"):
+        limits.append(f"patients of {unknown} samples could not be compared, because their names contain none; see --patient")
+    if paths := counts.get("not-read"):
+        limits.append(f"{paths} folder{'s' if paths > 1 else ''} or file{'s' if paths > 1 else ''} not looked at")
+    return f"; {'; '.join(limits)}" if limits else ""
 
 
 def _audit_privacy(root: Path, raw: Path) -> list[AuditFinding]:

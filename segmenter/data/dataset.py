@@ -18,6 +18,7 @@ from pipeline.contract import (
     MANIFEST,
     PAIR_SUFFIXES,
     SPLITS,
+    SplitFolder,
     find_split_folders,
     parse_sample,
     read_row,
@@ -182,13 +183,14 @@ def read_data_set(folder: Path) -> DataSet:
             f"{folder}: is unfinished: it has {DATASET_MARK} but no {MANIFEST}; "
             "repeat the command that makes it, which continues where it stopped"
         )
-    splits = {split for path, split in find_split_folders(folder) if (path / "images").is_dir()}
+    folders = find_split_folders(folder)
+    splits = {found.split for found in folders if found.images.is_dir()}
     if missing := [split for split in ("train", "valid") if split not in splits]:
         raise InputError(
             f"{folder}: is not a data set: it has no {' and no '.join(f'{split}/images' for split in missing)}; "
             f"{_other_data_sets(folder)}"
         )
-    samples = tuple(sample for path, split in find_split_folders(folder) for sample in _from_names(path, split))
+    samples = tuple(sample for found in folders for sample in _from_names(folder, found))
     _warn_of_jpeg_masks(samples)
     return DataSet(folder, samples, _listing(samples))
 
@@ -234,17 +236,20 @@ def _from_row(folder: Path, number: int, row: Mapping[str, str]) -> Sample:
     )
 
 
-def _from_names(folder: Path, split: str) -> list[Sample]:
-    """Pairs the files of a split's folder by stem. An image without a mask, or a mask without an image, is an error."""
-    images, masks = _by_stem(folder / "images"), _by_stem(folder / "masks")
-    for files, partners, title, missing in ((images, masks, "images", "masks"), (masks, images, "masks", "images")):
+def _from_names(root: Path, folder: SplitFolder) -> list[Sample]:
+    """Pairs the files of a split's folders by stem. An image without a mask, or a mask without an image, is an error."""
+    images, masks = _by_stem(folder.images), _by_stem(folder.masks)
+    for files, partners, title, missing in (
+        (images, masks, "images", folder.masks),
+        (masks, images, "masks", folder.images),
+    ):
         if unpaired := sorted(files.keys() - partners.keys()):
-            first = files[unpaired[0]].relative_to(folder.parent)
+            expected = (missing / unpaired[0]).relative_to(root)
             raise InputError(
-                f"{folder.parent}: {len(unpaired)} {title} of {folder.name} have no {missing[:-1]}, the first is {first}; "
-                f"expected {folder.name}/{missing}/{unpaired[0]} with one of {', '.join(sorted(PAIR_SUFFIXES))}"
+                f"{root}: {len(unpaired)} {title} of {folder.name} have no {'mask' if title == 'images' else 'image'}, the first "
+                f"is {files[unpaired[0]].relative_to(root)}; expected {expected} with one of {', '.join(sorted(PAIR_SUFFIXES))}"
             )
-    return [_named(name, split, images[name], masks[name]) for name in sorted(images)]
+    return [_named(name, folder.split, images[name], masks[name]) for name in sorted(images)]
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:

@@ -76,14 +76,61 @@ def test_a_sample_of_another_origin_gives_the_fields_at_its_beginning(sample, va
     assert parse_sample(sample) == (variant, image)
 
 
+FOREIGN = """
+deformed_alpha_1300_sigmoid_8_P1_L_DM_CC
+barrdistorted_1001_0.3_0.3_P1_L_DM_CC
+shrinked_0.8_P1_L_DM_CC
+p1-l-dm-cc_hflip
+P1_L_DM_CC_jpg.rf.0a1b2c
+P1_L_DM_CC2
+P1 L DM CC (2)
+hflip_P1_L_DM_CC_rot90
+P1_L_DM_CC_and_P1_L_DM_CC
+"""
+
+
+@pytest.mark.parametrize("sample", FOREIGN.strip().splitlines())
+def test_a_name_of_the_collection_is_found_anywhere_in_a_sample_name(sample):
+    assert parse_sample(sample) == ("original", ImageName(sample, "P1", "L", "DM", "CC"))
+    assert parse_sample(f"flipped_{sample}") == ("flipped", ImageName(sample, "P1", "L", "DM", "CC"))
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [
+        *("MP12_L_DM_CC", "xP1_L_DM_CC", "aP1_3", "Mass-Training_P_00001_LEFT_CC", "D1-0001_R_MLO", "P\u0661_L_DM_CC"),
+        "P1_L_DM_CC_mixed_with_P2_L_DM_CC",
+    ],
+)
+def test_no_patient_is_guessed_from_other_names(sample):
+    assert parse_sample(sample) == ("original", ImageName(sample))
+
+
 def test_folders_are_read_as_the_splits_that_they_are_named_after(tmp_path):
     for name in ("test", "val", "train", "other"):
         (tmp_path / name / "images").mkdir(parents=True)
-    assert find_split_folders(tmp_path) == [
-        (tmp_path / "train", "train"),
-        (tmp_path / "val", "valid"),
-        (tmp_path / "test", "test"),
+    assert [(folder.name, folder.split, folder.images, folder.masks) for folder in find_split_folders(tmp_path)] == [
+        (name, split, tmp_path / name / "images", tmp_path / name / "masks")
+        for name, split in (("train", "train"), ("val", "valid"), ("test", "test"))
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        *(("Train", "train"), ("TRAIN", "train"), ("training", "train"), ("Val", "valid"), ("VALIDATION", "valid")),
+        *(("Valid", "valid"), ("testing", "test"), ("Test", "test")),
+    ],
+)
+def test_a_split_is_found_in_any_case_and_in_both_layouts(tmp_path, name, split):
+    (tmp_path / "nested" / name / "images").mkdir(parents=True)
+    (tmp_path / "flat" / "images" / name).mkdir(parents=True)
+    (nested,), (flat,) = find_split_folders(tmp_path / "nested"), find_split_folders(tmp_path / "flat")
+    assert (nested.split, nested.images) == (split, tmp_path / "nested" / name / "images")
+    assert (flat.split, flat.images, flat.masks) == (
+        *(split, tmp_path / "flat" / "images" / name),
+        tmp_path / "flat" / "masks" / name,
+    )
 
 
 def test_what_groups_and_exports_carry_is_declared_with_the_columns():
