@@ -80,13 +80,20 @@ def evaluate(
     write_extremes(scored, configuration, folder)
     summary = {
         "identity": identity,
-        "trained_on_too": None if trained_on is None else sorted({sample.owner for sample in samples} & set(trained_on)),
+        "trained_on_too": find_trained_on_too(samples, trained_on),
         "size_cuts_px": cuts,
         "tolerance_px": configuration.eval.nsd_tolerance_px,
         "class_names": list(configuration.class_names),
         "threshold": configuration.infer.threshold if _has_threshold(configuration) else None,
     }
     return write_evaluation(folder, tables, summary, batch_metrics.values())
+
+
+def find_trained_on_too(samples: Sequence[Sample], trained_on: Collection[str] | None) -> list[str] | None:
+    """The owners of samples that were trained on; None where none is found, but patients are unknown."""
+    shared = sorted({sample.owner for sample in samples} & set(trained_on or ()))
+    unknown = trained_on is None or (trained_on and not all(sample.patient for sample in samples))
+    return None if unknown and not shared else shared
 
 
 def _write_mask(file: Path, predicted: np.ndarray, configuration: Configuration) -> None:

@@ -41,7 +41,7 @@ def describe_leak(summary: Mapping[str, Any], split: str) -> str:
     if split == "train" or leaked == 0:
         return ""
     if leaked is None:
-        return "the patients that the model was trained on are not known, so these metrics may be inflated"
+        return "patients that the model was trained on, or those of these images, are not known: these metrics may be inflated"
     return (
         f"{leaked} of {patients} patients of {split} were trained on: these metrics are inflated, and say little about new "
         "patients"

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import keras
@@ -12,6 +13,7 @@ from segmenter.data.dataset import Sample, read_data_set
 from segmenter.data.ground_truth import read_gray
 from segmenter.evaluation import describe_leak, evaluate, evaluation_identity, read_summary
 from segmenter.evaluation.batch_metrics import BatchMetrics
+from segmenter.evaluation.evaluator import find_trained_on_too
 from segmenter.evaluation.measuring import FROC_COLUMNS, FROC_THRESHOLDS, LESION_COLUMNS, image_row, measure
 from segmenter.evaluation.threshold_choice import choose_threshold
 
@@ -157,6 +159,20 @@ def test_sizes_come_from_training_samples_and_a_leak_from_the_trained_patients(
     message = "2 of 3 patients of test were trained on: these metrics are inflated, and say little about new patients"
     assert (describe_leak(summary, "test"), describe_leak(summary, "train")) == (message, "")
     assert read_csv(out / "per_lesion.csv")[0]["size"] == "medium"
+
+
+@pytest.mark.parametrize(
+    ("patient", "trained_on", "shared"),
+    [
+        pytest.param("", ["D1-0002_L_CC"], None, id="unknown"),
+        pytest.param("", [], [], id="trained on nobody"),
+        pytest.param("", ["D1-0001_R_CC"], ["D1-0001_R_CC"], id="the image itself"),
+        pytest.param("P1", ["P2"], [], id="known"),
+    ],
+)
+def test_no_leak_is_denied_where_patients_are_unknown(patient, trained_on, shared):
+    sample = Sample("D1-0001_R_CC", "test", Path("i"), Path("m"), "D1-0001_R_CC", "original", patient, "")
+    assert find_trained_on_too([sample], trained_on) == shared
 
 
 def test_masks_of_originals_are_kept(striped, gray_as_probability, tmp_path):
