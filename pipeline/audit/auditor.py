@@ -1,6 +1,9 @@
 """Audits a data set folder: reads every file once, and runs all checks."""
 
+from collections import defaultdict
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 
 import cv2
@@ -18,6 +21,7 @@ from pipeline.audit.duplicates import find_duplicates
 from pipeline.audit.findings import AuditFinding, make_finding
 from pipeline.audit.samples import (
     Rows,
+    Sample,
     describe_missing_splits,
     list_not_read,
     list_samples,
@@ -46,12 +50,13 @@ def audit(folder: Path, manifest: Rows | None = None, patient: str | None = None
     name_patient = patient_by_regex(patient) if patient is not None else patient_of_name
     if manifest is None and (folder / MANIFEST).exists():
         manifest = read_manifest(folder / MANIFEST)
-    samples = list(list_samples(folder, manifest or [], name_patient))
+    samples = [sample for group in _by_image(list_samples(folder, manifest or [], name_patient)) for sample in group]
     if not samples:
         raise InputError(describe_missing_splits(folder))
     cv2.setNumThreads(1)
     with ThreadPoolExecutor(all_cores()) as executor:  # OpenCV decodes without holding the interpreter's lock
-        contents = list(progress(in_order(executor, read_contents, samples), len(samples), "audit", "pairs"))
+        read = chain.from_iterable(in_order(executor, read_contents, _by_image(samples)))
+        contents = list(progress(read, len(samples), "audit", "pairs"))
     findings = [
         *find_leaks(samples),
         *find_unknown_patients(samples),
@@ -63,3 +68,11 @@ def audit(folder: Path, manifest: Rows | None = None, patient: str | None = None
         *find_broken_files(samples, contents),
     ]
     return [finding for finding in findings if finding.count]
+
+
+def _by_image(samples: Iterable[Sample]) -> list[list[Sample]]:
+    """Groups the samples of one image in one split, which `read_contents` reads together."""
+    groups: dict[tuple[str, str], list[Sample]] = defaultdict(list)
+    for sample in samples:
+        groups[sample.split, sample.image_id].append(sample)
+    return list(groups.values())

@@ -7,7 +7,6 @@ from inputs import Download, small_download, small_recipe
 
 from pipeline import stages
 from pipeline.audit import MEANINGS, audit, expected_codes
-from pipeline.audit.duplicates import same_pixels
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.files import InputError
 from pipeline.geometry import vary
@@ -80,15 +79,6 @@ def test_within_a_split_only_equal_images_are_duplicates(clean):
     assert codes(clean) == {}
     put(clean, "train", "P903_L_DM_CC", pixels("P2_L_CM_CC"), MASK)
     assert codes(clean) == {"duplicate-pixels": 1}
-
-
-@pytest.mark.parametrize(("gap", "same"), [(2.5, True), (3.5, False)])
-def test_the_threshold_is_three_gray_levels(gap, same):
-    first = np.full((64, 64), 100, np.float64)
-    first[::2] += 50
-    second = first + np.where(np.indices((64, 64)).sum(0) % 2, gap, -gap)
-    thumbs = np.stack([first * 4, second * 4]) / 4
-    assert (same_pixels(thumbs, ["train", "test"]) == [(0, 1)]) is same
 
 
 def test_jpeg_masks_are_one_finding(clean):
