@@ -1,7 +1,9 @@
 """Skips the tests of what is not installed, and lists at the end of a run what was skipped, how often, and how to run it."""
 
+import os
 import shutil
 from collections import Counter
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -17,6 +19,13 @@ def need_program(*names: str, package: str) -> str:
     if path := next(filter(None, map(shutil.which, names)), None):
         return path
     pytest.skip(f"{' or '.join(names)} is missing; on Debian: apt-get install {package}")
+
+
+def need_folder(variable: str, contents: str) -> Path:
+    """The folder that an environment variable names; the test skips where it names none."""
+    if folder := os.environ.get(variable):
+        return Path(folder)
+    pytest.skip(f"{variable} names no folder; set it to one with {contents}")
 
 
 def skipped(reports: list[pytest.TestReport | pytest.CollectReport]) -> list[str]:

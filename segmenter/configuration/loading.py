@@ -22,12 +22,12 @@ def is_published(name_or_path: str) -> bool:
 def load_configuration(name_or_path: str | PathLike[str], settings: Mapping[str, Any] | None = None) -> Configuration:
     """Reads `segmenter/configs/NAME.toml`, or the file at a path that ends in `.toml`.
 
-    A path that ends in `.config`, `.ini` or `.conf` is a file of the published project; the number of its keys that are
-    ignored or changed is printed to stderr.
+    A path that ends in `.config`, `.ini` or `.conf` is a file of the published project; its keys that nothing reads, and the
+    number of those that are ignored or changed, are printed to stderr.
 
     Args:
       name_or_path: of the configuration.
-      settings: values that replace the file's, nested as its tables are; for TOML files only.
+      settings: values that replace the file's, nested as its tables are; by our names, also for a published file.
 
     Raises:
       InputError: no such configuration, or one with unknown keys or values.
@@ -38,11 +38,7 @@ def load_configuration(name_or_path: str | PathLike[str], settings: Mapping[str,
       (2, 'AttentionUNet', 8)
     """
     if is_published(str(name_or_path)):
-        if settings:
-            raise InputError(
-                f"{name_or_path}: takes no settings; convert it to TOML with `cesm-segmenter convert-config {name_or_path}`"
-            )
-        return _load_published(Path(name_or_path))
+        return _load_published(Path(name_or_path), settings)
     path = Path(name_or_path)
     if path.suffix == ".toml":
         return load_toml(path, Configuration, settings)
@@ -60,12 +56,14 @@ def _explain_unknown(name: str) -> str:
     return f"is not a known configuration; expected one of {', '.join(known)}, or the path of a .toml or .config file{hint}"
 
 
-def _load_published(path: Path) -> Configuration:
-    published = read_published(path)
+def _load_published(path: Path, settings: Mapping[str, Any] | None) -> Configuration:
+    published = read_published(path, settings)
     for message in published.warnings:
         print(f"warning: {path}: {message}", file=sys.stderr)
+    if published.unread:
+        print(f"{path}: nothing reads {', '.join(published.unread)}, there or here", file=sys.stderr)
     print(
-        f"{path}: {len(published.notes)} keys are ignored here or read with another name or value; "
+        f"{path}: {len(published.notes) - len(published.unread)} keys are ignored here or read with another name or value; "
         f"see `cesm-segmenter convert-config {path}`",
         file=sys.stderr,
     )

@@ -10,7 +10,7 @@ from pydantic import Field, create_model, model_validator
 from segmenter.configuration.objectives import LOSSES, LossWeights, MetricNames, parameter_fields
 from segmenter.configuration.section import Section
 
-Activation = Literal["relu", "elu", "gelu", "silu"]
+Activation = Literal["relu", "elu", "gelu", "silu", "mish"]
 
 
 class _UpToTheLoss(Section):

@@ -1,7 +1,7 @@
 """The keys of [model] that only one network has, and the sides that each network accepts."""
 
 import itertools
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -105,7 +105,8 @@ class SwinUNetSettings(ModelSettings):
     base_filters: int = Field(default=96, ge=1)  # of the first stage; each further stage has twice as many
     depths: Integers = (2, 2, 2, 2)  # blocks of each stage, the same in the decoder
     num_heads: Integers = (3, 6, 12, 24)  # heads of each stage
-    window_size: int = Field(default=4, ge=1)  # tokens; a 32nd of the default side, as the paper's 7 is of its 224 px
+    # Tokens; a 32nd of the default side, as the paper's 7 is of its 224 px. One number, or one per stage.
+    window_size: Annotated[int, Field(ge=1)] | Integers = 4
     mlp_ratio: int = Field(default=4, ge=1)
     drop_path: float = Field(
         default=0.1, ge=0, lt=1
@@ -118,7 +119,12 @@ class SwinUNetSettings(ModelSettings):
 
     def explain_multiple(self) -> str:
         """Names patch_size, the number of stages, and window_size."""
-        return f"patch_size {self.patch_size}, {len(self.depths)} stages and window_size {self.window_size}"
+        return f"patch_size {self.patch_size}, {len(self.depths)} stages and {self._describe_windows()}"
+
+    @property
+    def windows(self) -> tuple[int, ...]:
+        """The side of a window of each stage, in tokens."""
+        return (self.window_size,) * len(self.depths) if isinstance(self.window_size, int) else self.window_size
 
     def stage_sides(self, side: int) -> list[int]:
         """The side of each stage in tokens, for an image's side in pixels."""
@@ -131,6 +137,11 @@ class SwinUNetSettings(ModelSettings):
                 f"depths {list(self.depths)} and num_heads {list(self.num_heads)} do not match; "
                 "list one whole number above 0 per stage in both"
             )
+        if len(self.windows) != len(self.depths) or min(self.windows) < 1:
+            raise ValueError(
+                f"window_size {list(self.windows)} does not match depths {list(self.depths)}; give one whole number above 0, or "
+                "one per stage"
+            )
         for stage, heads in enumerate(self.num_heads):
             if (filters := self.base_filters * 2**stage) % heads:
                 raise ValueError(
@@ -140,12 +151,16 @@ class SwinUNetSettings(ModelSettings):
         if not self._is_tiled(self.image_width):
             raise ValueError(
                 f"image_width {self.image_width} makes stages of {self.stage_sides(self.image_width)} tokens per side; each must "
-                f"be a multiple of window_size {self.window_size}, or smaller; give {self._near_sides()}, or another window_size"
+                f"be a multiple of {self._describe_windows()}, or smaller; give {self._near_sides()}, or another window_size"
             )
         return self
 
     def _is_tiled(self, side: int) -> bool:
-        return all(tokens <= self.window_size or tokens % self.window_size == 0 for tokens in self.stage_sides(side))
+        sides = self.stage_sides(side)
+        return all(tokens <= window or tokens % window == 0 for tokens, window in zip(sides, self.windows, strict=True))
+
+    def _describe_windows(self) -> str:
+        return f"window_size {self.window_size if isinstance(self.window_size, int) else list(self.window_size)}"
 
     def _near_sides(self) -> str:
         steps = self.image_width // self.side_multiple

@@ -40,7 +40,7 @@ def extract_features(x, settings: Settings) -> Branches:
 
 def _blocks(x, stage: int, settings: Settings, name: str):
     side = x.shape[1]
-    window = min(settings.window_size, side)
+    window = min(settings.windows[stage], side)
     for block in range(settings.depths[stage]):
         # A window as large as the map cannot move.
         shift = window // 2 if block % 2 and side > window else 0

@@ -10,7 +10,6 @@ from PIL import ImageColor
 
 from segmenter.configuration.augmentation import DeformationSettings
 from segmenter.configuration.model import ModelSettings
-from segmenter.configuration.networks import canonical_name
 
 Key = tuple[str, str]  # section, key
 
@@ -23,7 +22,7 @@ class Rule(NamedTuple):
     note: str = ""  # why the key has no effect, or what differs from the published project
 
 
-def _side(kernel: Any) -> Any:
+def side_of(kernel: Any) -> Any:
     """Converts (5, 5) to 5."""
     if not isinstance(kernel, list | tuple):
         return kernel
@@ -58,6 +57,13 @@ def color(value: Any) -> tuple[int, ...]:
     ):
         raise ValueError('expected the name of a color, such as "green", or three numbers from 0 to 255')
     return tuple(value)
+
+
+def colors_by_class(indices: Any) -> tuple[tuple[int, ...], ...]:
+    """Converts {(0, 0, 0): 0, (255, 255, 0): 1, ...} to the colors of the classes 1, 2, ..."""
+    if not isinstance(indices, dict) or sorted(map(repr, indices.values())) != sorted(map(repr, range(len(indices)))):
+        raise ValueError("expected class indices from 0 on, one for each color")
+    return tuple(color(key) for key, index in sorted(indices.items(), key=lambda item: item[1]) if index)
 
 
 def halve_until_unfolded(alpha: float, sigmoids: Any) -> float:
@@ -130,14 +136,13 @@ _SAME = {
 }
 
 _CHANGED = {
-    ("model", "model"): Rule(("model", "model"), canonical_name),
     ("model", "optimizer"): Rule(("model", "optimizer"), _renamed(_OPTIMIZERS)),
     ("model", "activation"): Rule(("model", "activation"), _renamed(_ACTIVATIONS)),
     ("model", "final_activation"): Rule(("model", "final_activation"), _renamed(_ACTIVATIONS)),
     ("model", "loss"): Rule(("model", "loss"), _renamed(_LOSSES)),
     ("model", "metrics"): Rule(("model", "metrics"), _metrics),
     ("test", "batch_size"): Rule(("eval", "batch_size"), note="one batch size for the evaluation of all splits"),
-    ("infer", "ksize"): Rule(("infer", "ksize"), _side, "kernels are square"),
+    ("infer", "ksize"): Rule(("infer", "ksize"), side_of, "kernels are square"),
     ("infer", "algorithm"): Rule(("infer", "algorithm"), thresholding),
     ("tiledinfer", "bitwise_blending"): Rule(
         ("tiledinfer", "whole_image_weight"),
@@ -152,7 +157,7 @@ _CHANGED = {
         ("image", "sharpening"), _off_at_zero, "unsharp masking with a Gaussian, which is milder at the same strength"
     ),
     ("mask", "blur"): Rule(("mask", "blur"), note="masks are smoothed before thresholding, so that lesions do not grow"),
-    ("mask", "blur_size"): Rule(("mask", "blur_size"), _side, "kernels are square"),
+    ("mask", "blur_size"): Rule(("mask", "blur_size"), side_of, "kernels are square"),
     ("train", "patience"): Rule(("train", "patience"), lambda epochs: NO_EARLY_STOPPING if epochs == 0 else epochs),
     ("augmentor", "shrinks"): Rule(("augmentor", "shrinks"), _none_as_empty),
     ("augmentor", "shears"): Rule(("augmentor", "shears"), _none_as_empty),
@@ -176,9 +181,10 @@ _WITHOUT_EFFECT = {
     "random numbers always depend on [train] seed": "model.dropout_seed_fixing train.seedreset_callback",
     "training prints no summary": "model.show_summary",
     "the command evaluate compares a model with a split": "model.evaluation",
-    "DATASET is always read in the same way": "dataset.datasetclass dataset.image_format dataset.mask_format",
+    "DATASET is always read in the same way": "dataset.datasetclass dataset.class_name dataset.image_format "
+    "dataset.mask_format mask.mask_file_format",
     "images are shrunk by area averaging": "dataset.resize_interpolation",
-    "images are read as red, green, blue": "dataset.color_order",
+    "images are read as red, green, blue": "dataset.color_order image.color_order",
     "masks are gray levels or class indices": "dataset.rgb_mask mask.mask_channels mask.grayscaling",
     "the published loader reads but does not use it; [model] input_normalize and [dataset] image_normalize apply": (
         "dataset.input_normalize"
@@ -200,11 +206,39 @@ RULES: dict[Key, Rule] = (
     | _CHANGED
 )
 
-# Keys whose meaning depends on other keys; `reader` settles them.
+# Other spellings of a key, in other versions of the published project.
+ALIASES: dict[Key, Key] = {
+    _split_key(alias): _split_key(key)
+    for alias, key in {
+        "train.images_dir": "train.image_datapath",
+        "train.masks_dir": "train.mask_datapath",
+        "eval.images_dir": "eval.image_datapath",
+        "eval.masks_dir": "eval.mask_datapath",
+        "valid.images_dir": "valid.image_datapath",
+        "valid.masks_dir": "valid.mask_datapath",
+        "test.images_dir": "test.image_datapath",
+        "test.masks_dir": "test.mask_datapath",
+        "augmentor.transformer": "augmentor.deformation",
+        "augmentor.alpah": "deformation.alpah",
+        "augmentor.sigmoid": "deformation.sigmoids",
+        "deformation.alpha": "deformation.alpah",
+        "deformation.sigmoid": "deformation.sigmoids",
+    }.items()
+}
+
+# Keys that files have although nothing in the published project reads them. They are accepted, as any key is that does not
+# resemble one with an effect; these do.
+UNREAD: set[Key] = {
+    _split_key(dotted)
+    for dotted in ("train.save_model_file", "train.save_waits_only", "train.create_backups", "model.self.activation")
+}
+
+# Keys whose meaning depends on other keys; `settling` settles them.
 SETTLED: set[Key] = {
-    *((section, key) for section in ("train", "eval", "test") for key in ("image_datapath", "mask_datapath")),
+    *(("model", key) for key in ("model", "dice_loss", "iou_loss")),
+    *((section, key) for section in ("train", "eval", "valid", "test") for key in ("image_datapath", "mask_datapath")),
     *(("segmentation", key) for key in ("colorize", "black", "white", "blursize")),
-    *(("mask", key) for key in ("binarize", "threshold", "algorithm", "mask_colors")),
+    *(("mask", key) for key in ("binarize", "threshold", "algorithm", "mask_colors", "rgb_map")),
     ("infer", "threshold"),
     ("model", "input_normalize"),
     ("dataset", "image_normalize"),

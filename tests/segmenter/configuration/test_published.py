@@ -22,19 +22,22 @@ EXPERIMENT, AUGMENTED, CLASSES = (
 KEYS = """
 model: model generator image_width image_height image_channels input_normalize normalization num_classes base_filters base_kernels
  num_layers dropout_rate dropout_seed_fixing learning_rate clipvalue dilation loss metrics show_summary optimizer activation
- final_activation evaluation
-dataset: datasetclass resize_interpolation image_format mask_format color_order rgb_mask image_normalize input_normalize debug
+ final_activation evaluation dice_loss iou_loss
+dataset: datasetclass class_name
+ resize_interpolation image_format mask_format color_order rgb_mask image_normalize input_normalize debug
 train: epochs batch_size steps_per_epoch validation_steps patience metrics model_dir eval_dir image_datapath mask_datapath
  epoch_change_infer epoch_change_infer_dir epoch_change_tiledinfer epoch_change_tiledinfer_dir num_infer_images create_backup
  learning_rate_reducer reducer_factor reducer_patience save_weights_only dataset_splitter seedreset_callback best_model_file
  show_history
 eval: image_datapath mask_datapath batch_size
 test: image_datapath mask_datapath batch_size
+valid: image_datapath mask_datapath
 infer: images_dir output_dir merged_dir algorithm threshold blur ksize mask_colorize
 tiledinfer: overlapping split_size bitwise_blending binarize threshold background images_dir output_dir merged_dir
 segmentation: colorize black white blursize
-image: color_converter gamma sharpening
+image: color_converter gamma sharpening color_order
 mask: blur blur_size binarize threshold algorithm mask_colors mask_channels grayscaling
+ rgb_map mask_file_format
 generator: debug augmentation
 augmentor: vflip hflip rotation angles shrinks shears deformation distortion sharpening brightening barrdistortion pincdistortion
 deformation: alpah sigmoids
@@ -45,18 +48,6 @@ sharpening: k
 brightening: alpha beta
 """
 SMALL = "[model]\nimage_width = 16\nimage_height = 16\nbase_filters = 2\nnum_layers = 1\n"
-
-
-@pytest.fixture
-def read(tmp_path):
-    """Reads a published file with a text."""
-
-    def reading(text: str):
-        path = tmp_path / "train_eval_infer.config"
-        path.write_text(text)
-        return read_published(path)
-
-    return reading
 
 
 def test_every_published_key_is_known():
@@ -84,7 +75,8 @@ def test_every_rule_leads_to_a_key_of_ours():
     ],
 )
 def test_lines_are_read(text, expected):
-    entries, strays = read_lines(text)
+    entries, strays, sections = read_lines(text)
+    assert sections == {"a"}
     assert [(entry.section, entry.key, entry.line, entry.text) for entry in entries] == expected
     assert strays == []
 
@@ -230,7 +222,9 @@ def test_values_become_ours(read, text, section, key, value):
         ),
         pytest.param("epochs = 5", "line 1: 'epochs = 5' is neither a [section] nor a key = value inside one", id="no section"),
         pytest.param(
-            "[tiledinfer]\nsplit = 1", "[tiledinfer] split = 1 is not a known key; similar to split_size", id="inference"
+            "[tiledinfer]\nsplit_sizes = 1",
+            "[tiledinfer] split_sizes = 1 is not a known key; similar to split_size",
+            id="inference",
         ),
     ],
 )
@@ -255,15 +249,20 @@ def test_no_value_of_any_key_escapes_its_check(read, value):
 
 def test_all_faults_are_reported_together(read):
     with pytest.raises(InputError) as error:
-        read("[model]\nloss = bce\nbase = 1\n[train]\nepochs = 0\n[infer]\nthreshold = 300")
-    for beginning in ("line 2: [model] loss", "line 3: [model] base", "line 5: [train] epochs", "line 7: [infer] threshold"):
+        read("[model]\nloss = bce\nbase_filter = 1\n[train]\nepochs = 0\n[infer]\nthreshold = 300")
+    for beginning in (
+        "line 2: [model] loss",
+        "line 3: [model] base_filter",
+        "line 5: [train] epochs",
+        "line 7: [infer] threshold",
+    ):
         assert beginning in str(error.value)
 
 
 def test_unused_values_that_do_not_fit_are_ignored(read):
-    published = read("[augmentor]\nshears = [1.5]\nshrinks = [0.5]\nspin = True\n[sharpening]\nk = 'much'")
+    published = read("[augmentor]\nshears = [1.5]\nshrinks = [0.5]\nrotations = True\n[sharpening]\nk = 'much'")
     assert (published.configuration.augmentor.shears, published.configuration.augmentor.shrinks) == ((), (0.5,))
-    for beginning in ("line 2: [augmentor] shears", "line 4: [augmentor] spin", "line 6: [sharpening] k"):
+    for beginning in ("line 2: [augmentor] shears", "line 4: [augmentor] rotations", "line 6: [sharpening] k"):
         assert any(beginning in warning and "is not used" in warning for warning in published.warnings)
     with pytest.raises(InputError, match=r"line 4: \[augmentor\] shears = \[1.5\] does not fit: shears holds 1.5"):
         read("[model]\ngenerator = True\n[augmentor]\nshears = [1.5]")
@@ -313,14 +312,14 @@ def test_the_data_folder_is_relative_to_the_file_or_to_the_working_folder(data_f
     path = project / "train_eval_infer.config"
     for file_folder, here in ((project, tmp_path), (tmp_path, project)):
         path = file_folder / "train_eval_infer.config"
-        path.write_text('[train]\nimage_datapath = "../../set/train/images/"')
+        path.write_text('[model]\n[train]\nimage_datapath = "../../set/train/images/"')
         monkeypatch.chdir(here)
         assert read_published(path).data_folder.resolve() == data_folder.resolve()
-    path.write_text('[train]\nimage_datapath = "../gone/train/images"')
+    path.write_text('[model]\n[train]\nimage_datapath = "../gone/train/images"')
     assert read_published(path).data_folder is None
-    path.write_text('[eval]\nimage_datapath = "set/test/images"\n[test]\nmask_datapath = "else/test/masks"')
+    path.write_text('[model]\n[eval]\nimage_datapath = "set/test/images"\n[test]\nmask_datapath = "else/test/masks"')
     assert read_published(path).warnings == (
-        'line 2: [eval] image_datapath = "set/test/images" is not used; pairs are read from DATASET/valid/images',
+        'line 3: [eval] image_datapath = "set/test/images" is not used; pairs are read from DATASET/valid/images',
     )
 
 
