@@ -77,6 +77,7 @@ class Layout(Settings):
     kinds: dict[str, Literal["DM", "CM"]] = pydantic.Field(default_factory=dict)
     kind: Literal["DM", "CM"] | None = None  # of every image
     patients: Literal["named", "per-image"] = "named"  # per-image: nobody knows which images share a patient
+    unknown: tuple[Literal["side", "view"], ...] = ()  # what no path, table or tag states of some images, which are taken anyway
     unlisted_class: ClassName | None = None  # of images without a table row and without a region whose label is a class
     lesions: tuple[str, ...] | None = None  # labels of the regions that are drawn; regions with another label are only counted
     table: LayoutTable = LayoutTable()
@@ -99,7 +100,7 @@ class Layout(Settings):
         if self.image is None:
             return self
         known = set(re.compile(self.image).groupindex) | set(self.table.columns)
-        known |= {"kind"} if self.kind else set()
+        known |= {*self.unknown, *(["kind"] if self.kind else [])}
         known |= {"patient"} if self.patients == "per-image" else set()
         if missing := [part for part in IDENTITY if part not in known]:
             remedies = {"kind": 'set kind = "DM" or "CM" for all images', "patient": 'set patients = "per-image"'}

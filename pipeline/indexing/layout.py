@@ -90,12 +90,18 @@ def name_image(
         parts["patient"] = _own_patient(key)
     if layout.kind:
         parts["kind"] = layout.kind
-    if not parts.get("patient") or any(parts.get(part) not in allowed for part, allowed in _ALLOWED.items()):
+    is_known = all(parts[part] in allowed if part in parts else part in layout.unknown for part, allowed in _ALLOWED.items())
+    if not parts.get("patient") or not is_known:
         return ImageName(key)
-    patient = name_patient(parts["patient"], path, keyed_patient)
+    parts["patient"] = name_patient(parts["patient"], path, keyed_patient)
     digits = "" if layout.patients == "per-image" else _own_digits(match, keyed_patient)
-    words = [patient, parts["side"], parts["kind"], parts["view"], *filter(None, [digits])]
-    return ImageName("_".join(words), patient, parts["side"], parts["kind"], parts["view"])
+    return compose_name(parts, digits)
+
+
+def compose_name(parts: Mapping[str, str], ending: str = "") -> ImageName:
+    """The name of an image by its parts; those that are unknown are left out of its image_id."""
+    words = [parts.get(part, "") for part in ("patient", "side", "kind", "view")]
+    return ImageName("_".join(filter(None, [*words, ending])), **parts)
 
 
 def _add_stated(

@@ -14,7 +14,7 @@ from pipeline.annotations import TableRow
 from pipeline.contract import ImageName, SourceError, clean_name, parse_image
 from pipeline.dicom.tags import Tags
 from pipeline.files import InputError
-from pipeline.indexing.layout import image_key, name_image, name_patient
+from pipeline.indexing.layout import compose_name, image_key, name_image, name_patient
 from pipeline.privacy.site_key import REMEDY, SiteKey, is_public
 from pipeline.recipe import Layout
 from pipeline.sources import Header
@@ -113,11 +113,12 @@ def identify(
     for file, by_path, row in known:
         tags = file.header.tags if file.header else None
         has_own_name = bool(layout.image or parse_image(by_path.image_id).patient)
+        used_tags = Tags() if layout.image or tags is None else tags
         if file.fault[0] and (key or not by_path.patient):
             identified.unnamed.append(Unnamed(file, *file.fault))
         elif not (by_path.patient or row.exam) and (tags is None or layout.image):
             identified.groups[ImageName(file.shown) if key else by_path].append(file)
-        elif isinstance(tag_name := _name(file, by_path, Tags() if layout.image or tags is None else tags, key, row), Unnamed):
+        elif isinstance(tag_name := _name(file, by_path, used_tags, row, layout, key), Unnamed):
             identified.unnamed.append(tag_name)
         elif by_path.patient and has_own_name and not key:
             identified.groups[by_path].append(file)
@@ -156,7 +157,9 @@ def _require_public(known: Sequence[tuple[SourceFile, ImageName, TableRow]], lay
         )
 
 
-def _name(file: SourceFile, by_path: ImageName, tags: Tags, key: SiteKey | None, row: TableRow) -> ImageName | Unnamed:
+def _name(
+    file: SourceFile, by_path: ImageName, tags: Tags, row: TableRow, layout: Layout, key: SiteKey | None
+) -> ImageName | Unnamed:
     """The name by the tags, and by path and table where the tags are silent; never a guess."""
     sources = {"side": (tags.side, by_path.side), "kind": (tags.kind, by_path.kind), "view": (tags.view, by_path.view)}
     if differing := [part for part, (tag, path) in sources.items() if tag and path and tag != path]:
@@ -169,9 +172,9 @@ def _name(file: SourceFile, by_path: ImageName, tags: Tags, key: SiteKey | None,
         patient = name_patient(row.exam, file.relative, str if key else None)
     parts = {"patient": key.patient(patient) if key and patient else patient}
     parts |= {part: tag or path for part, (tag, path) in sources.items()}
-    if missing := [part for part, value in parts.items() if not value]:
+    if missing := [part for part, value in parts.items() if not value and part not in layout.unknown]:
         return Unnamed(file, f"unknown-{missing[0]}", f"{file.short} {_MESSAGES[missing[0]]}")
-    return ImageName("_".join(parts.values()), **parts)
+    return compose_name(parts)
 
 
 class _Named(NamedTuple):

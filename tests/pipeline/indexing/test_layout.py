@@ -22,7 +22,12 @@ CBIS = load_recipe(str(EXAMPLES / "cbis-ddsm-like.toml")).layout
 
 
 def test_examples_are_loaded_by_path_and_not_listed():
-    assert sorted(path.stem for path in EXAMPLES.glob("*.toml")) == ["cbis-ddsm-like", "inbreast-like"]
+    assert sorted(path.stem for path in EXAMPLES.glob("*.toml")) == [
+        "cbis-ddsm-like",
+        "dmid-like",
+        "inbreast-like",
+        "vindr-mammo-like",
+    ]
     assert not any("like" in name for name in recipe_names())
 
 
