@@ -319,7 +319,7 @@ def test_annotations_may_lie_elsewhere(tmp_path, run):
         (lambda download: shutil.rmtree(download.root), "no such folder; RAW names the folder with the CDD-CESM download"),
         (
             lambda download: [path.unlink() for path in download.root.rglob("*.jpg")],
-            "holds no image (.dcm, .jpeg, .jpg, .png, .tif, .tiff, or DICOM of any name)",
+            "holds no image (.dcm, .dicom, .ima, ",
         ),
         (lambda download: (download.root / TABLE).unlink(), "holds no annotation table"),
         (
