@@ -5,7 +5,7 @@ declared here, each once. Knows neither how a data set is made nor what is done 
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -183,8 +183,15 @@ class Column:
     header: str = ""
 
     def read(self, cell: str) -> Any:
-        """Converts a cell to its value; a number that is not known is None."""
-        return None if not cell and self.type is not str else self.type(cell)
+        """Converts a cell to its value; a number that is not known is None.
+
+        Raises:
+          ValueError: it is not of the column's type, or is a number beyond all measures.
+        """
+        value = None if not cell and self.type is not str else self.type(cell)
+        if isinstance(value, int | float) and not abs(value) < 2**63:  # neither can NaN be one
+            raise ValueError("a number out of range")
+        return value
 
 
 COLUMNS = (
@@ -242,7 +249,7 @@ def read_row(row: Mapping[str, str]) -> dict[str, Any]:
         try:
             values[column.name] = column.read(cell)
         except ValueError as error:
-            raise ValueError(f"{column.name} is {cell!r}; expected {column.type.__name__}") from error
+            raise ValueError(f"{column.name} is {cell[:40]!r}; expected {column.type.__name__}") from error
     return values
 
 
@@ -401,6 +408,88 @@ def as_classes(
     if highest < LESION_LEVEL and not any_levels and not (mask.lossy and highest <= _MOST_CLASSES):
         raise MaskError(f"holds only levels up to {highest}, which are neither class indices nor lesion; expected 0 and 255")
     return cut(mask.levels)
+
+
+# dataset.json and audit.json: the keys that programs read, and their types
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What a split holds."""
+
+    patients: int
+    images: int
+    samples: int
+
+
+@dataclass(frozen=True)
+class SplitCounts:
+    """Source images by split."""
+
+    train: int
+    valid: int
+    test: int
+
+
+@dataclass(frozen=True)
+class AllCounts:
+    """What each split and the whole data set hold."""
+
+    train: Counts
+    valid: Counts
+    test: Counts
+    all: Counts
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """How many source images were dropped for a reason, and its meaning."""
+
+    reason: str
+    images: int
+    meaning: str
+
+
+@dataclass(frozen=True)
+class DescriptionFile:
+    """dataset.json; `pipeline.dataset.description` writes it."""
+
+    schema: int
+    name: str
+    title: str
+    differs: str
+    manifest_sha256: str
+    phantom: bool
+    size_px: int
+    counts: AllCounts
+    classes: Mapping[str, int]
+    groups: Mapping[str, Mapping[str, SplitCounts]]
+    named: int
+    dropped: Sequence[Dropped]
+    regions: Mapping[str, int]
+    licence: str
+    citations: Sequence[str]
+
+
+@dataclass(frozen=True)
+class FindingEntry:
+    """One finding in audit.json."""
+
+    code: str
+    count: int
+    meaning: str
+    examples: Sequence[str]
+    pairs: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class AuditFile:
+    """audit.json; `expected` are the codes of findings that the recipe asks for."""
+
+    schema: int
+    manifest_sha256: str
+    expected: Sequence[str]
+    findings: Sequence[FindingEntry]
 
 
 # Rejects

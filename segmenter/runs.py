@@ -12,7 +12,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from pipeline.files import InputError, dump_toml, load_toml, remove_tree, write_text
+from pipeline.files import InputError, check_json, dump_toml, load_toml, path_below, read_json, remove_tree, write_text
 from segmenter.configuration import Configuration, TrainSettings
 from segmenter.data.dataset import DataSet
 
@@ -84,13 +84,20 @@ class State:
     checkpoint: str
     best_epoch: int
     best_val_loss: float
-    early_stopping: dict[str, float]
-    reducer: dict[str, float]
-    history: list[dict[str, float]] = field(default_factory=list)
+    early_stopping: dict[str, int | float]
+    reducer: dict[str, int | float]
+    history: list[dict[str, int | float]] = field(default_factory=list)
 
     def is_finished(self, train: TrainSettings) -> bool:
         """Whether there is nothing left to train: all epochs are trained, or patience ran out."""
         return self.epoch >= train.epochs or self.early_stopping["wait"] >= train.patience
+
+
+@dataclass(frozen=True)
+class _Versions:
+    data_identity: str
+    fold: int | None = None
+    trained_on: list[str] | None = None
 
 
 def open_run(data_folder: Path, name: str) -> Run:
@@ -178,11 +185,10 @@ def read_state(run: Run) -> State | None:
     """
     if not run.state.is_file():
         return None
-    try:
-        state = State(**json.loads(run.state.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{run.state}: is not a training state ({error}); start again with --restart") from error
-    if not (run.folder / state.checkpoint).is_file():
+    state = read_json(run.state, State, "start again with --restart")
+    if "wait" not in state.early_stopping:
+        raise InputError(f"{run.state}: is not a training state; start again with --restart")
+    if not path_below(run.folder, state.checkpoint, f"{run.state}: checkpoint").is_file():
         raise InputError(f"{run.state}: names {state.checkpoint}, which does not exist; start again with --restart")
     return state
 
@@ -270,11 +276,10 @@ def trained_on(run: Run) -> frozenset[str] | None:
 
 
 def _read_versions(run: Run) -> dict[str, Any]:
-    try:
-        versions = json.loads(run.versions.read_text(encoding="utf-8"))
-        return versions | {"data_identity": versions["data_identity"]}
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{run.versions}: cannot be read ({error}); start again with --restart") from error
+    remedy = "start again with --restart"
+    versions = read_json(run.versions, dict[str, Any], remedy)
+    check_json(versions, _Versions, str(run.versions), remedy)
+    return versions
 
 
 def describe_fold(fold: int | None) -> str:

@@ -1,7 +1,6 @@
 """Tracks what has been made of a data set's images and what is still to do, and finishes it: samples, card, manifest."""
 
 import hashlib
-import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
@@ -11,12 +10,12 @@ from pipeline.contract import SCHEMA, sample_name
 from pipeline.dataset.card import write_card
 from pipeline.dataset.description import describe_dataset, write_description
 from pipeline.dataset.folder import DatasetFolder, digest_of, make_split_folders, sample_paths
-from pipeline.dataset.journal import JournalEntry
+from pipeline.dataset.journal import COUNT_NAMES, JournalEntry
 from pipeline.dataset.manifest import manifest_text, sample_rows
 from pipeline.dataset.samples import Task
-from pipeline.files import InputError, progress, read_csv
+from pipeline.files import InputError, progress
 from pipeline.indexing.find import SourceFiles
-from pipeline.indexing.tables import REGION_COLUMNS, Reject, SourceImage
+from pipeline.indexing.tables import Reject, SourceImage, read_regions, read_shape
 from pipeline.splitting.assignment import read_assignment
 from pipeline.workers import in_order
 
@@ -40,7 +39,7 @@ def attributes_by_image(regions: Iterable[Mapping]) -> dict[str, tuple[Mapping, 
     """The shapes of each image's regions, from the rows of regions.csv."""
     attributes: dict[str, tuple[Mapping, ...]] = defaultdict(tuple)
     for row in regions:
-        attributes[row["image_id"]] += (json.loads(row["attributes"]),)
+        attributes[row["image_id"]] += (read_shape(row),)
     return dict(attributes)
 
 
@@ -61,7 +60,7 @@ class Builder:
         self.assignment = read_assignment(folder.assignment, self.recipe)
         self.indexed = folder.read_state(folder.index_state)
         self.times = self.indexed.get("times", {})
-        self.attributes = attributes_by_image(read_csv(folder.regions, REGION_COLUMNS))
+        self.attributes = attributes_by_image(read_regions(folder.regions))
         self.entries = folder.journal.read()
         self.stale = [entry for name, entry in self.entries.items() if name not in self.images]
 
@@ -72,9 +71,9 @@ class Builder:
         for image in self.images.values():
             task = self._task(image)
             entry = self.entries.get(image.image_id)
-            if entry and entry.key == task.reject_key:
+            if entry and entry.reject and entry.key == task.reject_key:
                 continue
-            if entry and entry.key == task.key:
+            if entry and entry.key == task.key and entry.counts.keys() >= COUNT_NAMES:
                 if self._settle(entry, task):
                     continue
                 if entry.square and all(self.folder.holds(stamp.path, stamp) for stamp in entry.square.values()):
@@ -114,7 +113,9 @@ class Builder:
         for variant, paths in task.paths.items():
             settled[variant] = {}
             for name, path in paths.items():
-                stamp = entry.samples[variant][name]
+                stamp = entry.samples[variant].get(name)
+                if stamp is None:
+                    return False
                 # After an interrupted move some files are where they belong already.
                 current = next((candidate for candidate in (path, stamp.path) if self.folder.holds(candidate, stamp)), None)
                 if current is None:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.contract import CLASSES, GROUPS, LESION_CLASSES, SCHEMA, SPLITS, find_reason
-from pipeline.files import InputError, dump_toml, write_text
+from pipeline.contract import CLASSES, GROUPS, LESION_CLASSES, SCHEMA, SPLITS, DescriptionFile, find_reason
+from pipeline.files import InputError, check_json, dump_toml, read_json, shorten, write_text
 from pipeline.indexing.tables import Reject
 from pipeline.recipe import Recipe
 
@@ -124,16 +124,14 @@ def read_description(path: Path) -> dict[str, Any]:
     """Reads dataset.json.
 
     Raises:
-      InputError: it is missing, or of another schema than this version writes.
+      InputError: it is missing or broken, or of another schema than this version writes.
     """
-    try:
-        description = json.loads(path.read_text(encoding="utf-8"))
-        if description["schema"] == SCHEMA:
-            return description
-        problem = f"is of schema {description['schema']}, and this program reads {SCHEMA}"
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        problem = f"cannot be read ({error})"
-    raise InputError(f"{path}: {problem}; run the stage 'variants' again (make variants)")
+    remedy = "run the stage 'variants' again (make variants)"
+    description = read_json(path, dict[str, Any], remedy)
+    if description.get("schema") != SCHEMA:
+        raise InputError(f"{path}: is of schema {shorten(description.get('schema'))}, and this program reads {SCHEMA}; {remedy}")
+    check_json(description, DescriptionFile, str(path), remedy)
+    return description
 
 
 def describe_regions(counts: Mapping[str, int]) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 from pipeline.contract import DATASET_JSON, DATASET_MARK, MANIFEST, SPLITS
 from pipeline.dataset.journal import Journal, Stamp
 from pipeline.dataset.manifest import read_manifest
-from pipeline.files import FileMemory, InputError, dump_toml, load_toml, remove_tree, sha256, write_text
+from pipeline.dataset.states import load_state
+from pipeline.files import FileMemory, InputError, dump_toml, load_toml, path_below, remove_tree, sha256, write_text
 from pipeline.indexing.tables import Reject, SourceImage, read_images, read_rejects, write_rejects
 from pipeline.recipe import Recipe
 
@@ -129,7 +130,7 @@ class DatasetFolder:
 
     def read_state(self, path: Path) -> dict:
         """Reads a state file; one that is missing or broken is an empty state, and the stage runs again."""
-        return dict(self._memory.read(path, _load_state)) if path.exists() else {}
+        return dict(self._memory.read(path, load_state)) if path.exists() else {}
 
     def write_state(self, path: Path, state: Mapping) -> None:
         """Writes a state file."""
@@ -137,17 +138,21 @@ class DatasetFolder:
 
     def holds(self, path: str, stamp: Stamp) -> bool:
         """Whether the file at `path` is the stamped one; it is hashed only where its modification time differs."""
-        file = self.root / path
+        file = path_below(self.root, path, f"{self.journal.path}: {path}")
         try:
             stat = file.stat()
         except OSError:
             return False
         return stat.st_size == stamp.size and (stat.st_mtime_ns == stamp.mtime_ns or sha256(file) == stamp.sha256)
 
+    def has_file(self, path: str, named_by: Path) -> bool:
+        """Whether a file that a state file of this folder names is there; an InputError where it lies outside."""
+        return path_below(self.root, path, str(named_by)).is_file()
+
     def drop(self, paths: Iterable[str]) -> None:
         """Deletes files that this data set no longer has."""
         for path in paths:
-            (self.root / path).unlink(missing_ok=True)
+            path_below(self.root, path, str(self.journal.path)).unlink(missing_ok=True)
 
     def drop_parts(self) -> None:
         """Deletes the half-written files that a killed run left in the splits' folders."""
@@ -167,14 +172,6 @@ class DatasetFolder:
 
 def _load_recipe(path: Path) -> Recipe:
     return load_toml(path, Recipe)
-
-
-def _load_state(path: Path) -> dict:
-    try:
-        state = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return state if isinstance(state, dict) else {}
 
 
 def sample_paths(split: str, sample: str, recipe: Recipe) -> dict[str, str]:

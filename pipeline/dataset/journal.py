@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.files import FileMemory, write_text
+from pipeline.files import FileMemory, InputError, parse_json, path_below, write_text
+
+COUNT_NAMES = frozenset({"drawn", "ignored", "clipped", "vanished", "lesion_px"})
 
 
 @dataclass(frozen=True)
@@ -55,15 +57,14 @@ class JournalEntry:
         """Reads what `to_json` wrote.
 
         Raises:
-          ValueError, KeyError or TypeError: the line is not a whole entry.
+          InputError: the line is not a whole entry.
         """
-        fields = json.loads(line)
-        square = {name: Stamp(**stamp) for name, stamp in fields["square"].items()}
-        samples = {
-            variant: {name: Stamp(**stamp) for name, stamp in files.items()} for variant, files in fields["samples"].items()
-        }
-        reject = tuple(fields["reject"]) if fields["reject"] else None
-        return cls(fields["image_id"], fields["key"], reject, fields["counts"], square, samples)
+        return parse_json(line, cls, "the journal", "run the same command again")
+
+    @property
+    def stamps(self) -> list[Stamp]:
+        """All files that it names."""
+        return [*self.square.values(), *(stamp for files in self.samples.values() for stamp in files.values())]
 
 
 class Journal:
@@ -78,7 +79,11 @@ class Journal:
         self._memory = FileMemory()
 
     def read(self) -> dict[str, JournalEntry]:
-        """Reads the entries by image; a later line replaces an earlier one, and a line that was cut off is skipped."""
+        """Reads the entries by image; a later line replaces an earlier one, and a line that was cut off is skipped.
+
+        Raises:
+          InputError: it names a file outside of the data set's folder.
+        """
         return dict(self._read()[0])
 
     def _read(self) -> tuple[dict[str, JournalEntry], int]:
@@ -115,11 +120,13 @@ class Journal:
 def _read_entries(path: Path) -> tuple[dict[str, JournalEntry], int]:
     """Reads the entries of a journal's file, and its number of lines."""
     entries = {}
-    lines = path.read_text().splitlines()
-    for line in lines:
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    for number, line in enumerate(lines, 1):
         try:
             entry = JournalEntry.from_json(line)
-        except (ValueError, KeyError, TypeError):
+        except InputError:
             continue
+        for stamp in entry.stamps:
+            path_below(path.parents[1], stamp.path, f"{path}: line {number}")
         entries[entry.image_id] = entry
     return entries, len(lines)

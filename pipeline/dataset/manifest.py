@@ -5,9 +5,9 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from pipeline.contract import COLUMN_NAMES, SCHEMA, read_row, sample_name
+from pipeline.contract import COLUMN_NAMES, PAIR_SUFFIXES, SCHEMA, SPLITS, read_row, sample_name
 from pipeline.dataset.journal import JournalEntry
-from pipeline.files import InputError, csv_text, read_csv
+from pipeline.files import InputError, csv_text, name_problem, path_below, read_csv, shorten
 from pipeline.geometry import Letterbox
 from pipeline.indexing.tables import SourceImage
 
@@ -69,15 +69,36 @@ def read_manifest(path: Path, data: bytes | None = None) -> list[dict[str, Any]]
       data: its bytes where the caller has read them already.
 
     Raises:
-      InputError: the file is missing, it lacks a column, a cell is not of its column's type, or it has another schema.
+      InputError: the file is missing, it lacks a column, a cell is not of its column's type, a path or a name leads outside
+        of the folder, a sample occurs twice, or it has another schema.
     """
     rows = read_csv(path, COLUMN_NAMES, data)
     if other := {row["schema"] for row in rows} - {str(SCHEMA)}:
         raise InputError(f"{path}: is of schema {', '.join(sorted(other))}; this program reads {SCHEMA}: make the set again")
-    values = []
+    values: dict[str, dict[str, Any]] = {}
     for number, row in enumerate(rows, 2):
+        where = f"{path}: row {number}"
         try:
-            values.append(read_row(row))
+            value = read_row(row)
         except ValueError as error:
-            raise InputError(f"{path}: row {number}: {error}; make the set again") from error
-    return values
+            raise InputError(f"{where}: {error}; make the set again") from error
+        _check_row(path.parent, value, where)
+        if values.setdefault(value["sample"], value) is not value:
+            raise InputError(f"{where}: names the sample {value['sample']}, as an earlier row does; make the set again")
+    return list(values.values())
+
+
+def _check_row(root: Path, row: Mapping[str, Any], where: str) -> None:
+    for column in ("sample", "image_id"):
+        if problem := name_problem(row[column]):
+            raise InputError(f"{where}: {column} {shorten(row[column])} {problem}; make the set again")
+    if row["split"] not in SPLITS:
+        raise InputError(f"{where}: has the split {shorten(row['split'])}; expected {', '.join(SPLITS)}; make the set again")
+    for column in ("image", "mask"):
+        path = path_below(root, row[column], f"{where}: {column}")
+        if path.suffix.lower() not in PAIR_SUFFIXES:
+            raise InputError(f"{where}: {column} is {shorten(row[column])}; expected {', '.join(sorted(PAIR_SUFFIXES))}")
+    for column in ("source_width", "source_height", "scale"):
+        if not 0 < (row[column] or 0) < 2**31:
+            raise InputError(f"{where}: {column} is {row[column]}; expected a number above 0; make the set again")
+    path_below(Path("RAW"), row["source"], f"{where}: source", follow_links=True)

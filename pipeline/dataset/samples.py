@@ -13,7 +13,7 @@ import PIL.Image
 from pipeline.contract import CLASS_COLORS, CLASSES, SourceError, cut_levels
 from pipeline.dataset.journal import JournalEntry, Stamp
 from pipeline.drawing.raster import drawable, published_mask, square_mask
-from pipeline.drawing.regions import Region, parse_region
+from pipeline.drawing.regions import Region, RegionError, parse_region
 from pipeline.files import write_bytes
 from pipeline.geometry import Letterbox, square_image, vary
 from pipeline.recipe import Image, Mask, Recipe
@@ -106,7 +106,10 @@ def square_pair(task: Task) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
     """
     image = _read_source(task)
     recipe = task.recipe
-    regions = [parse_region(attributes) for attributes in task.attributes]
+    try:
+        regions = [parse_region(attributes) for attributes in task.attributes]
+    except RegionError as error:  # the index refuses such a region: somebody else has written regions.csv
+        raise SourceError("region-malformed", f"{error}; run the index stage again") from error
     drawn = drawable(regions, polylines=recipe.mask.polylines == "close")
     box = Letterbox(task.width, task.height, recipe.image.size_px)
     counts = {

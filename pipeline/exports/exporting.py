@@ -10,11 +10,18 @@ from typing import Any
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.exports import coco, hf, nnunet, tfrecord, via
 from pipeline.exports.format import ExportFormat, Options
-from pipeline.files import InputError, remove_tree, write_text
+from pipeline.files import InputError, path_below, read_json, remove_tree, write_text
 
 FORMATS: dict[str, ExportFormat] = {module.FORMAT.name: module.FORMAT for module in (coco, hf, nnunet, tfrecord, via)}
 MARK = "export.json"
 _SCHEMA = 1  # of the mark and of what the formats write: with another number exports are written again
+
+
+@dataclass(frozen=True)
+class _Mark:
+    identity: dict[str, Any]
+    told: list[str]
+    files: list[str]
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ def export(folder: DatasetFolder, name: str, output: Path | None, given: Options
         **export_format.identify(folder, options),
     }
     mark = _read_mark(output)
-    if mark.get("identity") == identity and all((output / path).is_file() for path in mark["files"]):
+    if mark.get("identity") == identity and all(path_below(output, path, str(output / MARK)).is_file() for path in mark["files"]):
         return Exported(output, False, tuple(mark["told"]))
     _check_free(output, mark)
     rows = folder.read_manifest()
@@ -80,10 +87,9 @@ def _complete_options(export_format: ExportFormat, given: Options) -> dict[str, 
 def _read_mark(output: Path) -> dict[str, Any]:
     """Reads the mark of an earlier export; empty where there is none."""
     try:
-        mark = json.loads((output / MARK).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return vars(read_json(output / MARK, _Mark, ""))
+    except InputError:
         return {}
-    return mark if isinstance(mark, dict) and {"identity", "told", "files"} <= mark.keys() else {}
 
 
 def _check_free(output: Path, mark: Mapping[str, Any]) -> None:

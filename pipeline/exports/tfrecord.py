@@ -63,8 +63,8 @@ def _sample(root: Path, row: Mapping[str, str]) -> bytes:
     side = _side(row)
     return example(
         {key: row[key].encode() for key in _TEXTS}
-        | {"image": _read(root / row["image"]), "image_format": _FORMATS[Path(row["image"]).suffix].encode()}
-        | {"mask": _read(root / row["mask"]), "mask_format": _FORMATS[Path(row["mask"]).suffix].encode()}
+        | {"image": _read(root / row["image"]), "image_format": _FORMATS[Path(row["image"]).suffix.lower()].encode()}
+        | {"mask": _read(root / row["mask"]), "mask_format": _FORMATS[Path(row["mask"]).suffix.lower()].encode()}
         | {"fold": int(row["fold"]), "width": side, "height": side}
     )
 

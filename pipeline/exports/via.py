@@ -16,10 +16,11 @@ import numpy as np
 
 from pipeline.contract import IMAGE_SUFFIXES, SourceError, clean_name
 from pipeline.dataset.folder import DatasetFolder, digest_of
+from pipeline.drawing.regions import RegionError, parse_region
 from pipeline.exports.format import ExportFormat, Option, Options, Rows
 from pipeline.exports.lesions import Part, class_names, find_parts, outline, read_mask
-from pipeline.files import InputError, progress, read_csv, sha256, write_text
-from pipeline.indexing.tables import REGION_COLUMNS, SourceImage
+from pipeline.files import InputError, progress, sha256, write_text
+from pipeline.indexing.tables import SourceImage, read_regions, read_shape
 from pipeline.recipe import Recipe
 from pipeline.sources import find_files, read_header, stem_of
 
@@ -95,8 +96,13 @@ def _region(shape: Mapping, class_name: str) -> dict[str, Any]:
 def _drawn(folder: DatasetFolder, image_ids: set[str]) -> Iterator[tuple[str, int, _Regions]]:
     """Yields file name, size in bytes and regions of each source image of the data set."""
     shapes: dict[str, list[Mapping]] = defaultdict(list)
-    for row in read_csv(folder.regions, REGION_COLUMNS):
-        shapes[row["image_id"]].append(json.loads(row["attributes"]))
+    for row in read_regions(folder.regions):
+        shape = read_shape(row)
+        try:
+            parse_region(shape)
+        except RegionError as error:
+            raise InputError(f"{folder.regions}: a region of {row['image_id']}: {error}; run the index stage again") from error
+        shapes[row["image_id"]].append(shape)
     for image in folder.read_images():
         if image.image_id in image_ids:
             yield _file_name(image), image.source_size, _as_drawn(shapes[image.image_id], image.image_class)

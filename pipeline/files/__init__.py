@@ -4,6 +4,7 @@ optional packages.
 Knows no image, no recipe and no model.
 """
 
+from pipeline.files.below import name_problem, path_below, shorten
 from pipeline.files.changes import add_settings
 from pipeline.files.command_line import (
     add_command,
@@ -26,6 +27,7 @@ from pipeline.files.foreign_tables import (
     read_sheets,
     read_table,
 )
+from pipeline.files.json_files import check_json, parse_json, read_json
 from pipeline.files.memory import FileMemory
 from pipeline.files.program import (
     BAD_INPUT,
@@ -37,8 +39,8 @@ from pipeline.files.program import (
     run_program,
 )
 from pipeline.files.progress import progress
-from pipeline.files.settings import Settings, check_settings, dump_toml, json_schema, load_toml
-from pipeline.files.tables import csv_text, read_csv, write_csv
+from pipeline.files.settings import Settings, check_settings, dump_toml, json_schema, load_toml, read_toml
+from pipeline.files.tables import csv_text, quote_formula, read_csv, read_header_and_rows, unquote_formula, write_csv
 from pipeline.files.writing import remove_tree, replacing, sha256, write_bytes, write_text
 
 __all__ = [
@@ -55,6 +57,7 @@ __all__ = [
     "add_command",
     "add_json",
     "add_settings",
+    "check_json",
     "check_settings",
     "csv_text",
     "decode_text",
@@ -64,23 +67,32 @@ __all__ = [
     "json_schema",
     "load_toml",
     "make_parser",
+    "name_problem",
     "package_version",
+    "parse_json",
+    "path_below",
     "plain_header",
     "positive",
     "print_json",
     "progress",
+    "quote_formula",
     "read_csv",
     "read_csv_table",
+    "read_header_and_rows",
+    "read_json",
     "read_number",
     "read_sheets",
     "read_table",
+    "read_toml",
     "remove_tree",
     "replacing",
     "require",
     "run_command",
     "run_program",
     "sha256",
+    "shorten",
     "suggest",
+    "unquote_formula",
     "write_bytes",
     "write_csv",
     "write_text",

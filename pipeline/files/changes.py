@@ -43,7 +43,7 @@ def read_setting(text: str) -> tuple[tuple[str, ...], Any]:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form SECTION.KEY=VALUE")
     try:
         table = tomllib.loads(f"value = {literal}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # not TOML, a number of thousands of digits, or too deep
         return keys, literal.strip()
     return keys, table["value"] if len(table) == 1 else literal.strip()  # a line break would begin a second key
 

@@ -9,7 +9,10 @@ import pydantic
 import tomli_w
 from pydantic.fields import FieldInfo
 
+from pipeline.files.below import shorten
 from pipeline.files.program import InputError
+
+_MOST_BYTES = 2**20
 
 
 class Settings(pydantic.BaseModel):
@@ -34,16 +37,30 @@ def load_toml(path: Path, schema: type[Schema], changes: Mapping[str, Any] | Non
       InputError: the file is missing, it is not TOML, or `schema` does not take its keys and values; all faults together,
         each with its section and key, the value found and what was expected.
     """
-    try:
-        with path.open("rb") as file:
-            values = tomllib.load(file)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: is not valid TOML: {error}") from error
+    values = read_toml(path)
     if not changes:
         return check_settings(schema, values, str(path))
     return check_settings(schema, _changed(values, changes), f"{path} with the settings {dict(changes)}")
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Reads the tables of a TOML file, whatever they hold.
+
+    Raises:
+      InputError: the file is missing, is larger or nests deeper than any settings file, or is not TOML.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+        if len(data) > _MOST_BYTES:
+            raise InputError(f"{path}: has more than {_MOST_BYTES} bytes; expected a settings file")
+        return tomllib.loads(data.decode())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except RecursionError as error:
+        raise InputError(f"{path}: nests too deeply; expected a settings file") from error
+    except ValueError as error:  # of TOML, of UTF-8, or a number of thousands of digits
+        raise InputError(f"{path}: is not valid TOML: {error}") from error
 
 
 def check_settings(schema: type[Schema], values: Mapping[str, Any], origin: str) -> Schema:
@@ -84,8 +101,7 @@ def _fault(schema: type[pydantic.BaseModel], fault: Mapping) -> str:
     if fault["type"] == "missing":
         return f"{name}: is missing"
     message = fault["msg"].removeprefix("Value error, ")
-    found = repr(fault["input"])
-    return f"{name}: {message} (found {found if len(found) <= 200 else found[:200] + '...'})" if name else message
+    return f"{name}: {message} (found {shorten(fault['input'], 200)})" if name else message
 
 
 def _locate(schema: type[pydantic.BaseModel], parts: Sequence[str]) -> tuple[list[str], str, type[pydantic.BaseModel] | None]:

@@ -1,8 +1,13 @@
-"""CSV tables with a header, in UTF-8, read and written whole."""
+"""CSV tables with a header, in UTF-8, read and written whole.
+
+A spreadsheet runs a cell that begins with `=`, `+`, `-`, `@` or a tab as a formula, and a name from outside may begin so.
+Such a text is written with an apostrophe before it, which spreadsheets show as text, and is read back without it.
+"""
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.files.program import InputError
@@ -10,6 +15,10 @@ from pipeline.files.writing import write_text
 
 # A bitmap with many runs is longer than the 128 KiB that the reader takes for a cell; the writer has no limit.
 csv.field_size_limit(2**31 - 1)
+MOST_BYTES = 256 * 2**20
+MOST_CELLS = 10_000_000  # a manifest of 40,000 samples has a million; in memory a cell takes up to a hundred times its bytes
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-](inf|nan)")
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
@@ -18,12 +27,28 @@ def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> st
     Example:
       >>> csv_text(["sample", "fold"], [{"sample": "P1_L_DM_CC", "fold": None}]).splitlines()
       ['sample,fold', 'P1_L_DM_CC,']
+      >>> csv_text(["sample", "shift"], [{"sample": "=1+1", "shift": "-3"}]).splitlines()
+      ['sample,shift', "'=1+1,-3"]
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: quote_formula(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
+
+
+def quote_formula(value: object) -> object:
+    """A cell as it is written: a text that a spreadsheet would run as a formula has an apostrophe before it."""
+    return f"'{value}" if isinstance(value, str) and _is_formula(value) else value
+
+
+def unquote_formula(cell: str) -> str:
+    """A cell as it was before `quote_formula`."""
+    return cell[1:] if cell.startswith("'") and _is_formula(cell[1:]) else cell
+
+
+def _is_formula(text: str) -> bool:
+    return bool(_FORMULA.match(text)) and not _NUMBER.fullmatch(text.lstrip("'"))
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
@@ -32,7 +57,14 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, ob
 
 
 def read_csv(path: Path, columns: Sequence[str] = (), data: bytes | None = None) -> list[dict[str, str]]:
-    """Reads a CSV with a header; the rows are dictionaries of strings.
+    """Reads a CSV with a header; the rows are dictionaries of strings. Arguments and errors as for `read_header_and_rows`."""
+    return read_header_and_rows(path, columns, data)[1]
+
+
+def read_header_and_rows(
+    path: Path, columns: Sequence[str] = (), data: bytes | None = None
+) -> tuple[list[str], list[dict[str, str]]]:
+    """Reads a CSV with a header, whose names matter where there is no row.
 
     Args:
       path: the file.
@@ -40,15 +72,33 @@ def read_csv(path: Path, columns: Sequence[str] = (), data: bytes | None = None)
       data: its bytes where the caller has read them already.
 
     Raises:
-      InputError: it is not UTF-8 text, or one of `columns` is missing.
+      InputError: it is not UTF-8 text, is too large, one of `columns` is missing, two have one name, or a row has not the
+        number of cells that the header has.
     """
     try:
+        if (size := path.stat().st_size if data is None else len(data)) > MOST_BYTES:
+            raise InputError(f"{path}: has {size} bytes; expected at most {MOST_BYTES}")
         text = (path.read_bytes() if data is None else data).decode("utf-8-sig")
-        reader = csv.DictReader(io.StringIO(text, newline=""))
-        rows = list(reader)
-        header = reader.fieldnames or []
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as CSV ({error})") from error
-    if missing := [column for column in columns if column not in header]:
-        raise InputError(f"{path}: has the columns {', '.join(header) or 'none'}; expected {', '.join(missing)} too")
-    return rows
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = next(reader, [])
+        if missing := [column for column in columns if column not in header]:
+            raise InputError(f"{path}: has the columns {', '.join(header)[:200] or 'none'}; expected {', '.join(missing)} too")
+        if twice := [column for column in header if column and header.count(column) > 1][:1]:
+            raise InputError(f"{path}: has two columns {twice[0]}; remove one")
+        return header, list(_read_rows(path, reader, header))
+    except csv.Error as error:
+        raise InputError(f"{path}: line {reader.line_num} cannot be read as CSV ({error})") from error
+
+
+def _read_rows(path: Path, reader: Iterable[list[str]], header: list[str]) -> Iterator[dict[str, str]]:
+    for number, row in enumerate(filter(None, reader), 2):
+        if len(row) != len(header):
+            raise InputError(
+                f"{path}: row {number} has {len(row)} cells, and the header has {len(header)}; is the file cut off or edited?"
+            )
+        if number * len(header) > MOST_CELLS:
+            raise InputError(f"{path}: has more than {MOST_CELLS} cells; expected fewer")
+        yield dict(zip(header, map(unquote_formula, row), strict=True))

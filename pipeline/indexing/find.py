@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipeline.contract import IMAGE_SUFFIXES
 from pipeline.dataset.folder import DatasetFolder
-from pipeline.files import InputError
+from pipeline.files import InputError, path_below
 from pipeline.privacy.site_key import VARIABLE, SiteKey
 from pipeline.sources import find_files
 
@@ -32,8 +32,13 @@ class SourceFiles:
         return self.key.path(relative) if self.key else relative
 
     def path(self, name: str) -> Path:
-        """The path of the file with such a name; nothing exists there if the file is gone."""
-        return self._by_name.get(name, self.raw / name) if self.key else self.raw / name
+        """The path of the file with such a name; nothing exists there if the file is gone.
+
+        Raises:
+          InputError: the name leads out of RAW.
+        """
+        path = path_below(self.raw, name, "the column source", follow_links=True)
+        return self._by_name.get(name, path) if self.key else path
 
     @cached_property
     def _by_name(self) -> dict[str, Path]:
@@ -50,8 +55,10 @@ def open_sources(folder: DatasetFolder, raw: Path | None, key: SiteKey | None) -
       InputError: they are missing, or differ from those that the folder was made with.
     """
     state = folder.read_state(folder.index_state)
-    if not state.get("keyed"):
-        return SourceFiles(Path(state.get("raw", "")))
+    if "raw" not in state:
+        raise InputError(f"{folder.index_state}: is missing or broken; run the index stage again (make index)")
+    if not state["keyed"]:
+        return SourceFiles(Path(state["raw"]))
     if raw is None or key is None:
         missing = "--raw RAW" if key else f"the site key ({VARIABLE} or --site-key FILE)"
         raise InputError(

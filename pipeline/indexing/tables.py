@@ -1,11 +1,13 @@
 """The tables of the index stage: index.csv, regions.csv, rejects.csv, and the map of keyed names. Reads no image."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+from typing import Any
 
-from pipeline.contract import DETAILS
-from pipeline.files import InputError, read_csv, write_csv
+from pipeline.contract import CLASSES, DETAILS
+from pipeline.files import InputError, name_problem, parse_json, path_below, read_csv, shorten, write_csv
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ _FIELDS = tuple(field.name for field in fields(SourceImage))
 COLUMNS = tuple(column for name in _FIELDS for column in (DETAILS if name == "details" else (name,)))
 REGION_COLUMNS = ("image_id", "region", "shape", "attributes", "area_px", "inside", "where")
 MAP_COLUMNS = ("name", "original")
+_REMEDY = "delete it and run the index stage again"
 REJECT_COLUMNS = ("image", "reason", "where", "words")
 
 
@@ -83,12 +86,52 @@ def read_images(path: Path) -> list[SourceImage]:
     """Reads index.csv.
 
     Raises:
-      InputError: its cells are not those of an index.
+      InputError: its cells are not those of an index, a name or source would lead outside of a folder, or a name occurs twice.
     """
-    try:
-        return [SourceImage.from_row(row) for row in read_csv(path, COLUMNS)]
-    except ValueError as error:
-        raise InputError(f"{path}: is not a valid index ({error}); delete it and run the index stage again") from error
+    images: dict[str, SourceImage] = {}
+    for number, row in enumerate(read_csv(path, COLUMNS), 2):
+        where = f"{path}: row {number}"
+        try:
+            image = SourceImage.from_row(row)
+            _check_numbers(image)
+        except ValueError as error:
+            raise InputError(f"{where}: is not of a valid index ({error}); {_REMEDY}") from error
+        if problem := name_problem(image.image_id):
+            raise InputError(f"{where}: image_id {shorten(image.image_id)} {problem}; {_REMEDY}")
+        path_below(Path("RAW"), image.source, f"{where}: source", follow_links=True)
+        if images.setdefault(image.image_id, image) is not image:
+            raise InputError(f"{where}: names {image.image_id}, as an earlier row does; {_REMEDY}")
+    return list(images.values())
+
+
+def _check_numbers(image: SourceImage) -> None:
+    """Raises a ValueError where numbers of a row cannot be those of an image."""
+    if not (0 < image.width < 2**31 and 0 < image.height < 2**31 and 0 <= image.source_size < 2**63 and image.regions >= 0):
+        raise ValueError(f"{image.width} x {image.height} pixels, {image.source_size} bytes, {image.regions} regions")
+    if not math.isfinite(image.lesion_share) or not math.isfinite(image.spacing_mm or 0):
+        raise ValueError(f"lesion_share {image.lesion_share}, spacing_mm {image.spacing_mm}")
+    if image.image_class not in CLASSES:
+        raise ValueError(f"class {shorten(image.image_class)}; expected {', '.join(CLASSES)}")
+
+
+def read_regions(path: Path) -> list[dict[str, str]]:
+    """Reads the rows of regions.csv; `read_shape` reads a row's shape.
+
+    Raises:
+      InputError: it is not such a table, or a shape is not a JSON object.
+    """
+    rows = read_csv(path, REGION_COLUMNS)
+    for number, row in enumerate(rows, 2):
+        try:
+            read_shape(row)
+        except InputError as error:
+            raise InputError(f"{path}: row {number}: {error}") from error
+    return rows
+
+
+def read_shape(row: Mapping[str, str]) -> dict[str, Any]:
+    """The VIA shape attributes of a row of regions.csv."""
+    return parse_json(row["attributes"], dict[str, Any], f"region {row['region']} of {row['image_id']}", _REMEDY)
 
 
 def write_map(file: Path, way_back: Mapping[str, str]) -> None:

@@ -14,7 +14,7 @@ from pipeline.contract import GROUPS, SPLITS, SourceError
 from pipeline.dataset.card import read_audit
 from pipeline.dataset.description import PHANTOM, describe_regions, read_description
 from pipeline.dataset.folder import DatasetFolder, digest_of
-from pipeline.files import dump_toml, sha256, write_text
+from pipeline.files import dump_toml, path_below, sha256, write_text
 from pipeline.page import chart, picture, render
 from pipeline.report.charts import (
     Rows,
@@ -175,17 +175,17 @@ def _show_finding(root: Path, finding: Mapping, expected: Sequence[str]) -> dict
         "meaning": finding["meaning"],
         "asked": finding["code"] in expected,
         "examples": [
-            (example, [_show_image(root, path) for path in pair])
-            for example, pair in zip(finding["examples"], pairs, strict=True)
+            (example, [_show_image(root, path_below(root, path, str(root / "audit.json"))) for path in pair])
+            for example, pair in zip(finding["examples"], pairs, strict=False)
         ],
     }
 
 
-def _show_image(root: Path, path: str) -> dict:
+def _show_image(root: Path, path: Path) -> dict:
     """Prepares an image of a leaking pair: its location and its picture, empty where the file is missing or broken."""
-    split, _, name = path.split("/", 2)
+    split, name = path.relative_to(root).parts[0], path.name
     try:
-        pixels = read_image(root / path)
+        pixels = read_image(path)
     except SourceError:
         return {"location": f"{split}: {Path(name).stem}", "picture": ""}
     shrink = min(1.0, _PAIR_SIDE / max(pixels.shape))

@@ -8,8 +8,8 @@ from typing import Any
 
 from pipeline.dataset.builder import attributes_by_image, pixel_key
 from pipeline.dataset.folder import DatasetFolder
-from pipeline.files import InputError, read_csv
-from pipeline.indexing.tables import REGION_COLUMNS, Reject, SourceImage
+from pipeline.files import InputError
+from pipeline.indexing.tables import Reject, SourceImage, read_regions
 from pipeline.privacy.site_key import SiteKey
 from pipeline.recipe import Recipe
 from pipeline.stages.indexing import Survey
@@ -59,7 +59,7 @@ def plan(
     regions: Iterable[Mapping]
     if survey.is_indexed(folder):
         counts = folder.read_state(folder.index_state)["summary"]
-        images, rejects, regions = folder.read_images(), folder.read_rejects(), read_csv(folder.regions, REGION_COLUMNS)
+        images, rejects, regions = folder.read_images(), folder.read_rejects(), read_regions(folder.regions)
     else:
         index = survey.build(folder, executor)
         counts, images, rejects, regions = index.summary, index.images, index.rejects, index.regions

@@ -42,7 +42,7 @@ def stats(folder: DatasetFolder) -> Outcome:
     folder.need(folder.manifest, "variants")
     state = folder.read_state(folder.stats_state)
     pictures = state.get("pictures", [])
-    if state.get("manifest_sha256") == folder.digest() and all((folder.root / path).exists() for path in pictures):
+    if state.get("manifest_sha256") == folder.digest() and all(folder.has_file(path, folder.stats_state) for path in pictures):
         return Outcome(False, {"pictures": pictures})
     pictures = [
         path.relative_to(folder.root).as_posix() for path in draw_stats(folder.root, folder.read_manifest(), folder.stats)

@@ -6,7 +6,6 @@ the file names.
 
 import hashlib
 import sys
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,7 +22,7 @@ from pipeline.contract import (
     parse_sample,
     read_row,
 )
-from pipeline.files import InputError, read_csv, sha256
+from pipeline.files import InputError, check_settings, name_problem, path_below, read_csv, read_toml, sha256, shorten
 from pipeline.sources import DicomOptions
 
 _COLUMNS = ("sample", "image_id", "variant", "split", "patient", "class", "image", "mask")
@@ -139,10 +138,7 @@ def read_dicom_options(folder: Path) -> DicomOptions:
     path = folder / DATASET_MARK
     if not path.is_file():
         return DicomOptions()
-    try:
-        return DicomOptions.model_validate(tomllib.loads(path.read_text(encoding="utf-8")).get("dicom", {}))
-    except ValueError as error:
-        raise InputError(f"{path}: has a table [dicom] that cannot be read ({error}); make the data set again") from error
+    return check_settings(DicomOptions, read_toml(path).get("dicom", {}), f"{path}: [dicom]")
 
 
 def read_source_bits(folder: Path) -> int | None:
@@ -153,8 +149,8 @@ def read_source_bits(folder: Path) -> int | None:
     """
     path = folder / DATASET_MARK
     try:
-        bits = tomllib.loads(path.read_text(encoding="utf-8")).get("source", {}).get("bits") if path.is_file() else None
-    except (OSError, ValueError, AttributeError) as error:
+        bits = read_toml(path).get("source", {}).get("bits") if path.is_file() else None
+    except AttributeError as error:
         raise InputError(f"{path}: cannot be read ({error}); make the data set again") from error
     if bits is not None and not (type(bits) is int and 9 <= bits <= 16):
         raise InputError(f"{path}: [source] bits is {bits!r}; expected 9 to 16")
@@ -216,15 +212,20 @@ def _from_manifest(folder: Path, manifest: Path) -> list[Sample]:
 
 def _from_row(folder: Path, number: int, row: Mapping[str, str]) -> Sample:
     # A manifest made by hand may lack columns that only metrics by group and in millimetres need.
+    where = f"{folder / MANIFEST}: row {number}"
     try:
         values = read_row(row)
     except ValueError as error:
-        raise InputError(f"{folder / MANIFEST}: row {number}: {error}; correct it, or make the data set again") from error
+        raise InputError(f"{where}: {error}; correct it, or make the data set again") from error
+    if problem := name_problem(values["sample"]):
+        raise InputError(f"{where}: sample {shorten(values['sample'])} {problem}; correct it, or make the data set again")
+    if values["split"] not in SPLITS:
+        raise InputError(f"{where}: has the split {shorten(values['split'])}; expected {', '.join(SPLITS)}")
     return Sample(
         values["sample"],
         values["split"],
-        folder / values["image"],
-        folder / values["mask"],
+        path_below(folder, values["image"], f"{where}: image"),
+        path_below(folder, values["mask"], f"{where}: mask"),
         values["image_id"],
         values["variant"],
         values["patient"],

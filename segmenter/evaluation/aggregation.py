@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import contract
-from pipeline.files import InputError, write_text
+from pipeline.files import InputError, quote_formula, read_header_and_rows, write_text
 from segmenter.data.originals import original_rows
 from segmenter.evaluation.bootstrap import Estimate, PatientBootstrap
 from segmenter.evaluation.findings import finding_kinds
@@ -26,6 +26,7 @@ _TEXTS = [
     *("sample", "image_id", "patient", "variant", "split", "class", *contract.DESCRIPTIONS),
     *("size", "run", "criterion", "group", "value", "metric"),
 ]
+_NAMES = {"per_image.csv": ("sample", "variant"), "metrics.csv": ("group", "metric")}
 Row = dict[str, object]
 
 
@@ -63,21 +64,28 @@ def owners(images: pd.DataFrame) -> pd.Series:
 def write_metrics(folder: Path, tables: MetricTables) -> None:
     """Writes metrics.csv and froc_curve.csv, with six significant digits."""
     for name, table in (("metrics.csv", tables.metrics), ("froc_curve.csv", tables.froc_curve)):
-        write_text(folder / name, table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+        text = table.map(quote_formula).to_csv(index=False, float_format="%.6g", lineterminator="\n")
+        write_text(folder / name, text)
 
 
 def read_table(path: Path) -> pd.DataFrame:
     """Reads a table of an evaluation; names and groups are text, empty where unknown, the rest are numbers or NaN.
 
     Raises:
-      InputError: the file cannot be read as such a table.
+      InputError: the file cannot be read as such a table, lacks a column that is always there, or has text for a number.
     """
+    remedy = "evaluate again with `cesm-segmenter evaluate`"
     try:
-        table = pd.read_csv(path, dtype=dict.fromkeys(_TEXTS, str), keep_default_na=False, na_values=[""])
-    except (OSError, ValueError) as error:
-        remedy = "evaluate again with `cesm-segmenter evaluate`"
-        raise InputError(f"{path}: cannot be read as a table of an evaluation ({error}); {remedy}") from error
-    return table.fillna(dict.fromkeys(table.columns.intersection(_TEXTS), ""))
+        header, rows = read_header_and_rows(path, _NAMES.get(path.name, ()))
+    except InputError as error:
+        raise InputError(f"{error}; {remedy}") from error
+    table = pd.DataFrame(rows, columns=header)
+    for name in table.columns.difference(_TEXTS):
+        try:
+            table[name] = pd.to_numeric(table[name].replace("", None)) if rows else table[name].astype(float)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise InputError(f"{path}: {name} holds text ({error}); expected numbers; {remedy}") from error
+    return table
 
 
 class _Subset:

@@ -1,16 +1,67 @@
 """What an evaluation depends on, and the summary that it writes."""
 
-import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.files import sha256
+from pipeline.contract import DATASET_JSON, Dropped
+from pipeline.files import InputError, check_json, read_json, sha256
 from segmenter.configuration import Configuration
 from segmenter.configuration.objectives import loss_parameters
 from segmenter.data.dataset import DataSet
 
 SCHEMA = 4  # of the tables; an evaluation of another schema is repeated
+
+
+Number = int | float | None
+
+
+@dataclass(frozen=True)
+class _Summary:
+    """The values of a summary that this program reads; one of an earlier version lacks `metrics`, and then others too."""
+
+    identity: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Number] = field(default_factory=dict)
+    patients: int = 0
+    patients_in_train: int | None = None
+    trained_on_too: list[str] | None = None
+    size_cuts_px: list[Number] | None = None
+    tolerance_px: Number = None
+    class_names: list[str] = field(default_factory=list)
+    threshold: Number = None
+
+
+@dataclass(frozen=True)
+class _Description:
+    manifest_sha256: str = ""
+    phantom: bool = False
+    dropped: list[Dropped] = field(default_factory=list)
+    licence: str = ""
+    citations: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Finding:
+    code: str
+    count: int
+    meaning: str = ""
+
+
+@dataclass(frozen=True)
+class _Audit:
+    findings: list[_Finding]
+    manifest_sha256: str = ""
+
+
+@dataclass(frozen=True)
+class _Choice:
+    identity: dict[str, Any]
+    threshold: float
+    dice: float
+
+
+_SHAPES = {"summary.json": _Summary, "threshold.json": _Choice, "audit.json": _Audit, DATASET_JSON: _Description}
 
 
 def evaluation_identity(model_file: Path, data: DataSet, configuration: Configuration, split: str) -> dict[str, object]:
@@ -32,7 +83,7 @@ def evaluation_identity(model_file: Path, data: DataSet, configuration: Configur
 
 def read_summary(folder: Path) -> dict:
     """The summary.json of an evaluation's folder; empty where there is none."""
-    return read_json(folder / "summary.json")
+    return read_record(folder / "summary.json")
 
 
 def describe_leak(summary: Mapping[str, Any], split: str) -> str:
@@ -48,9 +99,12 @@ def describe_leak(summary: Mapping[str, Any], split: str) -> str:
     )
 
 
-def read_json(path: Path) -> dict:
+def read_record(path: Path) -> dict:
     """A JSON file's object; empty where the file is missing or broken."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = read_json(path, dict[str, Any], "")
+        if shape := _SHAPES.get(path.name):
+            check_json(content, shape, str(path), "")
+    except InputError:
         return {}
+    return content

@@ -12,7 +12,7 @@ from segmenter.data.dataset import DataSet, Sample
 from segmenter.data.originals import originals_or_all
 from segmenter.evaluation.overlap import measure_overlap
 from segmenter.evaluation.predictions import load, predict_batches
-from segmenter.evaluation.state import evaluation_identity, read_json
+from segmenter.evaluation.state import evaluation_identity, read_record
 from segmenter.inference.thresholding import threshold_mask
 
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
@@ -38,7 +38,7 @@ def choose_threshold(
             reason = f"[model] num_classes is {configuration.model.num_classes}, and the most probable class counts"
         raise InputError(f"--threshold auto: this run uses no threshold, because {reason}; leave --threshold out")
     identity = evaluation_identity(model_file, data, configuration, split)
-    if (earlier := read_json(folder / "threshold.json")).get("identity") == identity:
+    if (earlier := read_record(folder / "threshold.json")).get("identity") == identity:
         return earlier["threshold"], earlier["dice"]
     means = _dice_by_threshold(model_file, data.split(split), configuration)
     best = max(means, key=lambda value: (round(means[value], 6), -abs(value - 0.5)))

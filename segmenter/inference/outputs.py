@@ -8,13 +8,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import cv2
 import numpy as np
+import pydantic
 
 from pipeline.contract import MaskError, read_mask
-from pipeline.files import InputError, replacing, write_text
+from pipeline.files import InputError, check_json, path_below, read_json, replacing, write_text
 from segmenter.captions import Color, draw_legend, legend
 from segmenter.inference import dicom_seg
 from segmenter.inference.lesion_table import remove_tables
@@ -25,6 +26,32 @@ OUTPUTS = (
     *(f"{folder}/{{}}.png" for folder in ("masks", "probabilities", "overlays", "colorized", "merged")),
     *(f"segmentations/{{}}_{kind}.dcm" for kind in dicom_seg.KINDS),
 )
+
+
+@dataclass(frozen=True)
+class _Result:
+    skipped: list[str]
+    lesions: int
+    without_seg: list[str]
+
+
+@dataclass(frozen=True)
+class _Report:
+    skipped: list[str]
+    findings: int
+    without_seg: list[str]
+
+
+@dataclass(frozen=True)
+class _Identity:
+    images: list[Annotated[list[Any], pydantic.Field(min_length=1)]]
+
+
+@dataclass(frozen=True)
+class _Mark:
+    identity: _Identity
+    result: _Result | None = None
+    report: _Report | None = None
 
 
 @dataclass(frozen=True)
@@ -45,9 +72,11 @@ class Prediction:
 def read_mark(output: Path) -> dict[str, Any]:
     """The mark of an earlier inference; empty where there is none that can be read."""
     try:
-        return json.loads((output / MARK).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        mark = read_json(output / MARK, dict[str, Any], "")
+        check_json(mark, _Mark, MARK, "")
+    except InputError:
         return {}
+    return mark
 
 
 def write_mark(output: Path, identity: dict[str, object], result: dict[str, object] | None = None) -> None:
@@ -57,10 +86,17 @@ def write_mark(output: Path, identity: dict[str, object], result: dict[str, obje
 
 
 def clear_outputs(output: Path) -> None:
-    """Removes the files that an earlier inference wrote, and nothing else."""
-    for name, *_ in read_mark(output).get("identity", {}).get("images", []):
-        for pattern in OUTPUTS:
-            (output / pattern.format(name)).unlink(missing_ok=True)
+    """Removes the files that an earlier inference wrote, and nothing else.
+
+    Raises:
+      InputError: its mark names files outside of the folder; nothing is removed then.
+    """
+    names = [image[0] for image in read_mark(output).get("identity", {}).get("images", [])]
+    where = str(output / MARK)
+    for name in names:
+        path_below(output, name, where)
+    for path in [path_below(output, pattern.format(name), where) for name in names for pattern in OUTPUTS]:
+        path.unlink(missing_ok=True)
     remove_tables(output)
     (output / MARK).unlink(missing_ok=True)
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.contract import DATASET_JSON, MANIFEST
-from pipeline.files import InputError, read_csv, sha256
+from pipeline.files import InputError, path_below, read_csv, read_toml, sha256, shorten
 from segmenter.configuration import Configuration
 from segmenter.data.dataset import DataSet, Sample
 from segmenter.data.originals import original_rows
-from segmenter.evaluation.state import read_json, read_summary
+from segmenter.evaluation.state import read_record, read_summary
 from segmenter.runs import Run, data_of, open_run, read_configuration
 
 if TYPE_CHECKING:
@@ -117,18 +116,18 @@ class RunResults:
     @property
     def best_epoch(self) -> int | None:
         """The epoch whose model was evaluated."""
-        return read_json(self.run.state).get("best_epoch")
+        return read_record(self.run.state).get("best_epoch")
 
     @property
     def versions(self) -> dict[str, object]:
         """Versions that training recorded; of a cross-validation those of its first fold."""
         runs = [open_run(self.data.folder, name) for name in self.models]
-        return read_json(runs[0].versions)
+        return read_record(runs[0].versions)
 
     @cached_property
     def description(self) -> dict:
         """The data set's dataset.json; empty where there is none, or where it belongs to another manifest."""
-        description = read_json(self.data.folder / DATASET_JSON)
+        description = read_record(self.data.folder / DATASET_JSON)
         return description if description.get("manifest_sha256") == self._manifest_sha256 else {}
 
     @cached_property
@@ -145,16 +144,23 @@ class RunResults:
     def recipe(self) -> dict:
         """The data set's resolved recipe; empty where there is none."""
         path = self.data.folder / "recipe.toml"
-        return tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        return read_toml(path) if path.is_file() else {}
 
     @property
     def audit(self) -> dict:
         """The data set's audit; empty where there is none, or where it belongs to another manifest."""
-        report = read_json(self.data.folder / "audit.json")
+        report = read_record(self.data.folder / "audit.json")
         return report if self._manifest_sha256 and report.get("manifest_sha256") == self._manifest_sha256 else {}
 
     def sample(self, name: str) -> Sample:
-        """The data set's sample with this name."""
+        """The data set's sample with this name.
+
+        Raises:
+          InputError: the evaluation names a sample that the data set does not have.
+        """
+        if name not in self._samples:
+            remedy = _remedy(self.data.folder, self.run, self.split)
+            raise InputError(f"{self.evaluation}: names the sample {shorten(name)}, which is not in the data set; run `{remedy}`")
         return self._samples[name]
 
     @cached_property
@@ -164,7 +170,7 @@ class RunResults:
     def mask_file(self, row: Mapping) -> Path:
         """The predicted class map of a row of `images`."""
         run = open_run(self.data.folder, row["run"]) if self.is_pooled else self.run
-        return run.evaluation(self.split) / "masks" / f"{row['sample']}.png"
+        return path_below(run.evaluation(self.split) / "masks", f"{row['sample']}.png", str(self.evaluation / "per_image.csv"))
 
     def _table(self, name: str) -> "pd.DataFrame":
         from segmenter.evaluation.aggregation import read_table

@@ -130,7 +130,7 @@ def test_a_run_has_the_splits_of_its_fold(run, tmp_path):
     record_start(run, OLD, {"data_identity": "abc", "fold": 2})
     assert [sample.split for sample in data_of(run, whole).samples] == ["valid", "train", "test"]
     run.versions.write_text("{")
-    with pytest.raises(InputError, match=r"versions.json: cannot be read \(.*\); start again with --restart"):
+    with pytest.raises(InputError, match=r"versions.json: is not valid JSON \(.*\); start again with --restart"):
         data_of(run, whole)
 
 
@@ -151,9 +151,9 @@ def test_a_run_interrupted_in_its_first_epoch_starts_again(run, data):
             lambda run: run.checkpoint(2).unlink(), "names last_epoch_0002.keras, which does not exist", id="no checkpoint"
         ),
         pytest.param(
-            lambda run: run.state.write_text("{"), r"is not a training state \(.*\); start again with --restart", id="cut"
+            lambda run: run.state.write_text("{"), r"state.json: is not valid JSON \(.*\); start again with --restart", id="cut"
         ),
-        pytest.param(lambda run: run.state.write_text("{}"), "is not a training state", id="keys"),
+        pytest.param(lambda run: run.state.write_text("{}"), "state.json: has no epoch; start again with --restart", id="keys"),
     ],
 )
 def test_a_broken_state_is_reported(run, harm, message):

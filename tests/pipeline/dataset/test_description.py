@@ -57,7 +57,7 @@ def test_classes_are_those_of_the_masks(tmp_path):
     ("text", "message"),
     [
         (None, "cannot be read"),
-        ("[]", "cannot be read"),
+        ("[]", "the content is \\[\\], which should be a valid dictionary"),
         (json.dumps({"schema": 9}), "is of schema 9, and this program reads 1; run the stage 'variants' again"),
     ],
 )

@@ -170,5 +170,5 @@ def test_how_dicom_is_read_is_the_recipes(tmp_path):
     (tmp_path / "recipe.toml").write_text('name = "x"\n[dicom]\nvoi = "window"\nwindow = 1\n')
     assert read_dicom_options(tmp_path) == DicomOptions(voi="window", window=1)
     (tmp_path / "recipe.toml").write_text('[dicom]\nvoi = "both"\n')
-    with pytest.raises(InputError, match=r"has a table \[dicom\] that cannot be read"):
+    with pytest.raises(InputError, match=r"\[dicom\]: voi: Input should be 'lut' or 'window' (.found 'both'.)"):
         read_dicom_options(tmp_path)

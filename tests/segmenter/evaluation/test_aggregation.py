@@ -183,5 +183,5 @@ def test_tables_are_read_as_they_were_written(tmp_path):
 
 def test_a_file_that_is_not_a_table_is_an_error(tmp_path):
     (tmp_path / "metrics.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match=r"metrics\.csv: cannot be read as a table .*evaluate again with `cesm-segmenter eval"):
+    with pytest.raises(InputError, match=r"metrics\.csv: cannot be read as CSV .*evaluate again with `cesm-segmenter eval"):
         read_table(tmp_path / "metrics.csv")

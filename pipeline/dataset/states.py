@@ -1,0 +1,57 @@
+"""The state files of a data set's folder, and the types of what is read from them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.contract import AuditFile
+from pipeline.files import InputError, check_json, read_json
+
+
+@dataclass(frozen=True)
+class _Summary:
+    files: int
+    rows: int
+    annotated: int
+    regions: int
+    named: int
+    kept: int
+    patients: int
+    left_out: dict[str, int]
+    rejected: dict[str, int]
+    sizes_compared: int
+    sizes_differ: int
+    label_pairs_differ: list[str]
+    annotation_files: list[str]
+    dicom: int
+    text_unknown: int
+    text_unknown_first: list[str]
+
+
+@dataclass(frozen=True)
+class _Index:
+    seen: str
+    raw: str
+    keyed: bool
+    summary: _Summary
+    times: dict[str, int | None]
+
+
+@dataclass(frozen=True)
+class _Stats:
+    manifest_sha256: str
+    pictures: list[str]
+
+
+_SHAPES = {"index.json": _Index, "stats.json": _Stats, "audit.json": AuditFile}
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """Reads a state file; empty where it is broken, or does not hold values of the types that its readers expect."""
+    try:
+        state = read_json(path, dict[str, Any], "")
+        if shape := _SHAPES.get(path.name):
+            check_json(state, shape, str(path), "")
+    except InputError:
+        return {}
+    return state

@@ -1,0 +1,81 @@
+"""Paths that a file of a folder stores: they are followed only where they lie below that folder."""
+
+import os
+import re
+from pathlib import Path
+
+from pipeline.files.program import InputError
+
+_DRIVE = re.compile(r"[A-Za-z]:")
+
+
+def path_below(root: Path, stored: object, where: str, *, follow_links: bool = False) -> Path:
+    """Returns the path of a file that another file names, if it lies below a folder.
+
+    The name may be anybody's: what is read, written, linked or deleted under it must not lie elsewhere.
+
+    Args:
+      root: the folder that the stored path is relative to.
+      stored: the path as the file has it, with `/`.
+      where: its location for the error, such as a file and a row.
+      follow_links: accept links that lead outside, where they are the user's own and not the stored path's author's.
+
+    Returns:
+      `root / stored`; it need not exist.
+
+    Raises:
+      InputError: it is not text, is empty, absolute or of another drive, climbs with `..`, holds a control character, or
+        passes through a link that leads outside.
+
+    Example:
+      >>> path_below(Path("v2"), "test/images/P1_L_DM_CC.jpg", "manifest.csv row 2").as_posix()
+      'v2/test/images/P1_L_DM_CC.jpg'
+    """
+    if problem := _problem(stored) or ("" if follow_links else _links_outside(root, str(stored))):
+        raise InputError(
+            f"{where}: {shorten(stored)} {problem}; expected the relative path of a file inside {root}; "
+            "correct it, or make the folder again"
+        )
+    return root / str(stored)
+
+
+def name_problem(name: object) -> str:
+    """What is wrong with a name that becomes part of a path, such as a sample's; empty where nothing is.
+
+    Example:
+      >>> name_problem("P1_L_DM_CC"), name_problem("../P1")
+      ('', "holds '/' or '..', and names a file")
+    """
+    if problem := _problem(name):
+        return problem
+    return "holds '/' or '..', and names a file" if re.search(r"[/\\]", str(name)) or name in (".", "..") else ""
+
+
+def shorten(value: object, most: int = 80) -> str:
+    """A value in quotes as messages show it: control characters as escapes, and cut after `most` characters."""
+    text = repr(value[: most + 1] if isinstance(value, str) else value)
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
+def _problem(stored: object) -> str:
+    if not isinstance(stored, str):
+        return "is not text"
+    if not stored.strip():
+        return "is empty"
+    if any(ord(character) < 32 or ord(character) == 127 for character in stored):
+        return "holds a control character"
+    if stored[0] in "/\\" or _DRIVE.match(stored):
+        return "is an absolute path"
+    return "leads outside with '..'" if ".." in re.split(r"[/\\]", stored) else ""
+
+
+def _links_outside(root: Path, stored: str) -> str:
+    path = str(root)
+    for part in stored.split("/"):
+        path = os.path.join(path, part)
+        if os.path.islink(path):  # only then, since thousands of paths are resolved in a row
+            inside = os.path.realpath(root)
+            target = os.path.realpath(root / stored)
+            is_inside = target == inside or target.startswith(inside.rstrip(os.sep) + os.sep)
+            return "" if is_inside else "passes through a link that leads outside"
+    return ""
