@@ -92,6 +92,11 @@ def _print_remarks(counts: Mapping) -> None:
             f"index: {silent} of {counts['dicom']} DICOM images, {counts['text_unknown_first'][0]} first, do not state whether "
             "text is burned in (BurnedInAnnotation is absent, which does not mean no): look at them"
         )
+    if further := counts["further_files"]:
+        print(
+            f"index: {further} files, {counts['further_files_first'][0]} first, are further files of images that have one: "
+            "copies of it, or unreadable"
+        )
     if compared := counts["sizes_compared"]:
         differ = f"; {counts['sizes_differ']} have another (re-encoded?)" if counts["sizes_differ"] else ""
         print(f"index: {compared - counts['sizes_differ']} of {compared} files have the size of the annotated file{differ}")

@@ -103,8 +103,9 @@ def _check(candidate: Candidate, files: Sequence[SourceFile], options: DicomOpti
     image_id, file = candidate.name.image_id, files[0]
     readable = [other for other in files if other.header]
     if len({other.sha256 for other in readable}) > 1 and not _show_the_same(readable, options):
-        paths = " and ".join(other.shown for other in readable[:2])
-        return Reject(image_id, "duplicate-name", paths, f"{image_id} is the name of two different files; remove one of them")
+        more = f" and {len(readable) - 2} more" if len(readable) > 2 else ""
+        paths = " and ".join(other.shown for other in readable[:2]) + more
+        return Reject(image_id, "duplicate-name", paths, f"{image_id} is the name of different files; keep one of them")
     if not readable:
         return Reject(image_id, file.fault[0], file.shown, f"{file.short} {file.fault[1]}")
     file = readable[0]

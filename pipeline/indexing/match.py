@@ -86,7 +86,9 @@ def build_index(
     for image_id in sorted(names):
         group = files_by_id.get(image_id, [])
         choice = _choose(names[image_id], group, annotations, recipe)
-        if isinstance(choice, Reject):
+        if isinstance(choice, Reject) and choice.reason == "unknown-name" and len(group) > 1:
+            rejects += [replace(choice, where=file.shown) for file in group]
+        elif isinstance(choice, Reject):
             rejects.append(choice)
         else:
             jobs.append((choice, [recall(file, earlier) for file in group]))
@@ -108,6 +110,7 @@ def build_index(
     summary = _summarise(source_files, annotations, images, rejects) | _count_dicom(source_files)
     summary["patients_by_exam"] = identified.exams
     summary["patients_per_image"] = recipe.layout.patients == "per-image"
+    summary |= _count_further(by_name)
     if sources.key:
         summary["annotation_files"] = [f"{len(annotations.files)} annotation files"]
         summary["passed_over"] = [f"{len(annotations.passed_over)} tables"] if annotations.passed_over else []
@@ -228,6 +231,12 @@ def _count_dicom(files: Sequence[SourceFile]) -> dict:
     tags = {file.shown: file.header.tags for file in files if file.header and file.header.tags}
     silent = [name for name, header_tags in tags.items() if header_tags.has_text is None]
     return {"dicom": len(tags), "text_unknown": len(silent), "text_unknown_first": silent[:1]}
+
+
+def _count_further(groups: Mapping[ImageName, Sequence[SourceFile]]) -> dict:
+    """Counts the files that images have in addition to one; a file whose name names no image has a reject of its own."""
+    further = sorted(file.shown for name, files in groups.items() if name.patient for file in files[1:])
+    return {"further_files": len(further), "further_files_first": further[:1]}
 
 
 def _first_names(files: Sequence[Path]) -> list[str]:

@@ -74,7 +74,11 @@ def draw_lesion_sizes(rows: Rows) -> "Figure":
     """Draws the lesion areas of the source images of each split, as a share of the square, on a logarithmic axis."""
     figure, (ax,) = new_figure(7, 3.6)
     shares = {split: lesion_shares(rows, split=split) for split in SPLITS}
-    every = [share for values in shares.values() for share in values] or [1.0]
+    every = [share for values in shares.values() for share in values]
+    if not every:
+        ax.set_axis_off()
+        ax.text(0.5, 0.5, "No image of this data set has a lesion.", ha="center", va="center", fontsize=11)
+        return figure
     bins = np.geomspace(min(every) * 0.9, max(every) * 1.1, 25)
     splits = [split for split in SPLITS if shares[split]]
     colors = [SPLIT_COLORS[split] for split in splits]
@@ -82,7 +86,7 @@ def draw_lesion_sizes(rows: Rows) -> "Figure":
     set_log_axis(ax, "x", every)
     ax.set_xlabel("lesion area, % of the square image")
     ax.set_ylabel("source images")
-    ax.set_title(f"Lesion area per source image (median {np.median(lesion_shares(rows) or every):.2g} %)", fontsize=11)
+    ax.set_title(f"Lesion area per source image (median {np.median(lesion_shares(rows)):.2g} %)", fontsize=11)
     ax.legend(frameon=False)
     return figure
 

@@ -265,7 +265,25 @@ def test_two_files_with_one_name(tmp_path, run):
     cv2.imwrite(str(download.root / "copy" / "P2_L_DM_CC .png"), np.zeros((60, 40), np.uint8))
     folder, _ = run(download)
     assert reasons(folder) == {"P2_L_DM_CC": "duplicate-name"}
-    assert "is the name of two different files; remove one of them" in read_csv(folder.rejects)[0]["words"]
+    assert "is the name of different files; keep one of them" in read_csv(folder.rejects)[0]["words"]
+
+
+def test_every_file_is_a_reject_or_counted(tmp_path, run):
+    download = small_download(tmp_path / "raw", patients=3)
+    first = download.root / "Low energy images" / "P2_L_DM_CC.jpg"
+    for number in range(5):
+        for name in ("image.jpg", "P2_L_DM_CC.jpg", "P3_L_DM_CC.jpg"):
+            path = download.root / f"case{number}" / name
+            path.parent.mkdir(exist_ok=True)
+            shutil.copy(first, path)
+    folder, outcome = run(download)
+    rejects = read_csv(folder.rejects)
+    assert [row["where"] for row in rejects if row["reason"] == "unknown-name"] == [f"case{n}/image.jpg" for n in range(5)]
+    (other,) = [row for row in rejects if row["reason"] == "duplicate-name"]
+    assert other["where"].endswith(" and 4 more")
+    summary = outcome.summary
+    assert (summary["further_files"], summary["further_files_first"]) == (10, ["case0/P2_L_DM_CC.jpg"])
+    assert summary["files"] == summary["kept"] + len(rejects) + summary["further_files"] == 21
 
 
 def test_labels_of_dm_and_cm_that_differ_are_reported_and_kept(tmp_path, run):
