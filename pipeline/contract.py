@@ -5,6 +5,7 @@ declared here, each once. Knows neither how a data set is made nor what is done 
 """
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -105,13 +106,13 @@ class ImageName:
 
 
 def clean_name(name: str) -> str:
-    """Removes folder, suffix and stray spaces from an image's name.
+    """Removes folder, suffix and stray spaces from an image's name; accents are composed (NFC), which macOS separates.
 
     Example:
       >>> clean_name("CDD-CESM/P3_L_CM_CC .jpg")
       'P3_L_CM_CC'
     """
-    name = re.split(r"[/\\]", name.strip())[-1]
+    name = re.split(r"[/\\]", unicodedata.normalize("NFC", name).strip())[-1]
     if PurePath(name).suffix.lower() in IMAGE_SUFFIXES:
         name = PurePath(name).stem
     return name.strip()
@@ -512,7 +513,7 @@ class Reason:
 
 REASONS: dict[str, Reason] = {
     "class-not-wanted": Reason("the recipe takes other classes", left_out=True),
-    "no-region": Reason("of a lesion class, but nobody drew its lesion: an empty mask would be a false label", left_out=True),
+    "no-region": Reason("of a lesion class, but without a drawn region: an empty mask would be a false label", left_out=True),
     "normal-with-region": Reason("normal, but with a drawn region", left_out=True),
     "strict-join": Reason("lost as in the published set: its name in the table has stray spaces", left_out=True),
     "file-missing": Reason("annotated, but its file is missing"),

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.contract import IMAGE_SUFFIXES, SourceError, clean_name
+from pipeline.contract import IMAGE_SUFFIXES, LESION_CLASSES, SourceError, clean_name
 from pipeline.dataset.folder import DatasetFolder, digest_of
 from pipeline.drawing.regions import RegionError, parse_region
 from pipeline.exports.format import ExportFormat, Option, Options, Rows
@@ -80,7 +80,7 @@ def _identify(folder: DatasetFolder, options: Options) -> dict[str, Any]:
 
 
 def _project(recipe: Recipe, entries: Mapping[str, Mapping]) -> dict[str, Any]:
-    options = dict.fromkeys((*class_names(recipe), *recipe.source.with_regions), "")
+    options = dict.fromkeys((*class_names(recipe), *LESION_CLASSES), "")
     attribute = {"type": "dropdown", "description": "class of the lesion", "options": options}
     return {
         "_via_settings": {"project": {"name": f"cesm_{recipe.name}"}},

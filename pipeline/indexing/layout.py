@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 
@@ -145,13 +146,13 @@ def _plain(text: str) -> str:
 def _search(expression: str | None, path: str) -> re.Match[str] | None:
     if expression is None:
         return None
-    whole = PurePosixPath(path.strip().replace("\\", "/"))
+    whole = PurePosixPath(unicodedata.normalize("NFC", path).strip().replace("\\", "/"))
     return re.search(expression, str(whole.with_suffix("") if whole.suffix.lower() in IMAGE_SUFFIXES else whole))
 
 
 def name_patient(text: str, path: str, keyed_patient: Callable[[str], str] | None) -> str:
     """A patient's name in the program's form; the arguments and errors are those of `name_image`."""
-    if number := re.fullmatch(r"[Pp]?_?(\d+)", text):
+    if number := re.fullmatch(r"[Pp]?_?([0-9]+)", text):
         return f"P{int(number[1])}"
     if keyed_patient is None:
         raise InputError(

@@ -13,6 +13,7 @@ from pipeline.indexing.find import SourceFiles
 from pipeline.indexing.inspect import Candidate, Job, inspect_all, read_dicom, recall, stat_file
 from pipeline.indexing.layout import image_key
 from pipeline.indexing.names import Identified, SourceFile, identify, uids_of
+from pipeline.indexing.similar import SimilarNames
 from pipeline.indexing.tables import Reject, SourceImage
 from pipeline.privacy.pseudonyms import KeyedAnnotations, key_names, safe_message
 from pipeline.privacy.site_key import SiteKey
@@ -23,6 +24,8 @@ _PATH_EXPECTED = (
     "has a path that [layout] image does not match, or a side, view or kind other than L, R, CC, MLO, DM, CM; "
     "correct the expression, or add the value to sides, views or kinds"
 )
+# Rejects that a name which is spelled in two ways may explain.
+_BY_NAME = frozenset({"file-missing", "no-region", "not-in-table", "unknown-name"})
 
 
 @dataclass
@@ -82,10 +85,13 @@ def build_index(
     }
     files_by_id = {name.image_id: group for name, group in by_name.items()}
     earlier = {(image.source, image.source_size, times.get(image.source)): image for image in known}
+    similar = SimilarNames(files_by_id, names)
     jobs: list[Job] = []
     for image_id in sorted(names):
         group = files_by_id.get(image_id, [])
         choice = _choose(names[image_id], group, annotations, recipe)
+        if isinstance(choice, Reject) and choice.reason in _BY_NAME:
+            choice = replace(choice, message=choice.message + similar.hint(image_id))
         if isinstance(choice, Reject) and choice.reason == "unknown-name" and len(group) > 1:
             rejects += [replace(choice, where=file.shown) for file in group]
         elif isinstance(choice, Reject):

@@ -5,16 +5,20 @@ import json
 import cv2
 import numpy as np
 import pytest
-from inputs import Download, circle, mammogram, polygon
+from inputs import REGIONS, Download, circle, mammogram, polygon
 from small_sets import make_set, make_set_of_classes
 
+from pipeline import stages
 from pipeline.annotations import read_annotations
+from pipeline.dataset.folder import DatasetFolder
 from pipeline.drawing.raster import rasterise
 from pipeline.drawing.regions import parse_region
 from pipeline.exports import export
 from pipeline.exports.lesions import find_parts
 from pipeline.files import InputError, read_csv, write_csv
 from pipeline.indexing.tables import REGION_COLUMNS
+from pipeline.recipe import load_recipe
+from pipeline.workers import Inline
 
 SHAPES = {
     "P1_L_DM_CC": [polygon((5, 5), (30, 8), (12, 40), (5, 5)), circle(20, 30, 6)],
@@ -65,13 +69,31 @@ def test_importing_the_project_gives_the_same_regions(folder):
 def test_the_project_is_one_that_via_opens(folder):
     project = read_project(export(folder, "via", None, {}))
     assert all(project[key] for key in ("_via_settings", "_via_img_metadata", "_via_attributes"))
-    assert project["_via_attributes"]["region"]["class"]["options"] == {"lesion": "", "malignant": ""}
+    assert project["_via_attributes"]["region"]["class"]["options"] == {"lesion": "", "benign": "", "malignant": ""}
     for key, entry in project["_via_img_metadata"].items():
         assert key == f"{entry['filename']}{entry['size']}"
         assert set(entry) == {"filename", "size", "regions", "file_attributes"}
         assert all(region["region_attributes"] == {"class": "malignant"} for region in entry["regions"])
         for region in entry["regions"]:
             assert region["shape_attributes"]["name"] != "ellipse" or "theta" in region["shape_attributes"]
+
+
+def test_a_class_that_is_edited_in_the_project_counts_when_it_is_read_again(folder):
+    project = read_project(export(folder, "via", None, {}))
+    raw = folder.root.parent / "raw"
+    (raw / REGIONS).unlink()
+    for entry in project["_via_img_metadata"].values():
+        for region in entry["regions"] if entry["filename"] == "P2_L_DM_CC.jpg" else []:
+            region["region_attributes"]["class"] = "benign"
+    assert "benign" in project["_via_attributes"]["region"]["class"]["options"]
+    (raw / "corrected.json").write_text(json.dumps(project))
+    recipe = load_recipe(str(folder.root.parent / "small.toml"), {"source": {"with_regions": ["malignant", "benign"]}})
+    corrected = DatasetFolder(folder.root.parent / "corrected")
+    summary = stages.index(corrected, recipe, raw, None, Inline()).summary
+    assert {image.image_id: image.image_class for image in corrected.read_images() if image.image_class != "malignant"} == {
+        "P2_L_DM_CC": "benign"
+    }
+    assert summary["relabelled"] == ["P2_L_DM_CC"]
 
 
 def test_normal_images_are_there_to_be_corrected_too(tmp_path):

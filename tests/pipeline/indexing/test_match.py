@@ -268,6 +268,31 @@ def test_two_files_with_one_name(tmp_path, run):
     assert "is the name of different files; keep one of them" in read_csv(folder.rejects)[0]["words"]
 
 
+@pytest.mark.parametrize("name", ["P2_L_DM_CC (1).jpg", "P2_L_DM_CC.jpg.jpg", "Copy of P2_L_DM_CC.jpg", "p2-l-dm-cc.JPG"])
+def test_a_file_of_a_similar_name_is_asked_about_and_not_joined(tmp_path, run, name):
+    download = small_download(tmp_path / "raw", patients=3)
+    first = download.root / "Low energy images" / "P2_L_DM_CC.jpg"
+    first.rename(first.with_name(name))
+    folder, _ = run(download)
+    words = {row["reason"]: row["words"] for row in read_csv(folder.rejects)}
+    assert set(words) == {"file-missing", "unknown-name"}
+    assert words["file-missing"].endswith(f"; did you mean Low energy images/{name}? Correct one of the names")
+    assert words["unknown-name"].endswith(
+        "; an annotation file names 'P2_L_DM_CC': did it mean this image? Correct one of the names"
+    )
+
+
+def test_regions_under_a_similar_name_are_asked_about(tmp_path, run):
+    download = small_download(tmp_path / "raw", patients=3)
+    path = download.root / REGIONS
+    path.write_text(path.read_text().replace("P2_L_DM_CC", "p2_l_dm_cc"))
+    folder, _ = run(download)
+    words = {row["reason"]: row["words"] for row in read_csv(folder.rejects)}
+    assert "; an annotation file names 'p2_l_dm_cc': did it mean this image?" in words["no-region"]
+    assert "nobody drew" not in words["no-region"]
+    assert "; did you mean Low energy images/P2_L_DM_CC.jpg?" in words["unknown-name"]
+
+
 def test_every_file_is_a_reject_or_counted(tmp_path, run):
     download = small_download(tmp_path / "raw", patients=3)
     first = download.root / "Low energy images" / "P2_L_DM_CC.jpg"

@@ -10,7 +10,7 @@ from small_sets import make_set
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.dataset.manifest import read_manifest
 from pipeline.page import GROUND_TRUTH_COLOR, rgb
-from pipeline.report.charts import _fitting_font, draw_stats, source_images
+from pipeline.report.charts import _fitting_font, draw_lesion_boxes, draw_lesion_sizes, draw_stats, source_images
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +80,14 @@ def test_a_split_without_samples_still_has_its_pictures(folder, tmp_path):
     text = folder.manifest.read_text()
     folder.manifest.write_text(text.replace(",test,", ",train,"))
     assert all(path.exists() for path in draw_stats(folder.root, folder.read_manifest(), tmp_path / "a"))
+
+
+def test_a_set_without_lesions_has_its_charts(drawn_once, tmp_path):
+    folder = drawn_once[0]
+    rows = [{**row, "lesion_px": 0, "class": "normal"} for row in folder.read_manifest()]
+    assert all(path.exists() for path in draw_stats(folder.root, rows, tmp_path / "a"))
+    assert len(draw_lesion_boxes(rows).axes) == 2
+    assert "No image of this data set has a lesion." in [text.get_text() for text in draw_lesion_sizes(rows).axes[0].texts]
 
 
 def test_a_missing_file_leaves_its_tiles_empty(drawn_once, folder, tmp_path):
