@@ -3,11 +3,12 @@
 To add a format, write a module that declares an `AnnotationFormat`, and list it in `reading.FORMATS`.
 """
 
-from pipeline.annotations.contents import Annotations, DrawnRegion, SegReference, TableRow
+from pipeline.annotations.contents import Annotations, DrawnRegion, SegReference, TableRow, UnreadFiles
 from pipeline.annotations.format import AnnotationFile, AnnotationFormat, add_images
 from pipeline.annotations.joining import UNLISTED, class_by_labels, class_unlisted, rename_images
 from pipeline.annotations.reading import find_annotations, read_annotations
 from pipeline.annotations.seg import check_reference
+from pipeline.annotations.unread import describe_unread, find_others
 
 __all__ = [
     "UNLISTED",
@@ -17,11 +18,14 @@ __all__ = [
     "DrawnRegion",
     "SegReference",
     "TableRow",
+    "UnreadFiles",
     "add_images",
     "check_reference",
     "class_by_labels",
     "class_unlisted",
+    "describe_unread",
     "find_annotations",
+    "find_others",
     "read_annotations",
     "rename_images",
 ]

@@ -82,6 +82,27 @@ class SegReference:
     fault: str = ""
 
 
+@dataclass(frozen=True)
+class UnreadFiles:
+    """Files of one kind that were found where annotations are, and not read.
+
+    Attributes:
+      looks_like: their kind, as text.
+      count: how many there are.
+      first: the path of the first one, below the folder where it was found; empty under a site key.
+    """
+
+    looks_like: str
+    count: int
+    first: str = ""
+
+    def __str__(self) -> str:
+        if self.count == 1 and self.first:
+            return f"{self.first} (looks like {self.looks_like})"
+        first = f", {self.first} first" if self.first else ""
+        return f"{self.count} file{'s' if self.count > 1 else ''}{first} (look like {self.looks_like})"
+
+
 @dataclass
 class Annotations:
     """The contents of all annotation files, by the key of an image's name (`image_key`), and after joining by image_id.
@@ -94,7 +115,8 @@ class Annotations:
       references: those of the DICOM segmentations; `check_reference` checks each against the images.
       regions_by_uid: the segments of segmentations that reference one image, by its SOPInstanceUID.
       boxes: those of the tables of another collection, by key; `read_annotations` adds them to the regions.
-      passed_over: tables that lack a column of the layout, each with what it lacks.
+      passed_over: tables that lack a column of the layout, each with what it is.
+      unread: all files that were found and not read, tables that were passed over among them.
       crops: files among the masks that are pictures of a lesion and not its mask.
       not_lesions: how many regions are not drawn because the layout does not list their label among its lesions, by label.
     """
@@ -106,7 +128,8 @@ class Annotations:
     references: list[SegReference] = field(default_factory=list)
     regions_by_uid: dict[str, list[DrawnRegion]] = field(default_factory=dict)
     boxes: dict[str, list[DrawnRegion]] = field(default_factory=dict)
-    passed_over: list[str] = field(default_factory=list)
+    passed_over: dict[Path, str] = field(default_factory=dict)
+    unread: list[UnreadFiles] = field(default_factory=list)
     crops: list[Path] = field(default_factory=list)
     not_lesions: Counter[str] = field(default_factory=Counter)
 

@@ -51,7 +51,7 @@ def read_listed(annotations: Annotations, files: Sequence[AnnotationFile], layou
     for table in fitting:
         _add_rows(annotations, table, layout)
         annotations.files.append(table.path)
-    annotations.passed_over += [f"{file.path.name}: {fault}" for file, _, fault in misfits]
+    annotations.passed_over |= {file.path: f"a table that {fault}" for file, _, fault in misfits}
 
 
 def _find_table(file: AnnotationFile, layout: Layout, columns: Sequence[str]) -> Table | None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 
 from pipeline import stages
+from pipeline.annotations import UnreadFiles
 from pipeline.commands.arguments import add_making, check_recipe
 from pipeline.commands.strict import check_strict
 from pipeline.contract import REASONS
@@ -86,6 +87,8 @@ def _print_sums(counts: Mapping, reasons: str) -> None:
 
 def _print_remarks(counts: Mapping) -> None:
     """Prints what is not a fault but should be known."""
+    for files in counts["unread"]:
+        print(f"index: found, not used: {UnreadFiles(**files)}")
     _print_collection(counts)
     if silent := counts["text_unknown"]:
         print(
@@ -113,8 +116,6 @@ def _listed(names: Sequence[str], unit: str) -> str:
 
 def _print_collection(counts: Mapping) -> None:
     """Prints what was not taken of a collection other than CDD-CESM, and what stands for its patients."""
-    for table in counts["passed_over"]:
-        print(f"index: passed over: {table}")
     if crops := counts["crops"]:
         first = f", {counts['crops_first'][0]} first," if counts["crops_first"] else ""
         print(f"index: passed over: {crops} files{first} beside masks, which are pictures of a lesion and not its mask")

@@ -178,6 +178,7 @@ class Builder:
             self.folder.read_rejects(),
             counts,
             named=self.indexed.get("summary", {}).get("named", 0),
+            unread=self.indexed.get("summary", {}).get("unread", ()),
             phantom=bool(self.indexed.get("phantom")),
             keyed=bool(self.indexed.get("keyed")),
         )

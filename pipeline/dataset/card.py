@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.annotations import UnreadFiles
 from pipeline.audit import SCHEMA
 from pipeline.contract import GROUPS, SPLITS
 from pipeline.dataset.description import PHANTOM, describe_regions
@@ -80,6 +81,9 @@ def _dropped(description: Mapping[str, Any]) -> str:
         "| --- | ---: | --- |",
     ]
     lines += [f"| `{reason['reason']}` | {reason['images']} | {reason['meaning']} |" for reason in dropped]
+    if unread := description.get("unread"):
+        files = "; ".join(str(UnreadFiles(**kind)) for kind in unread)
+        lines.append(f"\nFound with the annotations, and not used: {files}.")
     return "\n".join(lines) + "\n"
 
 

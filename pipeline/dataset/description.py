@@ -45,6 +45,7 @@ def describe_dataset(
     regions: Mapping[str, int],
     *,
     named: int,
+    unread: Sequence[Mapping[str, Any]] = (),
     phantom: bool,
     keyed: bool,
 ) -> dict[str, Any]:
@@ -57,6 +58,7 @@ def describe_dataset(
       rejects: the images that were dropped.
       regions: counts of regions that were `drawn`, `clipped`, `vanished` and `ignored`.
       named: how many source images the files and annotations name.
+      unread: files that were found where annotations are and not read, as the index counts them.
       phantom: whether the images are synthetic.
       keyed: whether sources have keyed names.
     """
@@ -79,6 +81,7 @@ def describe_dataset(
         "folds_sha256": _digest_folds(rows),
         "named": named,
         "dropped": _count_reasons(rejects),
+        "unread": list(unread),
         "regions": {key: regions.get(key, 0) for key in ("drawn", "clipped", "vanished", "ignored")},
         "licence": OTHER_LICENCE if own_layout else LICENCE,
         "citations": [] if own_layout else list(CITATIONS),

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from pipeline.annotations import UNLISTED, Annotations, TableRow, check_reference, class_by_labels, class_unlisted, rename_images
@@ -91,7 +91,7 @@ def build_index(
         group = files_by_id.get(image_id, [])
         choice = _choose(names[image_id], group, annotations, recipe)
         if isinstance(choice, Reject) and choice.reason in _BY_NAME:
-            choice = replace(choice, message=choice.message + similar.hint(image_id))
+            choice = replace(choice, message=choice.message + (similar.hint(image_id) or _undrawn(choice, annotations)))
         if isinstance(choice, Reject) and choice.reason == "unknown-name" and len(group) > 1:
             rejects += [replace(choice, where=file.shown) for file in group]
         elif isinstance(choice, Reject):
@@ -119,7 +119,6 @@ def build_index(
     summary |= _count_further(by_name)
     if sources.key:
         summary["annotation_files"] = [f"{len(annotations.files)} annotation files"]
-        summary["passed_over"] = [f"{len(annotations.passed_over)} tables"] if annotations.passed_over else []
         summary["crops_first"] = []
     way_back = {file.shown: file.relative for file in source_files} | keyed.originals if sources.key else {}
     return Index(images, regions, rejects, summary, mtimes, way_back)
@@ -195,6 +194,15 @@ def _choose(name: ImageName, files: Sequence[SourceFile], annotations: Annotatio
     return Candidate(name, row, drawn)
 
 
+def _undrawn(reject: Reject, annotations: Annotations) -> str:
+    """What follows from the absence of a region: nobody drew one only if every file was read."""
+    if reject.reason != "no-region":
+        return ""
+    if annotations.unread:
+        return f"; its region may be in a file that was found and not used: {annotations.unread[0]}"
+    return "; nobody drew its lesion"
+
+
 def _left_out(image_class: str, has_regions: bool, row: TableRow, recipe: Recipe) -> str:
     source = recipe.source
     if image_class not in (*source.with_regions, *source.without_regions):
@@ -226,7 +234,7 @@ def _summarise(
         "relabelled": sorted(name for name, row in annotations.rows.items() if row.listed_class),
         "label_pairs_differ": _differing_views(annotations.rows),
         "annotation_files": _first_names(annotations.files),
-        "passed_over": annotations.passed_over,
+        "unread": [asdict(files) for files in annotations.unread],
         "crops": len(annotations.crops),
         "crops_first": [path.name for path in annotations.crops[:1]],
         "not_lesions": dict(sorted(annotations.not_lesions.items())),

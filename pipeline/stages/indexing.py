@@ -2,9 +2,10 @@
 
 import os
 from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 
-from pipeline.annotations import Annotations, find_annotations, read_annotations
+from pipeline.annotations import Annotations, describe_unread, find_annotations, find_others, read_annotations
 from pipeline.contract import IMAGE_SUFFIXES, SCHEMA
 from pipeline.dataset.folder import DatasetFolder, digest_of
 from pipeline.files import InputError, write_csv
@@ -103,6 +104,7 @@ class Survey:
         self.sources = SourceFiles(raw, key)
         files = find_sources(raw)
         self.annotation_files = find_annotations(annotations_path, recipe.layout)
+        self.others = sorted({*find_others(annotations_path), *find_others(raw)})
         # Masks and DICOM segmentations look like images by their suffix.
         taken = set(map(os.path.abspath, self.annotation_files))
         self.files = [path for path in files if os.path.abspath(path) not in taken]
@@ -111,6 +113,7 @@ class Survey:
             self.sources.origin,
             recipe.pixels,
             *([str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in (*self.annotation_files, *self.files)),
+            *([str(path), path.lstat().st_size, path.lstat().st_mtime_ns] for path in self.others),
         )
 
     def is_indexed(self, folder: DatasetFolder) -> bool:
@@ -125,10 +128,15 @@ class Survey:
           InputError: there is no annotation table, or no file of regions.
         """
         annotations = read_annotations(self.annotation_files, self.annotations_path, self.recipe.layout)
+        found, roots = [*self.annotation_files, *self.others], [self.annotations_path, self.sources.raw]
+        annotations.unread = describe_unread(found, [*annotations.files, *annotations.crops], roots, annotations.passed_over)
+        if self.sources.key:
+            annotations.unread = [replace(files, first="") for files in annotations.unread]
         if missing := _missing(annotations, self.recipe.layout):
+            unread = f"; found, not used: {annotations.unread[0]}" if annotations.unread else ""
             raise InputError(
                 f"{self.annotations_path}: holds no {missing}; ANNOTATIONS names the folder with the annotation files, which "
-                "are separate downloads"
+                f"are separate downloads{unread}"
             )
         earlier = folder.read_images() if folder.index.exists() else []
         times = folder.read_state(folder.index_state).get("times", {})

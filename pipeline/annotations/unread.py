@@ -1,0 +1,105 @@
+"""Files that were found where annotations are, and not read: what each looks like, so that nobody believes that it counts."""
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+
+from pipeline.annotations.contents import UnreadFiles
+from pipeline.files import TABLE_SUFFIXES
+from pipeline.sources import find_files
+
+_ARCHIVES = frozenset({".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar"})
+# What annotation programs write, by suffix; a file of any other suffix, such as a report, is not looked at.
+_KINDS = dict.fromkeys(_ARCHIVES, "an archive that is not unpacked") | {
+    ".nii": "NIfTI",
+    ".nrrd": "NRRD",
+    ".mha": "MetaImage",
+    ".mhd": "MetaImage",
+    ".mat": "a MATLAB file",
+    ".npy": "a NumPy array",
+    ".npz": "NumPy arrays",
+    ".roi": "an ROI of ImageJ",
+    ".geojson": "GeoJSON",
+    ".jsonl": "lines of JSON",
+    ".ndjson": "lines of JSON",
+    ".parquet": "Parquet",
+    ".xls": "a workbook of Excel before 2007",
+    ".ods": "a workbook of LibreOffice",
+}
+_TEXTS = frozenset({".json", ".xml", ".txt"}) | TABLE_SUFFIXES
+_SUFFIXES = _TEXTS | _KINDS.keys()
+# By marks in the content, all of which have to be there; the first that fits.
+_MARKS = (
+    ("LabelMe", ('"shapes"', '"imagePath"')),
+    ("VIA 3", ('"project"', '"metadata"', '"view"')),
+    ("VIA 3", ("temporal_coordinates", "spatial_coordinates")),
+    ("VIA 2", ("shape_attributes",)),
+    ("Label Studio", ('"from_name"', '"to_name"')),
+    ("GeoJSON", ('"FeatureCollection"',)),
+    ("COCO", ('"images"', '"annotations"')),
+    ("CVAT XML", ("<annotations>", "<image ")),
+    ("Pascal VOC XML", ("<annotation", "<object>")),
+    ("OsiriX XML", ("<plist",)),
+)
+_YOLO = re.compile(r"(\s*\d+([ \t]+-?\d+(\.\d+)?(e-?\d+)?){4,}[ \t]*(\r?\n|$))+\s*", re.IGNORECASE)
+_MOST_BYTES = 2**20  # in which the marks of a file are
+_LINK = "a link to a folder, which is not followed"
+
+
+def find_others(root: Path) -> list[Path]:
+    """Finds what may be annotations below a folder, by suffix, and links to folders; sorted. A root that is a file has none."""
+    links = [
+        Path(folder, name)
+        for folder, folders, _ in os.walk(root)
+        for name in folders
+        if os.path.islink(os.path.join(folder, name))
+    ]
+    return sorted([*find_files(root, _SUFFIXES), *(link for link in links if not link.name.startswith("."))])
+
+
+def describe_unread(
+    paths: Iterable[Path], read: Collection[Path], roots: Collection[Path], known: Mapping[Path, str]
+) -> list[UnreadFiles]:
+    """Describes the files that were found and not read, one entry for each kind.
+
+    Args:
+      paths: of the files.
+      read: those of them that were read.
+      roots: the folders where they were found.
+      known: why some of them were not read.
+    """
+    kinds: dict[str, list[str]] = defaultdict(list)
+    done = set(map(os.path.abspath, read))
+    for path in sorted(set(map(os.path.abspath, paths)) - done):
+        if kind := known.get(Path(path)) or _describe(Path(path)):
+            root = next((root for root in roots if Path(path).is_relative_to(os.path.abspath(root))), Path(path).parent)
+            kinds[kind].append(os.path.relpath(path, root).replace(os.sep, "/"))
+    return [UnreadFiles(kind, len(files), files[0]) for kind, files in sorted(kinds.items())]
+
+
+def _describe(path: Path) -> str:
+    """What a file looks like; empty for a text that is none of the known ones."""
+    if path.is_dir():
+        return _LINK
+    suffix = path.suffix.lower()
+    if suffix in _KINDS:
+        return "NIfTI" if path.name.lower().endswith(".nii.gz") else _KINDS[suffix]
+    if suffix == ".xlsx":
+        return "a workbook without the expected columns"
+    text = _beginning(path)
+    if kind := next((kind for kind, marks in _MARKS if all(mark in text for mark in marks)), ""):
+        return kind
+    if suffix == ".txt":
+        return "YOLO labels" if _YOLO.fullmatch(text) else ""
+    return {".json": "JSON of another kind", ".xml": "XML of another kind"}.get(suffix, "a table without the expected columns")
+
+
+def _beginning(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES)
+    except OSError:
+        return ""
+    return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8", "ignore")

@@ -1,0 +1,110 @@
+"""Files that lie where annotations are and are not read: each is listed with what it looks like."""
+
+import json
+import os
+
+import pytest
+from inputs import REGIONS, TABLE, small_download
+from small_sets import make_set
+
+from pipeline.annotations import UnreadFiles, describe_unread, find_others
+from pipeline.annotations.unread import _describe
+from pipeline.commands.index import print_counts
+from pipeline.dataset.folder import DatasetFolder
+from pipeline.files import InputError, read_csv
+from pipeline.recipe import load_recipe
+from pipeline.stages import index
+from pipeline.workers import Inline
+
+LABELME = json.dumps({"version": "5.2", "flags": {}, "shapes": [], "imagePath": "P1_L_DM_CC.jpg"})
+VIA_3 = {"project": {"pid": "x"}, "config": {}, "attribute": {}, "file": {}, "metadata": {}, "view": {}}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("a.json", LABELME, "LabelMe"),
+        ("a.json", LABELME.encode("utf-16"), "LabelMe"),
+        ("a.json", json.dumps(VIA_3), "VIA 3"),
+        ("a.csv", "# CSV_HEADER = metadata_id,file_list,flags,temporal_coordinates,spatial_coordinates,metadata\n", "VIA 3"),
+        ("a.json", '[{"result": [{"from_name": "x", "to_name": "y"}]}]', "Label Studio"),
+        ("a.json", '{"theme": "dark"}', "JSON of another kind"),
+        ("a.xml", '<?xml version="1.0"?><annotations><image id="0"></image></annotations>', "CVAT XML"),
+        ("a.xml", "<annotation><object><bndbox/></object></annotation>", "Pascal VOC XML"),
+        ("a.xml", "<?xml?><plist/>", "OsiriX XML"),
+        ("a.xml", b"\xff\xfe\xff", "XML of another kind"),
+        ("a.txt", "0 0.5 0.5 0.1 0.2\n1 0.25 1e-3 0.1 0.2 0.3 0.4", "YOLO labels"),
+        ("a.txt", "Dear reader,\n1 2 3 4 5 apples\n", ""),
+        ("a.txt", "", ""),
+        ("a.tsv", "what\thow many\n", "a table without the expected columns"),
+        ("a.zip", "PK", "an archive that is not unpacked"),
+        ("a.nii.gz", "", "NIfTI"),
+        ("A.XLS", "", "a workbook of Excel before 2007"),
+    ],
+)
+def test_what_a_file_looks_like(tmp_path, name, content, kind):
+    (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert find_others(tmp_path) == [tmp_path / name]
+    assert _describe(tmp_path / name) == kind
+
+
+def test_files_of_a_kind_are_one_entry_and_links_to_folders_are_listed(tmp_path):
+    for number in range(3):
+        (tmp_path / f"{number}.xml").write_text("<annotation><object/><object></object></annotation>")
+    (tmp_path / "elsewhere").symlink_to(os.sep)
+    (tmp_path / "read.json").write_text("{}")
+    found = describe_unread(find_others(tmp_path), [tmp_path / "read.json"], [tmp_path], {})
+    assert found == [
+        UnreadFiles("Pascal VOC XML", 3, "0.xml"),
+        UnreadFiles("a link to a folder, which is not followed", 1, "elsewhere"),
+    ]
+    assert [str(files) for files in found] == [
+        "3 files, 0.xml first (look like Pascal VOC XML)",
+        "elsewhere (looks like a link to a folder, which is not followed)",
+    ]
+
+
+def test_they_are_printed_and_nobody_is_said_to_have_drawn_nothing(tmp_path, capsys):
+    download = small_download(tmp_path / "raw", patients=3)
+    download.add("P4_L_DM_CC", [])
+    download.write()
+    folder, recipe = DatasetFolder(tmp_path / "set"), load_recipe("v2")
+    index(folder, recipe, download.root, None, Inline())
+    assert read_csv(folder.rejects)[0]["words"].endswith("; nobody drew its lesion")
+    (download.root / "reader 2.json").write_text(LABELME)
+    outcome = index(folder, recipe, download.root, None, Inline())
+    assert outcome.changed
+    assert outcome.summary["unread"] == [{"looks_like": "LabelMe", "count": 1, "first": "reader 2.json"}]
+    words = read_csv(folder.rejects)[0]["words"]
+    assert words.endswith("; its region may be in a file that was found and not used: reader 2.json (looks like LabelMe)")
+    print_counts(outcome.summary)
+    printed = capsys.readouterr().out
+    assert "index: found, not used: reader 2.json (looks like LabelMe)" in printed
+    assert "nobody drew" not in printed
+
+
+def test_an_error_names_what_was_found_instead(tmp_path):
+    download = small_download(tmp_path / "raw", patients=3)
+    (download.root / REGIONS).rename(download.root / "regions.zip")
+    with pytest.raises(InputError, match=r"holds no file of drawn regions .*; found, not used: regions.zip \(looks like an arch"):
+        index(DatasetFolder(tmp_path / "set"), load_recipe("v2"), download.root, None, Inline())
+
+
+def test_annotations_of_raw_are_listed_where_others_are_given(tmp_path):
+    download = small_download(tmp_path / "raw", patients=3)
+    (tmp_path / "mine").mkdir()
+    for name in (TABLE, REGIONS):
+        (download.root / name).rename(tmp_path / "mine" / name)
+    (download.root / "old.csv").write_text("#filename,file_size,region_shape_attributes\n")
+    outcome = index(DatasetFolder(tmp_path / "set"), load_recipe("v2"), download.root, tmp_path / "mine", Inline())
+    assert outcome.summary["unread"] == [{"looks_like": "VIA 2", "count": 1, "first": "old.csv"}]
+
+
+def test_the_card_and_the_description_list_them(tmp_path):
+    download = small_download(tmp_path / "raw", patients=3)
+    (download.root / "second reader.xls").write_text("")
+    folder = make_set(tmp_path, download)
+    kinds = json.loads(folder.description.read_text())["unread"]
+    assert kinds == [{"looks_like": "a workbook of Excel before 2007", "count": 1, "first": "second reader.xls"}]
+    line = "Found with the annotations, and not used: second reader.xls (looks like a workbook of Excel before 2007)."
+    assert line in folder.card.read_text()
