@@ -66,7 +66,7 @@ class TrainSettings(Section):
     epochs: int = Field(default=50, ge=1)
     batch_size: int = Field(default=8, ge=1)
     steps_per_epoch: int | None = Field(default=None, ge=1)  # None: once through the training samples
-    validation_steps: int | None = Field(default=None, ge=1)  # None: once through the validation samples
+    validation_steps: int | None = Field(default=None, ge=1)  # the same first batches each time; None: all validation samples
     patience: int = Field(default=10, ge=1)  # epochs without a better val_loss before training stops
     learning_rate_reducer: bool = True  # cut the rate by reducer_factor after reducer_patience epochs without a better val_loss
     reducer_factor: float = Field(default=0.5, gt=0, lt=1)

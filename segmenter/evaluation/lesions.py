@@ -15,6 +15,7 @@ import numpy as np
 
 from pipeline.geometry import Components, connected_components
 from segmenter.inference.thresholding import drop_small
+from segmenter.lesion_rule import is_lesion
 
 MATCH_IOU = 0.1
 CRITERIA = ("iou", "centre")
@@ -110,7 +111,7 @@ def sweep_thresholds(
     annotated = replace(ground_truth, labels=ground_truth.labels[box])
     sweeps = []
     for threshold in thresholds:
-        predicted = connected_components(drop_small((likely[box] >= threshold).astype(np.uint8), smallest_px))
+        predicted = connected_components(drop_small(is_lesion(likely[box], threshold).astype(np.uint8), smallest_px))
         for criterion, (detected, false_positives) in match_regions(annotated, predicted).by_criterion().items():
             sweeps.append(Sweep(threshold, criterion, detected, false_positives))
     return sweeps

@@ -8,6 +8,7 @@ import numpy as np
 
 from pipeline.geometry import connected_components
 from segmenter.configuration import InferSettings
+from segmenter.lesion_rule import is_lesion
 
 # The lowest threshold that Otsu's method may set. It always finds two groups, even in noise, and most images have no lesion.
 OTSU_FLOOR = 0.1
@@ -38,7 +39,7 @@ def threshold_mask(probabilities: np.ndarray, settings: InferSettings) -> np.nda
     elif settings.algorithm == "otsu":
         mask = _threshold_by_otsu(probabilities[..., 0])
     else:
-        mask = (probabilities[..., 0] >= settings.threshold).astype(np.uint8)
+        mask = is_lesion(probabilities[..., 0], settings.threshold).astype(np.uint8)
     return drop_small(mask, settings.smallest_lesion_px)
 
 

@@ -7,6 +7,7 @@ After O. Ronneberger, P. Fischer, T. Brox, "U-Net: Convolutional Networks for Bi
 from keras import layers
 
 from segmenter.configuration.networks import SlightlyFlexibleUNetSettings as Settings
+from segmenter.models.blocks import MOMENTUM
 from segmenter.models.branches import Branches
 
 
@@ -44,7 +45,7 @@ def _double_convolution(x, level: int, settings: Settings, name: str):
             name=f"{name}_conv{step}",
         )(x)
         if settings.normalization:
-            x = layers.BatchNormalization(name=f"{name}_norm{step}")(x)
+            x = layers.BatchNormalization(momentum=MOMENTUM, name=f"{name}_norm{step}")(x)
         if step == 1 and settings.dropout_rate * level:
             x = layers.Dropout(settings.dropout_rate * level, name=f"{name}_dropout")(x)
     return x

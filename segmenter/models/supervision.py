@@ -7,6 +7,7 @@ import keras
 from keras import layers, ops
 
 from segmenter.configuration import ModelSettings
+from segmenter.lesion_rule import is_lesion
 from segmenter.models.branches import Branches
 
 
@@ -54,7 +55,7 @@ class PresenceGate(layers.Layer):
         probabilities, presence = inputs
         if training:
             return probabilities
-        gate = ops.cast(ops.reshape(presence, (-1, 1, 1, 1)) >= 0.5, probabilities.dtype)
+        gate = ops.cast(is_lesion(ops.reshape(presence, (-1, 1, 1, 1))), probabilities.dtype)
         if probabilities.shape[-1] == 1:
             return probabilities * gate
         lesion = probabilities[..., 1:] * gate

@@ -31,8 +31,14 @@ def bce_loss(y_true, y_pred):
     """Mean cross-entropy over all pixels, binary or categorical; p is clipped to [1e-7, 1 - 1e-7], so it is finite."""
     p = ops.cast(y_pred, "float32")
     if p.shape[-1] == 1:
-        return ops.mean(keras.losses.binary_crossentropy(ops.cast(y_true, "float32"), p))
-    return ops.mean(keras.losses.categorical_crossentropy(one_hot(y_true, p.shape[-1]), p))
+        function, y = keras.losses.binary_crossentropy, ops.cast(y_true, "float32")
+    else:
+        function, y = keras.losses.categorical_crossentropy, one_hot(y_true, p.shape[-1])
+    clipped = ops.mean(function(y, ops.clip(p, 1e-7, 1.0 - 1e-7)))
+    # In a graph of TensorFlow, Keras takes the logits behind p and does not clip them. Only their slope is used: it is not 0
+    # where p is, and the value is the one that `evaluate` computes from p.
+    by_logits = ops.mean(function(y, p))
+    return ops.stop_gradient(clipped) + (by_logits - ops.stop_gradient(by_logits))
 
 
 @loss

@@ -13,6 +13,7 @@ import keras
 from keras import ops
 
 from segmenter.configuration.objectives import class_metrics
+from segmenter.lesion_rule import is_lesion
 
 METRICS: dict[str, Callable] = {}
 _BY_CLASS: dict[str, Callable] = {}
@@ -52,10 +53,12 @@ def one_hot(y_true, classes: int):
     return ops.one_hot(ops.cast(ops.squeeze(y_true, -1), "int32"), classes, dtype="float32")
 
 
-def _rounded(y_pred):
-    """1 where a lesion class is chosen, else 0: p rounded, or with several classes the most probable one."""
+def _chosen(y_pred):
+    """1 where a lesion class is chosen, else 0: by `is_lesion`, or with several classes the most probable one."""
     p = ops.cast(y_pred, "float32")
-    return ops.round(p) if p.shape[-1] == 1 else ops.one_hot(ops.argmax(p, -1), p.shape[-1], dtype="float32")[..., 1:]
+    if p.shape[-1] == 1:
+        return ops.cast(is_lesion(p), "float32")
+    return ops.one_hot(ops.argmax(p, -1), p.shape[-1], dtype="float32")[..., 1:]
 
 
 def _ratio(numerator, denominator):
@@ -79,23 +82,23 @@ def iou_coef(y_true, y_pred):
 
 @metric
 def sensitivity(y_true, y_pred):
-    """sum(y r) / sum(y) with r = p rounded: the share of the lesion pixels that is found."""
+    """sum(y r) / sum(y) with r = 1 where p is at least 0.5: the share of the lesion pixels that is found."""
     y, _ = lesion_maps(y_true, y_pred)
-    return _ratio(ops.sum(y * _rounded(y_pred), _PIXELS), ops.sum(y, _PIXELS))
+    return _ratio(ops.sum(y * _chosen(y_pred), _PIXELS), ops.sum(y, _PIXELS))
 
 
 @metric
 def specificity(y_true, y_pred):
-    """sum((1 - y) (1 - r)) / sum(1 - y) with r = p rounded: the share of the other pixels that is left alone."""
+    """sum((1 - y) (1 - r)) / sum(1 - y) with r = 1 where p is at least 0.5: the share of the other pixels that is left alone."""
     y, _ = lesion_maps(y_true, y_pred)
-    return _ratio(ops.sum((1.0 - y) * (1.0 - _rounded(y_pred)), _PIXELS), ops.sum(1.0 - y, _PIXELS))
+    return _ratio(ops.sum((1.0 - y) * (1.0 - _chosen(y_pred)), _PIXELS), ops.sum(1.0 - y, _PIXELS))
 
 
 @metric
 def binary_accuracy(y_true, y_pred):
-    """mean(y = r) with r = p rounded."""
+    """mean(y = r) with r = 1 where p is at least 0.5."""
     y, _ = lesion_maps(y_true, y_pred)
-    return ops.mean(ops.cast(ops.equal(y, _rounded(y_pred)), "float32"), _PIXELS)
+    return ops.mean(ops.cast(ops.equal(y, _chosen(y_pred)), "float32"), _PIXELS)
 
 
 def metric_functions(names: Sequence[str], class_names: Sequence[str]) -> dict[str, Callable]:

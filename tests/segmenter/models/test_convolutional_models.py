@@ -5,7 +5,13 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from segmenter.configuration.networks import MultiResUNetSettings, SharpUNetSettings, U2NetSettings, UNet3PlusSettings
+from segmenter.configuration.networks import (
+    MODEL_SETTINGS,
+    MultiResUNetSettings,
+    SharpUNetSettings,
+    U2NetSettings,
+    UNet3PlusSettings,
+)
 from segmenter.models import build_model
 from segmenter.models.saved_models import load_predictor, load_whole, save_for_prediction, save_whole
 from segmenter.models.sharp_unet import Sharpen
@@ -187,3 +193,11 @@ def test_a_supervised_model_continues_after_loading_and_returns_only_its_predict
     for name, values in ongoing.items():
         assert loaded[name] == pytest.approx(values, rel=1e-5), name
     assert ongoing["loss"][1] != ongoing["loss"][0]
+
+
+@pytest.mark.parametrize("name", ["SlightlyFlexibleUNet", "AttentionUNet", "MultiResUNet"])
+def test_moving_averages_follow_within_an_epoch(name):
+    settings = MODEL_SETTINGS[name](image_width=16, image_height=16, base_filters=2, num_layers=2, normalization=True)
+    norms = [layer for layer in build_model(settings).layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert norms
+    assert {layer.momentum for layer in norms} == {0.9}

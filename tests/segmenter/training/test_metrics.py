@@ -45,6 +45,29 @@ def test_metric(metric, truth, predicted, value):
     assert float(METRICS[metric](truth, predicted)) == pytest.approx(value, abs=1e-6)
 
 
+@pytest.mark.parametrize("classes", [1, 2])
+def test_saturated_pixels_have_one_loss_in_fit_and_evaluate_and_still_learn(classes):
+    activation = "sigmoid" if classes == 1 else "softmax"
+    logits = keras.Input((1, 4, classes))
+    model = keras.Model(logits, keras.layers.Activation(activation)(logits))
+    model.compile(loss=LOSSES["bce_loss"])
+    values = np.array([-40, 40, -3, 17], np.float32).reshape(1, 1, 4, 1)
+    values = values if classes == 1 else np.concatenate([-values, values], -1)
+    in_fit = model.evaluate(values, TRUTH, verbose=0)
+    from_file = float(LOSSES["bce_loss"](TRUTH, model.predict(values, verbose=0)))
+    assert in_fit == pytest.approx(from_file, rel=1e-6)
+    assert in_fit < 17  # -log(1e-7) is 16.1
+
+    @tf.function
+    def slope(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            value = LOSSES["bce_loss"](TRUTH, model(x))
+        return tape.gradient(value, x)
+
+    assert abs(float(slope(tf.constant(values))[0, 0, 0, -1])) > 0.1  # a missed lesion pixel at a logit of -40
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
