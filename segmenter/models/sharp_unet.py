@@ -4,12 +4,12 @@ After H. Zunair, A. Ben Hamza, "Sharp U-Net: Depthwise Convolutional Network for
 Computers in Biology and Medicine 136, 2021 (arXiv:2107.12461). The filter adds no parameters to the UNet's.
 """
 
-import keras
 from keras import layers, ops
 
 from segmenter.configuration.networks import SharpUNetSettings as Settings
 from segmenter.models.blocks import convolve_twice, encode, level_filters
 from segmenter.models.branches import Branches
+from segmenter.models.registration import registered
 
 _LAPLACIAN = ((-1.0, -1.0, -1.0), (-1.0, 8.0, -1.0), (-1.0, -1.0, -1.0))
 
@@ -24,7 +24,7 @@ def extract_features(x, settings: Settings) -> Branches:
     return Branches(x)
 
 
-@keras.saving.register_keras_serializable(package="cesm")
+@registered
 class Sharpen(layers.Layer):
     """Convolves each channel with the paper's 3 x 3 Laplacian; it has no weights.
 

@@ -9,9 +9,10 @@ from keras import layers, ops
 from segmenter.configuration import ModelSettings
 from segmenter.lesion_rule import is_lesion
 from segmenter.models.branches import Branches
+from segmenter.models.registration import registered
 
 
-@keras.saving.register_keras_serializable(package="cesm")
+@registered
 class Supervised(keras.Model):
     """A model whose first output is the prediction; in training the others add to the loss.
 
@@ -43,7 +44,7 @@ class Supervised(keras.Model):
         return ops.mean(keras.losses.binary_crossentropy(present, probability))
 
 
-@keras.saving.register_keras_serializable(package="cesm")
+@registered
 class PresenceGate(layers.Layer):
     """Removes lesions from images that are predicted to have none. In training it is open: shut, it would stop the gradient.
 

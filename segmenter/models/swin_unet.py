@@ -11,6 +11,7 @@ from keras import layers, ops
 
 from segmenter.configuration.networks import SwinUNetSettings as Settings
 from segmenter.models.branches import Branches
+from segmenter.models.registration import registered
 
 
 def extract_features(x, settings: Settings) -> Branches:
@@ -86,7 +87,7 @@ def _normalize(x, name: str):
     return layers.LayerNormalization(epsilon=1e-5, name=name)(x)
 
 
-@keras.saving.register_keras_serializable(package="cesm")
+@registered
 class WindowAttention(layers.Layer):
     """Multi-head self-attention among the tokens of a window, with a learned bias for each offset between two tokens.
 

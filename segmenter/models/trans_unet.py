@@ -14,6 +14,7 @@ from keras import layers, ops
 from segmenter.configuration.networks import TransUNetSettings as Settings
 from segmenter.models.blocks import convolve_normalized, drop
 from segmenter.models.branches import Branches
+from segmenter.models.registration import registered
 
 
 def extract_features(x, settings: Settings) -> Branches:
@@ -91,7 +92,7 @@ def _transformer_layer(x, settings: Settings, name: str):
     return layers.Add(name=f"{name}_add2")([x, drop(hidden, settings, f"{name}_mlp")])
 
 
-@keras.saving.register_keras_serializable(package="cesm")
+@registered
 class StandardizedConv2D(layers.Conv2D):
     """A convolution whose kernel has mean 0 and variance 1 for each filter, whatever its weights are."""
 
@@ -102,7 +103,7 @@ class StandardizedConv2D(layers.Conv2D):
         return super().convolution_op(inputs, ops.cast((kernel - mean) / ops.sqrt(variance + 1e-5), inputs.dtype))
 
 
-@keras.saving.register_keras_serializable(package="cesm")
+@registered
 class LearnedPositions(layers.Layer):
     """Adds a learned vector to each token, by its position in the sequence. Input and output: (batch, tokens, size)."""
 
