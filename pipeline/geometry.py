@@ -126,16 +126,19 @@ def square_image(image: np.ndarray, target: int) -> np.ndarray:
     """Letterboxes a source image and resizes it: by area average where it shrinks, by cubic interpolation where it grows.
 
     Args:
-      image: (height, width) uint8 or uint16.
+      image: (height, width) or (height, width, channels), uint8 or uint16.
       target: side of the result in pixels.
 
     Returns:
-      (target, target) of the image's dtype, black outside of the image.
+      (target, target) or (target, target, channels) of the image's dtype, black outside of the image.
 
     Example:
       >>> square_image(np.full((4, 2), 100, np.uint8), target=4).tolist()
       [[0, 100, 100, 0], [0, 100, 100, 0], [0, 100, 100, 0], [0, 100, 100, 0]]
     """
+    if image.ndim == 3:
+        channels = (square_image(np.ascontiguousarray(image[..., index]), target) for index in range(image.shape[2]))
+        return np.stack(list(channels), axis=-1)
     height, width = image.shape
     box = Letterbox(width, height, target)
     if box.side < target:

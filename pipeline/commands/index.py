@@ -13,6 +13,7 @@ from pipeline.dataset.folder import DatasetFolder
 from pipeline.files import DONE, add_command, add_json, print_json
 from pipeline.privacy.site_key import load_site_key
 from pipeline.recipe import load_recipe
+from pipeline.sources import describe_unread_images
 from pipeline.stages import Outcome
 from pipeline.workers import open_executor
 
@@ -89,6 +90,7 @@ def _print_remarks(counts: Mapping) -> None:
     """Prints what is not a fault but should be known."""
     for files in counts["unread"]:
         print(f"index: found, not used: {UnreadFiles(**files)}")
+    _print_pixels(counts)
     _print_collection(counts)
     if silent := counts["text_unknown"]:
         print(
@@ -132,3 +134,22 @@ def _print_collection(counts: Mapping) -> None:
             f"index: {exams} images have the exam of their table row as their patient, since neither path nor tags name one; a "
             "woman with two exams counts as two patients. State that column as patient in [layout.table] if this is right"
         )
+
+
+def _print_pixels(counts: Mapping) -> None:
+    """Prints which files are not read at all, are turned, or use a part of their levels; older indexes lack these counts."""
+    if unread := describe_unread_images(counts.get("unread_images", {})):
+        print(f"index: {unread}")
+    if unclear := counts["rejected"].get("levels-unclear"):
+        print(
+            f"index: {unclear} images have 16 bits, but levels of an unclear range; state it with bits in the recipe's [source], "
+            "such as --set source.bits=12"
+        )
+    if turned := counts.get("turned"):
+        print(
+            f"index: {turned} images, {counts['turned_first'][0]} first, are turned or mirrored by their EXIF orientation, as "
+            "browsers show them; regions must have been drawn on the turned image"
+        )
+    if bits := counts.get("level_bits"):
+        listed = ", ".join(f"{count} of {number} bits" for number, count in bits.items())
+        print(f"index: levels of files of 16 bits: {listed}, as the files or bits in the recipe's [source] state")

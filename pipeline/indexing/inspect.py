@@ -12,18 +12,17 @@ import numpy as np
 
 from pipeline.annotations import DrawnRegion, TableRow
 from pipeline.contract import DETAILS, DICOM_SUFFIXES, ImageName, SourceError
-from pipeline.dicom.options import DicomOptions
 from pipeline.drawing.raster import coverage
 from pipeline.drawing.regions import RegionError, essential_attributes, parse_region
 from pipeline.indexing.find import SourceFiles
 from pipeline.indexing.names import SourceFile
 from pipeline.indexing.tables import Reject, SourceImage
 from pipeline.recipe import Recipe
-from pipeline.sources import DEFAULT_DICOM, Header, has_dicom_mark, read_bytes, read_header, read_image
+from pipeline.sources import Header, has_dicom_mark, read_bytes, read_header_and_levels, read_image
 from pipeline.workers import in_order
 
-# A source image that is kept, its rows of regions.csv, and its file's modification time in nanoseconds.
-Kept = tuple[SourceImage, list[dict], int]
+# A source image that is kept, its rows of regions.csv, its file's modification time in nanoseconds, and its header.
+Kept = tuple[SourceImage, list[dict], int, Header]
 
 
 @dataclass(frozen=True)
@@ -57,13 +56,13 @@ def read_dicom(found: Sequence[SourceFile], recipe: Recipe, executor: Executor) 
     """Yields the same files; those in DICOM with header or fault, since only their tags identify the image."""
     dicom = [file for file in found if file.path.suffix.lower() in DICOM_SUFFIXES or has_dicom_mark(file.path)]
     batches = [dicom[start : start + 16] for start in range(0, len(dicom), 16)]
-    work = partial(_read_all, options=recipe.dicom)
+    work = partial(_read_all, recipe=recipe)
     by_path = {file.relative: file for batch in in_order(executor, work, batches) for file in batch}
     yield from (by_path.get(file.relative, file) for file in found)
 
 
-def _read_all(files: Sequence[SourceFile], options: DicomOptions) -> list[SourceFile]:
-    return [_read(file, options) for file in files]
+def _read_all(files: Sequence[SourceFile], recipe: Recipe) -> list[SourceFile]:
+    return [_read(file, recipe) for file in files]
 
 
 def recall(file: SourceFile, earlier: Mapping[tuple, SourceImage]) -> SourceFile:
@@ -74,35 +73,36 @@ def recall(file: SourceFile, earlier: Mapping[tuple, SourceImage]) -> SourceFile
     return replace(file, sha256=image.source_sha256, header=Header(image.width, image.height, image.spacing_mm))
 
 
-def inspect_all(jobs: Sequence[Job], options: DicomOptions, executor: Executor) -> Iterator[Kept | Reject]:
+def inspect_all(jobs: Sequence[Job], recipe: Recipe, executor: Executor) -> Iterator[Kept | Reject]:
     """Reads the files of the jobs' images and checks them against their regions, in the order of the jobs."""
     # Several images per task: reading a single one takes less time than handing it to another process.
     batches = [jobs[start : start + 16] for start in range(0, len(jobs), 16)]
-    for outcomes in in_order(executor, partial(_inspect, options=options), batches):
+    for outcomes in in_order(executor, partial(_inspect, recipe=recipe), batches):
         yield from outcomes
 
 
-def _inspect(jobs: Sequence[Job], options: DicomOptions) -> list[Kept | Reject]:
+def _inspect(jobs: Sequence[Job], recipe: Recipe) -> list[Kept | Reject]:
     """Reads the files of some images and checks them against their regions; runs in a worker."""
     return [
-        _check(candidate, [file if file.header or file.fault[0] else _read(file) for file in files], options)
+        _check(candidate, [file if file.header or file.fault[0] else _read(file, recipe) for file in files], recipe)
         for candidate, files in jobs
     ]
 
 
-def _read(file: SourceFile, options: DicomOptions = DEFAULT_DICOM) -> SourceFile:
+def _read(file: SourceFile, recipe: Recipe) -> SourceFile:
     try:
         data = read_bytes(file.path)
-        return replace(file, sha256=hashlib.sha256(data).hexdigest(), header=read_header(file.path, data, options))
+        header = read_header_and_levels(file.path, data, recipe.dicom, recipe.source.bits)
+        return replace(file, sha256=hashlib.sha256(data).hexdigest(), header=header)
     except SourceError as error:
         return replace(file, fault=(error.reason, str(error)))
 
 
-def _check(candidate: Candidate, files: Sequence[SourceFile], options: DicomOptions) -> Kept | Reject:
+def _check(candidate: Candidate, files: Sequence[SourceFile], recipe: Recipe) -> Kept | Reject:
     """Checks one image's files against each other and against its regions."""
     image_id, file = candidate.name.image_id, files[0]
     readable = [other for other in files if other.header]
-    if len({other.sha256 for other in readable}) > 1 and not _show_the_same(readable, options):
+    if len({other.sha256 for other in readable}) > 1 and not _show_the_same(readable, recipe):
         more = f" and {len(readable) - 2} more" if len(readable) > 2 else ""
         paths = " and ".join(other.shown for other in readable[:2]) + more
         return Reject(image_id, "duplicate-name", paths, f"{image_id} is the name of different files; keep one of them")
@@ -116,7 +116,9 @@ def _check(candidate: Candidate, files: Sequence[SourceFile], options: DicomOpti
         if drawn.fault:
             return Reject(image_id, drawn.reason, drawn.where, f"{drawn.fault}; correct it in the annotation file")
         if misfit := drawn.misfit(header.width, header.height):
-            return Reject(image_id, "annotation-size", drawn.where, f"{misfit}; is this the image that was annotated?")
+            return Reject(
+                image_id, "annotation-size", drawn.where, f"{misfit}{_turned(header)}; is this the image that was annotated?"
+            )
         try:
             row = _measure(image_id, number, drawn, header)
         except RegionError as error:
@@ -128,7 +130,7 @@ def _check(candidate: Candidate, files: Sequence[SourceFile], options: DicomOpti
                 "region-outside-image",
                 drawn.where,
                 f"{row['shape']} from x={x0:g} y={y0:g} to x={x1:g} y={y1:g} lies more than half outside of the "
-                f"{header.width} x {header.height} image; is this the image that was annotated?",
+                f"{header.width} x {header.height} image{_turned(header)}; is this the image that was annotated?",
             )
         share += row["area_px"] / max(header.width, header.height) ** 2
         regions.append(row)
@@ -151,15 +153,22 @@ def _check(candidate: Candidate, files: Sequence[SourceFile], options: DicomOpti
         source_size=file.size,
         source_sha256=file.sha256,
     )
-    return image, regions, file.mtime_ns
+    return image, regions, file.mtime_ns, header
 
 
-def _show_the_same(files: Sequence[SourceFile], options: DicomOptions) -> bool:
+def _turned(header: Header) -> str:
+    """States that an image is turned by its EXIF orientation, since regions may have been drawn on the unturned one."""
+    if header.orientation == 1:
+        return ""
+    return f" (its EXIF orientation {header.orientation} turns or mirrors it, as browsers do)"
+
+
+def _show_the_same(files: Sequence[SourceFile], recipe: Recipe) -> bool:
     """Whether files of one name have the same pixels, as a collection has that lists an image in two of its parts."""
     if len({(file.header.width, file.header.height) for file in files if file.header}) > 1:
         return False
     try:
-        first, *others = (read_image(file.path, dicom=options, bits=16) for file in files)
+        first, *others = (read_image(file.path, dicom=recipe.dicom, bits=16, stated_bits=recipe.source.bits) for file in files)
     except SourceError:
         return False
     return all(np.array_equal(first, other) for other in others)

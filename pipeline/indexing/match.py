@@ -18,6 +18,7 @@ from pipeline.indexing.tables import Reject, SourceImage
 from pipeline.privacy.pseudonyms import KeyedAnnotations, key_names, safe_message
 from pipeline.privacy.site_key import SiteKey
 from pipeline.recipe import Layout, Recipe
+from pipeline.sources import Header
 
 _NAME_EXPECTED = "names no patient; expected a name like P12_L_CM_MLO, or DICOM tags that name the patient"
 _PATH_EXPECTED = (
@@ -101,19 +102,24 @@ def build_index(
     images: list[SourceImage] = []
     regions: list[dict] = []
     mtimes: dict[str, int] = {}
-    for outcome in progress(inspect_all(jobs, recipe.dicom, executor), len(jobs), "index"):
+    special: dict[str, Header] = {}
+    for outcome in progress(inspect_all(jobs, recipe, executor), len(jobs), "index"):
         if isinstance(outcome, Reject):
             rejects.append(outcome)
         else:
-            image, rows, mtime_ns = outcome
+            image, rows, mtime_ns, header = outcome
             images.append(image)
             regions += rows
-            # PACS exports set it to the study's date, so it is not stored under a key; files are read again instead.
-            mtimes |= {} if sources.key else {image.source: mtime_ns}
+            if header.orientation != 1 or header.bits:
+                special[image.source] = header
+            # PACS exports set it to the study's date, so it is not stored under a key; files are read again instead. So are
+            # those whose turns and levels are counted.
+            elif not sources.key:
+                mtimes[image.source] = mtime_ns
     if sources.key:
         rejects = [_key_reject(reject, sources.key) for reject in rejects]
     rejects.sort(key=lambda reject: (reject.image, reject.where))
-    summary = _summarise(source_files, annotations, images, rejects) | _count_dicom(source_files)
+    summary = _summarise(source_files, annotations, images, rejects) | _count_dicom(source_files) | _count_special(special)
     summary["patients_by_exam"] = identified.exams
     summary["patients_per_image"] = recipe.layout.patients == "per-image"
     summary |= _count_further(by_name)
@@ -238,6 +244,17 @@ def _summarise(
         "crops": len(annotations.crops),
         "crops_first": [path.name for path in annotations.crops[:1]],
         "not_lesions": dict(sorted(annotations.not_lesions.items())),
+    }
+
+
+def _count_special(headers: Mapping[str, Header]) -> dict:
+    """Counts the images that EXIF turns, and those of 16 bits by the bits that their levels use."""
+    turned = sorted(name for name, header in headers.items() if header.orientation != 1)
+    bits = Counter(header.bits for header in headers.values() if header.bits)
+    return {
+        "turned": len(turned),
+        "turned_first": turned[:1],
+        "level_bits": {str(number): count for number, count in sorted(bits.items())},
     }
 
 

@@ -5,9 +5,17 @@ DICOM files are recognised by their mark, whatever their name; `pipeline.dicom` 
 
 from pipeline.dicom.options import DicomOptions
 from pipeline.sources.contents import DEFAULT_DICOM, has_dicom_mark, read_bytes
-from pipeline.sources.finding import PHANTOM_MARK, UNFINISHED_PHANTOM_MARK, find_files, stem_of
+from pipeline.sources.finding import (
+    PHANTOM_MARK,
+    UNFINISHED_PHANTOM_MARK,
+    count_unread_images,
+    describe_unread_images,
+    find_files,
+    find_unread_images,
+    stem_of,
+)
 from pipeline.sources.headers import Header
-from pipeline.sources.images import read_header, read_image
+from pipeline.sources.images import read_header, read_header_and_levels, read_image
 
 __all__ = [
     "DEFAULT_DICOM",
@@ -15,10 +23,14 @@ __all__ = [
     "UNFINISHED_PHANTOM_MARK",
     "DicomOptions",
     "Header",
+    "count_unread_images",
+    "describe_unread_images",
     "find_files",
+    "find_unread_images",
     "has_dicom_mark",
     "read_bytes",
     "read_header",
+    "read_header_and_levels",
     "read_image",
     "stem_of",
 ]

@@ -1,10 +1,11 @@
 """Finds the files of a folder tree by suffix or by DICOM's mark."""
 
 import os
-from collections.abc import Collection, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from pipeline.contract import DATASET_MARK, IMAGE_SUFFIXES
+from pipeline.contract import DATASET_MARK, IMAGE_SUFFIXES, UNREAD_SUFFIXES
 from pipeline.sources.contents import has_dicom_mark
 
 # A folder that holds one of these, or a DATASET_MARK, was written by this program: a phantom, or a data set.
@@ -21,6 +22,36 @@ def find_files(root: Path, suffixes: Collection[str], *, dicom: bool = False) ->
       dicom: find DICOM files too, by their mark and whatever their name, except for the index of a medium, DICOMDIR.
     """
     return sorted(path for path in _walk(root) if path.suffix.lower() in suffixes or (dicom and has_dicom_mark(path)))
+
+
+def count_unread_images(paths: Iterable[Path], suffixes: Collection[str] = UNREAD_SUFFIXES) -> dict[str, int]:
+    """Counts files of image formats that are not read, by suffix.
+
+    Example:
+      >>> count_unread_images([Path("a.bmp"), Path("b.nii.gz"), Path("c.BMP"), Path("d.txt")])
+      {'.bmp': 2, '.nii.gz': 1}
+    """
+    endings = [path.name.lower() for path in paths]
+    found = Counter(next((suffix for suffix in suffixes if name.endswith(suffix)), "") for name in endings)
+    return {suffix: found[suffix] for suffix in sorted(found) if suffix}
+
+
+def find_unread_images(root: Path) -> dict[str, int]:
+    """Counts the images below a folder that are not read, by suffix, in the folders that `find_files` searches."""
+    return count_unread_images(_walk(root))
+
+
+def describe_unread_images(counts: Mapping[str, int]) -> str:
+    """Describes the counts of `find_unread_images` as text; empty if there are none.
+
+    Example:
+      >>> describe_unread_images({".bmp": 12})
+      '12 files not read: .bmp 12; convert them to PNG, TIFF, JPEG or DICOM if they are needed'
+    """
+    if not counts:
+        return ""
+    listed = ", ".join(f"{suffix} {count}" for suffix, count in counts.items())
+    return f"{sum(counts.values())} files not read: {listed}; convert them to PNG, TIFF, JPEG or DICOM if they are needed"
 
 
 def stem_of(path: Path) -> str:

@@ -29,6 +29,7 @@ class Header:
       tags: None unless it is DICOM.
       orientation: of EXIF, 1 where the stored pixels are not turned.
       is_deep: whether it is a PNG or TIFF of 16 bits, whose levels may fill only a part of the range.
+      bits: how many bits its levels use, where the pixels of such a file were looked at.
     """
 
     width: int
@@ -37,6 +38,7 @@ class Header:
     tags: Tags | None = None
     orientation: int = 1
     is_deep: bool = False
+    bits: int | None = None
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Header and pixels of one image, whatever its format."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -9,7 +10,21 @@ from pipeline.dicom.options import DicomOptions
 from pipeline.sources.contents import DEFAULT_DICOM, is_dicom, read_bytes
 from pipeline.sources.headers import Header, read_file_header
 from pipeline.sources.mammograms import read_dicom_header, read_dicom_pixels
-from pipeline.sources.pixels import read_file_pixels
+from pipeline.sources.pixels import find_bits, read_file_pixels
+
+
+def read_header_and_levels(path: Path, data: bytes, dicom: DicomOptions, stated_bits: int | None) -> Header:
+    """As `read_header`; the pixels of a PNG or TIFF of 16 bits are looked at, since levels of an unclear range are refused.
+
+    Args:
+      path, data, dicom: as for `read_header`.
+      stated_bits: as for `read_image`.
+
+    Raises:
+      SourceError: in addition, `levels-unclear` and those of pixels that cannot be decoded.
+    """
+    header = read_header(path, data, dicom)
+    return replace(header, bits=find_bits(data, stated_bits)) if header.is_deep else header
 
 
 def read_header(path: Path, data: bytes | None = None, dicom: DicomOptions = DEFAULT_DICOM) -> Header:

@@ -46,6 +46,16 @@ def read_file_pixels(data: bytes, *, color: bool, bits: int, stated_bits: int | 
     return orient(scale(pixels, white, bits), orientation)
 
 
+def find_bits(data: bytes, stated_bits: int | None) -> int:
+    """Finds how many bits the levels of a PNG or TIFF of more than 8 bits use.
+
+    Raises:
+      SourceError: as `read_file_pixels`; `levels-unclear` where nobody states it and the levels cannot fill 16 bits.
+    """
+    with opened(data) as image:
+        return _decode_deep(image, data, stated_bits)[1].bit_length()
+
+
 def _with_channels(pixels: np.ndarray, *, color: bool) -> np.ndarray:
     if color:
         return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB) if pixels.ndim == 2 else pixels

@@ -14,7 +14,7 @@ from pipeline.indexing.match import Index, build_index
 from pipeline.indexing.tables import COLUMNS, REGION_COLUMNS, write_map
 from pipeline.privacy.site_key import SiteKey
 from pipeline.recipe import Layout, Recipe
-from pipeline.sources import PHANTOM_MARK, UNFINISHED_PHANTOM_MARK, find_files
+from pipeline.sources import PHANTOM_MARK, UNFINISHED_PHANTOM_MARK, describe_unread_images, find_files, find_unread_images
 from pipeline.stages.outcome import Outcome
 
 
@@ -35,9 +35,10 @@ def find_sources(raw: Path) -> list[Path]:
             raise InputError(
                 f"RAW={raw} holds no images; a phantom is there: give RAW={phantom}, as in `make train RAW={phantom}`"
             )
+        unread = describe_unread_images(find_unread_images(raw))
         raise InputError(
             f"{raw}: holds no image ({', '.join(sorted(IMAGE_SUFFIXES))}, or DICOM of any name); RAW names the folder with the "
-            "CDD-CESM download, and `make phantom` makes a synthetic one"
+            "CDD-CESM download, and `make phantom` makes a synthetic one" + (f"; {unread}" if unread else "")
         )
     return files
 
@@ -140,7 +141,9 @@ class Survey:
             )
         earlier = folder.read_images() if folder.index.exists() else []
         times = folder.read_state(folder.index_state).get("times", {})
-        return build_index(self.sources, self.files, annotations, self.recipe, earlier, times, executor)
+        result = build_index(self.sources, self.files, annotations, self.recipe, earlier, times, executor)
+        result.summary["unread_images"] = find_unread_images(self.sources.raw)
+        return result
 
 
 def _check_map(file: Path, folder: DatasetFolder, key: SiteKey | None) -> None:

@@ -14,16 +14,18 @@ from typing import Any
 from pipeline.contract import (
     DATASET_MARK,
     DESCRIPTIONS,
+    IMAGE_SUFFIXES,
     MANIFEST,
     PAIR_SUFFIXES,
     SPLITS,
+    UNREAD_SUFFIXES,
     SplitFolder,
     find_split_folders,
     parse_sample,
     read_row,
 )
 from pipeline.files import InputError, check_settings, name_problem, path_below, read_csv, read_toml, sha256, shorten
-from pipeline.sources import DicomOptions
+from pipeline.sources import DicomOptions, count_unread_images, describe_unread_images
 
 _COLUMNS = ("sample", "image_id", "variant", "split", "patient", "class", "image", "mask")
 
@@ -255,6 +257,10 @@ def _from_names(root: Path, folder: SplitFolder) -> list[Sample]:
 
 def _by_stem(folder: Path) -> dict[str, Path]:
     stems: dict[str, Path] = {}
+    if unread := describe_unread_images(
+        count_unread_images(folder.glob("*"), (IMAGE_SUFFIXES | UNREAD_SUFFIXES) - PAIR_SUFFIXES)
+    ):
+        print(f"warning: {folder}: {unread}", file=sys.stderr)
     for path in sorted(folder.glob("*")):
         if path.suffix.lower() not in PAIR_SUFFIXES or path.name.startswith("."):
             continue

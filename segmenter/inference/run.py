@@ -16,7 +16,16 @@ import numpy as np
 
 from pipeline.contract import DATASET_MARK, IMAGE_SUFFIXES, SPLITS, SourceError
 from pipeline.files import InputError, progress, sha256
-from pipeline.sources import DEFAULT_DICOM, DicomOptions, find_files, has_dicom_mark, read_image, stem_of
+from pipeline.sources import (
+    DEFAULT_DICOM,
+    DicomOptions,
+    describe_unread_images,
+    find_files,
+    find_unread_images,
+    has_dicom_mark,
+    read_image,
+    stem_of,
+)
 from segmenter.configuration import InferSettings, TiledInferSettings, default_class_names
 from segmenter.data.dataset import DataSet, Sample
 from segmenter.inference import dicom_seg
@@ -94,10 +103,14 @@ def find_jobs(paths: Sequence[Path], data: DataSet | None, output: Path | None =
             masks |= {sample.image: sample.mask for sample in originals(data, split)}
         elif path.is_dir():
             files = [file for file in find_files(path, IMAGE_SUFFIXES, dicom=True) if not (output and _is_below(file, output))]
+            unread = describe_unread_images(find_unread_images(path))
             if not files:
                 raise InputError(
                     f"--images {path}: holds no images; expected {', '.join(sorted(IMAGE_SUFFIXES))}, or DICOM of any name"
+                    + (f"; {unread}" if unread else "")
                 )
+            if unread:
+                print(f"{path}: {unread}", file=sys.stderr)
             masks |= dict.fromkeys(files)
         else:
             masks[path] = None

@@ -19,8 +19,7 @@ def test_an_image_is_turned_as_pillow_turns_it(tmp_path, file_format, orientatio
     exif[0x0112] = orientation
     path = tmp_path / "a.img"
     PIL.Image.fromarray(GRAY).save(path, file_format, exif=exif)
-    image = PIL.Image.open(path)
-    image.load()  # before that, Pillow gives an array of a turned TIFF the wrong shape
+    image = PIL.Image.open(io.BytesIO(path.read_bytes()))  # a mapped TIFF is turned wrongly by Pillow 13
     expected = np.asarray(image if file_format == "TIFF" else PIL.ImageOps.exif_transpose(image))  # it turns a TIFF itself
     np.testing.assert_array_equal(read_image(path), expected)
     header = read_header(path)
