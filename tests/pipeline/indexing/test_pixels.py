@@ -91,7 +91,7 @@ def test_files_that_are_not_read_are_counted_by_suffix(tmp_path, run, capsys):
     for name in ("a.bmp", "b.BMP", "c.webp", "d.nii.gz", "notes.txt"):
         (download.root / name).write_bytes(b"x")
     _, outcome = run(download)
-    assert outcome.summary["unread"] == {".bmp": 2, ".nii.gz": 1, ".webp": 1}
+    assert outcome.summary["unread_images"] == {".bmp": 2, ".nii.gz": 1, ".webp": 1}
     print_counts(outcome.summary)
     assert "index: 4 files not read: .bmp 2, .nii.gz 1, .webp 1; convert them to PNG" in capsys.readouterr().out
 
