@@ -1,6 +1,5 @@
 """The declaration of an annotation format, and the file that it reads."""
 
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.annotations.contents import AnnotatedImage, Annotations, DrawnRegion, add_regions
-from pipeline.files import InputError, Table, read_csv_table, read_sheets
+from pipeline.files import InputError, Table, parse_json, read_csv_table, read_sheets
 from pipeline.indexing.layout import image_key
 from pipeline.recipe import Layout
 
@@ -29,20 +28,27 @@ class AnnotationFile:
 
     @cached_property
     def data(self) -> bytes:
-        """Its bytes."""
-        return self.path.read_bytes()
+        """Its bytes; those of JSON are UTF-8, whatever the file's are.
+
+        Raises:
+          InputError: it cannot be read.
+        """
+        try:
+            data = self.path.read_bytes()
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be read ({error.strerror}); correct it, or move it away") from error
+        if self.suffix == ".json" and data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            return data.decode("utf-16", "replace").encode()
+        return data
 
     @cached_property
     def content(self) -> Any:
         """Its parsed JSON.
 
         Raises:
-          InputError: it is not valid JSON.
+          InputError: it is not valid JSON, or nested deeply.
         """
-        try:
-            return json.loads(self.data)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{self.path}: is not valid JSON ({error}); export it again") from error
+        return parse_json(self.data, object, str(self.path), "export it again")
 
     def find_table(self, fits: Callable[[Table], bool], delimiter: str = ",") -> Table | None:
         """The table of a CSV file, or the sheet of a workbook, that fits; None where none does.

@@ -1,6 +1,5 @@
 """Reads the files of VGG Image Annotator 2: the CSV of regions, the annotation export and the project (both JSON)."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 from pipeline.annotations.contents import AnnotatedImage, Annotations, DrawnRegion
 from pipeline.annotations.format import AnnotationFile, AnnotationFormat, add_images
 from pipeline.annotations.labels import find_label
-from pipeline.files import TABLE_SUFFIXES, InputError, Table, plain_header
+from pipeline.files import TABLE_SUFFIXES, InputError, Table, parse_json, plain_header
 from pipeline.recipe import Layout
 
 _SHAPE, _ATTRIBUTES, _SIZE = "region_shape_attributes", "region_attributes", "file_size"
@@ -55,13 +54,10 @@ def read_via_csv(table: Table, layout: Layout) -> Iterator[AnnotatedImage]:
 
 def _parse_row(shape: str, attributes: str, where: str, layout: Layout) -> DrawnRegion:
     try:
-        parsed = json.loads(shape)
-    except (ValueError, RecursionError) as error:
-        return DrawnRegion(None, where, f"{_SHAPE} is not valid JSON ({error}): {shape[:40]}")
-    try:
-        described = json.loads(attributes or "{}")
-    except (ValueError, RecursionError) as error:
-        return DrawnRegion(None, where, f"{_ATTRIBUTES} is not valid JSON ({error}): {attributes[:40]}")
+        parsed = parse_json(shape, object, _SHAPE, shape[:40])
+        described = parse_json(attributes or "{}", object, _ATTRIBUTES, attributes[:40])
+    except InputError as error:
+        return DrawnRegion(None, where, str(error))
     return DrawnRegion(parsed, where, label=find_label(described, layout))
 
 

@@ -132,7 +132,7 @@ def test_a_region_file_without_its_shapes_is_named(download):
 def test_malformed_json_in_a_cell_stays_with_its_image(download):
     download.shapes[1] = ("P1_L_CM_CC.jpg", '{"name": "circle", "cx": ', download.shapes[1][2])
     annotations = read(download.write())
-    assert "region_shape_attributes is not valid JSON" in annotations.regions["P1_L_CM_CC"][0].fault
+    assert "region_shape_attributes: is not valid JSON" in annotations.regions["P1_L_CM_CC"][0].fault
     assert not annotations.regions["P1_L_CM_CC"][1].fault
 
 

@@ -143,11 +143,11 @@ DEEP = "[" * 100_000
 @pytest.mark.parametrize(
     ("shape", "attributes", "message"),
     [
-        ("{", "{}", "region_shape_attributes is not valid JSON"),
-        (DEEP, "{}", "region_shape_attributes is not valid JSON"),
-        ('{"name":"circle","cx":' + "9" * 5000 + "}", "{}", "region_shape_attributes is not valid JSON"),
-        (CIRCLE, "{", "region_attributes is not valid JSON"),
-        (CIRCLE, DEEP, "region_attributes is not valid JSON"),
+        ("{", "{}", "region_shape_attributes: is not valid JSON"),
+        (DEEP, "{}", "region_shape_attributes: nests more than 100 levels"),
+        ('{"name":"circle","cx":' + "9" * 5000 + "}", "{}", "region_shape_attributes: is not valid JSON"),
+        (CIRCLE, "{", "region_attributes: is not valid JSON"),
+        (CIRCLE, DEEP, "region_attributes: nests more than 100 levels"),
     ],
 )
 def test_cells_that_are_no_json_stay_with_their_image(tmp_path, shape, attributes, message):
@@ -179,7 +179,7 @@ def test_blank_rows_are_left_out_and_a_region_without_an_image_is_an_error(tmp_p
         ('{"a": {"filename": 5, "regions": [{"shape_attributes": {}}]}}', "entry 'a' has no filename"),
         ('{"a": [{"shape_attributes": {}}]}', "entry 'a' has no filename"),
         ('{"a": {"filename": "", "regions": [{"shape_attributes": {}}]}}', "entry 'a' has no filename"),
-        ('{"shape_attributes": ' + DEEP, "is not valid JSON"),
+        ('{"shape_attributes": ' + DEEP, "nests more than 100 levels"),
         ('{"shape_attributes": ' + "9" * 5000 + "}", "is not valid JSON"),
     ],
 )
