@@ -26,7 +26,7 @@ folder, out = map(Path, sys.argv[1:])
 samples = [sample for sample in read_data_set(folder).samples if sample.is_original]
 masks = np.zeros((len(samples), 32, 32), np.uint8)
 masks[:, 8:20, 8:20] = 1
-tables = measure_batches([(samples, masks, masks[..., None].astype(np.float32))], Configuration(), None, set())
+tables = measure_batches([(samples, masks, masks[..., None].astype(np.float32))], Configuration(), None)
 write_evaluation(out, tables, {"identity": {}, "trained_on_too": []}, {})
 """
 

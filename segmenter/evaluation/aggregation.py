@@ -12,6 +12,7 @@ from pipeline.files import InputError, quote_formula, read_header_and_rows, writ
 from segmenter.data.originals import original_rows
 from segmenter.evaluation.bootstrap import Estimate, PatientBootstrap
 from segmenter.evaluation.findings import finding_kinds
+from segmenter.evaluation.froc import CURVE_COLUMNS, curve_rows
 from segmenter.evaluation.metrics import EMPTY_METRICS, IMAGE_METRICS, RATES, Rate
 from segmenter.evaluation.sizes import SIZES
 
@@ -20,7 +21,6 @@ METRIC_COLUMNS = [
     *("group", "value", "metric", "images", "patients"),
     *("mean", "mean_low", "mean_high", "median", "median_low", "median_high"),
 ]
-CURVE_COLUMNS = ["criterion", "size", "threshold", "lesions", "detection_rate", "low", "high", "false_positives_per_image"]
 UNKNOWN = "unknown"
 _TEXTS = [
     *("sample", "image_id", "patient", "variant", "split", "class", *contract.DESCRIPTIONS),
@@ -38,20 +38,20 @@ class MetricTables:
     froc_curve: pd.DataFrame
 
 
-def summarise_metrics(images: pd.DataFrame, lesions: pd.DataFrame, froc: pd.DataFrame) -> MetricTables:
+def summarise_metrics(images: pd.DataFrame, lesions: pd.DataFrame, candidates: pd.DataFrame) -> MetricTables:
     """All metrics of an evaluation, over originals where there are any.
 
     A metric that no image has gets no row. Intervals come from drawing patients; an image of an unknown patient counts as
     a patient of its own.
 
     Args:
-      images, lesions, froc: per_image.csv, per_lesion.csv and froc.csv, as `read_table` returns them.
+      images, lesions, candidates: per_image.csv, per_lesion.csv and froc.csv, as `read_table` returns them.
     """
     images = _prepare(original_rows(images))
     lesions = lesions.merge(images[["sample", "owner"]], on="sample").assign(one=1)
     rows = [*_whole_rows(images), *_size_rows(lesions), *_empty_rows(images[images["empty_truth"] == 1])]
     rows += [row for group in GROUPS for row in _group_rows(group, images)]
-    curve = _curve_rows(images, lesions, froc)
+    curve = curve_rows(images, lesions, candidates)
     metrics = pd.DataFrame(rows, columns=METRIC_COLUMNS).astype(dict.fromkeys(METRIC_COLUMNS[5:], float))
     return MetricTables(metrics, pd.DataFrame(curve, columns=CURVE_COLUMNS).astype({"low": float, "high": float}))
 
@@ -184,20 +184,3 @@ def _group_rows(group: str, images: pd.DataFrame) -> Iterator[Row]:
 def _value_order(value: str) -> tuple[bool, int, str]:
     """Sorts the values of a group: sizes by size, others by name, unknown ones last."""
     return value == UNKNOWN, SIZES.index(value) if value in SIZES else 0, value
-
-
-def _curve_rows(images: pd.DataFrame, lesions: pd.DataFrame, froc: pd.DataFrame) -> Iterator[Row]:
-    """Detection of lesions by size against false positives per image, at each threshold of both criteria."""
-    images = images.set_index("sample")
-    counts = lesions.groupby(["sample", "size"]).size().unstack(fill_value=0)
-    counts = counts.reindex(index=images.index, columns=list(SIZES), fill_value=0)
-    counts["all"] = counts.sum(axis=1)
-    froc = froc.assign(detected_all=froc[[f"detected_{size}" for size in SIZES]].sum(axis=1))
-    bootstrap = PatientBootstrap(images["owner"])
-    for (criterion, threshold), point in froc.groupby(["criterion", "threshold"]):
-        point = point.set_index("sample").loc[images.index]
-        for size in ("all", *SIZES):
-            if total := int(counts[size].sum()):
-                rate = bootstrap.ratio(point[f"detected_{size}"].to_numpy(), counts[size].to_numpy())
-                cells = (criterion, size, threshold, total, rate.value, rate.low, rate.high, point["false_positives"].mean())
-                yield dict(zip(CURVE_COLUMNS, cells, strict=True))

@@ -62,7 +62,7 @@ def _pool_tables(runs: Sequence[Run]) -> Tables:
         folder = run.evaluation(SPLIT)
         tables.images.extend({**row, "fold": fold, "run": run.name} for row in read_csv(folder / "per_image.csv"))
         tables.lesions.extend(map(dict, read_csv(folder / "per_lesion.csv")))
-        tables.points.extend(map(dict, read_csv(folder / "froc.csv")))
+        tables.candidates.extend(map(dict, read_csv(folder / "froc.csv")))
     return tables
 
 

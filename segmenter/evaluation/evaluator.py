@@ -74,7 +74,7 @@ def evaluate(
                     _write_mask(mask_file(folder, sample), threshold_mask(predicted, configuration.infer), configuration)
             yield batch, ground_truth[..., 0], probabilities
 
-    tables = measure_batches(batches(), configuration, cuts, originals)
+    tables = measure_batches(batches(), configuration, cuts)
     dices = {row["sample"]: row["dice"] for row in tables.images}
     scored = [(dices[sample.name], sample) for sample in samples if sample.name in originals and dices[sample.name] is not None]
     write_extremes(scored, configuration, folder)
@@ -120,9 +120,9 @@ def write_evaluation(folder: Path, tables: Tables, summary: dict[str, Any], batc
 
     write_csv(folder / "per_image.csv", list(tables.images[0]), map(rounded, tables.images))
     write_csv(folder / "per_lesion.csv", LESION_COLUMNS, map(rounded, tables.lesions))
-    write_csv(folder / "froc.csv", FROC_COLUMNS, tables.points)
-    images, lesions, points = (read_table(folder / name) for name in ("per_image.csv", "per_lesion.csv", "froc.csv"))
-    metric_tables = summarise_metrics(images, lesions, points)
+    write_csv(folder / "froc.csv", FROC_COLUMNS, map(rounded, tables.candidates))
+    images, lesions, candidates = (read_table(folder / name) for name in ("per_image.csv", "per_lesion.csv", "froc.csv"))
+    metric_tables = summarise_metrics(images, lesions, candidates)
     write_metrics(folder, metric_tables)
     threshold = summary.get("threshold")
     metrics = batch_metrics | headline(images, metric_tables.metrics) | ({"threshold": threshold} if threshold else {})

@@ -1,21 +1,19 @@
-"""Lesions as objects: connected components, which of them were detected, and how that changes with the threshold.
+"""Lesions as objects: connected components, which of them were detected, and the candidates of a FROC curve.
 
 There are two criteria. By overlap, a predicted component detects the annotated one with which it has an IoU of more
 than MATCH_IOU, one to one, best pairs first. By centre, an annotated component is detected when the centre of a
 predicted one lies in it. Localisation and assignment: Maier-Hein, Reinke et al., "Metrics reloaded", Nature Methods 21,
-2024; FROC: Bunch et al., "A free response approach to the measurement and characterization of radiographic observer
-performance", Proc. SPIE 0127, 1977.
+2024. The candidates of a FROC curve are the predicted components, each with one score; a curve counts those of a score
+or more. Bunch et al., "A free response approach to the measurement and characterization of radiographic observer
+performance", Proc. SPIE 0127, 1977; Chakraborty and Winter, "Free-response methodology: alternate analysis and a new
+observer-performance experiment", Radiology 174, 1990.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
-from pipeline.geometry import Components, connected_components
-from segmenter.inference.thresholding import drop_small
-from segmenter.lesion_rule import is_lesion
+from pipeline.geometry import Components
 
 MATCH_IOU = 0.1
 CRITERIA = ("iou", "centre")
@@ -23,29 +21,38 @@ CRITERIA = ("iou", "centre")
 
 @dataclass(frozen=True)
 class Matching:
-    """Which annotated components were detected, and how many predicted components match none.
+    """Which annotated components were detected, and by which predicted ones.
 
     Attributes:
       ious: (annotated,) float64; the IoU with the predicted component that detected it, 0 where there is none.
-      centre_detected: (annotated,) bool.
-      false_positives: the number of predicted components that detected none, by overlap.
-      centre_false_positives: the number of predicted components whose centre lies in no annotated one.
+      overlapped: (predicted,) int64; the number of the annotated component that each one detected by overlap, from 1; 0
+        where there is none.
+      hit: (predicted,) int64; the same for the annotated component that its centre lies in.
     """
 
     ious: np.ndarray
-    centre_detected: np.ndarray
-    false_positives: int
-    centre_false_positives: int
+    overlapped: np.ndarray
+    hit: np.ndarray
 
     @property
     def detected(self) -> np.ndarray:
         """Whether each annotated component was detected by overlap; (annotated,) bool."""
         return self.ious > 0
 
-    def by_criterion(self) -> dict[str, tuple[np.ndarray, int]]:
-        """For each of CRITERIA which annotated components were detected, and the number of false positives."""
-        by_overlap, by_centre = (self.detected, self.false_positives), (self.centre_detected, self.centre_false_positives)
-        return dict(zip(CRITERIA, (by_overlap, by_centre), strict=True))
+    @property
+    def centre_detected(self) -> np.ndarray:
+        """Whether each annotated component was detected by centre; (annotated,) bool."""
+        return np.isin(np.arange(1, len(self.ious) + 1), self.hit)
+
+    @property
+    def false_positives(self) -> int:
+        """The number of predicted components that detected none, by overlap."""
+        return int((self.overlapped == 0).sum())
+
+    @property
+    def centre_false_positives(self) -> int:
+        """The number of predicted components whose centre lies in no annotated one."""
+        return int((self.hit == 0).sum())
 
 
 def match_regions(ground_truth: Components, predicted: Components) -> Matching:
@@ -57,18 +64,16 @@ def match_regions(ground_truth: Components, predicted: Components) -> Matching:
       >>> matching.detected.tolist(), matching.false_positives
       ([True, False], 1)
     """
-    ious = np.zeros(len(ground_truth))
+    ious, overlapped = np.zeros(len(ground_truth)), np.zeros(len(predicted), np.int64)
     pairs = _ious(ground_truth, predicted)
-    free = np.ones(len(predicted), bool)
     candidates = np.argwhere(pairs > MATCH_IOU)
     # Stable, so that equal pairs are taken in the order of their numbers.
     for annotated, candidate in candidates[np.argsort(-pairs[tuple(candidates.T)], kind="stable")]:
-        if not ious[annotated] and free[candidate]:
-            ious[annotated], free[candidate] = pairs[annotated, candidate], False
+        if not ious[annotated] and not overlapped[candidate]:
+            ious[annotated], overlapped[candidate] = pairs[annotated, candidate], annotated + 1
     # A centre between two pixels belongs to the right or lower one everywhere; np.rint would choose the even one.
     columns, rows = np.floor(predicted.centres + 0.5).astype(int).reshape(-1, 2).T
-    hits = ground_truth.labels[rows, columns]
-    return Matching(ious, np.isin(np.arange(1, len(ground_truth) + 1), hits), int(free.sum()), int((hits == 0).sum()))
+    return Matching(ious, overlapped, ground_truth.labels[rows, columns].astype(np.int64))
 
 
 def _ious(ground_truth: Components, predicted: Components) -> np.ndarray:
@@ -80,38 +85,12 @@ def _ious(ground_truth: Components, predicted: Components) -> np.ndarray:
     return common / np.maximum(ground_truth.areas[:, None] + predicted.areas[None] - common, 1)
 
 
-@dataclass(frozen=True)
-class Sweep:
-    """The detections at one threshold, by one of CRITERIA."""
-
-    threshold: float
-    criterion: str
-    detected: np.ndarray
-    false_positives: int
-
-
-def sweep_thresholds(
-    ground_truth: Components, likely: np.ndarray, thresholds: Sequence[float], smallest_px: int = 0
-) -> list[Sweep]:
-    """Matches the components at or above each threshold with the annotated ones.
+def score_candidates(predicted: Components, likely: np.ndarray) -> np.ndarray:
+    """The score of each predicted component: the mean probability of a lesion over its pixels, (predicted,) float64.
 
     Args:
-      ground_truth: the annotated components.
+      predicted: the components of the evaluated mask.
       likely: (height, width) float32, the probability of a lesion.
-      smallest_px: connected components of fewer pixels do not count.
-
-    Returns:
-      For each threshold one entry per criterion; `detected` is (annotated,) bool.
     """
-    if not thresholds:
-        return []
-    # Outside the box around the ground truth and all that passes the lowest threshold there is nothing to match.
-    left, top, width, height = cv2.boundingRect(((likely >= min(thresholds)) | (ground_truth.labels > 0)).astype(np.uint8))
-    box = np.s_[top : top + max(1, height), left : left + max(1, width)]
-    annotated = replace(ground_truth, labels=ground_truth.labels[box])
-    sweeps = []
-    for threshold in thresholds:
-        predicted = connected_components(drop_small(is_lesion(likely[box], threshold).astype(np.uint8), smallest_px))
-        for criterion, (detected, false_positives) in match_regions(annotated, predicted).by_criterion().items():
-            sweeps.append(Sweep(threshold, criterion, detected, false_positives))
-    return sweeps
+    sums = np.bincount(predicted.labels.ravel(), weights=likely.ravel(), minlength=len(predicted) + 1)
+    return sums[1:] / predicted.areas

@@ -1,6 +1,6 @@
 """Measures one image, and makes the rows of an evaluation's tables from it."""
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,18 +12,16 @@ from pipeline.contract import DESCRIPTIONS
 from pipeline.geometry import connected_components
 from segmenter.configuration import Configuration
 from segmenter.data.dataset import Sample
-from segmenter.evaluation.lesions import match_regions, sweep_thresholds
+from segmenter.evaluation.lesions import match_regions, score_candidates
 from segmenter.evaluation.measured import Measured
 from segmenter.evaluation.metrics import IMAGE_METRICS
 from segmenter.evaluation.overlap import measure_overlap
-from segmenter.evaluation.sizes import SIZES, Cuts, size_of
+from segmenter.evaluation.sizes import Cuts, size_of
 from segmenter.evaluation.surfaces import measure_distances
-from segmenter.evaluation.threshold_choice import THRESHOLDS
 from segmenter.inference.thresholding import lesion_probability, threshold_mask
 
-FROC_THRESHOLDS = (0.01, 0.02, *THRESHOLDS, 0.98, 0.99)
 LESION_COLUMNS = ("sample", "lesion", "area_px", "size", "centre_x", "centre_y", "iou", "detected", "centre_detected")
-FROC_COLUMNS = ("sample", "criterion", "threshold", *(f"detected_{size}" for size in SIZES), "false_positives")
+FROC_COLUMNS = ("sample", "candidate", "score", "lesion", "centre_lesion")
 Row = dict[str, Any]
 Batch = tuple[Sequence[Sample], np.ndarray, np.ndarray]
 
@@ -34,43 +32,33 @@ class Tables:
 
     images: list[Row] = field(default_factory=list)
     lesions: list[Row] = field(default_factory=list)
-    points: list[Row] = field(default_factory=list)
+    candidates: list[Row] = field(default_factory=list)
 
 
-def measure_batches(batches: Iterable[Batch], configuration: Configuration, cuts: Cuts | None, swept: Container[str]) -> Tables:
+def measure_batches(batches: Iterable[Batch], configuration: Configuration, cuts: Cuts | None) -> Tables:
     """Measures the images of each batch in parallel; only their rows are kept, about ten kilobytes per image.
 
     Args:
       batches: samples, ground truth, (batch, size, size) uint8, and probabilities, (batch, size, size, classes) float32.
       cuts: the largest area of a small and of a medium lesion, in pixels; None where they are unknown.
-      swept: names of the samples that the FROC curve is made from; trying all thresholds is most of the work.
     """
     tables = Tables()
     with ThreadPoolExecutor() as executor:  # OpenCV releases the interpreter's lock
         for samples, ground_truth, probabilities in batches:
-            sweeps = [FROC_THRESHOLDS if sample.name in swept else () for sample in samples]
             work = partial(measure, configuration=configuration)
-            for measured in executor.map(work, samples, ground_truth, probabilities, sweeps):
+            for measured in executor.map(work, samples, ground_truth, probabilities):
                 tables.images.append(image_row(measured, cuts))
                 tables.lesions.extend(lesion_rows(measured, cuts))
-                tables.points.extend(froc_rows(measured, cuts))
+                tables.candidates.extend(candidate_rows(measured))
     return tables
 
 
-def measure(
-    sample: Sample,
-    ground_truth: np.ndarray,
-    probabilities: np.ndarray,
-    thresholds: Sequence[float] = FROC_THRESHOLDS,
-    *,
-    configuration: Configuration,
-) -> Measured:
+def measure(sample: Sample, ground_truth: np.ndarray, probabilities: np.ndarray, *, configuration: Configuration) -> Measured:
     """Measures one image on its own grid.
 
     Args:
       ground_truth: (height, width) uint8 class map, 0 is background.
       probabilities: (height, width, classes) float32.
-      thresholds: those of the FROC curve, at which lesions are matched.
     """
     predicted = threshold_mask(probabilities, configuration.infer)
     names = configuration.class_names
@@ -85,7 +73,7 @@ def measure(
         lesions,
         components,
         match_regions(lesions, components),
-        sweep_thresholds(lesions, likely, thresholds, configuration.infer.smallest_lesion_px),
+        score_candidates(components, likely),
     )
 
 
@@ -141,16 +129,16 @@ def lesion_rows(measured: Measured, cuts: Cuts | None) -> list[Row]:
     ]
 
 
-def froc_rows(measured: Measured, cuts: Cuts | None) -> list[Row]:
-    """The image's rows of froc.csv, one per criterion and threshold."""
-    sizes = np.array([size_of(area, cuts) for area in measured.ground_truth.areas])
+def candidate_rows(measured: Measured) -> list[Row]:
+    """The image's rows of froc.csv, one per predicted component, with the lesion that it detects by each criterion."""
+    matching = measured.matching
     return [
         {
             "sample": measured.sample.name,
-            "criterion": point.criterion,
-            "threshold": point.threshold,
-            **{f"detected_{size}": int((point.detected & (sizes == size)).sum()) for size in SIZES},
-            "false_positives": point.false_positives,
+            "candidate": number,
+            "score": float(score),
+            "lesion": int(overlapped) or "",
+            "centre_lesion": int(hit) or "",
         }
-        for point in measured.sweep
+        for number, (score, overlapped, hit) in enumerate(zip(measured.scores, matching.overlapped, matching.hit, strict=True), 1)
     ]

@@ -64,13 +64,12 @@ def froc_chart(curve: "pd.DataFrame", points: Mapping[str, tuple[float, float]])
 
     Args:
       curve: froc_curve.csv.
-      points: by criterion, false positives per image and detection rate as evaluated.
+      points: by criterion, false positives per image and detection rate as evaluated, where the curve ends.
     """
     figure, (ax,) = new_figure(7.2, 4)
     shown = curve[curve["size"] == "all"]
     for number, (criterion, name) in enumerate(CRITERIA.items()):
-        rows = shown[shown["criterion"] == criterion].sort_values("threshold")
-        _draw_curve(ax, rows, number, name, band=True)
+        _draw_curve(ax, shown[shown["criterion"] == criterion], number, name, band=True)
         if criterion in points:
             ax.plot(*points[criterion], "*", color=SERIES[number], markersize=17, clip_on=False, zorder=5)
     ax.plot([], [], "*", color=_QUIET, markersize=13, label="as evaluated")
@@ -88,20 +87,25 @@ def froc_by_size_chart(curve: "pd.DataFrame") -> "Markup":
     shown = curve[(curve["criterion"] == "iou") & (curve["size"] != "all")]
     descriptions = []
     for number, size in enumerate(("small", "medium", "large")):
-        rows = shown[shown["size"] == size].sort_values("threshold")
+        rows = shown[shown["size"] == size]
         if len(rows):
             lesions, highest = int(rows["lesions"].iloc[0]), rows["detection_rate"].max()
             _draw_curve(ax, rows, number, f"{size}, {counted(lesions, 'lesion')}")
-            descriptions.append(f"at most {highest:.0%} of {counted(lesions, f'{size} lesion')}")
+            descriptions.append(f"{highest:.0%} of {counted(lesions, f'{size} lesion')}")
     _finish_froc(ax, shown)
-    return chart(figure, f"FROC curves by lesion size (IoU > 0.1). Found over all thresholds: {', '.join(descriptions)}.")
+    return chart(figure, f"FROC curves by lesion size (IoU > 0.1). Found as evaluated: {', '.join(descriptions)}.")
 
 
 def _draw_curve(ax: Any, rows: "pd.DataFrame", number: int, label: str, *, band: bool = False) -> None:
-    x, color = rows["false_positives_per_image"], SERIES[number]
-    ax.plot(x, rows["detection_rate"], _DASHES[number], color=color, marker=_MARKERS[number], markersize=4, label=label)
-    if band and rows["low"].notna().any():
-        ax.fill_between(x, rows["low"], rows["high"], color=color, alpha=0.18, linewidth=0)
+    """Draws a curve from no candidate to all of them; it rises and falls nowhere, and so do the ends of its band."""
+    rows = rows.sort_values("threshold", ascending=False)
+    x, rate, low, high = (
+        np.concatenate([[0.0], rows[name]]) for name in ("false_positives_per_image", "detection_rate", "low", "high")
+    )
+    color, markers = SERIES[number], {"marker": _MARKERS[number], "markersize": 4, "markevery": slice(1, None)}
+    ax.plot(x, rate, _DASHES[number], color=color, drawstyle="steps-post", label=label, **markers)
+    if band and not np.isnan(low).any():
+        ax.fill_between(x, low, high, step="post", color=color, alpha=0.18, linewidth=0)
 
 
 def _finish_froc(ax: Any, shown: "pd.DataFrame") -> None:

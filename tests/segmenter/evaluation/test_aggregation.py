@@ -26,21 +26,20 @@ IMAGES = [
     image("e", "", predicted_px=0, **{"class": "normal"}),
 ]
 TURNED = image("flipped_a", "P1", 1.0, variant="flipped", lesions=2, detected=2, false_positives=9, size="large")
-LESIONS = [("a", "small", 0), ("a", "large", 1), ("b", "medium", 1), ("c", "small", 0), ("flipped_a", "small", 1)]
-POINTS = [  # sample, threshold, detected of each size, false positives
-    *[("a", 0.2, 1, 0, 1, 3), ("b", 0.2, 0, 1, 0, 1), ("c", 0.2, 1, 0, 0, 0), ("d", 0.2, 0, 0, 0, 5), ("e", 0.2, 0, 0, 0, 1)],
-    *[("a", 0.5, 0, 0, 1, 1), ("b", 0.5, 0, 1, 0, 0), ("c", 0.5, 0, 0, 0, 0), ("d", 0.5, 0, 0, 0, 2), ("e", 0.5, 0, 0, 0, 0)],
-    ("flipped_a", 0.2, 1, 0, 1, 9),
-    ("flipped_a", 0.5, 1, 0, 1, 9),
+LESIONS = [  # sample, its number there, size, detected
+    *[("a", 1, "small", 0), ("a", 2, "large", 1), ("b", 1, "medium", 1), ("c", 1, "small", 0), ("flipped_a", 1, "small", 1)]
+]
+CANDIDATES = [  # sample, score, lesion detected by overlap, by centre
+    *[("a", 0.9, 2, 2), ("a", 0.6, np.nan, 2), ("a", 0.3, 1, np.nan), ("b", 0.6, 1, 1)],
+    *[("d", 0.8, np.nan, np.nan), ("d", 0.3, np.nan, np.nan), ("flipped_a", 0.95, 1, 1)],
 ]
 
 
 def tables(images=IMAGES):
     names = {row["sample"] for row in images}
-    lesions = pd.DataFrame(LESIONS, columns=["sample", "size", "detected"]).assign(centre_detected=1)
-    columns = ["sample", "threshold", "detected_small", "detected_medium", "detected_large", "false_positives"]
-    points = pd.DataFrame(POINTS, columns=columns).assign(criterion="iou")
-    return pd.DataFrame(images), lesions[lesions["sample"].isin(names)], points[points["sample"].isin(names)]
+    lesions = pd.DataFrame(LESIONS, columns=["sample", "lesion", "size", "detected"]).assign(centre_detected=1)
+    candidates = pd.DataFrame(CANDIDATES, columns=["sample", "score", "lesion", "centre_lesion"])
+    return pd.DataFrame(images), lesions[lesions["sample"].isin(names)], candidates[candidates["sample"].isin(names)]
 
 
 @pytest.fixture(scope="module")
@@ -155,15 +154,27 @@ def test_without_any_lesion_there_are_only_metrics_of_false_positives():
     assert result.froc_curve.empty
 
 
-def test_the_curve_has_one_row_per_threshold_and_size():
+def test_the_curve_adds_candidates_from_the_highest_score_to_the_lowest():
     curve = summarise_metrics(*tables([*IMAGES, TURNED])).froc_curve
-    rows = {(row["threshold"], row["size"]): row for _, row in curve.iterrows()}
+    rows = {(row["criterion"], row["threshold"], row["size"]): row[CURVE_COLUMNS[3:]].tolist() for _, row in curve.iterrows()}
     assert list(curve.columns) == CURVE_COLUMNS
-    assert len(curve) == len(rows) == 2 * 4
-    assert rows[0.2, "all"][CURVE_COLUMNS[3:]].tolist() == pytest.approx([4, 1.0, 1.0, 1.0, 10 / 5])
-    assert rows[0.5, "all"][CURVE_COLUMNS[3:]].tolist() == pytest.approx([4, 0.5, 0.0, 2 / 3, 3 / 5])
-    assert rows[0.5, "small"][CURVE_COLUMNS[3:]].tolist() == pytest.approx([2, 0.0, 0.0, 0.0, 3 / 5])
-    assert rows[0.5, "large"][CURVE_COLUMNS[3:]].tolist() == pytest.approx([1, 1.0, np.nan, np.nan, 3 / 5], nan_ok=True)
+    assert len(curve) == len(rows) == 2 * 4 * 4
+    # Of the four lesions P1 has three and P2 one, which nobody finds: the interval goes from one patient to the other.
+    assert rows["iou", 0.9, "all"] == pytest.approx([4, 1 / 4, 0.0, 1 / 3, 0])
+    assert rows["iou", 0.8, "all"] == pytest.approx([4, 1 / 4, 0.0, 1 / 3, 1 / 5])
+    assert rows["iou", 0.6, "all"] == pytest.approx([4, 2 / 4, 0.0, 2 / 3, 2 / 5])
+    assert rows["iou", 0.3, "all"] == pytest.approx([4, 3 / 4, 0.0, 1.0, 3 / 5])
+    assert rows["iou", 0.3, "small"] == pytest.approx([2, 1 / 2, 0.0, 1.0, 3 / 5])
+    assert rows["iou", 0.9, "large"] == pytest.approx([1, 1.0, np.nan, np.nan, 0], nan_ok=True)
+    # By centre, the second hit in a lesion does not count, and the lowest candidate of `a` hits none.
+    assert rows["centre", 0.6, "all"] == pytest.approx([4, 2 / 4, 0.0, 2 / 3, 1 / 5])
+    assert rows["centre", 0.3, "all"] == pytest.approx([4, 2 / 4, 0.0, 2 / 3, 3 / 5])
+
+
+def test_without_candidates_the_curve_is_the_point_of_no_detection():
+    images, lesions, candidates = tables()
+    curve = summarise_metrics(images, lesions, candidates[:0]).froc_curve
+    assert curve.loc[curve["size"] == "all", CURVE_COLUMNS[2:5]].to_numpy().tolist() == [[1.0, 4, 0.0]] * 2
 
 
 def test_tables_are_read_as_they_were_written(tmp_path):

@@ -14,7 +14,7 @@ from segmenter.data.ground_truth import read_gray
 from segmenter.evaluation import describe_leak, evaluate, evaluation_identity, read_summary
 from segmenter.evaluation.batch_metrics import BatchMetrics
 from segmenter.evaluation.evaluator import find_trained_on_too
-from segmenter.evaluation.measuring import FROC_COLUMNS, FROC_THRESHOLDS, LESION_COLUMNS, image_row, measure
+from segmenter.evaluation.measuring import FROC_COLUMNS, LESION_COLUMNS, image_row, measure
 from segmenter.evaluation.threshold_choice import choose_threshold
 
 
@@ -122,17 +122,22 @@ def test_one_row_per_image(striped, gray_as_probability, tmp_path):
     assert rows["flipped_P1_L_CM_CC"]["variant"] == "flipped"
 
 
-def test_one_row_per_lesion_and_one_per_threshold(striped, gray_as_probability, tmp_path):
+def test_one_row_per_lesion_and_one_per_candidate(striped, gray_as_probability, tmp_path):
     run(gray_as_probability(8), striped, tmp_path / "out")
     lesions = read_csv(tmp_path / "out/per_lesion.csv", LESION_COLUMNS)
     assert [(row["sample"], row["lesion"], row["area_px"], row["iou"]) for row in lesions] == [
         ("P1_L_CM_CC", "1", "32", "0.5000"),
         ("flipped_P1_L_CM_CC", "1", "32", "1.0000"),
     ]
-    points = read_csv(tmp_path / "out/froc.csv", FROC_COLUMNS)
-    assert len(points) == 3 * 2 * len(FROC_THRESHOLDS), "the curve is over originals only"
-    white = [row for row in points if row["sample"] == "P3_L_CM_CC" and row["criterion"] == "iou"]
-    assert {row["false_positives"] for row in white} == {"1"}  # the probability is 1, above every threshold
+    candidates = read_csv(tmp_path / "out/froc.csv", FROC_COLUMNS)
+    assert [tuple(row.values()) for row in candidates] == [
+        ("P1_L_CM_CC", "1", "1.0000", "1", "1"),
+        ("P3_L_CM_CC", "1", "1.0000", "", ""),
+        ("flipped_P1_L_CM_CC", "1", "1.0000", "1", "1"),
+    ]
+    curve = read_csv(tmp_path / "out/froc_curve.csv")
+    ends = [(row["lesions"], row["detection_rate"], row["false_positives_per_image"]) for row in curve if row["size"] == "all"]
+    assert ends == [("1", "1", "0.333333")] * 2, "the curve is over originals only"
 
 
 def test_lengths_in_source_pixels_and_millimetres(striped, gray_as_probability, tmp_path):

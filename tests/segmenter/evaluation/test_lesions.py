@@ -4,7 +4,7 @@ from inputs import picture
 from scipy import ndimage
 
 from pipeline.geometry import connected_components
-from segmenter.evaluation.lesions import match_regions, sweep_thresholds
+from segmenter.evaluation.lesions import match_regions, score_candidates
 
 
 def test_components_touch_at_corners_and_have_areas_and_centres():
@@ -69,8 +69,9 @@ def test_a_centre_between_two_pixels_belongs_to_the_right_one_everywhere():
     [("...", "...", [], 0), ("...", "#.#", [], 2), ("#.#", "...", [False, False], 0)],
 )
 def test_without_lesions_or_without_predictions(ground_truth, predicted, detected, false_positives):
-    for hits, wrong in match(ground_truth, predicted).by_criterion().values():
-        assert (hits.tolist(), wrong) == (detected, false_positives)
+    matching = match(ground_truth, predicted)
+    assert (matching.detected.tolist(), matching.false_positives) == (detected, false_positives)
+    assert (matching.centre_detected.tolist(), matching.centre_false_positives) == (detected, false_positives)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -98,35 +99,16 @@ def test_components_and_overlaps_are_those_of_scipy(seed):
     assert matching.detected.sum() + matching.false_positives == other_count
 
 
-def test_lower_thresholds_detect_more_lesions_and_more_false_positives():
-    ground_truth = picture("..... .##.. .##.. ..... .....")
-    likely = np.zeros((5, 5), np.float32)
-    likely[1:3, 1:3], likely[4, 4] = 0.6, 0.3
-    points = sweep_thresholds(connected_components(ground_truth), likely, (0.2, 0.5, 0.9))
-    assert [(point.threshold, point.criterion, point.detected.tolist(), point.false_positives) for point in points] == [
-        (0.2, "iou", [True], 1),
-        (0.2, "centre", [True], 1),
-        (0.5, "iou", [True], 0),
-        (0.5, "centre", [True], 0),
-        (0.9, "iou", [False], 0),
-        (0.9, "centre", [False], 0),
-    ]
-    without_small = sweep_thresholds(connected_components(ground_truth), likely, (0.2,), smallest_px=2)
-    assert [point.false_positives for point in without_small] == [0, 0]
+def test_each_candidate_knows_the_lesion_that_it_detects():
+    matching = match("###..## ....... #......", "##..... ....##. #.#....")
+    ground_truth = connected_components(picture("###..## ....... #......"))
+    numbers = [int(ground_truth.labels[row, column]) for row, column in ((0, 0), (0, 5), (2, 0))]
+    assert sorted(matching.overlapped) == sorted([numbers[0], 0, numbers[2], 0])
+    assert (matching.overlapped > 0).sum() == matching.detected.sum() == 2
 
 
-def test_a_sweep_over_nothing_finds_nothing():
-    points = sweep_thresholds(connected_components(np.zeros((4, 4), np.uint8)), np.zeros((4, 4), np.float32), (0.1,))
-    assert [(point.detected.tolist(), point.false_positives) for point in points] == [([], 0), ([], 0)]
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_a_sweep_gives_what_matching_at_each_threshold_gives(seed):
-    rng = np.random.default_rng(seed)
-    ground_truth = connected_components(ndimage.gaussian_filter(rng.normal(size=(48, 48)), 2) > 0.15)
-    likely = ndimage.gaussian_filter(rng.uniform(size=(48, 48)), 2).astype(np.float32)
-    for point in sweep_thresholds(ground_truth, likely, (0.45, 0.5, 0.55)):
-        predicted = connected_components(likely >= point.threshold)
-        detected, false_positives = match_regions(ground_truth, predicted).by_criterion()[point.criterion]
-        assert point.detected.tolist() == detected.tolist()
-        assert point.false_positives == false_positives
+def test_a_score_is_the_mean_probability_of_a_component():
+    likely = np.array([[0.5, 0.7, 0.0, 0.9], [0.0, 0.0, 0.0, 0.3]], np.float32)
+    components = connected_components(picture("##.# ...#"))
+    assert sorted(score_candidates(components, likely)) == pytest.approx([0.6, 0.6])
+    assert score_candidates(connected_components(np.zeros((2, 4))), likely).tolist() == []
