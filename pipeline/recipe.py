@@ -131,6 +131,7 @@ class Mask(Settings):
     drawing: Literal["sound", "published"] = "sound"  # published: ellipses displaced and too small, gray edges
     polylines: Literal["close", "ignore"] = "close"
     boxes: Literal["reject", "draw"] = "reject"  # of lesions without an outline
+    bands: Literal["draw", "leave-out"] = "draw"  # long thin regions, as skin thickening and edema are drawn
     values: Literal["binary", "classes"] = "binary"  # 0 and 255, or class indices with colored copies
     format: Literal["png", "jpeg"] = "png"
     color: Literal["gray", "rgb"] = "gray"  # rgb for JPEG only, as in the published V2

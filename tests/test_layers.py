@@ -10,9 +10,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 # The modules that both halves share, and those that these load.
-SHARED = {"contract", "geometry", "sources", "files", "page", "lazy"}
+SHARED = {"contract", "findings", "geometry", "sources", "files", "page", "lazy"}
 BELOW_SHARED = {"dicom"}
-NUMBERS_ONLY = ("pipeline.geometry", "pipeline.drawing.regions", "pipeline.drawing.raster", "pipeline.splitting.splits")
+NUMBERS_ONLY = (
+    "pipeline.findings",
+    "pipeline.geometry",
+    "pipeline.drawing.regions",
+    "pipeline.drawing.raster",
+    "pipeline.splitting.splits",
+)
 
 
 @cache

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pipeline.contract import SCHEMA, sample_name
 from pipeline.dataset.card import write_card
 from pipeline.dataset.description import describe_dataset, write_description
+from pipeline.dataset.doubtful import find_doubtful
 from pipeline.dataset.folder import DatasetFolder, digest_of, make_split_folders, sample_paths
 from pipeline.dataset.journal import COUNT_NAMES, JournalEntry
 from pipeline.dataset.manifest import manifest_text, sample_rows
@@ -171,12 +172,16 @@ class Builder:
         counts: Counter = Counter()
         for entry in self.entries.values():
             counts.update(entry.counts)
+        digest, earlier = hashlib.sha256(manifest.encode()).hexdigest(), self.folder.read_state(self.folder.description)
+        # Masks are read for it only where they are not those of the last time.
+        is_known = earlier.get("manifest_sha256") == digest and "doubtful" in earlier
         description = describe_dataset(
             self.recipe,
             rows,
-            hashlib.sha256(manifest.encode()).hexdigest(),
+            digest,
             self.folder.read_rejects(),
             counts,
+            doubtful=earlier["doubtful"] if is_known else find_doubtful(self.folder.root, rows),
             named=self.indexed.get("summary", {}).get("named", 0),
             unread=self.indexed.get("summary", {}).get("unread", ()),
             phantom=bool(self.indexed.get("phantom")),

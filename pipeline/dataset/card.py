@@ -9,6 +9,7 @@ from pipeline.annotations import UnreadFiles
 from pipeline.audit import SCHEMA
 from pipeline.contract import GROUPS, SPLITS
 from pipeline.dataset.description import PHANTOM, describe_regions
+from pipeline.dataset.doubtful import describe_doubtful
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.files import dump_toml, write_text
 
@@ -34,6 +35,8 @@ def write_card(folder: DatasetFolder, description: Mapping[str, Any]) -> None:
         _dropped(description),
         "## Regions\n",
         _wrap(describe_regions(description["regions"])),
+        "## Doubtful annotations\n",
+        _wrap(describe_doubtful(description.get("doubtful"))),
         "## Audit\n",
         _audit(folder),
         "## Recipe\n",

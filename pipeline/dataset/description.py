@@ -44,6 +44,7 @@ def describe_dataset(
     rejects: Iterable[Reject],
     regions: Mapping[str, int],
     *,
+    doubtful: Mapping[str, Any],
     named: int,
     unread: Sequence[Mapping[str, Any]] = (),
     phantom: bool,
@@ -56,7 +57,8 @@ def describe_dataset(
       rows: of the manifest.
       manifest_sha256: of the manifest's file.
       rejects: the images that were dropped.
-      regions: counts of regions that were `drawn`, `clipped`, `vanished` and `ignored`.
+      regions: counts of regions that were `drawn`, `clipped`, `vanished`, `ignored` and `left_out`.
+      doubtful: as `find_doubtful` returns it.
       named: how many source images the files and annotations name.
       unread: files that were found where annotations are and not read, as the index counts them.
       phantom: whether the images are synthetic.
@@ -82,7 +84,8 @@ def describe_dataset(
         "named": named,
         "dropped": _count_reasons(rejects),
         "unread": list(unread),
-        "regions": {key: regions.get(key, 0) for key in ("drawn", "clipped", "vanished", "ignored")},
+        "regions": {key: regions.get(key, 0) for key in ("drawn", "clipped", "vanished", "ignored", "left_out")},
+        "doubtful": doubtful,
         "licence": OTHER_LICENCE if own_layout else LICENCE,
         "citations": [] if own_layout else list(CITATIONS),
     }
@@ -139,8 +142,10 @@ def read_description(path: Path) -> dict[str, Any]:
 
 def describe_regions(counts: Mapping[str, int]) -> str:
     """Describes what became of the drawn regions, as text."""
+    left_out = counts.get("left_out", 0)
+    bands = f" {left_out} long thin regions were left out, as the recipe asks." if left_out else ""
     return (
         f"{counts['drawn']} regions were drawn. {counts['clipped']} of them cross the image's border and were clipped there; "
         f"{counts['vanished']} are smaller than half a target pixel and kept the one that they fill most; {counts['ignored']} "
         "more are points, or polylines where the recipe does not close them, and were not drawn."
-    )
+    ) + bands

@@ -12,7 +12,7 @@ import PIL.Image
 
 from pipeline.contract import CLASS_COLORS, CLASSES, SourceError, cut_levels
 from pipeline.dataset.journal import JournalEntry, Stamp
-from pipeline.drawing.raster import drawable, published_mask, square_mask
+from pipeline.drawing.raster import drawable, is_band, published_mask, square_mask
 from pipeline.drawing.regions import Region, RegionError, parse_region
 from pipeline.files import write_bytes
 from pipeline.geometry import Letterbox, square_image, vary
@@ -112,9 +112,14 @@ def square_pair(task: Task) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
         raise SourceError("region-malformed", f"{error}; run the index stage again") from error
     drawn = drawable(regions, polylines=recipe.mask.polylines == "close")
     box = Letterbox(task.width, task.height, recipe.image.size_px)
+    kept = [region for region in drawn if recipe.mask.bands == "draw" or not is_band(region, box)]
+    bands, drawn = len(drawn) - len(kept), kept
+    if bands and not drawn:
+        raise SourceError("bands-only", f'has only long thin regions ({bands}); [mask] bands = "draw" takes them')
     counts = {
         "drawn": len(drawn),
-        "ignored": len(regions) - len(drawn),
+        "ignored": len(regions) - len(drawn) - bands,
+        "left_out": bands,
         "clipped": sum(_crosses_border(region, box) for region in drawn),
         "vanished": 0,
     }

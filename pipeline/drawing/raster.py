@@ -12,7 +12,7 @@ import PIL.Image
 import PIL.ImageDraw
 
 from pipeline.drawing.regions import Region
-from pipeline.geometry import Letterbox, area_average, place
+from pipeline.geometry import Letterbox, area_average, band_share, place
 
 _AREAS = ("polygon", "ellipse", "circle", "rect", "bitmap")
 # Fixed-point digits of OpenCV's drawing: a sixteenth of a pixel.
@@ -154,6 +154,11 @@ def square_mask(regions: Sequence[Region], box: Letterbox) -> tuple[np.ndarray, 
     for row, column in vanished:
         mask[row, column] = 1
     return mask, len(vanished)
+
+
+def is_band(region: Region, box: Letterbox) -> bool:
+    """Whether a region is a long thin band in the target square, by the rule of `pipeline.geometry.find_bands`."""
+    return band_share(square_mask([region], box)[0]) > 0.5
 
 
 def _union(patches: Sequence[tuple[np.ndarray, int, int]]) -> tuple[np.ndarray, int, int]:

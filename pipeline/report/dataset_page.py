@@ -13,6 +13,7 @@ import PIL.Image
 from pipeline.contract import GROUPS, SPLITS, SourceError
 from pipeline.dataset.card import read_audit
 from pipeline.dataset.description import PHANTOM, describe_regions, read_description
+from pipeline.dataset.doubtful import describe_doubtful
 from pipeline.dataset.folder import DatasetFolder, digest_of
 from pipeline.files import dump_toml, path_below, sha256, write_text
 from pipeline.page import chart, picture, render
@@ -29,7 +30,7 @@ from pipeline.report.charts import (
 )
 from pipeline.sources import read_image
 
-_SCHEMA = 2  # of the page, which is written again with another number
+_SCHEMA = 3  # of the page, which is written again with another number
 _PAIR_SIDE = 384
 _LEAKS = ("image-in-splits", "patient-in-splits")
 _PACKAGES = ("cesm-segmentation", "numpy", "pillow", "matplotlib")
@@ -61,6 +62,8 @@ def write_report(folder: DatasetFolder) -> None:
         named=description["named"],
         reasons=reasons,
         regions=describe_regions(description["regions"]),
+        doubtful=describe_doubtful(description.get("doubtful")),
+        contradicted=[tuple(image.values()) for image in (description.get("doubtful") or {}).get("contradicted", [])],
         splits=splits,
         folds=folds,
         strata=_list_groups(description["groups"]),

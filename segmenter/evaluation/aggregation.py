@@ -9,14 +9,15 @@ import pandas as pd
 
 from pipeline import contract
 from pipeline.files import InputError, quote_formula, read_header_and_rows, write_text
+from pipeline.findings import finding_kinds
 from segmenter.data.originals import original_rows
 from segmenter.evaluation.bootstrap import Estimate, PatientBootstrap
-from segmenter.evaluation.findings import finding_kinds
 from segmenter.evaluation.froc import CURVE_COLUMNS, curve_rows
 from segmenter.evaluation.metrics import EMPTY_METRICS, IMAGE_METRICS, RATES, Rate
 from segmenter.evaluation.sizes import SIZES
 
-GROUPS = (*contract.GROUPS, "finding", "size")
+GROUPS = (*contract.GROUPS, "finding", "size", "bands")
+BANDS = ("none", "some", "most")  # of an image's lesion pixels, that lie in long thin regions
 METRIC_COLUMNS = [
     *("group", "value", "metric", "images", "patients"),
     *("mean", "mean_low", "mean_high", "median", "median_low", "median_high"),
@@ -127,6 +128,7 @@ def _prepare(images: pd.DataFrame) -> pd.DataFrame:
         clean=(images["predicted_px"] == 0).astype(int),
         birads=images["birads"].map(_highest),
         finding=images["findings"].map(finding_kinds),
+        bands=images["band_share"].map(lambda share: BANDS[int(share > 0) + int(share > 0.5)]),
     )
 
 
@@ -168,9 +170,14 @@ def _empty_rows(images: pd.DataFrame) -> Iterator[Row]:
 
 
 def _group_rows(group: str, images: pd.DataFrame) -> Iterator[Row]:
-    """The metrics of each value of a group; `size` is that of an image's largest lesion, so only images with lesions have it."""
-    if group == "size":
+    """The metrics of each value of a group; `size` is that of an image's largest lesion.
+
+    Only images with lesions have a size and bands; without any band that group is left out.
+    """
+    if group in ("size", "bands"):
         images = _with_lesions(images)
+    if group == "bands" and (images["bands"] == BANDS[0]).all():
+        return
     values = images[group].explode()
     values = values.where(values.notna() & (values != ""), UNKNOWN)
     for value in sorted(values.unique(), key=_value_order):
@@ -182,5 +189,6 @@ def _group_rows(group: str, images: pd.DataFrame) -> Iterator[Row]:
 
 
 def _value_order(value: str) -> tuple[bool, int, str]:
-    """Sorts the values of a group: sizes by size, others by name, unknown ones last."""
-    return value == UNKNOWN, SIZES.index(value) if value in SIZES else 0, value
+    """Sorts the values of a group: sizes by size, bands by share, others by name, unknown ones last."""
+    ordered = (*SIZES, *BANDS)
+    return value == UNKNOWN, ordered.index(value) if value in ordered else 0, value

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.contract import DESCRIPTIONS
-from pipeline.geometry import connected_components
+from pipeline.geometry import connected_components, find_bands
 from segmenter.configuration import Configuration
 from segmenter.data.dataset import Sample
 from segmenter.evaluation.lesions import match_regions, score_candidates
@@ -93,7 +93,9 @@ def image_row(measured: Measured, cuts: Cuts | None) -> Row:
     }
     row |= {name: metric.compute(measured) for name, metric in IMAGE_METRICS.items()} | _lesion_counts(measured)
     row |= {name: sample.details.get(name, "") for name in DESCRIPTIONS}
-    row["size"] = size_of(measured.ground_truth.areas.max(), cuts) if len(measured.ground_truth) else ""
+    ground_truth = measured.ground_truth
+    row["size"] = size_of(ground_truth.areas.max(), cuts) if len(ground_truth) else ""
+    row["band_share"] = float(ground_truth.areas[find_bands(ground_truth)].sum() / overlap.truth_px) if len(ground_truth) else ""
     for name, overlap in measured.by_class.items():
         row |= {f"dice_{name}": overlap.dice, f"truth_px_{name}": overlap.truth_px, f"predicted_px_{name}": overlap.predicted_px}
     return row

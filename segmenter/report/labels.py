@@ -2,7 +2,7 @@
 
 from pipeline.contract import GROUPS
 
-GROUP_NAMES = {"size": "largest lesion"} | GROUPS
+GROUP_NAMES = {"size": "largest lesion", "bands": "lesion in bands:"} | GROUPS
 CRITERIA = {"iou": "IoU > 0.1", "centre": "centre inside"}
 KINDS = {"DM": "low energy", "CM": "subtracted"}
 WIDE_UNDER = 30  # patients; docs/metrics.md

@@ -6,7 +6,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.geometry import VARIANTS, Letterbox, area_average, connected_components, place, square_image, unsquare, vary
+from pipeline.geometry import (
+    VARIANTS,
+    Letterbox,
+    area_average,
+    band_share,
+    connected_components,
+    find_bands,
+    place,
+    square_image,
+    unsquare,
+    vary,
+)
 
 
 def test_a_letterboxed_point_lands_where_the_formula_says():
@@ -143,3 +154,53 @@ def test_placed_values_keep_their_type():
     square = place(np.array([[7, 8]], np.uint16), left=1, top=2, target=4)
     assert square.dtype == np.uint16
     assert square.tolist() == [[0] * 4, [0] * 4, [0, 7, 8, 0], [0] * 4]
+
+
+def arc(side=128, radius=45, thickness=3, turn=180.0):
+    """A thin arc, as skin thickening is drawn along the breast."""
+    square = np.zeros((side, side), np.uint8)
+    return cv2.ellipse(square, (side // 2, side // 2), (radius, radius), 0, 0, turn, 1, thickness)
+
+
+def disk(side=128, radius=40):
+    return cv2.circle(np.zeros((side, side), np.uint8), (side // 2, side // 2), radius, 1, -1)
+
+
+@pytest.mark.parametrize(
+    ("mask", "bands"),
+    [
+        pytest.param(arc(), [True], id="a thin arc"),
+        pytest.param(arc(side=256, radius=90, thickness=6), [True], id="the same arc at twice the size"),
+        pytest.param(arc(radius=15), [False], id="a short arc: 31 of 128 px, less than a quarter of the side"),
+        pytest.param(arc(thickness=45), [False], id="a thick arc fills its hull"),
+        pytest.param(disk(), [False], id="a large mass is compact"),
+        pytest.param(np.zeros((128, 128), np.uint8), [], id="no lesion"),
+    ],
+)
+def test_bands_are_long_and_fill_little_of_their_hull(mask, bands):
+    assert find_bands(connected_components(mask)).tolist() == bands
+
+
+@pytest.mark.parametrize(("length", "band"), [(130, False), (131, True)])
+def test_a_band_is_longer_than_130_of_512_px(length, band):
+    """An L of one pixel's width: with arms of n and 8 px it fills less than a third of its hull."""
+    mask = np.zeros((512, 512), np.uint8)
+    mask[100 : 100 + length, 200], mask[100, 200:208] = 1, 1
+    assert find_bands(connected_components(mask)).tolist() == [band]
+
+
+@pytest.mark.parametrize(("width", "band"), [(68, True), (69, False)])
+def test_a_band_fills_less_than_35_percent_of_its_hull(width, band):
+    """A bar of 200 px in height, and two lines of one pixel that stretch the hull to 200 px in width: 34.7 and 35.2 %."""
+    mask = np.zeros((512, 512), np.uint8)
+    mask[100:300, 100 : 100 + width], mask[100, 100:300], mask[299, 100:300] = 1, 1, 1
+    assert bool(mask.sum() < 0.35 * 200**2) is band
+    assert find_bands(connected_components(mask)).tolist() == [band]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_bands_do_not_depend_on_how_an_image_is_turned(variant):
+    mask = np.maximum(arc(), np.roll(disk(radius=9), 6, 1))
+    assert band_share(vary(mask, variant)) == band_share(mask)
+    assert 0.5 < band_share(mask) < 1
+    assert band_share(np.zeros((8, 8))) == 0

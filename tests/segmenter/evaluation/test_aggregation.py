@@ -13,7 +13,7 @@ def image(sample, patient, dice=np.nan, **cells):
     row = {"sample": sample, "image_id": sample, "patient": patient, "variant": "original", "class": "malignant"}
     row |= {"dice": dice, "sensitivity": dice, "precision": dice, "nsd": dice, "hd95_px": np.nan, **dict.fromkeys(UNDEFINED)}
     row |= {"predicted_px": 8, "empty_truth": int(np.isnan(dice)), "lesions": int(not np.isnan(dice)), "detected": 0}
-    row |= {"false_positives": 0, "centre_detected": 0, "centre_false_positives": 0, "size": ""}
+    row |= {"false_positives": 0, "centre_detected": 0, "centre_false_positives": 0, "size": "", "band_share": 0.0}
     row |= dict.fromkeys(("view", "side", "density", "birads", "findings", "machine"), "")
     return row | {"kind": "CM"} | cells
 
@@ -131,6 +131,16 @@ def test_values_of_a_group_are_in_order(metrics):
     values = metrics.groupby("group", sort=False)["value"].unique().map(list)
     assert values["size"] == ["small", "medium", "large"]
     assert values["birads"] == ["4", "5", "unknown"]
+
+
+def test_images_whose_lesion_is_mostly_a_band_are_a_group_of_their_own():
+    shares = {"a": 0.7, "b": 0.5, "c": 0.0}
+    images, lesions, candidates = tables([row | {"band_share": shares.get(row["sample"], np.nan)} for row in IMAGES])
+    metrics = summarise_metrics(images, lesions, candidates).metrics
+    assert metrics.loc[metrics["group"] == "bands", "value"].unique().tolist() == ["none", "some", "most"]
+    assert rows_of(metrics, "bands", "most", "dice") == expected(1, 1, 0.8, np.nan, np.nan, 0.8)
+    assert rows_of(metrics, "bands", "some", "dice") == expected(1, 1, 0.4, np.nan, np.nan, 0.4)
+    assert "bands" not in set(summarise_metrics(*tables()).metrics["group"]), "there is no such group without bands"
 
 
 def test_classes_have_their_own_dice():

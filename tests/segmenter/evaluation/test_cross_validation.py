@@ -172,18 +172,25 @@ def evaluated(folder, fold, images, shared=()):
         overlap = {"dice": dice, "truth_px": area, "predicted_px": area, "empty_truth": int(not area)} | metrics
         lengths = dict.fromkeys(("hd95_px", "asd_px", "hd95_source_px", "asd_source_px", "hd95_mm", "asd_mm"))
         overlap |= {"sensitivity": dice, "specificity": 0.9, "nsd": dice} | lengths
-        tables.images.append(names | overlap | counts | centres | strata | {"size": "small" if lesions else ""})
+        tables.images.append(
+            names
+            | overlap
+            | counts
+            | centres
+            | strata
+            | {"size": "small" if lesions else "", "band_share": 0.0 if lesions else ""}
+        )
         for lesion in range(lesions):
             hit = int(lesion < detected)
             shape = {"area_px": 100, "size": "small", "centre_x": 5.0, "centre_y": 5.0}
             tables.lesions.append(
                 {"sample": name, "lesion": lesion + 1, **shape, "iou": 0.5 * hit, "detected": hit, "centre_detected": hit}
             )
-        for criterion in ("iou", "centre"):
-            sizes = {"detected_small": detected, "detected_medium": 0, "detected_large": 0}
-            tables.points.append(
-                {"sample": name, "criterion": criterion, "threshold": 0.5, **sizes, "false_positives": false_positives}
-            )
+        found = [*range(1, detected + 1), *[""] * false_positives]
+        tables.candidates.extend(
+            {"sample": name, "candidate": number, "score": 0.5, "lesion": lesion, "centre_lesion": lesion}
+            for number, lesion in enumerate(found, 1)
+        )
     summary = {"identity": {"fold": fold}, "trained_on_too": shared, "size_cuts_px": [50, 150], "tolerance_px": 2.0}
     summary |= {"class_names": ["lesion"], "threshold": 0.5}
     write_evaluation(run.evaluation("test"), tables, summary, {"loss": 0.5})

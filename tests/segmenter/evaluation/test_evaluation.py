@@ -114,6 +114,7 @@ def test_one_row_per_image(striped, gray_as_probability, tmp_path):
         "view": "CC",
         "side": "L",
         "size": "medium",
+        "band_share": "0.0000",
     }
     empty = rows["P3_L_CM_CC"]
     undefined = ("dice", "iou", "sensitivity", "precision", "hd95_px", "asd_px", "nsd", "size")

@@ -44,7 +44,7 @@ def write(run, widths):
     ground_truth[:, 2:4, :4] = 1
     for number, width in enumerate(widths):
         likely[number, 2:4, :width] = 0.9
-    tables = measure_batches([(samples, ground_truth, likely)], Configuration(), None, [sample.name for sample in samples])
+    tables = measure_batches([(samples, ground_truth, likely)], Configuration(), None)
     write_evaluation(run.evaluation("test"), tables, {"identity": {"schema": 0}, "trained_on_too": None, "tolerance_px": 2.0}, {})
     return comparison.read_evaluated(run.folder, "test")
 

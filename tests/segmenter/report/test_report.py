@@ -77,7 +77,7 @@ def evaluate(run, data, configuration, shared=0, predict=predict):
         write_png(evaluation / "masks" / f"{sample.name}.png", mask if classes > 1 else mask * 255)
     likely = np.stack([mask == index for mask in predicted for index in range(classes)] if classes > 1 else predicted)
     likely = np.moveaxis(likely.reshape(len(samples), -1, *masks[0].shape), 1, -1) * np.float32(0.8) + np.float32(0.1)
-    tables = measure_batches([(samples, np.stack(masks), likely)], configuration, (100, 140), {sample.name for sample in samples})
+    tables = measure_batches([(samples, np.stack(masks), likely)], configuration, (100, 140))
     summary = {
         "identity": {"model_sha256": sha256(run.best_model), "data_identity": data.identity, "split": "test"},
         "trained_on_too": None if shared is None else [f"P{number + 1}" for number in range(shared)],

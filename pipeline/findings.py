@@ -6,6 +6,8 @@ annotation workbook, which keeps the kinds on separate sheets.
 
 import re
 
+from pipeline.contract import LESION_CLASSES
+
 NOTHING, OTHER = "no finding", "other"
 _NEGATIONS = re.compile(r"\bno mass or nonmass enhancement|\bno enhancement|\bnon enhanc\w*|\bnormal\b")
 # `enhancement` in the spellings that occur: enhacement, enhancment, enahncing, ehancing, enhancng.
@@ -35,3 +37,26 @@ def finding_kinds(text: str) -> tuple[str, ...]:
     if kinds or not plain:
         return kinds
     return (NOTHING,) if denied else (OTHER,)
+
+
+def find_contradiction(image_class: str, regions: int, birads: str, findings: str) -> str:
+    """Why an image's own row of the annotation table contradicts how the image is used; empty where it does not.
+
+    An image with drawn regions is contradicted by BI-RADS 1 with findings that deny any, an image of class normal by BI-RADS
+    4 to 6 or by findings that name one.
+
+    Example:
+      >>> find_contradiction("malignant", 1, "1", "Normal")
+      'a malignant region is drawn, but BI-RADS is 1 and the findings are "Normal"'
+      >>> find_contradiction("normal", 0, "3", "Architectural distortion")
+      'normal, but BI-RADS is 3 and the findings are "Architectural distortion"'
+      >>> find_contradiction("malignant", 1, "2", "Non enhancement")
+      ''
+    """
+    values, kinds = {value.strip() for value in birads.split("$")}, finding_kinds(findings)
+    row = f'BI-RADS is {birads or "unknown"} and the findings are "{findings}"'
+    if regions and image_class in LESION_CLASSES and values == {"1"} and kinds == (NOTHING,):
+        return f"a {image_class} region is drawn, but {row}"
+    if image_class not in LESION_CLASSES and (values & {"4", "5", "6"} or set(kinds) - {NOTHING, OTHER}):
+        return f"{image_class}, but {row}"
+    return ""
