@@ -509,11 +509,13 @@ class Reason:
       meaning: its text in tables and cards.
       left_out: whether it is the recipe's own choice; all other reasons are faults, which --strict does not accept.
       quiet: the message under a site key, where the usual one might quote an annotation file; empty to keep that one.
+      passing: whether it may pass while the file stays as it is; such files are tried again by each run.
     """
 
     meaning: str
     left_out: bool = False
     quiet: str = ""
+    passing: bool = False
 
 
 REASONS: dict[str, Reason] = {
@@ -547,7 +549,7 @@ REASONS: dict[str, Reason] = {
     "seg-reference": Reason("a DICOM segmentation that cannot be read, or whose image is not here"),
     "file-empty": Reason("a file of 0 bytes"),
     "file-truncated": Reason("a file that ends too early"),
-    "file-unreadable": Reason("a file that the system cannot open, or whose name cannot be written"),
+    "file-unreadable": Reason("a file that the system cannot open, or whose name cannot be written", passing=True),
     "not-an-image": Reason("not an image that can be read", quiet="is not a JPEG, PNG, TIFF or DICOM file that can be read"),
     "multi-frame": Reason("several frames in one file"),
     "too-large": Reason("more pixels than a mammogram has"),
@@ -558,11 +560,19 @@ REASONS: dict[str, Reason] = {
     "missing-tags": Reason("DICOM that lacks tags without which pixels have no meaning"),
     "no-such-window": Reason("DICOM without the window that the recipe asks for"),
     "unsupported-syntax": Reason("DICOM in a transfer syntax that is not for single images"),
-    "decoder-missing": Reason("DICOM in a transfer syntax whose decoder is not installed"),
+    "decoder-missing": Reason("DICOM in a transfer syntax whose decoder is not installed", passing=True),
     "pixels-unreadable": Reason("its pixels cannot be decoded"),
     "levels-unclear": Reason("16-bit levels that cannot fill 16 bits, of a range that neither file nor recipe states"),
-    "changed-since-index": Reason("changed after it was indexed"),
+    "decoder-crashed": Reason("the process that read it died: of a decoder's fault, or for want of memory", passing=True),
+    "changed-since-index": Reason("changed after it was indexed", passing=True),
 }
+
+
+# Reason and message of a file whose reader did not live to give one.
+CRASHED = (
+    "decoder-crashed",
+    "made the process that read it die, of its decoder's fault or for want of memory; download it again, or give fewer --workers",
+)
 
 
 def find_reason(code: str) -> Reason:

@@ -20,7 +20,7 @@ from pipeline.contract import COLUMN_NAMES, COLUMNS, MANIFEST, SPLITS, MaskError
 from pipeline.dataset.description import read_description
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.dataset.manifest import read_manifest
-from pipeline.files import InputError, read_csv
+from pipeline.files import InputError, read_csv, read_regular
 from pipeline.indexing.tables import REJECT_COLUMNS
 from pipeline.phantom import write_phantom
 from pipeline.privacy.site_key import load_site_key
@@ -117,7 +117,7 @@ class Dataset:
             raise InputError(f"{self.folder}: has no sample {sample!r}; .manifest lists them")
         image, mask = (self.folder / found.iloc[0][kind] for kind in ("image", "mask"))
         try:
-            return read_image(image), read_mask(mask.read_bytes(), classes=None)
+            return read_image(image), read_mask(read_regular(mask), classes=None)
         except SourceError as error:
             raise InputError(f"{image}: {error}") from error
         except (OSError, MaskError) as error:
@@ -153,6 +153,7 @@ def make_dataset(
     assignment: AnyPath | None = None,
     site_key: AnyPath | None = None,
     workers: int | None = None,
+    follow_links: bool = False,
 ) -> Dataset:
     """Makes a data set: index, split, masks, variants, audit and stats, as `cesm-pipeline dataset` does.
 
@@ -168,6 +169,7 @@ def make_dataset(
       assignment: your own assignment.csv, with the columns patient, split and maybe fold.
       site_key: a file with the secret under which DICOM sources get keyed names; else the variable CESM_SITE_KEY.
       workers: how many processes work; all cores where it is left out.
+      follow_links: read files that are links out of `raw`, and look into folders that are links.
 
     Raises:
       InputError: files or settings cannot be used; the message says what was found, where, and what to do.
@@ -181,12 +183,13 @@ def make_dataset(
     chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, settings)
     target, source = DatasetFolder(Path(folder)), Path(raw)
     key = load_site_key(_path(site_key), target.root)
-    with open_executor(workers or all_cores()) as executor:
-        stages.index(target, chosen, source, _path(annotations), executor, key)
-        stages.split(target, _path(assignment))
-        stages.variants(target, executor, fused=True, raw=source, key=key)
-    found = stages.audit(target).summary
-    stages.stats(target)
+    with target.locked("dataset"):
+        with open_executor(workers or all_cores()) as executor:
+            stages.index(target, chosen, source, _path(annotations), executor, key, follow_links=follow_links)
+            stages.split(target, _path(assignment))
+            stages.variants(target, executor, fused=True, raw=source, key=key)
+        found = stages.audit(target).summary
+        stages.stats(target)
     if unexpected := [finding["code"] for finding in found["findings"] if finding["code"] not in found["expected"]]:
         warnings.warn(f"{target.root}: the audit found {', '.join(unexpected)}; see Dataset.audit()", stacklevel=2)
     return Dataset(target.root)

@@ -1,25 +1,30 @@
 """Work over many images through the standard `concurrent.futures.Executor` interface, bounded in memory.
 
-Any executor will do, also one of a cluster; the default is a pool of processes on this machine.
+Any executor will do, also one of a cluster; the default is a pool of processes on this machine. A process that dies, of a
+decoder's fault or because the system is out of memory, costs the item that it died on and nothing else.
 """
 
 import collections
 import contextlib
 import multiprocessing
+import multiprocessing.connection
 import os
 import signal
 import sys
+import threading
 import types
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from typing import TypeVar
+
+from pipeline.files import InputError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 class Inline(Executor):
-    """Runs each call immediately in this process: one worker, no start-up, plain tracebacks."""
+    """Runs each call immediately in this process, which ends with a decoder that crashes: for tests and small work."""
 
     def submit(self, fn, /, *args, **kwargs):
         future: Future = Future()
@@ -41,6 +46,35 @@ class _Processes(ProcessPoolExecutor):
             return super().submit(fn, *args, **kwargs)
 
 
+class Pool(Executor):
+    """Processes of this machine, started when they are needed and replaced when one of them has died."""
+
+    def __init__(self, workers: int):
+        self._workers = workers
+        self._processes: _Processes | None = None
+
+    def submit(self, fn, /, *args, **kwargs):
+        """Starts a call; where a process has died, all calls fail with BrokenExecutor until `renew`."""
+        if self._processes is None:
+            self._processes = _start_processes(self._workers)
+        try:
+            return self._processes.submit(fn, *args, **kwargs)
+        except BrokenExecutor as error:
+            future: Future = Future()
+            future.set_exception(error)
+            return future
+
+    def renew(self) -> None:
+        """Leaves processes of which one has died; the next call starts others."""
+        self.shutdown()
+
+    def shutdown(self, wait=True, *, cancel_futures=False):
+        """Ends the processes."""
+        if self._processes is not None:
+            self._processes.shutdown(wait, cancel_futures=cancel_futures)
+            self._processes = None
+
+
 @contextlib.contextmanager
 def _without_main() -> Iterator[None]:
     main = sys.modules["__main__"]
@@ -57,14 +91,13 @@ def all_cores() -> int:
 
 
 def open_executor(workers: int) -> Executor:
-    """Opens an executor of `workers` processes; one worker is this process itself.
+    """Opens an executor of `workers` processes. One worker is a process too, because a crash would end the program otherwise."""
+    return Pool(workers)
 
-    Processes are started fresh (forkserver, or spawn where there is none): a fork of a process that holds threads, such
-    as OpenCV's or TensorFlow's, may hang.
-    """
-    if workers == 1:
-        _one_thread()
-        return Inline()
+
+def _start_processes(workers: int) -> _Processes:
+    """Processes are started fresh (forkserver, or spawn where there is none): a fork of a process that holds threads, such
+    as OpenCV's or TensorFlow's, may hang."""
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)
     if method == "forkserver":
@@ -74,7 +107,16 @@ def open_executor(workers: int) -> Executor:
 
 def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; only the parent acts on it
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _one_thread()
+
+
+def _end_with_parent() -> None:
+    """Ends this process when its parent is killed: it would wait for work for ever, and hold what it has open."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
 
 
 def _one_thread() -> None:
@@ -83,19 +125,95 @@ def _one_thread() -> None:
     cv2.setNumThreads(1)  # one image per core; OpenCV's own threads would fight over them
 
 
-def in_order(executor: Executor, function: Callable[[Item], Result], items: Iterable[Item], ahead: int = 32) -> Iterator[Result]:
+def in_order(
+    executor: Executor,
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    ahead: int = 32,
+    *,
+    crashed: Callable[[Item], Result] | None = None,
+) -> Iterator[Result]:
     """Maps `function` over `items` in their order; at most `ahead` results wait, so memory stays flat.
 
-    When the caller stops early, calls that have not begun are cancelled.
+    When the caller stops early, calls that have not begun are cancelled. When a process dies, the calls that were under way
+    are repeated one by one, so that the item at fault is known and the others lose nothing.
+
+    Args:
+      executor: runs the calls.
+      function: of one item.
+      items: what to work on.
+      ahead: how many results may wait.
+      crashed: gives the result of an item whose process died twice, the second time alone; without it that is an error.
+
+    Raises:
+      InputError: an item's process died.
     """
-    waiting: collections.deque[Future] = collections.deque()
+    waiting: collections.deque[tuple[Item, Future]] = collections.deque()
+
+    def results(limit: int) -> Iterator[Result]:
+        while len(waiting) >= limit:
+            item, future = waiting.popleft()
+            try:
+                result = future.result()
+            except BrokenExecutor:
+                result = _run_alone(executor, function, item, crashed)
+                limit = 1  # the calls after it failed with it, and are repeated before any other is begun
+            yield result
+
     try:
         for item in items:
-            waiting.append(executor.submit(function, item))
-            if len(waiting) >= (1 if isinstance(executor, Inline) else ahead):
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+            waiting.append((item, executor.submit(function, item)))
+            yield from results(1 if isinstance(executor, Inline) else ahead)
+        yield from results(1)
     finally:
-        for future in waiting:
+        for _, future in waiting:
             future.cancel()
+
+
+def _run_alone(
+    executor: Executor, function: Callable[[Item], Result], item: Item, crashed: Callable[[Item], Result] | None
+) -> Result:
+    """Repeats a call while no other runs, so that a process that dies has died of it."""
+    _renew(executor)
+    try:
+        return executor.submit(function, item).result()
+    except BrokenExecutor as error:
+        _renew(executor)
+        if crashed is None:
+            raise InputError(
+                f"{item}: the process that worked on it died, of a decoder's fault or for want of memory; remove that file, or "
+                "close other programs"
+            ) from error
+        return crashed(item)
+
+
+def _renew(executor: Executor) -> None:
+    if isinstance(executor, Pool):
+        executor.renew()
+
+
+def in_batches(
+    executor: Executor,
+    function: Callable[[list[Item]], list[Result]],
+    items: Sequence[Item],
+    size: int = 16,
+    *,
+    crashed: Callable[[Item], Result],
+) -> Iterator[Result]:
+    """As `in_order`, for work that takes less time than handing it to another process.
+
+    Args:
+      executor: runs the calls.
+      function: of a list of items; gives one result for each.
+      items: what to work on.
+      size: of a list.
+      crashed: as for `in_order`, of a single item.
+    """
+
+    def one_by_one(batch: list[Item]) -> list[Result]:
+        single = in_order(executor, function, [[item] for item in batch], 1, crashed=lambda one: [crashed(one[0])])
+        return [result for results in single for result in results]
+
+    batches = [list(items[start : start + size]) for start in range(0, len(items), size)]
+    for results in in_order(executor, function, batches, crashed=one_by_one):
+        yield from results

@@ -6,13 +6,14 @@ have the class's color, and the ground truth's contour is dashed.
 """
 
 import colorsys
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from pipeline.files import replacing
+from pipeline.files import write_buffered
 from pipeline.page import GROUND_TRUTH_COLOR, PREDICTION_COLOR, new_figure, rgb
 from segmenter.captions import WHITE, Color, add_text, add_titles, legend, text_size
 
@@ -23,9 +24,9 @@ _COLOR_WEIGHT = 0.4  # in a merged pixel; the rest is the image's
 
 
 def write_png(path: Path, image: np.ndarray, *flags: int) -> None:
-    """Writes a PNG, whole or not at all."""
-    with replacing(path) as temporary:
-        temporary.write_bytes(cv2.imencode(".png", image, flags)[1].tobytes())
+    """Writes a PNG, whole or not at all; not durably, because there may be many (`pipeline.files.sync`)."""
+    data = cv2.imencode(".png", image, flags)[1].tobytes()
+    write_buffered(path, lambda file: file.write(data), durable=False)
 
 
 def lesion_colors(given: Sequence[Color], count: int) -> tuple[Color, ...]:
@@ -139,5 +140,4 @@ def write_curves(path: Path, history: Sequence[Mapping[str, float]], names: Sequ
         ax.axvline(best_epoch, color="0.6", linestyle=":", label=f"best model, epoch {best_epoch}")
         ax.set(title=name, xlabel="epoch")
         ax.legend()
-    with replacing(path) as temporary:
-        figure.savefig(temporary)
+    write_buffered(path, functools.partial(figure.savefig, format=path.suffix[1:]))

@@ -12,7 +12,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from pipeline.files import InputError, check_json, dump_toml, load_toml, path_below, read_json, remove_tree, write_text
+from pipeline.files import InputError, check_json, clear_folder, dump_toml, load_toml, path_below, read_json, write_text
 from segmenter.configuration import Configuration, TrainSettings
 from segmenter.data.dataset import DataSet
 
@@ -214,7 +214,7 @@ def begin_or_resume(run: Run, configuration: Configuration, data: DataSet, *, re
       InputError: nothing to resume, or the run was trained with another configuration, on another fold or other data.
     """
     if restart:
-        remove_tree(run.folder)
+        clear_folder(run.folder)
     if not run.config.is_file() or not run.state.is_file():  # no epoch was finished
         if resume:
             raise InputError(f"{run.folder}: has nothing to resume; leave --resume out to start")

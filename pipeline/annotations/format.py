@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.annotations.contents import AnnotatedImage, Annotations, DrawnRegion, add_regions
-from pipeline.files import InputError, Table, parse_json, read_csv_table, read_sheets
+from pipeline.files import InputError, Table, parse_json, read_csv_table, read_regular, read_sheets
 from pipeline.indexing.layout import image_key
 from pipeline.recipe import Layout
 
@@ -34,7 +34,7 @@ class AnnotationFile:
           InputError: it cannot be read.
         """
         try:
-            data = self.path.read_bytes()
+            data = read_regular(self.path)
         except OSError as error:
             raise InputError(f"{self.path}: cannot be read ({error.strerror}); correct it, or move it away") from error
         if self.suffix == ".json" and data[:2] in (b"\xff\xfe", b"\xfe\xff"):

@@ -14,7 +14,7 @@ from pipeline.annotations.format import AnnotationFile, AnnotationFormat
 from pipeline.contract import SourceError
 from pipeline.dicom.parsing import guarded, refuse_bombs
 from pipeline.drawing.regions import MOST_PIXELS, bitmap_attributes
-from pipeline.files import require
+from pipeline.files import open_regular, read_regular, require
 from pipeline.recipe import Layout
 
 _MOST_ITEMS = 100_000  # a frame has a handful
@@ -24,7 +24,7 @@ _SOP_CLASS = re.compile(rb"1\.2\.840\.10008\.5\.1\.4\.1\.1\.66\.4(?![0-9.])")
 def is_seg(path: Path) -> bool:
     """Whether a file is a DICOM segmentation, by the SOP class in its first bytes, without reading the rest."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             start = file.read(1024)  # preamble, mark, and the meta information, which begins with the SOP class
     except OSError:
         return False
@@ -65,7 +65,7 @@ def _read_seg(path: Path) -> tuple[SegReference, list[DrawnRegion]]:
 
     # highdicom raises whatever its checks, pydicom's parser and the decoders raise.
     with guarded("seg-reference", "cannot be read as a DICOM segmentation"):
-        data = path.read_bytes()
+        data = read_regular(path)
         refuse_bombs(data, _MOST_ITEMS)
         seg = highdicom.seg.segread(data)
         _check_coding(seg)

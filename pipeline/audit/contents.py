@@ -11,6 +11,7 @@ from pipeline.audit.equality import make_thumb, same_turned
 from pipeline.audit.features import Features, find_features, spread_contrast
 from pipeline.audit.samples import Sample
 from pipeline.contract import MaskError, SourceError, decode_mask
+from pipeline.files import read_regular
 from pipeline.sources import read_image
 
 
@@ -48,7 +49,7 @@ def _read_sample(sample: Sample, siblings: Sequence[Contents]) -> Contents:
     for name, path, digest in zip(("image", "mask"), (sample.image, sample.mask), sample.sha256, strict=True):
         if path is None:
             continue
-        data = path.read_bytes()
+        data = read_regular(path)
         if digest and hashlib.sha256(data).hexdigest() != digest:
             changed.append(name)
         try:

@@ -20,6 +20,11 @@ def add_making(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--annotations", type=Path, help="folder with the annotation files, or one of them (default: RAW)")
     parser.add_argument("--out", type=Path, required=True, help="the data set's folder")
     parser.add_argument("--recipe", default="v2", help=f"{', '.join(recipe_names())}, or a .toml file (default: %(default)s)")
+    parser.add_argument(
+        "--follow-links",
+        action="store_true",
+        help="read files that are links out of RAW, and look into folders that are links; without it they are passed over",
+    )
     add_settings(parser, "recipe")
     add_strict(parser)
     add_site_key(parser)

@@ -48,14 +48,26 @@ def check_folds(arguments: argparse.Namespace) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Runs the command and returns the exit status."""
     check_folds(arguments)
-    return _print_plan(arguments) if arguments.dry_run else _make(arguments)
+    if arguments.dry_run:
+        return _print_plan(arguments)
+    with DatasetFolder(arguments.out).locked("dataset"):
+        return _make(arguments)
 
 
 def _print_plan(arguments: argparse.Namespace) -> int:
     folder, recipe = DatasetFolder(arguments.out), load_recipe(arguments.recipe, arguments.settings)
     key = load_site_key(arguments.site_key, folder.root)
     with open_executor(arguments.workers) as executor:
-        plan = stages.plan(folder, recipe, arguments.raw, arguments.annotations, executor, key, arguments.assignment)
+        plan = stages.plan(
+            folder,
+            recipe,
+            arguments.raw,
+            arguments.annotations,
+            executor,
+            key,
+            arguments.assignment,
+            follow_links=arguments.follow_links,
+        )
     (images_made, images), (samples_made, samples) = plan.images, plan.samples
     print(f"dry run: recipe {recipe.name}: {recipe.title}")
     print_counts(plan.index)

@@ -17,6 +17,8 @@ from pipeline.sources import describe_unread_images
 from pipeline.stages import Outcome
 from pipeline.workers import open_executor
 
+_MOST_LINES = 10
+
 
 def add(commands) -> None:
     """Adds the command and its arguments."""
@@ -49,7 +51,16 @@ def run_index(folder: DatasetFolder, arguments: argparse.Namespace, executor: Ex
     """Runs the stage with the arguments of `add_making`."""
     recipe = load_recipe(arguments.recipe, arguments.settings)
     key = load_site_key(arguments.site_key, folder.root)
-    return stages.index(folder, recipe, arguments.raw, arguments.annotations, executor, key, arguments.write_map)
+    return stages.index(
+        folder,
+        recipe,
+        arguments.raw,
+        arguments.annotations,
+        executor,
+        key,
+        arguments.write_map,
+        follow_links=arguments.follow_links,
+    )
 
 
 def print_index(folder: DatasetFolder, outcome: Outcome) -> None:
@@ -92,6 +103,11 @@ def _print_remarks(counts: Mapping) -> None:
         print(f"index: found, not used: {UnreadFiles(**files)}")
     _print_pixels(counts)
     _print_collection(counts)
+    passed_over = counts.get("not_looked_into", [])
+    for line in passed_over[:_MOST_LINES]:
+        print(f"index: passed over: {line}")
+    if len(passed_over) > _MOST_LINES:
+        print(f"index: passed over: {len(passed_over) - _MOST_LINES} more links or folders")
     if silent := counts["text_unknown"]:
         print(
             f"index: {silent} of {counts['dicom']} DICOM images, {counts['text_unknown_first'][0]} first, do not state whether "

@@ -1,19 +1,20 @@
 """Tracks what has been made of a data set's images and what is still to do, and finishes it: samples, card, manifest."""
 
 import hashlib
+import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 
-from pipeline.contract import SCHEMA, sample_name
+from pipeline.contract import SCHEMA, find_reason, sample_name
 from pipeline.dataset.card import write_card
 from pipeline.dataset.description import describe_dataset, write_description
 from pipeline.dataset.doubtful import find_doubtful
 from pipeline.dataset.folder import DatasetFolder, digest_of, make_split_folders, sample_paths
 from pipeline.dataset.journal import COUNT_NAMES, JournalEntry
 from pipeline.dataset.manifest import manifest_text, sample_rows
-from pipeline.dataset.samples import Task
+from pipeline.dataset.samples import Task, reject_crashed
 from pipeline.files import InputError, progress
 from pipeline.indexing.find import SourceFiles
 from pipeline.indexing.tables import Reject, SourceImage, read_regions, read_shape
@@ -49,6 +50,10 @@ def pixel_key(image: SourceImage, attributes: Sequence[Mapping]) -> str:
     return digest_of(SCHEMA, image.source_sha256, image.image_class, attributes)
 
 
+def _may_pass(entry: JournalEntry) -> bool:
+    return entry.reject is not None and find_reason(entry.reject[0]).passing
+
+
 class Builder:
     """Makes the samples of a data set: knows its images, what has been made of them, and what is still to do."""
 
@@ -72,7 +77,7 @@ class Builder:
         for image in self.images.values():
             task = self._task(image)
             entry = self.entries.get(image.image_id)
-            if entry and entry.reject and entry.key == task.reject_key:
+            if entry and entry.reject and entry.key == task.reject_key and not _may_pass(entry):
                 continue
             if entry and entry.key == task.key and entry.counts.keys() >= COUNT_NAMES:
                 if self._settle(entry, task):
@@ -132,14 +137,30 @@ class Builder:
         """Runs the tasks; each result is in the journal before the next one is waited for."""
         if not tasks:
             return
-        self.folder.manifest.unlink(missing_ok=True)  # from here on the folder is not complete
-        self.folder.drop_parts()
-        for task in tasks:  # what was made of them before is out of date, and may lie in another split
-            self._drop_samples(self.entries.get(task.image_id))
+        entries = [self.entries.get(task.image_id) for task in tasks]
+        if not all(entry and entry.reject for entry in entries):
+            self.folder.manifest.unlink(missing_ok=True)  # from here on the folder is not complete
+        for earlier in entries:  # what was made of them before is out of date, and may lie in another split
+            self._drop_samples(earlier)
+        results = in_order(executor, work, tasks, crashed=reject_crashed)
         with self.folder.journal.appending() as append:
-            for entry in progress(in_order(executor, work, tasks), len(tasks), label):
+            for entry in progress(results, len(tasks), label):
                 append(entry)
                 self.entries[entry.image_id] = entry
+        self._check_sources()
+
+    def _check_sources(self) -> None:
+        """Stops where images could not be read because all of RAW is gone, which says nothing about them.
+
+        Raises:
+          InputError: no source file is there any more.
+        """
+        lost = [entry for entry in self.entries.values() if entry.reject and entry.reject[0] == "file-unreadable"]
+        if lost and not any(os.path.exists(self.sources.path(image.source)) for image in self.images.values()):
+            raise InputError(
+                f"{self.sources.raw}: holds none of the {len(self.images)} source images any more; mount it again, or give "
+                "the right RAW, and run the same command again"
+            )
 
     def finish(self) -> bool:
         """Writes the card and the manifest where they are not up to date; returns whether the manifest changed."""

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,20 @@ from pipeline.contract import DATASET_JSON, DATASET_MARK, MANIFEST, SPLITS
 from pipeline.dataset.journal import Journal, Stamp
 from pipeline.dataset.manifest import read_manifest
 from pipeline.dataset.states import load_state
-from pipeline.files import FileMemory, InputError, dump_toml, load_toml, path_below, remove_tree, sha256, write_text
+from pipeline.files import (
+    LOCK,
+    FileMemory,
+    InputError,
+    dump_toml,
+    load_toml,
+    locked,
+    path_below,
+    read_regular,
+    remove_tree,
+    sha256,
+    sync,
+    write_text,
+)
 from pipeline.indexing.tables import Reject, SourceImage, read_images, read_rejects, write_rejects
 from pipeline.recipe import Recipe
 
@@ -45,6 +59,10 @@ class DatasetFolder:
         self._memory = FileMemory()
         self.journal = Journal(self.work / "made.jsonl")
 
+    def locked(self, stage: str) -> AbstractContextManager[None]:
+        """Holds the folder's lock within a block, as `pipeline.files.locked` does; the runs have locks of their own."""
+        return locked(self.root, f"pipeline {stage}", shared="runs")
+
     def claim(self, recipe: Recipe, raw: str, *, keyed: bool = False) -> None:
         """Binds the folder to a recipe and its sources, and writes the resolved recipe; otherwise as `check_claim`."""
         self.check_claim(recipe, raw, keyed=keyed)
@@ -77,7 +95,7 @@ class DatasetFolder:
                 if state.get("keyed"):
                     reason = "was made with a site key, and RAW or the key has changed, or no key is given"
                 raise InputError(f"{self.root}: {reason}; choose another folder (DATASET=... or OUT=...) or delete this one")
-        elif self.root.exists() and any(path.name not in ("runs", "stats") for path in self.root.iterdir()):
+        elif self.root.exists() and any(path.name not in ("runs", "stats", LOCK) for path in self.root.iterdir()):
             raise InputError(f"{self.root}: is not empty and not a data set of this program; choose another folder (DATASET=...)")
 
     def load_recipe(self) -> Recipe:
@@ -110,16 +128,17 @@ class DatasetFolder:
         return self._memory.read(self.manifest, self._read_rows)
 
     def _read_rows(self, path: Path) -> list[dict[str, Any]]:
-        return read_manifest(path, self._memory.read(path, Path.read_bytes))
+        return read_manifest(path, self._memory.read(path, read_regular))
 
     def write_manifest(self, text: str) -> None:
-        """Writes the manifest, which makes the data set complete; durably, because everything else is on disk by then."""
-        write_text(self.manifest, text, durable=True)
-        self._memory.keep(self.manifest, Path.read_bytes, text.encode())
+        """Writes the manifest, which makes the data set complete, once everything else is on the disk."""
+        sync()
+        write_text(self.manifest, text)
+        self._memory.keep(self.manifest, read_regular, text.encode())
 
     def has_manifest(self, text: str) -> bool:
         """Whether the manifest is there and has this text."""
-        return self.manifest.exists() and self._memory.read(self.manifest, Path.read_bytes) == text.encode()
+        return self.manifest.exists() and self._memory.read(self.manifest, read_regular) == text.encode()
 
     def need(self, path: Path, stage: str) -> None:
         """Raises an InputError that names the stage whose output is missing."""
@@ -132,9 +151,9 @@ class DatasetFolder:
         """Reads a state file; one that is missing or broken is an empty state, and the stage runs again."""
         return dict(self._memory.read(path, load_state)) if path.exists() else {}
 
-    def write_state(self, path: Path, state: Mapping) -> None:
-        """Writes a state file."""
-        write_text(path, json.dumps(state, indent=1) + "\n")
+    def write_state(self, path: Path, state: Mapping) -> bool:
+        """Writes a state file; returns whether it has changed."""
+        return write_text(path, json.dumps(state, indent=1) + "\n")
 
     def holds(self, path: str, stamp: Stamp) -> bool:
         """Whether the file at `path` is the stamped one; it is hashed only where its modification time differs."""
@@ -154,11 +173,6 @@ class DatasetFolder:
         for path in paths:
             path_below(self.root, path, str(self.journal.path)).unlink(missing_ok=True)
 
-    def drop_parts(self) -> None:
-        """Deletes the half-written files that a killed run left in the splits' folders."""
-        for part in self.root.glob("*/*/.*.part"):
-            part.unlink(missing_ok=True)
-
     def clear_squares(self) -> None:
         """Deletes the square pairs between the stages; the samples contain them from now on."""
         remove_tree(self.squares)
@@ -167,7 +181,7 @@ class DatasetFolder:
         """Returns the SHA-256 of the manifest: the identity of a complete data set; empty while it is not complete."""
         if not self.manifest.exists():
             return ""
-        return hashlib.sha256(self._memory.read(self.manifest, Path.read_bytes)).hexdigest()
+        return hashlib.sha256(self._memory.read(self.manifest, read_regular)).hexdigest()
 
 
 def _load_recipe(path: Path) -> Recipe:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.files import FileMemory, InputError, parse_json, path_below, write_text
+from pipeline.files import FileMemory, InputError, append, parse_json, path_below, write_text
 
 COUNT_NAMES = frozenset({"drawn", "ignored", "clipped", "vanished", "lesion_px"})
 
@@ -104,13 +104,12 @@ class Journal:
         entries, lines = self._read()
         added: list[JournalEntry] = []
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a+b") as file:
+        with self.path.open("a+b", buffering=0) as file:
             if file.seek(0, os.SEEK_END) and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
-                file.write(b"\n")  # an interrupted run left half a line
+                append(file, b"\n")  # an interrupted run left half a line
 
             def add(entry: JournalEntry) -> None:
-                file.write(entry.to_json().encode() + b"\n")
-                file.flush()
+                append(file, entry.to_json().encode() + b"\n")
                 added.append(entry)
 
             yield add

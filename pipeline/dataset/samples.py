@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import PIL.Image
 
-from pipeline.contract import CLASS_COLORS, CLASSES, SourceError, cut_levels
+from pipeline.contract import CLASS_COLORS, CLASSES, CRASHED, SourceError, cut_levels
 from pipeline.dataset.journal import JournalEntry, Stamp
 from pipeline.drawing.raster import drawable, is_band, published_mask, square_mask
 from pipeline.drawing.regions import Region, RegionError, parse_region
@@ -73,11 +73,7 @@ def make_square(task: Task) -> JournalEntry:
 def make_samples(task: Task) -> JournalEntry:
     """Runs the variants stage for one image: turns and encodes the square pair, made in memory where it is not on disk."""
     try:
-        if task.entry:
-            image = read_image(task.folder / task.square["image"], bits=task.recipe.image.bits, stated_bits=16)
-            mask, counts = read_image(task.folder / task.square["mask"]), task.entry.counts
-        else:
-            image, mask, counts = square_pair(task)
+        image, mask, counts = _read_square(task) or square_pair(task)
     except SourceError as error:
         return _rejected(task, error)
     samples = {}
@@ -88,6 +84,22 @@ def make_samples(task: Task) -> JournalEntry:
             data["mask_color"] = _png(_CLASS_COLORS_BGR[turned])
         samples[variant] = {name: _write(task.folder, paths[name], data[name]) for name in paths}
     return JournalEntry(task.image_id, task.key, counts=counts, samples=samples)
+
+
+def _read_square(task: Task) -> tuple[np.ndarray, np.ndarray, Mapping[str, int]] | None:
+    """The square pair that the masks stage wrote; None where there is none, or it cannot be read and must be made again."""
+    if task.entry is None:
+        return None
+    try:
+        image = read_image(task.folder / task.square["image"], bits=task.recipe.image.bits, stated_bits=16)
+        return image, read_image(task.folder / task.square["mask"]), task.entry.counts
+    except SourceError:
+        return None
+
+
+def reject_crashed(task: Task) -> JournalEntry:
+    """What the journal records of an image whose process died."""
+    return _rejected(task, SourceError(*CRASHED))
 
 
 def _rejected(task: Task, error: SourceError) -> JournalEntry:

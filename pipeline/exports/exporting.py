@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.exports import coco, hf, nnunet, tfrecord, via
 from pipeline.exports.format import ExportFormat, Options
-from pipeline.files import InputError, path_below, read_json, remove_tree, write_text
+from pipeline.files import LOCK, InputError, clear_folder, locked, path_below, read_json, remove_tree, sync, write_text
 
 FORMATS: dict[str, ExportFormat] = {module.FORMAT.name: module.FORMAT for module in (coco, hf, nnunet, tfrecord, via)}
 MARK = "export.json"
@@ -68,9 +68,11 @@ def export(folder: DatasetFolder, name: str, output: Path | None, given: Options
     rows = folder.read_manifest()
     with _building(output) as temporary:
         lines = export_format.write(folder, rows, temporary, **options)
-        files = sorted(path.relative_to(temporary).as_posix() for path in temporary.rglob("*") if path.is_file())
+        paths = [path for path in temporary.rglob("*") if path.is_file() and path.name != LOCK]
+        files = sorted(path.relative_to(temporary).as_posix() for path in paths)
         mark = {"identity": identity, "told": lines, "files": files}
-        write_text(temporary / MARK, json.dumps(mark, indent=1) + "\n", durable=True)
+        sync()
+        write_text(temporary / MARK, json.dumps(mark, indent=1) + "\n")
     return Exported(output, True, tuple(lines))
 
 
@@ -108,12 +110,15 @@ def _check_free(output: Path, mark: Mapping[str, Any]) -> None:
 def _building(output: Path) -> Iterator[Path]:
     """Gives a folder next to `output` to write to, and renames it to `output` when the block ends without an error."""
     temporary = output.with_name(f".{output.name}.part")
-    remove_tree(temporary)
-    temporary.mkdir(parents=True)
+    temporary.mkdir(parents=True, exist_ok=True)
     try:
-        yield temporary
+        with locked(temporary, "pipeline export"):
+            clear_folder(temporary)
+            temporary.mkdir(exist_ok=True)
+            yield temporary
     except BaseException:
-        remove_tree(temporary)
+        if not (temporary / LOCK).exists():  # else another process is writing there
+            remove_tree(temporary)
         raise
     remove_tree(output)
     temporary.replace(output)

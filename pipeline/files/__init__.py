@@ -28,6 +28,7 @@ from pipeline.files.foreign_tables import (
     read_table,
 )
 from pipeline.files.json_files import check_json, parse_json, read_json
+from pipeline.files.locking import LOCK, clear_folder, locked
 from pipeline.files.memory import FileMemory
 from pipeline.files.program import (
     BAD_INPUT,
@@ -39,9 +40,20 @@ from pipeline.files.program import (
     run_program,
 )
 from pipeline.files.progress import progress
+from pipeline.files.reading import UnfitFile, open_regular, read_regular, stamp_of
 from pipeline.files.settings import Settings, check_settings, dump_toml, json_schema, load_toml, read_toml
 from pipeline.files.tables import csv_text, quote_formula, read_csv, read_header_and_rows, unquote_formula, write_csv
-from pipeline.files.writing import remove_tree, replacing, sha256, write_bytes, write_text
+from pipeline.files.writing import (
+    append,
+    remove_parts,
+    remove_tree,
+    replacing,
+    sha256,
+    sync,
+    write_buffered,
+    write_bytes,
+    write_text,
+)
 
 __all__ = [
     "BAD_INPUT",
@@ -49,16 +61,20 @@ __all__ = [
     "FINDINGS",
     "INTERNAL",
     "INTERRUPTED",
+    "LOCK",
     "TABLE_SUFFIXES",
     "FileMemory",
     "InputError",
     "Settings",
     "Table",
+    "UnfitFile",
     "add_command",
     "add_json",
     "add_settings",
+    "append",
     "check_json",
     "check_settings",
+    "clear_folder",
     "csv_text",
     "decode_text",
     "dump_toml",
@@ -66,8 +82,10 @@ __all__ = [
     "is_installed",
     "json_schema",
     "load_toml",
+    "locked",
     "make_parser",
     "name_problem",
+    "open_regular",
     "package_version",
     "parse_json",
     "path_below",
@@ -81,9 +99,11 @@ __all__ = [
     "read_header_and_rows",
     "read_json",
     "read_number",
+    "read_regular",
     "read_sheets",
     "read_table",
     "read_toml",
+    "remove_parts",
     "remove_tree",
     "replacing",
     "require",
@@ -91,8 +111,11 @@ __all__ = [
     "run_program",
     "sha256",
     "shorten",
+    "stamp_of",
     "suggest",
+    "sync",
     "unquote_formula",
+    "write_buffered",
     "write_bytes",
     "write_csv",
     "write_text",

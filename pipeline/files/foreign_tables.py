@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.files.program import InputError
+from pipeline.files.reading import read_regular
 
 TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".xlsx"})
 _DELIMITERS = (",", ";", "\t", "|")
@@ -130,7 +131,7 @@ def read_csv_table(path: Path, delimiter: str = ",", data: bytes | None = None) 
     """
     remedy = "save it again as UTF-8 CSV, or move it away"
     try:
-        text = decode_text(path.read_bytes() if data is None else data)
+        text = decode_text(read_regular(path) if data is None else data)
     except (OSError, UnicodeError) as error:
         raise InputError(f"{path}: cannot be read as CSV ({error}); {remedy}") from error
     start = 0
@@ -213,7 +214,7 @@ def read_sheets(path: Path) -> Iterator[Table]:
     import openpyxl
 
     try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        book = openpyxl.load_workbook(io.BytesIO(read_regular(path)), read_only=True, data_only=True)
         sheets = sorted(book.worksheets, key=lambda sheet: sheet.title.strip().casefold() != "all")
         for sheet in sheets:
             sheet.reset_dimensions()  # other programs state them wrongly

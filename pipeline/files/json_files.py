@@ -11,6 +11,7 @@ import pydantic
 
 from pipeline.files.below import shorten
 from pipeline.files.program import InputError
+from pipeline.files.reading import read_regular
 
 MOST_BYTES = 256 * 2**20  # the annotations of a whole collection have some ten million
 MOST_DEPTH = 100  # our own files and annotations nest some ten levels
@@ -32,7 +33,7 @@ def read_json(path: Path, shape: type[Shape], remedy: str) -> Shape:
     try:
         if (size := path.stat().st_size) > MOST_BYTES:
             raise InputError(f"{path}: has {size} bytes; expected at most {MOST_BYTES}; {remedy}")
-        data = path.read_bytes()
+        data = read_regular(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); {remedy}") from error
     return parse_json(data, shape, str(path), remedy)

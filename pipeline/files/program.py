@@ -1,11 +1,38 @@
 """How both programs end: exit statuses, and the error that users see."""
 
+import errno
 import os
 import sys
 import traceback
 from collections.abc import Callable
 
+from pipeline.files.reading import UnfitFile
+
 DONE, FINDINGS, BAD_INPUT, INTERNAL, INTERRUPTED = 0, 1, 2, 3, 130
+
+# What to do about an error of the system.
+_ADVICE = {
+    errno.ENOSPC: "make room on the disk",
+    errno.EDQUOT: "your quota is used up: delete files, or have it raised",
+    errno.EFBIG: "the file system, or `ulimit -f`, allows no file of this size",
+    errno.EACCES: "change the permissions of the file or folder, or give another one",
+    errno.EPERM: "change the permissions of the file or folder, or give another one",
+    errno.EROFS: "this is a read-only file system; give another folder",
+    errno.ENAMETOOLONG: "shorten the name of the file or folder",
+    errno.ENOTDIR: "a file is where a folder is needed; give another path",
+    errno.EEXIST: "a file is where a folder is needed; give another path",
+    errno.EISDIR: "a folder is where a file is needed; give another path",
+    errno.ENOTEMPTY: "it holds files that this program did not write; give another folder",
+    errno.ELOOP: "this link leads back to itself; remove it",
+    errno.EMFILE: "raise the number of open files (`ulimit -n`), or give fewer --workers",
+    errno.ENFILE: "the system has too many open files; close other programs",
+    errno.ENOMEM: "close other programs, or give fewer --workers",
+    errno.EAGAIN: "raise the number of processes (`ulimit -u`), or give fewer --workers",
+    errno.EIO: "the disk or the network reports a fault; check it",
+    errno.ESTALE: "the network file system lost it; mount it again",
+    errno.ENOENT: "it was there before, or its folder was; is the disk still mounted?",
+}
+_OUT_OF_MEMORY = ("ResourceExhaustedError", "ArrayMemoryError", "_ArrayMemoryError")  # of TensorFlow and NumPy
 
 
 class InputError(Exception):
@@ -15,21 +42,59 @@ class InputError(Exception):
 def run_program(program: Callable[[], int | None]) -> int:
     """Runs a program's body and turns what it raises into an exit status: 0, 1, 2, 3 or 130.
 
-    An `InputError` is printed as one line. Any other error is a fault of the program and is printed with its traceback.
+    An `InputError` and a fault of the system, such as a full disk, are printed as one line. Any other error is a fault of the
+    program and is printed with its traceback.
     """
     try:
-        return program() or DONE
+        status = program() or DONE
+        sys.stdout.flush()  # here and not at Python's own end, which would only complain
+        return status
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return BAD_INPUT
+        return _fail(str(error))
     except KeyboardInterrupt:
         print("interrupted; run the same command again to continue from here", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output went away (`| head`); Python would complain again while closing stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
-    except Exception:
+    except Exception as error:
+        if message := describe_system_fault(error):
+            _drop_output()
+            return _fail(f"{message}; then run the same command again")
         traceback.print_exc()
         print("internal error: this is a fault of the program, not of your data; please report the lines above", file=sys.stderr)
         return INTERNAL
+
+
+def describe_system_fault(error: BaseException) -> str:
+    """What happened and what to do, for an error that the system and not the program is at fault for; else empty.
+
+    Example:
+      >>> describe_system_fault(OSError(28, "No space left on device", "out/a.png"))
+      'out/a.png: No space left on device; make room on the disk'
+    """
+    if isinstance(error, BrokenPipeError):
+        return "standard output was closed before the work was done (by `| head`?); write it to a file"
+    if isinstance(error, MemoryError) or type(error).__name__ in _OUT_OF_MEMORY:
+        return f"there is not enough memory{_detail(error)}; close other programs, give fewer --workers or a smaller batch_size"
+    if isinstance(error, UnfitFile):
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    if isinstance(error, OSError) and error.errno in _ADVICE:
+        path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes | os.PathLike) else "standard output"
+        return f"{path}: {error.strerror}; {_ADVICE[error.errno]}"
+    return ""
+
+
+def _detail(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return f" ({lines[0][:200]})" if lines else ""
+
+
+def _drop_output() -> None:
+    """Lets standard output go where nothing fails: Python flushes it once more at its end, and would complain again."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _fail(message: str) -> int:
+    print(f"error: {' '.join(message.splitlines())}", file=sys.stderr)
+    return BAD_INPUT

@@ -1,5 +1,6 @@
 """Settings files: TOML that is read strictly through a schema and written with every default filled in."""
 
+import sys
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from pipeline.files.below import shorten
 from pipeline.files.program import InputError
+from pipeline.files.reading import open_regular
 
 _MOST_BYTES = 2**20
 
@@ -50,7 +52,7 @@ def read_toml(path: Path) -> dict[str, Any]:
       InputError: the file is missing, is larger or nests deeper than any settings file, or is not TOML.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path, most=sys.maxsize) as file:
             data = file.read(_MOST_BYTES + 1)
         if len(data) > _MOST_BYTES:
             raise InputError(f"{path}: has more than {_MOST_BYTES} bytes; expected a settings file")

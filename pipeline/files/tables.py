@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.files.program import InputError
+from pipeline.files.reading import read_regular, stamp_of
 from pipeline.files.writing import write_text
 
 # A bitmap with many runs is longer than the 128 KiB that the reader takes for a cell; the writer has no limit.
@@ -51,9 +52,9 @@ def _is_formula(text: str) -> bool:
     return bool(_FORMULA.match(text)) and not _NUMBER.fullmatch(text.lstrip("'"))
 
 
-def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
-    """Writes rows as a whole CSV file, or nothing."""
-    write_text(path, csv_text(columns, rows))
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> bool:
+    """Writes rows as a whole CSV file, or nothing; returns whether the file has changed."""
+    return write_text(path, csv_text(columns, rows))
 
 
 def read_csv(path: Path, columns: Sequence[str] = (), data: bytes | None = None) -> list[dict[str, str]]:
@@ -76,9 +77,9 @@ def read_header_and_rows(
         number of cells that the header has.
     """
     try:
-        if (size := path.stat().st_size if data is None else len(data)) > MOST_BYTES:
+        if (size := stamp_of(path)[0] if data is None else len(data)) > MOST_BYTES:
             raise InputError(f"{path}: has {size} bytes; expected at most {MOST_BYTES}")
-        text = (path.read_bytes() if data is None else data).decode("utf-8-sig")
+        text = (read_regular(path) if data is None else data).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as CSV ({error})") from error
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)

@@ -16,10 +16,11 @@ class SourceFiles:
     Args:
       raw: the folder that holds them.
       key: of the site; None if paths may appear in the output.
+      follow_links: look into folders that are links, and read files that are links out of RAW.
     """
 
-    def __init__(self, raw: Path, key: SiteKey | None = None):
-        self.raw, self.key = raw, key
+    def __init__(self, raw: Path, key: SiteKey | None = None, *, follow_links: bool = False):
+        self.raw, self.key, self.follow_links = raw, key, follow_links
 
     @property
     def origin(self) -> str:
@@ -42,7 +43,7 @@ class SourceFiles:
 
     @cached_property
     def _by_name(self) -> dict[str, Path]:
-        paths = find_files(self.raw, IMAGE_SUFFIXES, dicom=True)
+        paths = find_files(self.raw, IMAGE_SUFFIXES, dicom=True, follow_links=self.follow_links)
         return {self.name(path.relative_to(self.raw).as_posix()): path for path in paths}
 
 
@@ -64,7 +65,7 @@ def open_sources(folder: DatasetFolder, raw: Path | None, key: SiteKey | None) -
         raise InputError(
             f"{folder.root}: was made with a site key and stores neither the key nor the path of the sources; give {missing}"
         )
-    sources = SourceFiles(raw, key)
+    sources = SourceFiles(raw, key, follow_links=bool(state.get("follow_links")))
     if sources.origin != state.get("raw"):
         raise InputError(
             f"{folder.root}: was made from another RAW than {raw}, or with another site key; give those that it was indexed with"

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
@@ -11,15 +12,16 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.annotations import DrawnRegion, TableRow
-from pipeline.contract import DETAILS, DICOM_SUFFIXES, ImageName, SourceError
+from pipeline.contract import CRASHED, DETAILS, DICOM_SUFFIXES, ImageName, SourceError
 from pipeline.drawing.raster import coverage
 from pipeline.drawing.regions import RegionError, essential_attributes, parse_region
+from pipeline.files import stamp_of
 from pipeline.indexing.find import SourceFiles
 from pipeline.indexing.names import SourceFile
 from pipeline.indexing.tables import Reject, SourceImage
 from pipeline.recipe import Recipe
-from pipeline.sources import Header, has_dicom_mark, read_bytes, read_header_and_levels, read_image
-from pipeline.workers import in_order
+from pipeline.sources import Header, has_dicom_mark, leaves, read_bytes, read_header_and_levels, read_image
+from pipeline.workers import in_batches
 
 # A source image that is kept, its rows of regions.csv, its file's modification time in nanoseconds, and its header.
 Kept = tuple[SourceImage, list[dict], int, Header]
@@ -38,13 +40,18 @@ Job = tuple[Candidate, list[SourceFile]]
 
 
 def stat_file(path: Path, sources: SourceFiles) -> SourceFile:
-    """Describes a file before it is read; a file whose name cannot be written has a fault."""
-    relative, stat = path.relative_to(sources.raw).as_posix(), path.stat()
+    """Describes a file before it is read; one whose name cannot be written, or that is a link out of RAW, has a fault."""
+    relative, (size, mtime_ns) = path.relative_to(sources.raw).as_posix(), stamp_of(path)
     shown, fault = sources.name(relative), ("", "")
+    if not sources.follow_links and os.path.exists(path) and leaves(sources.raw, path):
+        fault = (
+            "file-unreadable",
+            "is a link that ends outside of RAW; copy the file, or give --follow-links if you trust the links of this folder",
+        )
     if not _is_text(shown):
         shown = shown.encode("utf-8", "backslashreplace").decode()
         fault = ("file-unreadable", "has a path that is not valid UTF-8; rename the file or its folder")
-    return SourceFile(path, relative, shown, stat.st_size, stat.st_mtime_ns, fault=fault)
+    return SourceFile(path, relative, shown, size, mtime_ns, fault=fault)
 
 
 def _is_text(name: str) -> bool:
@@ -54,10 +61,11 @@ def _is_text(name: str) -> bool:
 
 def read_dicom(found: Sequence[SourceFile], recipe: Recipe, executor: Executor) -> Iterator[SourceFile]:
     """Yields the same files; those in DICOM with header or fault, since only their tags identify the image."""
-    dicom = [file for file in found if file.path.suffix.lower() in DICOM_SUFFIXES or has_dicom_mark(file.path)]
-    batches = [dicom[start : start + 16] for start in range(0, len(dicom), 16)]
+    fit = [file for file in found if not file.fault[0]]
+    dicom = [file for file in fit if file.path.suffix.lower() in DICOM_SUFFIXES or has_dicom_mark(file.path)]
     work = partial(_read_all, recipe=recipe)
-    by_path = {file.relative: file for batch in in_order(executor, work, batches) for file in batch}
+    read = in_batches(executor, work, dicom, crashed=lambda file: replace(file, fault=CRASHED))
+    by_path = {file.relative: file for file in read}
     yield from (by_path.get(file.relative, file) for file in found)
 
 
@@ -75,10 +83,12 @@ def recall(file: SourceFile, earlier: Mapping[tuple, SourceImage]) -> SourceFile
 
 def inspect_all(jobs: Sequence[Job], recipe: Recipe, executor: Executor) -> Iterator[Kept | Reject]:
     """Reads the files of the jobs' images and checks them against their regions, in the order of the jobs."""
-    # Several images per task: reading a single one takes less time than handing it to another process.
-    batches = [jobs[start : start + 16] for start in range(0, len(jobs), 16)]
-    for outcomes in in_order(executor, partial(_inspect, recipe=recipe), batches):
-        yield from outcomes
+    return in_batches(executor, partial(_inspect, recipe=recipe), jobs, crashed=_reject_crashed)
+
+
+def _reject_crashed(job: Job) -> Reject:
+    candidate, (file, *_) = job
+    return Reject(candidate.name.image_id, CRASHED[0], file.shown, f"{file.short} {CRASHED[1]}")
 
 
 def _inspect(jobs: Sequence[Job], recipe: Recipe) -> list[Kept | Reject]:

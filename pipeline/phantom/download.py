@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline.files import InputError, progress, replacing, write_text
+from pipeline.files import LOCK, InputError, locked, progress, write_buffered, write_text
 from pipeline.phantom import cases
 from pipeline.phantom.anatomy import Scene, make_scene
 from pipeline.phantom.cases import KINDS, Exposure
@@ -106,11 +106,20 @@ def write_phantom(out: Path, patients: int = 60, seed: int = 0, dicom: str = JPE
     if dicom == VARIED:
         require_encoders(vendor_of(exposure.patient.number).syntax for exposure in exposures)
     images = [_Image(exposure, kind, _shapes(exposure, kind, seed)) for exposure in exposures for kind in KINDS]
+    with locked(out, "pipeline phantom"):
+        made = _write_all(out, about, images, exposures, seed, dicom, executor or Inline())
+    return _count(patients, images, made)
+
+
+def _write_all(
+    out: Path, about: str, images: list[_Image], exposures: list[Exposure], seed: int, dicom: str, executor: Executor
+) -> bool:
+    """Writes the files of a phantom; returns False if it is there already."""
     made = _begin(out, about)
     if made:
         work = functools.partial(_write_pair, out=out, seed=seed, dicom=dicom)
         sizes: dict[str, int] = {}
-        for pair in progress(in_order(executor or Inline(), work, exposures), len(exposures), "phantom", "views"):
+        for pair in progress(in_order(executor, work, exposures), len(exposures), "phantom", "views"):
             sizes |= pair
         _write_annotations(out, images, sizes, seed)
         for path, data in _STRAY.items():
@@ -120,7 +129,7 @@ def write_phantom(out: Path, patients: int = 60, seed: int = 0, dicom: str = JPE
             _write(out / FOLDERS["CM"] / "P1_report.dcm", report_bytes(exposures[0], seed))
         write_text(out / PHANTOM_MARK, about)
         (out / UNFINISHED_PHANTOM_MARK).unlink()
-    return _count(patients, images, made)
+    return made
 
 
 def _about(patients: int, seed: int, dicom: str) -> str:
@@ -148,7 +157,7 @@ def _begin(out: Path, about: str) -> bool:
                     "remove that folder, or give another one"
                 )
             return mark.name == UNFINISHED_PHANTOM_MARK
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if out.exists() and (not out.is_dir() or any(path.name != LOCK for path in out.iterdir())):
         raise InputError(f"{out}: exists already and is not a phantom; give a folder that is empty or does not exist")
     write_text(out / UNFINISHED_PHANTOM_MARK, about)
     return True
@@ -214,8 +223,7 @@ def _place(exposure: Exposure, kind: str, vendor: Vendor | None) -> Path:
 
 
 def _write(path: Path, data: bytes) -> None:
-    with replacing(path) as temporary:
-        temporary.write_bytes(data)
+    write_buffered(path, lambda file: file.write(data))
 
 
 def _jpeg(gray: np.ndarray) -> bytes:

@@ -19,7 +19,7 @@ from typing import Any
 from pipeline.audit import AuditFinding, make_finding
 from pipeline.contract import DATASET_MARK, clean_name, parse_image
 from pipeline.dicom.parsing import refuse_bombs
-from pipeline.files import InputError, progress
+from pipeline.files import InputError, progress, read_regular
 from pipeline.privacy.identifiers import LONG, SHORTEST, Identifiers, split_words
 from pipeline.privacy.site_key import is_public
 from pipeline.privacy.text_extraction import MOST_BYTES, read_texts
@@ -86,7 +86,7 @@ def _add_header(identifiers: Identifiers, path: Path, *, public: bool) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom warns of odd values, and quotes them
         try:
-            data = path.read_bytes()
+            data = read_regular(path)
             refuse_bombs(data, _MOST_ITEMS)
             dataset: pydicom.Dataset = pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True)
         except Exception:  # pydicom raises errors of any type on broken files

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from pipeline.files import InputError
+from pipeline.files import InputError, read_regular
 
 VARIABLE = "CESM_SITE_KEY"
 LEAST_BYTES = 16
@@ -62,7 +62,7 @@ def load_site_key(file: Path | None, out: Path) -> SiteKey | None:
         if file.resolve().is_relative_to(out.resolve()):
             raise InputError(f"--site-key {file}: lies in the data set's folder, which may be passed on; keep the key elsewhere")
         try:
-            text, where = file.read_text(encoding="utf-8"), f"--site-key {file}"
+            text, where = read_regular(file).decode(), f"--site-key {file}"
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"--site-key {file}: cannot be read as text ({error})") from error
     secret = text.strip().encode()

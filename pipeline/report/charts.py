@@ -2,6 +2,7 @@
 
 `draw_stats` writes them as files; the data set's page shows the same figures and sheets."""
 
+import functools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ import PIL.ImageDraw
 import PIL.ImageFont
 
 from pipeline.contract import GROUPS, SPLITS, MaskError, SourceError, cut_levels, read_mask
-from pipeline.files import replacing
+from pipeline.files import write_buffered
 from pipeline.page import GROUND_TRUTH_COLOR, SERIES, new_figure, rgb, set_log_axis
 from pipeline.sources import read_image
 
@@ -43,13 +44,12 @@ def draw_stats(folder: Path, rows: Rows, out: Path) -> list[Path]:
     """
     sheets = [out / f"contact_sheet_{split}.png" for split in SPLITS]
     for split, path in zip(SPLITS, sheets, strict=True):
-        with replacing(path) as temporary:
-            contact_sheet(folder, rows, split).save(temporary, optimize=True)
+        write_buffered(path, functools.partial(contact_sheet(folder, rows, split).save, format="PNG", optimize=True))
     charts = {"counts": draw_counts(rows), "lesion_sizes": draw_lesion_sizes(rows), "strata": draw_strata(rows)}
     for name, figure in charts.items():
-        with replacing(out / f"{name}.png") as temporary:
-            # No software version and no date in the file: the same data set gives the same bytes.
-            figure.savefig(temporary, dpi=120, metadata={"Software": None})
+        # No software version and no date in the file: the same data set gives the same bytes.
+        save = functools.partial(figure.savefig, format="png", dpi=120, metadata={"Software": None})
+        write_buffered(out / f"{name}.png", save)
     return sheets + [out / f"{name}.png" for name in charts]
 
 

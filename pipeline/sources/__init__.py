@@ -12,6 +12,7 @@ from pipeline.sources.finding import (
     describe_unread_images,
     find_files,
     find_unread_images,
+    leaves,
     stem_of,
 )
 from pipeline.sources.headers import Header
@@ -28,6 +29,7 @@ __all__ = [
     "find_files",
     "find_unread_images",
     "has_dicom_mark",
+    "leaves",
     "read_bytes",
     "read_header",
     "read_header_and_levels",

@@ -1,10 +1,12 @@
 """The bytes of a file: whether they are complete, and whether they are DICOM."""
 
+import sys
 from pathlib import Path
 
 from pipeline.contract import DICOM_SUFFIXES, SourceError
 from pipeline.dicom.options import DicomOptions
 from pipeline.dicom.parsing import has_mark
+from pipeline.files import UnfitFile, open_regular, read_regular
 
 DEFAULT_DICOM = DicomOptions()
 _DICOM_INDEX = "DICOMDIR"
@@ -20,7 +22,7 @@ def has_dicom_mark(path: Path) -> bool:
     if path.name.upper() == _DICOM_INDEX:
         return False
     try:
-        with path.open("rb") as file:
+        with open_regular(path, most=sys.maxsize) as file:
             return has_mark(file.read(132))
     except OSError:
         return False
@@ -35,7 +37,9 @@ def read_bytes(path: Path) -> bytes:
       SourceError: `file-unreadable`, `file-empty`, `file-truncated`.
     """
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
+    except UnfitFile as error:
+        raise SourceError("file-unreadable", error.reason) from error
     except OSError as error:
         raise SourceError("file-unreadable", f"cannot be read: {error.strerror}") from error
     if not data:

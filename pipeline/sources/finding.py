@@ -13,15 +13,38 @@ PHANTOM_MARK = "PHANTOM.txt"
 UNFINISHED_PHANTOM_MARK = ".phantom-part"
 
 
-def find_files(root: Path, suffixes: Collection[str], *, dicom: bool = False) -> list[Path]:
+def find_files(
+    root: Path,
+    suffixes: Collection[str],
+    *,
+    dicom: bool = False,
+    follow_links: bool = False,
+    passed_over: list[str] | None = None,
+) -> list[Path]:
     """Finds files below a folder by suffix (any case), sorted; skips hidden folders, phantoms and data sets below it.
+
+    A name with a fitting suffix is found whatever is behind it: what is no regular file is refused when it is read.
 
     Args:
       root: the folder, which itself may be a phantom.
       suffixes: in lower case, with the dot.
       dicom: find DICOM files too, by their mark and whatever their name, except for the index of a medium, DICOMDIR.
+      follow_links: look into folders that are links, too, each folder once.
+      passed_over: is added a line for each folder that cannot be listed, or is a link and not looked into.
     """
-    return sorted(path for path in _walk(root) if path.suffix.lower() in suffixes or (dicom and has_dicom_mark(path)))
+    notes = [] if passed_over is None else passed_over
+    found = []
+    for path in _walk(root, notes, follow_links=follow_links):
+        if path.suffix.lower() in suffixes or (dicom and has_dicom_mark(path)):
+            found.append(path)
+        elif dicom and path.is_symlink() and not path.exists():
+            notes.append(f"{path}: is a link to a file that is not there; fetch it (`git annex get`, `datalad get`)")
+    return sorted(found)
+
+
+def leaves(root: Path, path: Path) -> bool:
+    """Whether a file below a folder is a link that ends outside of it."""
+    return path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
 
 
 def count_unread_images(paths: Iterable[Path], suffixes: Collection[str] = UNREAD_SUFFIXES) -> dict[str, int]:
@@ -59,10 +82,24 @@ def stem_of(path: Path) -> str:
     return path.stem if path.suffix.lower() in IMAGE_SUFFIXES else path.name
 
 
-def _walk(root: Path) -> Iterator[Path]:
-    for folder, folders, names in os.walk(root):
+def _walk(root: Path, notes: list[str] | None = None, *, follow_links: bool = False) -> Iterator[Path]:
+    notes = [] if notes is None else notes
+
+    def note(error: OSError) -> None:
+        notes.append(f"{error.filename}: cannot be listed ({error.strerror}); change its permissions")
+
+    seen = {os.path.realpath(root)}
+    for folder, folders, names in os.walk(root, onerror=note, followlinks=follow_links):
         if {PHANTOM_MARK, UNFINISHED_PHANTOM_MARK, DATASET_MARK} & set(names) and Path(folder) != root:
             folders.clear()
             continue
         folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in [name for name in folders if os.path.islink(os.path.join(folder, name))]:
+            target = os.path.realpath(os.path.join(folder, name))
+            if follow_links and target not in seen and not any(above.startswith(target + os.sep) for above in seen):
+                seen.add(target)
+                continue
+            folders.remove(name)
+            reason = "was looked into already" if follow_links else "--follow-links would look into it"
+            notes.append(f"{os.path.join(folder, name)}: is a link to a folder; {reason}")
         yield from (Path(folder, name) for name in names if not name.startswith((".", "~$")))

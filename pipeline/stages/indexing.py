@@ -6,20 +6,21 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.annotations import Annotations, describe_unread, find_annotations, find_others, read_annotations
-from pipeline.contract import IMAGE_SUFFIXES, SCHEMA
+from pipeline.contract import IMAGE_SUFFIXES, SCHEMA, find_reason
 from pipeline.dataset.folder import DatasetFolder, digest_of
-from pipeline.files import InputError, write_csv
+from pipeline.files import InputError, stamp_of, write_csv
 from pipeline.indexing.find import SourceFiles
 from pipeline.indexing.match import Index, build_index
 from pipeline.indexing.tables import COLUMNS, REGION_COLUMNS, write_map
 from pipeline.privacy.site_key import SiteKey
 from pipeline.recipe import Layout, Recipe
 from pipeline.sources import PHANTOM_MARK, UNFINISHED_PHANTOM_MARK, describe_unread_images, find_files, find_unread_images
+from pipeline.stages.locking import under_lock
 from pipeline.stages.outcome import Outcome
 
 
-def find_sources(raw: Path) -> list[Path]:
-    """Lists the image files below RAW.
+def find_sources(raw: Path, *, follow_links: bool = False, passed_over: list[str] | None = None) -> list[Path]:
+    """Lists the image files below RAW; arguments as of `find_files`.
 
     Raises:
       InputError: there is no such folder, or no image in it.
@@ -28,7 +29,7 @@ def find_sources(raw: Path) -> list[Path]:
         raise InputError(f"{raw}: no such folder; RAW names the folder with the CDD-CESM download")
     if (raw / UNFINISHED_PHANTOM_MARK).exists() and not (raw / PHANTOM_MARK).exists():
         raise InputError(f"{raw}: holds a phantom that was interrupted; run the phantom command again to complete it")
-    files = find_files(raw, IMAGE_SUFFIXES, dicom=True)
+    files = find_files(raw, IMAGE_SUFFIXES, dicom=True, follow_links=follow_links, passed_over=passed_over)
     if not files:
         if phantoms := sorted(raw.glob(f"*/{PHANTOM_MARK}")):
             phantom = phantoms[0].parent
@@ -43,6 +44,7 @@ def find_sources(raw: Path) -> list[Path]:
     return files
 
 
+@under_lock
 def index(
     folder: DatasetFolder,
     recipe: Recipe,
@@ -51,6 +53,8 @@ def index(
     executor: Executor,
     key: SiteKey | None = None,
     map_file: Path | None = None,
+    *,
+    follow_links: bool = False,
 ) -> Outcome:
     """Finds images and annotation files, joins and checks them, and writes index.csv, regions.csv and rejects.csv.
 
@@ -61,18 +65,19 @@ def index(
       annotations_path: the folder with the annotation files, or one such file; None means `raw`.
       executor: reads the files.
       key: of the site; with it all sources get keyed names.
+      follow_links: look into folders that are links, and read files that are links out of RAW.
       map_file: a file outside the data set's folder for the map from keyed names to those of the sources.
     """
     if map_file:
         _check_map(map_file, folder, key)
-    survey = Survey(recipe, raw, annotations_path or raw, key)
+    survey = Survey(recipe, raw, annotations_path or raw, key, follow_links=follow_links)
     folder.claim(recipe, survey.sources.origin, keyed=key is not None)
     if not map_file and survey.is_indexed(folder):
         return Outcome(False, folder.read_state(folder.index_state)["summary"])
     result = survey.build(folder, executor)
-    write_csv(folder.regions, REGION_COLUMNS, result.regions)
+    changed = write_csv(folder.regions, REGION_COLUMNS, result.regions)
     folder.write_rejects(result.rejects)
-    write_csv(folder.index, COLUMNS, (image.to_row() for image in result.images))
+    changed |= write_csv(folder.index, COLUMNS, (image.to_row() for image in result.images))
     state = {
         "seen": survey.digest,
         "raw": survey.sources.origin,
@@ -80,11 +85,12 @@ def index(
         "phantom": (raw / PHANTOM_MARK).exists(),
         "summary": result.summary,
         "times": result.times,
+        "follow_links": follow_links,
     }
-    folder.write_state(folder.index_state, state)
+    changed |= folder.write_state(folder.index_state, state)
     if map_file:
         write_map(map_file, result.way_back)
-    return Outcome(True, result.summary)
+    return Outcome(changed, result.summary)
 
 
 class Survey:
@@ -95,15 +101,17 @@ class Survey:
       raw: the folder with the images.
       annotations_path: the folder with the annotation files, or one such file.
       key: of the site.
+      follow_links: as for the stage index.
 
     Raises:
       InputError: no images, or no annotation files.
     """
 
-    def __init__(self, recipe: Recipe, raw: Path, annotations_path: Path, key: SiteKey | None):
+    def __init__(self, recipe: Recipe, raw: Path, annotations_path: Path, key: SiteKey | None, *, follow_links: bool = False):
         self.recipe, self.annotations_path = recipe, annotations_path
-        self.sources = SourceFiles(raw, key)
-        files = find_sources(raw)
+        self.sources = SourceFiles(raw, key, follow_links=follow_links)
+        self.passed_over: list[str] = []
+        files = find_sources(raw, follow_links=follow_links, passed_over=self.passed_over)
         self.annotation_files = find_annotations(annotations_path, recipe.layout)
         self.others = sorted({*find_others(annotations_path), *find_others(raw)})
         # Masks and DICOM segmentations look like images by their suffix.
@@ -113,14 +121,19 @@ class Survey:
             SCHEMA,
             self.sources.origin,
             recipe.pixels,
-            *([str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in (*self.annotation_files, *self.files)),
+            follow_links,
+            *([str(path), *stamp_of(path)] for path in (*self.annotation_files, *self.files)),
             *([str(path), path.lstat().st_size, path.lstat().st_mtime_ns] for path in self.others),
         )
 
     def is_indexed(self, folder: DatasetFolder) -> bool:
-        """Whether the folder has the index of exactly these files."""
+        """Whether the folder has the index of exactly these files, and none of them is worth another try."""
         indexed = folder.read_state(folder.index_state).get("seen") == self.digest
-        return indexed and all(path.exists() for path in (folder.index, folder.regions, folder.rejects))
+        return (
+            indexed
+            and all(path.exists() for path in (folder.index, folder.regions, folder.rejects))
+            and not any(find_reason(reject.reason).passing for reject in folder.read_rejects())
+        )
 
     def build(self, folder: DatasetFolder, executor: Executor) -> Index:
         """Reads the files and joins them; images that the folder's earlier index has are not read again. Writes nothing.
@@ -143,7 +156,15 @@ class Survey:
         times = folder.read_state(folder.index_state).get("times", {})
         result = build_index(self.sources, self.files, annotations, self.recipe, earlier, times, executor)
         result.summary["unread_images"] = find_unread_images(self.sources.raw)
+        result.summary["not_looked_into"] = self._describe_passed_over()
         return result
+
+    def _describe_passed_over(self) -> list[str]:
+        """What was not looked into; under a site key only how much, because the lines have paths."""
+        if not self.sources.key:
+            return self.passed_over
+        count = len(self.passed_over)
+        return [f"{count} links or folders below RAW cannot be read, or were not followed"] if count else []
 
 
 def _check_map(file: Path, folder: DatasetFolder, key: SiteKey | None) -> None:

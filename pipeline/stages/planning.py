@@ -44,17 +44,19 @@ def plan(
     executor: Executor,
     key: SiteKey | None = None,
     assignment: Path | None = None,
+    *,
+    follow_links: bool = False,
 ) -> Plan:
     """Finds out what the stages index, split and variants would do. An index that is not up to date is built in memory.
 
     Args:
-      folder, recipe, raw, annotations_path, executor, key: as for the stage index.
+      folder, recipe, raw, annotations_path, executor, key, follow_links: as for the stage index.
       assignment: the user's own, as for the stage split.
 
     Raises:
       InputError: as the stages do.
     """
-    survey = Survey(recipe, raw, annotations_path or raw, key)
+    survey = Survey(recipe, raw, annotations_path or raw, key, follow_links=follow_links)
     folder.check_claim(recipe, survey.sources.origin, keyed=key is not None)
     regions: Iterable[Mapping]
     if survey.is_indexed(folder):

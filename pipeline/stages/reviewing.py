@@ -9,9 +9,11 @@ from pipeline.files import write_text
 from pipeline.page import require_templates
 from pipeline.report.charts import draw_stats
 from pipeline.report.dataset_page import report_identity, write_report
+from pipeline.stages.locking import under_lock
 from pipeline.stages.outcome import Outcome
 
 
+@under_lock
 def audit(folder: DatasetFolder) -> Outcome:
     """Audits the data set, writes audit.json, and brings the data set card up to date.
 
@@ -30,6 +32,7 @@ def audit(folder: DatasetFolder) -> Outcome:
     return Outcome(changed, read_audit(folder))
 
 
+@under_lock
 def stats(folder: DatasetFolder) -> Outcome:
     """Draws the pictures of a data set into `stats/`.
 
@@ -51,6 +54,7 @@ def stats(folder: DatasetFolder) -> Outcome:
     return Outcome(True, {"pictures": pictures})
 
 
+@under_lock
 def report(folder: DatasetFolder) -> Outcome:
     """Writes report.html, a page about the data set; audits it first where that has not been done.
 

@@ -9,9 +9,11 @@ from pipeline.dataset.samples import make_samples, make_square
 from pipeline.files import InputError
 from pipeline.indexing.find import open_sources
 from pipeline.privacy.site_key import SiteKey
+from pipeline.stages.locking import under_lock
 from pipeline.stages.outcome import Outcome
 
 
+@under_lock
 def masks(folder: DatasetFolder, executor: Executor, *, raw: Path | None = None, key: SiteKey | None = None) -> Outcome:
     """Reads every source image whose samples are not there already and writes its square pair losslessly.
 
@@ -28,6 +30,7 @@ def masks(folder: DatasetFolder, executor: Executor, *, raw: Path | None = None,
     return Outcome(bool(todo), builder.record_rejects())
 
 
+@under_lock
 def variants(
     folder: DatasetFolder, executor: Executor, *, fused: bool = False, raw: Path | None = None, key: SiteKey | None = None
 ) -> Outcome:

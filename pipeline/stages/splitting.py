@@ -12,9 +12,11 @@ from pipeline.indexing.tables import SourceImage
 from pipeline.recipe import Recipe
 from pipeline.splitting.assignment import Assignment, complete, count_splits, read_assignment
 from pipeline.splitting.splits import SplitError
+from pipeline.stages.locking import under_lock
 from pipeline.stages.outcome import Outcome
 
 
+@under_lock
 def split(folder: DatasetFolder, given: Path | None = None) -> Outcome:
     """Assigns every patient (every sample, where the recipe says so) and writes assignment.csv.
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from pipeline.contract import SPLITS
-from pipeline.files import DONE, InputError, add_command, suggest
+from pipeline.files import DONE, InputError, add_command, locked, suggest
 from segmenter.commands.arguments import folder_to_write
 
 
@@ -49,7 +49,8 @@ def execute(arguments: argparse.Namespace) -> int:
     table = comparison.compare_runs(runs, arguments.primary)
     print(*comparison.describe(table), sep="\n")
     if arguments.output:
-        comparison.write_comparison(arguments.output, table)
+        with locked(arguments.output, "segmenter compare"):
+            comparison.write_comparison(arguments.output, table)
         print(f"{arguments.output}: comparison.csv, comparison.png")
     for run in runs:
         if message := describe_leak(run.summary, run.split):

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pipeline.files import DONE, InputError, add_settings
+from pipeline.files import DONE, InputError, add_settings, locked
 from segmenter.commands.arguments import RUN_HELP, add_command, folder_to_write
 
 
@@ -48,7 +48,9 @@ def execute(arguments: argparse.Namespace) -> int:
     else:
         model = load_whole(run.best_model if run else arguments.model, compile=False)
     folder = arguments.output or (run.folder / "inspect" if run else Path("inspect"))
-    for name, value in inspect_model(model, folder).items():
+    with locked(folder, "segmenter inspect"):
+        values = inspect_model(model, folder)
+    for name, value in values.items():
         print(f"  {name:<24}{value:>16,}" if isinstance(value, int) else f"  {name:<24}{value:>16}")
     print(f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
     return DONE

@@ -264,6 +264,8 @@ def _by_stem(folder: Path) -> dict[str, Path]:
     for path in sorted(folder.glob("*")):
         if path.suffix.lower() not in PAIR_SUFFIXES or path.name.startswith("."):
             continue
+        if not path.is_file():
+            raise InputError(f"{path}: is a folder, a link to nothing, or no file with contents; remove it")
         if path.stem in stems:
             raise InputError(
                 f"{folder}: {stems[path.stem].name} and {path.name} share a name, by which pairs are found; rename or remove one"

@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline import contract
 from pipeline.contract import DATASET_MARK, LESION_LEVEL, ClassesError, MaskError, SourceError
-from pipeline.files import InputError
+from pipeline.files import InputError, read_regular
 from pipeline.sources import read_image
 from segmenter.configuration import Configuration, MaskSettings
 
@@ -28,7 +28,7 @@ def read_ground_truth(path: Path, configuration: Configuration) -> np.ndarray:
 def read_mask_file(path: Path, classes: int, settings: MaskSettings) -> np.ndarray:
     """As `read_ground_truth`, for a number of classes and the settings of [mask]."""
     try:
-        return read_classes(path.read_bytes(), classes, settings)
+        return read_classes(read_regular(path), classes, settings)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); make the data set again") from error
     except ClassesError as error:

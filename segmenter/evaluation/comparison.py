@@ -5,6 +5,7 @@ comparison of equal runs (benchmarks/coverage.py), so the others are exploratory
 reference, the verdicts share the 5 % of false ones among them (Bonferroni).
 """
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import methodcaller
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.files import InputError, replacing, write_text
+from pipeline.files import InputError, write_buffered, write_text
 from pipeline.page import new_figure
 from segmenter.data.originals import original_rows
 from segmenter.evaluation.aggregation import owners, read_table
@@ -263,5 +264,4 @@ def draw_comparison(path: Path, table: pd.DataFrame) -> None:
         axis.axvline(0, color="0.6", linewidth=1)
     axes[0].set_title(f"against {table['reference'].iloc[0]}; bars are 95 % intervals by patient", fontsize="medium")
     axes[0].legend(loc="lower center", bbox_to_anchor=(0.5, 1.15), frameon=False)
-    with replacing(path) as temporary:
-        figure.savefig(temporary)
+    write_buffered(path, functools.partial(figure.savefig, format=path.suffix[1:]))

@@ -6,7 +6,7 @@ Reads the tables that `segmenter.evaluation` wrote for the folds' runs; needs no
 import statistics
 from collections.abc import Mapping, Sequence
 
-from pipeline.files import read_csv, remove_tree, write_csv
+from pipeline.files import clear_folder, locked, read_csv, write_csv
 from segmenter.data.originals import counts
 from segmenter.evaluation.evaluator import write_evaluation
 from segmenter.evaluation.formatting import format_interval, format_number, rounded
@@ -42,7 +42,13 @@ def pool_folds(runs: Sequence[Run], pooled: Run) -> bool:
     identity = {"split": SPLIT, "runs": [run.name for run in runs], "folds": [summary["identity"] for summary in summaries]}
     if read_summary(folder).get("identity") == identity:
         return False
-    remove_tree(folder)
+    with locked(folder, "segmenter cv"):
+        clear_folder(folder)
+        _pool(runs, pooled, identity, summaries)
+    return True
+
+
+def _pool(runs: Sequence[Run], pooled: Run, identity: Mapping[str, object], summaries: Sequence[dict]) -> None:
     folds = [_fold_row(fold, run) for fold, run in enumerate(runs)]
     write_csv(pooled.folds, FOLD_COLUMNS, [rounded(row) for row in folds])
     settings = {name: summaries[0][name] for name in ("tolerance_px", "class_names", "threshold")}
@@ -52,8 +58,7 @@ def pool_folds(runs: Sequence[Run], pooled: Run) -> bool:
         "trained_on_too": None if None in leaks else sorted({patient for patients in leaks for patient in patients}),
         "size_cuts_px": None,
     }
-    write_evaluation(folder, _pool_tables(runs), summary | settings, _spread(folds))
-    return True
+    write_evaluation(pooled.evaluation(SPLIT), _pool_tables(runs), summary | settings, _spread(folds))
 
 
 def _pool_tables(runs: Sequence[Run]) -> Tables:

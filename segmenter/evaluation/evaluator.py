@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.files import remove_tree, write_csv, write_text
+from pipeline.files import clear_folder, locked, sync, write_csv, write_text
 from segmenter.configuration import Configuration
 from segmenter.data.dataset import DataSet, Sample
 from segmenter.data.originals import originals_or_all
@@ -35,8 +35,9 @@ def evaluate_run(run: Run, data: DataSet, configuration: Configuration, split: s
     from segmenter.backend import load_tensorflow
 
     load_tensorflow()
-    train = [sample for sample in data.samples if sample.split == "train"]
-    evaluate(run.best_model, samples, configuration, folder, identity, train=train, trained_on=trained_on(run))
+    with locked(folder, "segmenter evaluate"):
+        train = [sample for sample in data.samples if sample.split == "train"]
+        evaluate(run.best_model, samples, configuration, folder, identity, train=train, trained_on=trained_on(run))
     return True
 
 
@@ -62,7 +63,7 @@ def evaluate(
     """
     from segmenter.evaluation.batch_metrics import BatchMetrics
 
-    remove_tree(folder)
+    clear_folder(folder)
     batch_metrics, cuts = BatchMetrics(configuration), train_cuts(train, configuration)
     originals = {sample.name for sample in originals_or_all(samples)}
 
@@ -132,5 +133,6 @@ def write_evaluation(folder: Path, tables: Tables, summary: dict[str, Any], batc
     write_text(folder / "evaluation.csv", "".join(f"{name},{value}\n" for name, value in rounded(metrics).items()))
     counts = {"patients": patients, "patients_in_train": None if leak is None else len(leak)}
     contents = {"identity": summary["identity"], "metrics": metrics} | counts | summary
+    sync()
     write_text(folder / "summary.json", json.dumps(contents, indent=1) + "\n")
     return metrics

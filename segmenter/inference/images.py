@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.contract import MaskError, SourceError, read_mask
-from pipeline.files import InputError, check_settings
+from pipeline.files import InputError, check_settings, read_regular
 from pipeline.page import GROUND_TRUTH_COLOR, PREDICTION_COLOR
 from pipeline.sources import DEFAULT_DICOM, has_dicom_mark, stem_of
 from segmenter.configuration import Configuration, default_class_names
@@ -119,7 +119,7 @@ def _read_ground_truth(source: np.ndarray | AnyPath, shape: tuple[int, ...]) -> 
         mask = source
     else:
         try:
-            mask = read_mask(Path(source).read_bytes(), classes=None)
+            mask = read_mask(read_regular(source), classes=None)
         except (OSError, MaskError) as error:
             raise InputError(f"{source}: {error}") from error
     if mask.shape != shape:

@@ -15,7 +15,7 @@ import numpy as np
 import pydantic
 
 from pipeline.contract import MaskError, read_mask
-from pipeline.files import InputError, check_json, path_below, read_json, replacing, write_text
+from pipeline.files import InputError, check_json, path_below, read_json, read_regular, sync, write_bytes, write_text
 from segmenter.captions import Color, draw_legend, legend
 from segmenter.inference import dicom_seg
 from segmenter.inference.lesion_table import remove_tables
@@ -81,6 +81,8 @@ def read_mark(output: Path) -> dict[str, Any]:
 
 def write_mark(output: Path, identity: dict[str, object], result: dict[str, object] | None = None) -> None:
     """Writes the mark; without a result the inference counts as unfinished."""
+    if result is not None:
+        sync()
     mark = {"identity": identity} if result is None else {"identity": identity, "result": result}
     write_text(output / MARK, json.dumps(mark, indent=1) + "\n")
 
@@ -138,7 +140,7 @@ def write_pictures(
 
 def _read_ground_truth(file: Path) -> np.ndarray:
     try:
-        return read_mask(file.read_bytes(), classes=None)
+        return read_mask(read_regular(file), classes=None)
     except (OSError, MaskError) as error:
         raise InputError(f"{file}: {error}") from error
 
@@ -161,5 +163,6 @@ def write_segmentations(
     """
     files = dicom_seg.segmentations(source, prediction.mask, prediction.probabilities, class_names, algorithm)
     for kind, data in files.items():
-        with replacing(output / "segmentations" / f"{name}_{kind}.dcm") as temporary:
-            temporary.write_bytes(data)
+        path = output / "segmentations" / f"{name}_{kind}.dcm"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(str(path), data)

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from pipeline.contract import DATASET_MARK, IMAGE_SUFFIXES, SPLITS, SourceError
-from pipeline.files import InputError, progress, sha256
+from pipeline.files import InputError, locked, progress, sha256, stamp_of
 from pipeline.sources import (
     DEFAULT_DICOM,
     DicomOptions,
@@ -183,8 +183,7 @@ def _holds_dicom(jobs: Sequence[Job]) -> bool:
 
 
 def _stamp(path: Path) -> tuple[str, int, int]:
-    status = path.stat()
-    return str(path), status.st_size, status.st_mtime_ns
+    return str(path), *stamp_of(path)
 
 
 def read_result(output: Path, identity: dict[str, object]) -> InferenceResult | None:
@@ -207,6 +206,11 @@ def infer(plan: Plan, jobs: Sequence[Job], output: Path, identity: dict[str, obj
       InputError: a model file holds no model or does not fit the others, a ground truth mask cannot be read, or none of
         the images can be read.
     """
+    with locked(output, "segmenter infer"):
+        return _infer(plan, jobs, output, identity)
+
+
+def _infer(plan: Plan, jobs: Sequence[Job], output: Path, identity: dict[str, object]) -> InferenceResult:
     predictor = load_models(plan)
     clear_outputs(output)
     # Written before the work, so that an interrupted inference can be cleared, too.

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.files import write_text
+from pipeline.files import locked, write_text
 from pipeline.page import require_templates
 from segmenter.data.dataset import DataSet
 from segmenter.report.results import fingerprint, read_results
@@ -36,6 +36,7 @@ def write_report(data: DataSet, run: Run, split: str) -> tuple[list[Path], bool]
     from segmenter.report.model_card import model_card
     from segmenter.report.page import report_page
 
-    write_text(paths[0], report_page(results, mark))
-    write_text(paths[1], model_card(results, mark))
+    with locked(run.folder, "segmenter report", shared="evaluation"):
+        write_text(paths[0], report_page(results, mark))
+        write_text(paths[1], model_card(results, mark))
     return paths, True

@@ -1,5 +1,6 @@
 """Begins or resumes the training of a run, unless it is finished. TensorFlow is imported only if there is something to train."""
 
+from pipeline.files import locked
 from segmenter import runs
 from segmenter.backend import load_tensorflow, require_tensorflow
 from segmenter.configuration import Configuration, ModelSettings
@@ -32,6 +33,13 @@ def train_run(
         missing.
     """
     require_tensorflow()  # before anything is removed
+    with locked(run.folder, "segmenter train", shared="evaluation"):
+        _train_run(run, configuration, data, resume=resume, restart=restart, allow_download=allow_download)
+
+
+def _train_run(
+    run: Run, configuration: Configuration, data: DataSet, *, resume: bool, restart: bool, allow_download: bool
+) -> None:
     if restart or not run.state.is_file():
         _check_weights(configuration.model, allow_download=allow_download)
     state = runs.begin_or_resume(run, configuration, data, resume=resume, restart=restart)

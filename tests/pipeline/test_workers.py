@@ -1,10 +1,18 @@
 """Executors: order, bounds, errors."""
 
+import functools
+import os
+import signal
+import subprocess
+import sys
+import time
 from concurrent.futures import Executor, Future
+from pathlib import Path
 
 import pytest
 
-from pipeline.workers import Inline, in_order, open_executor
+from pipeline.files import InputError
+from pipeline.workers import Inline, in_batches, in_order, open_executor
 
 
 def double(number):
@@ -63,3 +71,86 @@ def test_what_has_not_begun_is_cancelled_when_the_caller_stops():
     next(results)
     results.close()
     assert [future.cancelled() for future in futures[1:]] == [True] * (len(futures) - 1)
+
+
+def die_at(numbers, kind=signal.SIGKILL):
+    """A function that doubles a number, and whose process dies of some."""
+    return functools.partial(double_or_die, numbers, kind)
+
+
+def double_or_die(numbers, kind, number):
+    if number in numbers:
+        os.kill(os.getpid(), kind)
+    return 2 * number
+
+
+def double_all(numbers, kind, batch):
+    return [double_or_die(numbers, kind, number) for number in batch]
+
+
+@pytest.mark.parametrize(("workers", "kind"), [(1, signal.SIGSEGV), (2, signal.SIGKILL)])
+def test_a_process_that_dies_costs_the_item_that_it_died_on(workers, kind):
+    deaths = {0, 7, 39}
+    with open_executor(workers) as executor:
+        results = in_order(executor, die_at(deaths, kind), range(40), ahead=4, crashed=lambda number: f"{number} died")
+        assert list(results) == [f"{number} died" if number in deaths else 2 * number for number in range(40)]
+        assert list(in_order(executor, double, range(3))) == [0, 2, 4], "it goes on afterwards"
+
+
+def test_within_a_batch_too():
+    with open_executor(2) as executor:
+        work = functools.partial(double_all, {3, 20}, signal.SIGKILL)
+        results = list(in_batches(executor, work, range(24), 8, crashed=lambda number: f"{number} died"))
+    assert results == [f"{number} died" if number in (3, 20) else 2 * number for number in range(24)]
+
+
+def die_once(mark, number):
+    if number == 5 and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return 2 * number
+
+
+def test_what_succeeds_alone_costs_nothing(tmp_path):
+    """As when the system was out of memory only while several images were read."""
+    with open_executor(2) as executor:
+        work = functools.partial(die_once, tmp_path / "mark")
+        assert list(in_order(executor, work, range(10))) == list(range(0, 20, 2))
+
+
+def test_where_nothing_else_is_agreed_it_is_an_error_that_names_the_item():
+    with (
+        open_executor(1) as executor,
+        pytest.raises(InputError, match="2: the process that worked on it died, of a decoder's fault or for want of memory"),
+    ):
+        list(in_order(executor, die_at({2}), range(4)))
+
+
+PARENT = """
+import os, sys, time
+from pipeline.workers import open_executor
+executor = open_executor(2)
+print(*{executor.submit(os.getpid).result() for _ in range(20)}, flush=True)
+time.sleep(60)
+"""
+
+
+def test_processes_end_with_a_parent_that_is_killed():
+    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)
+    workers = [int(number) for number in parent.stdout.readline().split()]
+    parent.kill()
+    parent.communicate()
+    assert workers
+    for _ in range(100):
+        if not any(is_running(number) for number in workers):
+            return
+        time.sleep(0.05)
+    pytest.fail("a process is left over")
+
+
+def is_running(number):
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    return "\nState:\tZ" not in Path(f"/proc/{number}/status").read_text() if Path("/proc").is_dir() else True

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.files import InputError
+from pipeline.files import InputError, read_regular
 from segmenter.configuration.published.dialect import Entry
 from segmenter.configuration.published.settling import settle
 from segmenter.configuration.published.translation import Translation
@@ -47,7 +47,7 @@ def read_published(path: Path, settings: Mapping[str, Any] | None = None) -> Pub
       InputError: it cannot be read, or a section that is used has malformed or misspelt keys or values; lists all of them.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_regular(path).decode("utf-8-sig")
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
