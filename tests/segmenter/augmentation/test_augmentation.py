@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from segmenter.augmentation import VARIATIONS, Draw, apply, draw, make_augmentation
 from segmenter.augmentation.geometry import flip_and_turn, sample, source_places
+from segmenter.configuration.augmentation import FARTHEST, STEEPEST
 
 SIDE = 96
 MIDDLE = (SIDE - 1) / 2
@@ -96,7 +97,7 @@ def test_all_sixteen_flips_and_turns_are_those_of_numpy():
         pytest.param({"rotation": True, "angle_range": (100.0, 110.0)}, id="rotation in a range"),
         pytest.param({"shrinks": (0.7,)}, id="shrink"),
         pytest.param({"shears": (0.2,)}, id="shear"),
-        pytest.param({"deformation": True, "deformation__alpha": 2000.0}, id="deformation"),
+        pytest.param({"deformation": True, "deformation__alpha": 1300.0}, id="deformation"),
         pytest.param({"distortion": True, "distortion__distortions": (0.05,)}, id="distortion"),
         pytest.param({"barrdistortion": True}, id="barrel"),
         pytest.param({"pincdistortion": True}, id="pincushion"),
@@ -157,22 +158,62 @@ def test_a_lens_bulges_about_one_of_its_centres(augment):
     assert halves == {False, True}
 
 
-def random_field(configure, side, **settings):
+def random_field(configure, side, seed=SEED, **settings):
     keys = {key if "__" in key else f"augmentor__{key}": value for key, value in settings.items()}
     configuration = configure(augmentor__probability=1.0, **keys)
-    places = tf.stack(source_places(configuration, draw(configuration, tf.constant(SEED)), tf.constant(0.0), side))
+    places = tf.stack(
+        source_places(
+            configuration,
+            draw(configuration, tf.constant(seed)),
+            tf.constant(0.0),
+            side,
+        )
+    )
     return places.numpy() - np.mgrid[:side, :side]
 
 
 def test_deformation_is_as_strong_as_noise_smoothed_and_multiplied(configure):
-    settings = {"deformation": True, "deformation__alpha": 500.0, "deformation__sigmoids": (12.0,)}
+    settings = {"deformation": True, "deformation__alpha": 180.0, "deformation__sigmoids": (12.0,)}
     field = random_field(configure, 512, **settings)
     # The deviation of uniform noise is 1 / sqrt(3); a Gaussian multiplies it by 1 / (2 sqrt(pi) sigma).
-    expected = 500 / math.sqrt(3) / (2 * math.sqrt(math.pi) * 12)
+    expected = 180 / math.sqrt(3) / (2 * math.sqrt(math.pi) * 12)
     assert field[:, 40:-40, 40:-40].std(axis=(1, 2)) == pytest.approx([expected, expected], rel=0.1)
     half = random_field(configure, 256, **settings)
     np.testing.assert_allclose(half.std(), field.std() / 2, rtol=0.02)
     assert np.corrcoef(field[0].ravel(), field[1].ravel())[0, 1] == pytest.approx(0, abs=0.2)
+
+
+def smallest_jacobian(field):
+    """The smallest Jacobian determinant of the bilinear map between pixels, (2, side, side) displacements in pixels."""
+    y, x = field + np.mgrid[: field.shape[1], : field.shape[2]]
+    down, right = [np.diff(places, axis=0) for places in (y, x)], [np.diff(places, axis=1) for places in (y, x)]
+    ends = slice(None, -1), slice(1, None)
+    return min((down[0][:, column] * right[1][row] - down[1][:, column] * right[0][row]).min() for row in ends for column in ends)
+
+
+@pytest.mark.parametrize("sigma", [8.0, 16.0, 32.0])
+def test_no_field_folds_at_the_limits_and_beyond_them_fields_do(configure, monkeypatch, sigma):
+    alpha = STEEPEST * math.sqrt(24 * math.pi) * sigma**2
+    farthest = FARTHEST * sigma / 512
+
+    def smallest(times):
+        for name, keys in (
+            ("deformation", {"deformation__alpha": alpha * times, "deformation__sigmoids": (sigma,)}),
+            ("distortion", {"distortion__gaussian_filter_rsigma": sigma, "distortion__distortions": (farthest * times,)}),
+        ):
+            yield min(
+                smallest_jacobian(random_field(configure, 128, **{name: True}, **keys, seed=np.array([seed, 1])))
+                for seed in range(6)
+            )
+
+    assert min(smallest(0.999)) > 0
+    with pytest.raises(pydantic.ValidationError, match="folds the image over itself"):
+        next(smallest(1.01))
+    with pytest.raises(pydantic.ValidationError, match="folds the image over itself"):
+        configure(distortion__gaussian_filter_rsigma=sigma, distortion__distortions=(farthest * 1.01,))
+    monkeypatch.setattr("segmenter.configuration.augmentation.STEEPEST", 1.0)
+    monkeypatch.setattr("segmenter.configuration.augmentation.FARTHEST", 9.0)
+    assert max(smallest(2.5)) < 0
 
 
 def test_distortion_reaches_its_largest_displacement(configure):
@@ -400,7 +441,7 @@ def test_all_sides_are_taken(augment):
     [
         pytest.param(
             {"deformation__alpha": 1300.0, "deformation__sigmoids": (8.0,)},
-            "alpha 1300 with sigmoids 8 folds the image over itself; expected an alpha of at most 222, or larger sigmoids",
+            "alpha 1300 with sigmoids 8 folds the image over itself; expected an alpha of at most 83, or larger sigmoids",
             id="folds",
         ),
         pytest.param({"deformation__sigmoids": (0.0,)}, "holds 0; expected numbers above 0", id="no sigma"),

@@ -143,7 +143,7 @@ def test_the_generator_turns_our_keys_on():
     assert (mine.pincdistortion.amount, mine.sharpening.k, mine.brightening.beta) == (0.4, 0.5, 10)
     # 8 of 128 px are 32 of 512 px; 1300 are 5200, halved until the field does not fold.
     assert mine.deformation.sigmoids == (32.0, 40.0)
-    assert mine.deformation.alpha in (5200.0, 2600.0)
+    assert mine.deformation.alpha == 1300.0
     assert published.warnings == (
         "line 85: [distortion] distortion_rates = [0.02] is not a known key; similar to distortions; "
         "ignored, because [distortion] is not used",
@@ -367,8 +367,8 @@ def test_a_deformation_without_lengths_has_the_published_ones(read):
         published = read(text + given)
         assert published.configuration.deformation.sigmoids == (16.0,)  # 8 px of 256
         assert (
-            published.configuration.deformation.alpha == 650.0
-        )  # 1300 px of 256 are 2600 of 512, halved twice: 3.47 * 16^2 = 888
+            published.configuration.deformation.alpha == 325.0
+        )  # 1300 px of 256 are 2600 of 512, halved three times: 1.30 * 16^2 = 333
         assert any(note.startswith("[deformation] sigmoids is left out") for note in published.notes)
 
 
