@@ -92,7 +92,7 @@ def build_index(
         group = files_by_id.get(image_id, [])
         choice = _choose(names[image_id], group, annotations, recipe)
         if isinstance(choice, Reject) and choice.reason in _BY_NAME:
-            choice = replace(choice, message=choice.message + (similar.hint(image_id) or _undrawn(choice, annotations)))
+            choice = _explained(choice, similar.hint(image_id) or _undrawn(choice, annotations))
         if isinstance(choice, Reject) and choice.reason == "unknown-name" and len(group) > 1:
             rejects += [replace(choice, where=file.shown) for file in group]
         elif isinstance(choice, Reject):
@@ -200,13 +200,17 @@ def _choose(name: ImageName, files: Sequence[SourceFile], annotations: Annotatio
     return Candidate(name, row, drawn)
 
 
+def _explained(reject: Reject, hint: str) -> Reject:
+    return replace(reject, message=f"{reject.message}; {hint}".replace("?; ", "? Or ")) if hint else reject
+
+
 def _undrawn(reject: Reject, annotations: Annotations) -> str:
     """What follows from the absence of a region: nobody drew one only if every file was read."""
     if reject.reason != "no-region":
         return ""
     if annotations.unread:
-        return f"; its region may be in a file that was found and not used: {annotations.unread[0]}"
-    return "; nobody drew its lesion"
+        return f"its region may be in a file that was found and not used: {annotations.unread[0]}"
+    return "nobody drew its lesion"
 
 
 def _left_out(image_class: str, has_regions: bool, row: TableRow, recipe: Recipe) -> str:

@@ -8,8 +8,10 @@ from pipeline.contract import IMAGE_SUFFIXES, clean_name
 from pipeline.indexing.names import SourceFile
 
 _SUFFIX = re.compile(rf"(?:{'|'.join(re.escape(suffix) for suffix in sorted(IMAGE_SUFFIXES))})$")
-# What file managers add to the names of copies: `Copy of`, `- Copy (2)`, `copy 2`, `(1)`.
-_COPY = re.compile(r"^copy of |[ _-]+copy\b[ _]*\d*(?= |$|\()|[ _]*\(\d+\)(?= |$)")
+# What file managers add to the names of copies, in some languages: `Copy of`, `- Copy (2)`, `copy 2`, `(1)`.
+_COPY = re.compile(
+    r"^(?:copy of|kopie von|copie de|copia de) |[ _-]+(?:copy|kopie|copie|copia|cópia)\b[ _]*\d*(?= |$|\()|[ _]*\(\d+\)(?= |$)"
+)
 _BETWEEN = re.compile(r"[\W_]+")
 
 
@@ -48,6 +50,6 @@ class SimilarNames:
         folded = fold_name(image_id)
         if image_id in self._has_file:
             other = self._annotated.get(folded)
-            return f"; an annotation file names {other!r}: did it mean this image? Correct one of the names" if other else ""
+            return f"an annotation file names {other!r}: did it mean this image? Correct one of the names" if other else ""
         file = self._files.get(folded)
-        return f"; did you mean {file}? Correct one of the names" if file else ""
+        return f"did you mean {file}? Correct one of the names" if file else ""

@@ -276,7 +276,7 @@ def test_a_file_of_a_similar_name_is_asked_about_and_not_joined(tmp_path, run, n
     folder, _ = run(download)
     words = {row["reason"]: row["words"] for row in read_csv(folder.rejects)}
     assert set(words) == {"file-missing", "unknown-name"}
-    assert words["file-missing"].endswith(f"; did you mean Low energy images/{name}? Correct one of the names")
+    assert words["file-missing"].endswith(f"? Or did you mean Low energy images/{name}? Correct one of the names")
     assert words["unknown-name"].endswith(
         "; an annotation file names 'P2_L_DM_CC': did it mean this image? Correct one of the names"
     )

@@ -20,6 +20,8 @@ from pipeline.indexing.similar import fold_name
         "P1_L_DM_CC copy",
         "P1_L_DM_CC copy 2",
         "Copy of P1_L_DM_CC",
+        "P1_L_DM_CC - Kopie (2)",
+        "Kopie von P1_L_DM_CC",
         "copy of P1_L_DM_CC.JPG",
         "P1_L_DM_CC.jpg.jpg",
         "P1_L_DM_CC.jpg.PNG",
