@@ -45,7 +45,7 @@ def has_mark(data: bytes) -> bool:
 
 
 @contextlib.contextmanager
-def guarded(reason: str, message: str) -> Iterator[None]:
+def guarded(reason: str, message: str, remedy: str = "export it again") -> Iterator[None]:
     """Turns whatever pydicom and its decoders raise on a broken file into a `SourceError`.
 
     Its message has the error's type and not its text, which may quote the header.
@@ -56,8 +56,10 @@ def guarded(reason: str, message: str) -> Iterator[None]:
             yield
     except SourceError:
         raise
+    except RecursionError as error:
+        raise SourceError("too-large", "nests sequences in hundreds of levels; a mammogram has under ten") from error
     except Exception as error:
-        raise SourceError(reason, f"{message} ({type(error).__name__}); export it again, uncompressed") from error
+        raise SourceError(reason, f"{message} ({type(error).__name__}); {remedy}") from error
 
 
 def is_deflated(data: bytes) -> bool:

@@ -1,6 +1,7 @@
-"""From stored pixel values to what a viewer shows: modality LUT, VOI LUT or window, then one inversion.
+"""From stored pixel values to what a viewer shows: modality LUT, VOI LUT or window, then one inversion; padding is black.
 
-Source: PS3.4 N.2 (the order); PS3.3 C.11.1 (modality), C.11.2 (VOI), C.11.6 and C.7.6.3.1.2 (which end is white).
+Source: PS3.4 N.2 (the order); PS3.3 C.7.5.1.1.2 (padding),
+C.11.1 (modality), C.11.2 (VOI), C.11.6 and C.7.6.3.1.2 (which end is white).
 """
 
 from typing import Any
@@ -21,12 +22,15 @@ def read_gray(dataset: Any, options: DicomOptions) -> np.ndarray:
     Raises:
       SourceError: `pixels-unreadable`, `no-such-window`.
     """
-    with guarded("pixels-unreadable", f"its pixels cannot be decoded from {dataset.file_meta.TransferSyntaxUID.name}"):
+    syntax = dataset.file_meta.TransferSyntaxUID
+    remedy = "export it again, uncompressed" if syntax.is_compressed else "export it again"
+    with guarded("pixels-unreadable", f"its pixels cannot be decoded from {syntax.name}", remedy):
         window = _choose_window(dataset, options)
-        stored = dataset.pixel_array
+        stored = dataset.pixel_array  # without the bits beyond BitsStored, in which old files keep overlays
+        padding = _find_padding(stored, dataset)
         values = _apply_voi(_apply_modality(stored, dataset), dataset, window)
         low, high = _output_range(dataset, window)
-        is_flat = values.min() == values.max() and stored.min() != stored.max()
+        is_flat = _is_flat(values[~padding]) and not _is_flat(stored[~padding])
         is_sound = low != high and np.isfinite(high - low) and np.isfinite(values).all() and not is_flat
     if values.shape != (dataset.Rows, dataset.Columns):
         raise SourceError("pixels-unreadable", f"decodes to {values.shape}, expected {(dataset.Rows, dataset.Columns)}")
@@ -37,7 +41,30 @@ def read_gray(dataset: Any, options: DicomOptions) -> np.ndarray:
         )
     gray = np.clip((values - low) / (high - low), 0, 1)
     is_inverse = dataset.PhotometricInterpretation == "MONOCHROME1" or dataset.get("PresentationLUTShape") == "INVERSE"
-    return 1 - gray if is_inverse else gray  # inverted at the fixed maximum, not the image's own
+    if is_inverse:
+        gray = 1 - gray  # inverted at the fixed maximum, not the image's own
+    gray[padding] = 0
+    return gray
+
+
+def _is_flat(values: np.ndarray) -> bool:
+    return values.size == 0 or values.min() == values.max()
+
+
+def _find_padding(stored: np.ndarray, dataset: Any) -> np.ndarray:
+    """Marks the pixels that are not of the image but around it: those of PixelPaddingValue, or between it and its limit."""
+    ends = [dataset.get(tag) for tag in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
+    if ends[0] in (None, ""):
+        return np.zeros(stored.shape, bool)
+    signed, allocated = bool(dataset.PixelRepresentation), int(dataset.BitsAllocated)
+    values = [_as_stored(int(end), allocated, signed=signed) for end in ends if end not in (None, "")]
+    return (stored >= min(values)) & (stored <= max(values))
+
+
+def _as_stored(value: int, bits: int, *, signed: bool) -> int:
+    """Reads a 16-bit number with the sign that it should have, since writers and readers mistake US and SS for each other."""
+    value &= 2**bits - 1
+    return value - 2**bits if signed and value >= 2 ** (bits - 1) else value
 
 
 def _choose_window(dataset: Any, options: DicomOptions) -> int | None:
@@ -60,7 +87,7 @@ def _count(value: Any) -> int:
 
 def _apply_modality(stored: np.ndarray, dataset: Any) -> np.ndarray:
     if dataset.get("ModalityLUTSequence"):
-        return _look_up(stored, dataset, dataset.ModalityLUTSequence[0])
+        return _look_up(stored, dataset, dataset.ModalityLUTSequence[0], signed=bool(dataset.PixelRepresentation))
     slope, intercept = _rescale(dataset)
     return stored if (slope, intercept) == (1, 0) else stored * slope + intercept
 
@@ -71,16 +98,19 @@ def _apply_voi(values: np.ndarray, dataset: Any, window: int | None) -> np.ndarr
     if window is not None:
         return apply_windowing(values, dataset, window)
     if dataset.get("VOILUTSequence"):
-        return _look_up(values, dataset, dataset.VOILUTSequence[0])
+        return _look_up(values, dataset, dataset.VOILUTSequence[0], signed=min(_rescaled_range(dataset)) < 0)
     return values
 
 
-def _look_up(values: np.ndarray, dataset: Any, lut: Any) -> np.ndarray:
+def _look_up(values: np.ndarray, dataset: Any, lut: Any, *, signed: bool) -> np.ndarray:
     """Maps values by a table; those before and after it get its ends (PS3.3 C.11.1.1).
+
+    The first value that the table maps is signed where the values may be (C.11.2.1.1).
 
     Not by pydicom, which cannot read a table of packed bytes, and whose index into a table of bytes overflows at 256.
     """
     count, first, bits = (int(number) for number in lut.LUTDescriptor)
+    count, first = _as_stored(count, 16, signed=False), _as_stored(first, 16, signed=signed)
     if not 8 <= bits <= 16:
         raise SourceError("pixels-unreadable", f"has a look-up table of {bits} bits; expected 8 to 16")
     entries = _read_entries(lut, count or 2**16, bits, dataset.file_meta.TransferSyntaxUID.is_little_endian)
@@ -113,11 +143,16 @@ def _output_range(dataset: Any, window: int | None) -> tuple[float, float]:
     """The values of black and white after all tables, from the header alone and never from the pixels."""
     if window is None and dataset.get("VOILUTSequence"):
         return 0, 2 ** int(dataset.VOILUTSequence[0].LUTDescriptor[2]) - 1
+    ends = _rescaled_range(dataset)
+    # A window already reverses a falling rescale: pydicom's black is the value of the lowest stored one.
+    return ends if window is not None else (min(ends), max(ends))
+
+
+def _rescaled_range(dataset: Any) -> tuple[float, float]:
+    """The values of the lowest and the highest stored value after the modality table."""
     if dataset.get("ModalityLUTSequence"):
         return 0, 2 ** int(dataset.ModalityLUTSequence[0].LUTDescriptor[2]) - 1
     bits, signed = int(dataset.BitsStored), int(dataset.PixelRepresentation)
     low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
     slope, intercept = _rescale(dataset)
-    ends = low * slope + intercept, high * slope + intercept
-    # A window already reverses a falling rescale: pydicom's black is the value of the lowest stored one.
-    return ends if window is not None else (min(ends), max(ends))
+    return low * slope + intercept, high * slope + intercept

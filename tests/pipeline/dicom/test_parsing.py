@@ -3,9 +3,11 @@
 import struct
 
 import dicom_inputs
+import numpy as np
 import pydicom
 import pytest
 from inputs import mammogram
+from pydicom.dataset import Dataset
 
 from pipeline.contract import SourceError
 from pipeline.dicom.options import DicomOptions
@@ -146,3 +148,31 @@ def test_text_in_place_of_a_number_is_a_reject_and_is_not_quoted(tmp_path, keywo
     with pytest.raises(SourceError) as error:
         read_image(path)
     assert "Secret" not in str(error.value)
+
+
+def nested(levels):
+    dataset = Dataset()
+    dataset.CodeValue = "x"
+    for _ in range(levels):
+        outer = Dataset()
+        outer.ContentSequence = [dataset]
+        outer["ContentSequence"].is_undefined_length = True
+        dataset = outer
+    return dataset
+
+
+def test_nested_sequences_of_undefined_length_are_read(tmp_path):
+    path = mammogram(tmp_path / "a.dcm", np.arange(64, dtype=np.uint16).reshape(8, 8), ContentSequence=[nested(8)])
+    assert read_header(path).width == 8
+
+
+def test_hundreds_of_nested_sequences_are_named_as_such(tmp_path):
+    path = mammogram(tmp_path / "a.dcm", np.arange(64, dtype=np.uint16).reshape(8, 8), AcquisitionContextSequence=[Dataset()])
+    opening = b"\x40\x00\x30\xa7SQ\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff"
+    closing = b"\xfe\xff\x0d\xe0\0\0\0\0\xfe\xff\xdd\xe0\0\0\0\0"
+    data = path.read_bytes()
+    start = data.index(b"\x40\x00\x55\x05SQ")
+    path.write_bytes(data[:start] + opening * 2000 + closing * 2000 + data[start:])
+    with pytest.raises(SourceError, match="nests sequences in hundreds of levels") as error:
+        read_header(path)
+    assert error.value.reason == "too-large"

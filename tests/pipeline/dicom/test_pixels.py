@@ -2,6 +2,7 @@
 
 import dicom_inputs
 import numpy as np
+import pydicom
 import pytest
 from inputs import mammogram
 from pydicom.dataset import Dataset
@@ -170,3 +171,76 @@ def test_a_window_far_from_all_values_is_refused_and_a_flat_picture_is_not(tmp_p
     with pytest.raises(SourceError, match="leaves no gray levels"):
         read_image(far)
     assert read_image(mammogram(tmp_path / "b.dcm", np.full_like(STORED, 4095))).min() == 255
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize(
+    ("tags", "padded"),
+    [
+        ({"PixelPaddingValue": 4095}, {4095}),
+        ({"PixelPaddingValue": 0}, {0}),
+        ({"PixelPaddingValue": 4090, "PixelPaddingRangeLimit": 4095}, {4090, 4095}),
+        ({"PixelPaddingValue": 10, "PixelPaddingRangeLimit": 0}, {0, 10}),
+        ({}, set()),
+    ],
+)
+@pytest.mark.parametrize("window", [{}, {"WindowCenter": "2000", "WindowWidth": "1000"}])
+def test_padding_is_black(tmp_path, photometric, tags, padded, window):
+    stored = np.tile(np.array([0, 10, 1000, 2000, 2200, 4090, 4095], np.uint16), (4, 1))
+    plain = read_image(mammogram(tmp_path / "a.dcm", stored, PhotometricInterpretation=photometric, **window))
+    image = read_image(mammogram(tmp_path / "b.dcm", stored, PhotometricInterpretation=photometric, **window, **tags))
+    is_padding = np.isin(stored, list(padded))
+    assert not image[is_padding].any()
+    np.testing.assert_array_equal(image[~is_padding], plain[~is_padding])
+
+
+def test_signed_padding_is_found_however_its_tag_was_written(tmp_path):
+    stored = np.tile(np.array([-2000, -5, 5, 2000], np.int16), (4, 1))
+    path = mammogram(tmp_path / "a.dcm", stored, PixelRepresentation=1, PixelPaddingValue=None)
+    dataset = pydicom.dcmread(path)
+    dataset.add_new("PixelPaddingValue", "US", 2**16 - 2000)
+    dataset.save_as(path)
+    assert (read_image(path) == 0).tolist() == [[True, False, False, False]] * 4
+
+
+def test_an_image_of_padding_and_one_level_is_not_called_flat(tmp_path):
+    stored = np.full((4, 4), 4095, np.uint16)
+    stored[1:3, 1:3] = 1000
+    path = mammogram(tmp_path / "a.dcm", stored, PixelPaddingValue=4095, WindowCenter="50", WindowWidth="10")
+    assert read_image(path)[1:3, 1:3].min() == 255
+
+
+@pytest.mark.parametrize("kind", ["US", "SS"])
+def test_the_first_value_of_a_voi_table_is_signed_where_rescaled_values_may_be(tmp_path, kind):
+    lut = table(12)
+    lut.LUTDescriptor = None
+    lut.add_new("LUTDescriptor", kind, [4096, -2048 if kind == "SS" else 2**16 - 2048, 12])
+    path = mammogram(tmp_path / "a.dcm", STORED, RescaleSlope="1", RescaleIntercept="-2048", VOILUTSequence=[lut])
+    np.testing.assert_allclose(read_image(path), STORED * 255.0 / 4095, atol=0.51)
+
+
+def test_the_first_value_of_a_voi_table_is_unsigned_elsewhere(tmp_path):
+    lut = table(12)
+    lut.LUTDescriptor = None
+    lut.add_new("LUTDescriptor", "SS", [4096, 40000 - 2**16, 12])
+    path = mammogram(tmp_path / "a.dcm", STORED, RescaleSlope="1", RescaleIntercept="40000", VOILUTSequence=[lut])
+    np.testing.assert_allclose(read_image(path), STORED * 255.0 / 4095, atol=0.51)
+
+
+@pytest.mark.parametrize("signed", [0, 1])
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_overlays_in_the_bits_above_the_stored_ones_are_not_read(tmp_path, signed, bits):
+    levels = np.arange(0, 2**bits, 2 ** (bits - 8), dtype=np.int64).reshape(16, 16) - (2 ** (bits - 1) if signed else 0)
+    words = levels & (2**bits - 1)
+    if bits < 16:
+        words |= (np.arange(256).reshape(16, 16) % 2) << 15  # an overlay in the highest bit
+    words = np.where(words >= 2**15, words - 2**16, words) if signed else words
+    path = mammogram(
+        tmp_path / "a.dcm",
+        words.astype(np.int16 if signed else np.uint16),
+        BitsStored=bits,
+        HighBit=bits - 1,
+        PixelRepresentation=signed,
+    )
+    expected = (levels - levels.min()) * 255.0 / (2**bits - 1)
+    np.testing.assert_allclose(read_image(path), expected, atol=0.51)
