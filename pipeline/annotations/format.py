@@ -31,7 +31,7 @@ class AnnotationFile:
         """Its bytes; those of JSON are UTF-8, whatever the file's are.
 
         Raises:
-          InputError: it cannot be read.
+          InputError: it cannot be read, or is larger than any annotation file.
         """
         try:
             data = read_regular(self.path)

@@ -54,6 +54,7 @@ from pipeline.files.writing import (
     write_bytes,
     write_text,
 )
+from pipeline.files.zips import refuse_zip_bomb
 
 __all__ = [
     "BAD_INPUT",
@@ -103,6 +104,7 @@ __all__ = [
     "read_sheets",
     "read_table",
     "read_toml",
+    "refuse_zip_bomb",
     "remove_parts",
     "remove_tree",
     "replacing",

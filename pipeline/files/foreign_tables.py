@@ -13,6 +13,8 @@ from pathlib import Path
 
 from pipeline.files.program import InputError
 from pipeline.files.reading import read_regular
+from pipeline.files.tables import limited_cells
+from pipeline.files.zips import refuse_zip_bomb
 
 TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".xlsx"})
 _DELIMITERS = (",", ";", "\t", "|")
@@ -140,7 +142,7 @@ def read_csv_table(path: Path, delimiter: str = ",", data: bytes | None = None) 
     else:
         delimiter = _find_delimiter(text[:_SAMPLE], delimiter)
     try:
-        records = list(_records(text[start:], delimiter))
+        records = limited_cells(path, _records(text[start:], delimiter))
     except csv.Error as error:
         raise InputError(f"{path}: cannot be read as CSV ({error}); {remedy}") from error
     return _as_table(path, records, first=2 if start else 1)
@@ -213,14 +215,16 @@ def read_sheets(path: Path) -> Iterator[Table]:
     """
     import openpyxl
 
+    refuse_zip_bomb(path, "save it again, or give the CSV instead")
     try:
         book = openpyxl.load_workbook(io.BytesIO(read_regular(path)), read_only=True, data_only=True)
         sheets = sorted(book.worksheets, key=lambda sheet: sheet.title.strip().casefold() != "all")
         for sheet in sheets:
             sheet.reset_dimensions()  # other programs state them wrongly
-            yield _as_table(
-                path, [[_text(value) for value in row] for row in sheet.iter_rows(values_only=True)], sheet=sheet.title
-            )
+            rows = ([_text(value) for value in row] for row in sheet.iter_rows(values_only=True))
+            yield _as_table(path, limited_cells(path, rows), sheet=sheet.title)
+    except InputError:
+        raise
     except Exception as error:  # openpyxl raises whatever its unzipping and its XML parser raise
         raise InputError(f"{path}: cannot be read as xlsx ({error}); save it again, or give the CSV instead") from error
 

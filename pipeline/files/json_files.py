@@ -31,11 +31,9 @@ def read_json(path: Path, shape: type[Shape], remedy: str) -> Shape:
       InputError: the file is missing or too large, is not JSON in UTF-8, or its values are not of `shape`.
     """
     try:
-        if (size := path.stat().st_size) > MOST_BYTES:
-            raise InputError(f"{path}: has {size} bytes; expected at most {MOST_BYTES}; {remedy}")
-        data = read_regular(path)
+        data = read_regular(path, MOST_BYTES)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); {remedy}") from error
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}); {remedy}") from error
     return parse_json(data, shape, str(path), remedy)
 
 

@@ -10,6 +10,8 @@ from pipeline.files import UnfitFile, open_regular, read_regular
 
 DEFAULT_DICOM = DicomOptions()
 _DICOM_INDEX = "DICOMDIR"
+MOST_BYTES = 2**30  # of an image; 89 million pixels of 16 bits in three colors are half of it
+MOST_SCANS = 100  # of a progressive JPEG, which has some ten; a decoder visits all pixels once in each
 
 
 def is_dicom(path: Path, data: bytes) -> bool:
@@ -34,7 +36,7 @@ def read_bytes(path: Path) -> bytes:
     Decoders fill the missing end of a truncated file with gray and only print a warning, so the end marks are checked here.
 
     Raises:
-      SourceError: `file-unreadable`, `file-empty`, `file-truncated`.
+      SourceError: `file-unreadable`, `file-empty`, `file-truncated`, `too-large`.
     """
     try:
         data = read_regular(path)
@@ -44,6 +46,8 @@ def read_bytes(path: Path) -> bytes:
         raise SourceError("file-unreadable", f"cannot be read: {error.strerror}") from error
     if not data:
         raise SourceError("file-empty", "has 0 bytes; download it again")
+    if data[:2] == b"\xff\xd8" and (scans := data.count(b"\xff\xda")) > MOST_SCANS:
+        raise SourceError("too-large", f"is a JPEG of {scans} scans; expected at most {MOST_SCANS}, since each takes its time")
     ends = {b"\xff\xd8": (b"\xff\xd9", "JPEG"), b"\x89P": (b"IEND", "PNG")}
     mark, file_format = ends.get(data[:2], (b"", ""))
     # Within JPEG's coded data an FF is never followed by D9, so an earlier end mark would be a thumbnail's.

@@ -7,8 +7,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from pipeline.files import InputError, replacing
+from pipeline.files import InputError, refuse_zip_bomb, replacing
 from segmenter.models.registry import register_layers
+
+MOST_SIDE = 4096  # of a model's input; a mammogram has some 3000 pixels in its longer side
 
 
 @dataclass(frozen=True)
@@ -67,13 +69,14 @@ def load_predictor(path: Path) -> Predictor:
         len(model.inputs) == len(model.outputs) == 1
         and len(input_shape) == len(output_shape) == 4
         and input_shape[1] == input_shape[2] is not None
+        and input_shape[1] <= MOST_SIDE
         and input_shape[3] in (1, 3)
         and output_shape[1:3] == input_shape[1:3]
     )
     if not fits:
         raise InputError(
             f"{path}: has the input shape {input_shape} and the output shape {output_shape}; expected (None, side, side, 1 or 3) "
-            "and (None, side, side, classes); give a model that `cesm-segmenter train` wrote"
+            f"with sides up to {MOST_SIDE} and (None, side, side, classes); give a model that `cesm-segmenter train` wrote"
         )
     return Predictor(model, input_shape[1], input_shape[3], output_shape[3], str(path))
 
@@ -91,6 +94,7 @@ def load_whole(path: Path, *, compile: bool = True) -> keras.Model:
     if not zipfile.is_zipfile(path):
         with path.open("rb") as file:
             raise InputError(f"{path}: is not a Keras model: it starts with {file.read(8)!r}; {remedy}")
+    refuse_zip_bomb(path, remedy)
     try:
         return keras.saving.load_model(path, compile=compile, safe_mode=True)
     except Exception as error:  # Keras raises many types of them

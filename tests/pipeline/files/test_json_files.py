@@ -44,7 +44,7 @@ def test_a_missing_and_a_giant_file_are_not_read(tmp_path, monkeypatch):
         read_json(tmp_path / "none.json", Progress, "train again")
     monkeypatch.setattr(json_files, "MOST_BYTES", 10)
     (tmp_path / "large.json").write_text('{"epoch": 1}')
-    with pytest.raises(InputError, match="has 12 bytes; expected at most 10"):
+    with pytest.raises(InputError, match="has 12 bytes or more, and no file of more than 10 is read"):
         read_json(tmp_path / "large.json", Progress, "train again")
 
 

@@ -60,3 +60,15 @@ def test_an_absurdly_large_image_is_refused_by_its_header(tmp_path):
     with pytest.raises(SourceError) as error:
         read_header(tmp_path / "a.png")
     assert error.value.reason == "too-large"
+
+
+def test_a_jpeg_of_very_many_scans_is_refused_before_it_is_decoded(tmp_path):
+    path = tmp_path / "a.jpg"
+    cv2.imwrite(str(path), np.zeros((8, 8), np.uint8), [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])
+    data = path.read_bytes()
+    assert read_image(path).shape == (8, 8)
+    scan = data[data.rindex(b"\xff\xda") : -2]
+    path.write_bytes(data[:-2] + scan * 100 + data[-2:])
+    with pytest.raises(SourceError, match=r"is a JPEG of \d+ scans; expected at most 100") as error:
+        read_image(path)
+    assert error.value.reason == "too-large"
