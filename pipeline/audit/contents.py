@@ -60,7 +60,7 @@ def _read_sample(sample: Sample, siblings: Sequence[Contents]) -> Contents:
 
 
 def _inspect_image(path: Path, data: bytes, siblings: Sequence[Contents]) -> dict:
-    pixels = read_image(path, data, bits=16) if data else None
+    pixels = read_image(path, data, bits=16, stated_bits=16) if data else None
     if pixels is None:
         raise SourceError("file-empty", "has 0 bytes")
     size, spread = {"image_size": pixels.shape[::-1]}, spread_contrast(pixels)

@@ -17,7 +17,7 @@ from pipeline.audit.samples import Sample
 
 def find_duplicates(samples: Sequence[Sample], contents: Sequence[Contents]) -> Iterator[AuditFinding]:
     """Groups samples that show the same: copies across splits, however altered, and within a split only as stored."""
-    pairs = list(_pair_samples(samples, contents))
+    pairs = list(pair_samples(samples, contents))
     groups = [[samples[index] for index in group] for group in _connected(len(samples), pairs)]
     yield make_finding("duplicate-pixels", "groups", map(_name_group, groups), groups)
 
@@ -29,7 +29,7 @@ def _name_group(group: Sequence[Sample]) -> str:
     return " = ".join(sample.location for sample in shown) + (f" and {more} more" if more else "")
 
 
-def _pair_samples(samples: Sequence[Sample], contents: Sequence[Contents]) -> Iterator[tuple[int, int]]:
+def pair_samples(samples: Sequence[Sample], contents: Sequence[Contents]) -> Iterator[tuple[int, int]]:
     """Yields the indices of samples that show the same; enough of them to connect each group."""
     thumbs = {index: content.thumb for index, content in enumerate(contents) if content.thumb is not None}
     sharing: dict[Features, list[int]] = defaultdict(list)
