@@ -102,6 +102,19 @@ def rasterise(regions: Iterable[Region], width: int, height: int) -> np.ndarray:
     return mask
 
 
+def drawn_area(regions: Iterable[Region], width: int, height: int) -> int:
+    """Counts the pixels of an image that lie in any of the regions; one in several regions counts once.
+
+    Example:
+      >>> corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], float)
+      >>> drawn_area([Region("rect", corners), Region("rect", corners + 1)], width=4, height=4)
+      7
+    """
+    patches = [draw_clipped(region, width, height) for region in regions]
+    patches = [drawn for drawn in patches if drawn[0].size]
+    return int(np.count_nonzero(_union(patches)[0])) if patches else 0
+
+
 @dataclass(frozen=True)
 class Coverage:
     """How much of a region lies in its image.

@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.annotations import DrawnRegion, TableRow
 from pipeline.contract import CRASHED, DETAILS, DICOM_SUFFIXES, ImageName, SourceError
-from pipeline.drawing.raster import coverage
+from pipeline.drawing.raster import coverage, drawable, drawn_area
 from pipeline.drawing.regions import RegionError, essential_attributes, parse_region
 from pipeline.files import stamp_of
 from pipeline.indexing.find import SourceFiles
@@ -121,7 +121,7 @@ def _check(candidate: Candidate, files: Sequence[SourceFile], recipe: Recipe) ->
     file = readable[0]
     header = file.header
     assert header is not None
-    regions, share = [], 0.0
+    regions: list[dict] = []
     for number, drawn in enumerate(candidate.drawn):
         if drawn.fault:
             return Reject(image_id, drawn.reason, drawn.where, f"{drawn.fault}; correct it in the annotation file")
@@ -142,7 +142,6 @@ def _check(candidate: Candidate, files: Sequence[SourceFile], recipe: Recipe) ->
                 f"{row['shape']} from x={x0:g} y={y0:g} to x={x1:g} y={y1:g} lies more than half outside of the "
                 f"{header.width} x {header.height} image{_turned(header)}; is this the image that was annotated?",
             )
-        share += row["area_px"] / max(header.width, header.height) ** 2
         regions.append(row)
     name, cells = candidate.name, candidate.row.cells
     details = {column: cells.get(column, "") for column in DETAILS}
@@ -155,7 +154,7 @@ def _check(candidate: Candidate, files: Sequence[SourceFile], recipe: Recipe) ->
         cells["class"].lower(),
         details,
         regions=len(regions),
-        lesion_share=round(share, 6),
+        lesion_share=_lesion_share(candidate.drawn, regions, header),
         width=header.width,
         height=header.height,
         spacing_mm=header.spacing_mm,
@@ -182,6 +181,15 @@ def _show_the_same(files: Sequence[SourceFile], recipe: Recipe) -> bool:
     except SourceError:
         return False
     return all(np.array_equal(first, other) for other in others)
+
+
+def _lesion_share(drawn: Sequence[DrawnRegion], rows: Sequence[Mapping], header: Header) -> float:
+    """The area of all regions together, overlaps counted once, divided by that of the letterboxed square."""
+    area = sum(row["area_px"] for row in rows)
+    if len(rows) > 1:
+        regions = drawable((parse_region(region.attributes) for region in drawn), polylines=True)
+        area = drawn_area(regions, header.width, header.height)
+    return round(area / max(header.width, header.height) ** 2, 6)
 
 
 def _measure(image_id: str, number: int, drawn: DrawnRegion, header: Header) -> dict:
