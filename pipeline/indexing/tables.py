@@ -25,9 +25,8 @@ class SourceImage:
     """A source image that is kept: one row of index.csv.
 
     `lesion_share` is the area of all regions together divided by that of the letterboxed square, `spacing_mm` that of the
-    source; `source` is
-    relative to RAW; `details` holds cells of the annotation table, by the columns of `contract.DETAILS`. An empty string or
-    None means unknown.
+    source; `source` is relative to RAW; `details` holds cells of the annotation table, by the columns of `contract.DETAILS`.
+    An empty string or None means unknown.
     """
 
     image_id: str
