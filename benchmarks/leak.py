@@ -10,7 +10,10 @@ Both data sets must be made from the same sources. Two experiments:
   each is tested on its own test split. Masks and test images differ as the data sets do.
 - `folds`: five trainings per side, all on `v2`. On one side the folds are drawn by sample, so a turned copy of a test image
   may be in training; on the other they are drawn by patient. Each sample is tested once on each side, by a network that
-  was not trained on it; only the split differs.
+  was not trained on it. Training by sample sees more images and patients (3 of 5 variants of nearly all) than training by
+  patient (all variants of 3 of 5).
+- `matched`: as `folds` by patient, but patients in training are exchanged for those that are tested, as many patients with as
+  many images. One variant of each of their images is tested, the others are in training, and validation stays the same.
 
 Both sides of an experiment have the same number of steps; the epoch with the lowest val_loss is evaluated. Dice is that of all
 test samples with a lesion, on the data set's grid. Rows are added to `leak.csv` after each training, and a training that has
@@ -22,6 +25,7 @@ import hashlib
 import os
 import random
 import time
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,8 +49,9 @@ COLORS = {"sample": "#bb5566", "patient": "#4477aa"}
 COLUMNS = ("experiment", "split", "fold", "epochs", "data", "sample", "patient", "seen", "dice")
 EPOCH_COLUMNS = ("experiment", "split", "fold", "epoch", "train_dice", "valid_dice")
 SIDE, BATCH, STEPS_PER_EPOCH = 64, 16, 100
-EPOCHS = {"as-made": 60, "folds": 30}
+EPOCHS = {"as-made": 60, "folds": 30, "matched": 30}
 SEED = 1
+MATCHED_FOLDS = (0, 1, 2)  # of the five, for the sake of time
 Rows = list[dict[str, object]]
 
 
@@ -77,6 +82,7 @@ def measure_all(published: DataSet, sound: DataSet) -> None:
     trainings = [("as-made", "sample", 0, published), ("as-made", "patient", 0, sound)]
     for fold in range(sound.folds):
         trainings += [("folds", "sample", fold, by_sample.in_fold(fold)), ("folds", "patient", fold, sound.in_fold(fold))]
+    trainings += [("matched", "sample", fold, exchange_patients(sound.in_fold(fold), SEED)) for fold in MATCHED_FOLDS]
     for experiment, split, fold, data in trainings:
         rows = read_csv(TABLE, COLUMNS) if TABLE.is_file() else []
         key = {"experiment": experiment, "split": split, "fold": str(fold)}
@@ -101,6 +107,29 @@ def split_by_sample(data: DataSet, seed: int) -> DataSet:
     count = data.folds
     samples = tuple(replace(sample, fold=index % count) for index, sample in enumerate(order))
     return DataSet(data.folder, samples, f"{data.identity} dealt by sample with seed {seed}")
+
+
+def exchange_patients(data: DataSet, seed: int) -> DataSet:
+    """Moves test patients to train, except for one variant of each of their images, and as many train patients out of it.
+
+    Of 2000 random choices of train patients, the one is taken whose number of images is nearest to the test patients'.
+    """
+    chance = random.Random(seed)
+    images = {split: {sample.image_id: sample.patient for sample in data.split(split)} for split in ("train", "test")}
+    patients, count = sorted(set(images["train"].values())), len(set(images["test"].values()))
+    per_patient = Counter(images["train"].values())
+    choices = [chance.sample(patients, count) for _ in range(2000)]
+    out = min(choices, key=lambda choice: abs(sum(per_patient[patient] for patient in choice) - len(images["test"])))
+    variants = sorted({sample.variant for sample in data.samples})
+    tested = {image: chance.choice(variants) for image in sorted(images["test"])}
+
+    def move(sample: Sample) -> Sample:
+        if sample.split == "test" and sample.variant != tested[sample.image_id]:
+            return replace(sample, split="train")
+        return replace(sample, split="") if sample.split == "train" and sample.patient in out else sample
+
+    samples = tuple(map(move, data.samples))
+    return replace(data, samples=samples, identity=f"{data.identity} with patients exchanged by seed {seed}")
 
 
 def measure(experiment: str, split: str, fold: int, data: DataSet) -> tuple[Rows, Rows]:
@@ -163,11 +192,13 @@ def print_table() -> None:
                 counts = f"{len(rows)}, {rows['sample'].map(image_of).nunique()}, {rows['patient'].nunique()}"
                 metrics = f"{describe(bootstrap.mean(dice))} | {describe(bootstrap.median(dice))}"
                 print(f"| {experiment} | {SIDES[side]} | {counts} | {metrics} |")
-    pairs = paired()
-    if len(pairs):
-        differences = (pairs["dice_sample"] - pairs["dice_patient"]).to_numpy()
-        gain = PatientBootstrap(pairs["patient"]).mean(differences)
-        print(f"\nfolds, {len(pairs)} samples in both: mean Dice by sample - by patient = {describe(gain)}")
+    for experiment in ("folds", "matched"):
+        if len(pairs := paired(experiment)):
+            differences = (pairs["dice_sample"] - pairs["dice_patient"]).to_numpy()
+            gain = PatientBootstrap(pairs["patient"]).mean(differences)
+            print(f"\n{experiment}, {len(pairs)} samples in both: mean Dice by sample - by patient = {describe(gain)}")
+            if experiment == "matched":
+                print(f"by patient, the same samples: {describe(PatientBootstrap(pairs['patient']).mean(pairs['dice_patient']))}")
     print(
         "\n| folds, epoch | Dice on train | on valid, by sample | by patient | difference |\n| --- | ---: | ---: | ---: | ---: |"
     )
@@ -178,10 +209,10 @@ def print_table() -> None:
             print(f"| {epoch} | {train:.3f} | {sample:.3f} | {patient:.3f} | {sample - patient:.3f} |")
 
 
-def paired() -> pd.DataFrame:
-    """The samples of `folds` that were tested on both sides, with both Dice."""
-    sides = read_sides("folds")
-    return sides["sample"].merge(sides["patient"], on=["sample", "patient"], suffixes=("_sample", "_patient"))
+def paired(experiment: str) -> pd.DataFrame:
+    """The samples of an experiment that were tested on both sides, with both Dice; by patient, `matched` is `folds`."""
+    sample, patient = read_sides(experiment)["sample"], read_sides("folds")["patient"]
+    return sample.merge(patient, on=["sample", "patient"], suffixes=("_sample", "_patient"))
 
 
 def by_epoch() -> pd.DataFrame:
@@ -216,7 +247,7 @@ def draw(path: Path) -> None:
     left.set_yticks(range(len(labels)), labels)
     left.invert_yaxis()
     left.set(xlabel="mean Dice of test samples, 95 % interval by patient", title="Test Dice")
-    if len(pairs := paired()):
+    if len(pairs := paired("folds")):
         means = pairs.groupby("patient")[["dice_patient", "dice_sample"]].mean()
         right.plot([0, 1], [0, 1], color="0.6", linewidth=1)
         right.plot(means["dice_patient"], means["dice_sample"], "o", color="#228833", markersize=4, alpha=0.7)

@@ -1,13 +1,14 @@
 """Measures the networks: parameters, seconds per training step at 128 px, and Dice on the phantom's test patients.
 
-    python benchmarks/models.py DATASET [--only NAME ...] [--steps 300]      then, on a quiet machine:
-    python benchmarks/models.py DATASET --times                              make models prints the last table
+    rm benchmarks/models.csv; python benchmarks/models.py DATASET      measures all; make models prints the last table
+    python benchmarks/models.py DATASET --times                        measures the seconds per step again, on a quiet machine
 
-Each network is measured with its default settings and in a small version. Seconds per step are those of both: the median of
-some steps of 4 images at 128 px after one to warm up, for all networks in one call. Dice is that of the small version at
-64 px, so that all can train equally long on two cores: the same samples in the same order, the same number of steps of 8
-images, then Dice of the originals of `test`. A row is added to `models.csv` after each network, and a network with a row is
-not trained again; delete its row to repeat it. Runs are in DATASET/runs/models-NAME.
+DATASET is that of the phantom, which `make all` makes without images. Each network is measured with its default settings and
+in a small version. Seconds per step are those of both: the median of some steps of 4 images at 128 px after one to warm up.
+Dice is that of the small version at 64 px, so that all can train equally long on two cores: the same samples in the same
+order, the same number of steps of 8 images, then Dice of the originals of `test`, with a 95 % interval by patient. A row is
+added to `models.csv` after each network, and a network with a row is not measured again; delete its row to repeat it. Runs
+are in DATASET/runs/models-NAME.
 """
 
 import argparse
@@ -19,12 +20,28 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import numpy as np
+
 from pipeline.files import InputError, read_csv, run_program, write_csv
 from segmenter.configuration import Configuration
 from segmenter.configuration.networks import MODEL_SETTINGS
+from segmenter.evaluation.bootstrap import PatientBootstrap
 
 TABLE = Path(__file__).parent / "models.csv"
-COLUMNS = ("network", "parameters", "step_s", "small_parameters", "small_step_s", "dice_mean", "dice_median", "images", "steps")
+COLUMNS = (
+    "network",
+    "parameters",
+    "step_s",
+    "small_parameters",
+    "small_step_s",
+    "dice_mean",
+    "dice_low",
+    "dice_high",
+    "dice_median",
+    "images",
+    "patients",
+    "steps",
+)
 TIMED_SIDE, TIMED_BATCH = 128, 4
 SIDE, BATCH, STEPS_PER_EPOCH = 64, 8, 50
 
@@ -66,7 +83,7 @@ def main() -> int:
         if arguments.times and name in rows:
             rows[name] |= measure_times(name)
         elif not arguments.times and name not in rows:
-            rows[name] = measure_dice(name, arguments.dataset, arguments.steps)
+            rows[name] = measure_dice(name, arguments.dataset, arguments.steps) | measure_times(name)
         write_csv(TABLE, COLUMNS, [rows[network] for network in SMALL if network in rows])
     print_table()
     return 0
@@ -76,12 +93,18 @@ def measure_dice(name: str, dataset: Path, steps: int) -> dict[str, object]:
     """Returns a row of the table, without times."""
     settings = MODEL_SETTINGS[name](image_width=SIDE, image_height=SIDE, **SMALL[name])
     print(f"{name}: training the small version", flush=True)
-    metrics = train_and_evaluate(name, settings, dataset, steps)
+    rows = train_and_evaluate(name, settings, dataset, steps)
+    dices = np.array([float(row["dice"]) for row in rows])
+    bootstrap = PatientBootstrap([row["patient"] for row in rows])
+    mean = bootstrap.mean(dices)
     return {
         "network": name,
-        "dice_mean": f"{metrics['dice_mean_originals']:.3f}",
-        "dice_median": f"{metrics['dice_median_originals']:.3f}",
-        "images": metrics["dice_count_originals"],
+        "dice_mean": f"{mean.value:.3f}",
+        "dice_low": "" if mean.low is None else f"{mean.low:.3f}",
+        "dice_high": "" if mean.high is None else f"{mean.high:.3f}",
+        "dice_median": f"{np.median(dices):.3f}",
+        "images": len(rows),
+        "patients": len({row["patient"] for row in rows}),
         "steps": -(-steps // STEPS_PER_EPOCH) * STEPS_PER_EPOCH,  # whole epochs
     }
 
@@ -98,8 +121,6 @@ def measure_times(name: str) -> dict[str, object]:
 
 def time_steps(settings, repeats: int = 5) -> tuple[int, float]:
     """Returns the parameters, and the median seconds of some training steps after one to warm up."""
-    import numpy as np
-
     from segmenter.training.trainer import compile_model
 
     model = compile_model(Configuration(model=settings))
@@ -114,8 +135,8 @@ def time_steps(settings, repeats: int = 5) -> tuple[int, float]:
     return model.count_params(), statistics.median(seconds[1:])
 
 
-def train_and_evaluate(name: str, settings, dataset: Path, steps: int) -> dict[str, float]:
-    """Trains for `steps` steps and evaluates the epoch with the lowest val_loss on the originals of `test`."""
+def train_and_evaluate(name: str, settings, dataset: Path, steps: int) -> list[dict[str, str]]:
+    """Trains for `steps` steps, and returns patient and Dice of the originals of `test` with a lesion, at the lowest val_loss."""
     from segmenter.data.dataset import read_data_set
     from segmenter.evaluation import evaluate
     from segmenter.runs import begin_or_resume, open_run, trained_on
@@ -129,12 +150,15 @@ def train_and_evaluate(name: str, settings, dataset: Path, steps: int) -> dict[s
     train(run, configuration, data, begin_or_resume(run, configuration, data, resume=False, restart=run.folder.exists()))
     originals = [sample for sample in data.split("test") if sample.is_original]
     out, samples = run.evaluation("test"), data.split("train")
-    return evaluate(run.best_model, originals, configuration, out, {}, train=samples, trained_on=trained_on(run))
+    evaluate(run.best_model, originals, configuration, out, {}, train=samples, trained_on=trained_on(run))
+    return [dict(row) for row in read_csv(out / "per_image.csv", ("patient", "dice")) if row["dice"]]
 
 
 def read_table() -> list[dict[str, object]]:
     """The rows of the table so far."""
-    return [dict(row) for row in read_csv(TABLE, COLUMNS)] if TABLE.is_file() else []
+    if not TABLE.is_file():
+        return []
+    return [dict.fromkeys(COLUMNS, "") | dict(row) for row in read_csv(TABLE, ("network",))]
 
 
 def print_table() -> None:
@@ -142,14 +166,27 @@ def print_table() -> None:
     rows = read_table()
     if not rows:
         raise InputError(f"{TABLE}: has no measurements yet; run python benchmarks/models.py DATASET")
-    print(f"{'network':<22}{'parameters':>12}{'s/step':>10}{'small':>12}{'s/step':>10}{'Dice mean':>11}{'median':>8}  steps")
+    print(
+        f"{'network':<22}{'parameters':>12}{'s/step':>10}{'small':>12}{'s/step':>10}{'Dice mean (95 %)':>25}"
+        f"{'median':>8}{'steps':>7}"
+    )
     for row in rows:
         whole, small = (f"{int(str(row[key])):>12,}" if row[key] else f"{'-':>12}" for key in ("parameters", "small_parameters"))
         times = [f"{row[key] or '-':>10}" for key in ("step_s", "small_step_s")]
-        metrics = f"{row['dice_mean']:>11}{row['dice_median']:>8}{row['steps']:>7}"
+        interval = f" ({row['dice_low']} to {row['dice_high']})" if row["dice_low"] else ""
+        dice = f"{row['dice_mean']}{interval}"
+        metrics = f"{dice:>25}{row['dice_median']:>8}{row['steps']:>7}"
         print(f"{row['network']:<22}{whole}{times[0]}{small}{times[1]}{metrics}")
     print(f"s/step: {TIMED_BATCH} images of {TIMED_SIDE} px.")
-    print(f"Dice: the small version after the listed steps of {BATCH} images of {SIDE} px, originals of test.")
+    print(f"Dice: the small version after the listed steps of {BATCH} images of {SIDE} px, on {describe_tested(rows)}.")
+    if not all(row["dice_low"] for row in rows):
+        print("Rows without an interval were measured before there was one; delete them and measure again.")
+
+
+def describe_tested(rows: list[dict[str, object]]) -> str:
+    """Describes how many images and patients the Dice is of."""
+    counts = sorted({f"{row['images']} originals of {row['patients'] or 'an unknown number of'} patients" for row in rows})
+    return f"{' or '.join(counts)} in the phantom's test split"
 
 
 if __name__ == "__main__":
