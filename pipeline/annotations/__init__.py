@@ -8,7 +8,7 @@ from pipeline.annotations.format import AnnotationFile, AnnotationFormat, add_im
 from pipeline.annotations.joining import UNLISTED, class_by_labels, class_unlisted, rename_images
 from pipeline.annotations.reading import find_annotations, read_annotations
 from pipeline.annotations.seg import check_reference
-from pipeline.annotations.unread import describe_unread, find_others
+from pipeline.annotations.unread import describe_unread, find_image_names, find_others
 
 __all__ = [
     "UNLISTED",
@@ -25,6 +25,7 @@ __all__ = [
     "class_unlisted",
     "describe_unread",
     "find_annotations",
+    "find_image_names",
     "find_others",
     "read_annotations",
     "rename_images",

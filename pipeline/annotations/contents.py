@@ -117,6 +117,7 @@ class Annotations:
       boxes: those of the tables of another collection, by key; `read_annotations` adds them to the regions.
       passed_over: tables that lack a column of the layout, each with what it is.
       unread: all files that were found and not read, tables that were passed over among them.
+      unread_names: the images that these name, where an image without an annotation would be normal.
       crops: files among the masks that are pictures of a lesion and not its mask.
       not_lesions: how many regions are not drawn because the layout does not list their label among its lesions, by label.
     """
@@ -130,6 +131,7 @@ class Annotations:
     boxes: dict[str, list[DrawnRegion]] = field(default_factory=dict)
     passed_over: dict[Path, str] = field(default_factory=dict)
     unread: list[UnreadFiles] = field(default_factory=list)
+    unread_names: set[str] = field(default_factory=set)
     crops: list[Path] = field(default_factory=list)
     not_lesions: Counter[str] = field(default_factory=Counter)
 

@@ -4,9 +4,10 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from pipeline.annotations.contents import UnreadFiles
+from pipeline.contract import IMAGE_SUFFIXES
 from pipeline.files import TABLE_SUFFIXES
 from pipeline.sources import find_files
 
@@ -44,6 +45,7 @@ _MARKS = (
     ("OsiriX XML", ("<plist",)),
 )
 _YOLO = re.compile(r"(\s*\d+([ \t]+-?\d+(\.\d+)?(e-?\d+)?){4,}[ \t]*(\r?\n|$))+\s*", re.IGNORECASE)
+_BETWEEN_NAMES = re.compile(r"[\"'<>/\\,;|\r\n\t]+")
 _MOST_BYTES = 2**20  # in which the marks of a file are
 _LINK = "a link to a folder, which is not followed"
 
@@ -77,6 +79,16 @@ def describe_unread(
             root = next((root for root in roots if Path(path).is_relative_to(os.path.abspath(root))), Path(path).parent)
             kinds[kind].append(os.path.relpath(path, root).replace(os.sep, "/"))
     return [UnreadFiles(kind, len(files), files[0]) for kind, files in sorted(kinds.items())]
+
+
+def find_image_names(paths: Iterable[Path]) -> set[str]:
+    """The names of images in files that were not read: their own names, and names of image files in their text."""
+    names = set()
+    for path in paths:
+        names.add(path.stem)
+        text = _beginning(path) if path.suffix.lower() in _TEXTS and path.is_file() else ""
+        names |= {part for part in _BETWEEN_NAMES.split(text) if PurePath(part).suffix.lower() in IMAGE_SUFFIXES}
+    return names
 
 
 def _describe(path: Path) -> str:

@@ -91,6 +91,9 @@ def build_index(
     for image_id in sorted(names):
         group = files_by_id.get(image_id, [])
         choice = _choose(names[image_id], group, annotations, recipe)
+        if isinstance(choice, Candidate) and choice.row.where == UNLISTED and not choice.drawn and similar.hint(image_id):
+            message = f"{image_id} has no row in the annotation table, so its class is unknown"
+            choice = Reject(image_id, "not-in-table", group[0].shown, message)
         if isinstance(choice, Reject) and choice.reason in _BY_NAME:
             choice = _explained(choice, similar.hint(image_id) or _undrawn(choice, annotations))
         if isinstance(choice, Reject) and choice.reason == "unknown-name" and len(group) > 1:
@@ -158,7 +161,8 @@ def _join(annotations: Annotations, identified: Identified, layout: Layout) -> t
       The annotations by image_id, and a reject per faulty segmentation.
     """
     by_name = identified.groups
-    joined = rename_images(annotations, _ids_by_key(identified, layout))
+    ids = _ids_by_key(identified, layout)
+    joined = rename_images(annotations, ids)
     uids = uids_of(by_name)
     for uid, regions in annotations.regions_by_uid.items():
         if uid not in uids:
@@ -170,7 +174,11 @@ def _join(annotations: Annotations, identified: Identified, layout: Layout) -> t
     sizes = {uid: size for uid, (_, size) in uids.items()}
     faults = [(reference.where, check_reference(reference, sizes)) for reference in annotations.references]
     class_by_labels(joined, layout)
-    class_unlisted(joined, (name.image_id for name in by_name), layout)
+    # An image that a file names which was not read is not normal for want of an annotation.
+    unread = set().union(*(ids.get(image_key(name, layout), ()) for name in annotations.unread_names))
+    class_unlisted(
+        joined, (name.image_id for name in by_name if joined.regions.get(name.image_id) or name.image_id not in unread), layout
+    )
     joined.regions = {name: [region for region in drawn if not region.empty] for name, drawn in joined.regions.items()}
     return joined, [Reject(where, "seg-reference", where, f"{where} {fault}") for where, fault in faults if fault]
 
@@ -206,11 +214,9 @@ def _explained(reject: Reject, hint: str) -> Reject:
 
 def _undrawn(reject: Reject, annotations: Annotations) -> str:
     """What follows from the absence of a region: nobody drew one only if every file was read."""
-    if reject.reason != "no-region":
-        return ""
-    if annotations.unread:
-        return f"its region may be in a file that was found and not used: {annotations.unread[0]}"
-    return "nobody drew its lesion"
+    if annotations.unread and reject.reason in ("no-region", "not-in-table"):
+        return f"it may be in a file that was found and not used: {annotations.unread[0]}"
+    return "nobody drew its lesion" if reject.reason == "no-region" else ""
 
 
 def _left_out(image_class: str, has_regions: bool, row: TableRow, recipe: Recipe) -> str:

@@ -5,7 +5,7 @@ from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.annotations import Annotations, describe_unread, find_annotations, find_others, read_annotations
+from pipeline.annotations import Annotations, describe_unread, find_annotations, find_image_names, find_others, read_annotations
 from pipeline.contract import IMAGE_SUFFIXES, SCHEMA, find_reason
 from pipeline.dataset.folder import DatasetFolder, digest_of
 from pipeline.files import InputError, stamp_of, write_csv
@@ -144,6 +144,8 @@ class Survey:
         annotations = read_annotations(self.annotation_files, self.annotations_path, self.recipe.layout)
         found, roots = [*self.annotation_files, *self.others], [self.annotations_path, self.sources.raw]
         annotations.unread = describe_unread(found, [*annotations.files, *annotations.crops], roots, annotations.passed_over)
+        if self.recipe.layout.unlisted_class == "normal":
+            annotations.unread_names = find_image_names({*found} - {*annotations.files, *annotations.crops})
         if self.sources.key:
             annotations.unread = [replace(files, first="") for files in annotations.unread]
         if missing := _missing(annotations, self.recipe.layout):

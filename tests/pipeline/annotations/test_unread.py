@@ -76,7 +76,7 @@ def test_they_are_printed_and_nobody_is_said_to_have_drawn_nothing(tmp_path, cap
     assert outcome.changed
     assert outcome.summary["unread"] == [{"looks_like": "LabelMe", "count": 1, "first": "reader 2.json"}]
     words = read_csv(folder.rejects)[0]["words"]
-    assert words.endswith("; its region may be in a file that was found and not used: reader 2.json (looks like LabelMe)")
+    assert words.endswith("; it may be in a file that was found and not used: reader 2.json (looks like LabelMe)")
     print_counts(outcome.summary)
     printed = capsys.readouterr().out
     assert "index: found, not used: reader 2.json (looks like LabelMe)" in printed
@@ -108,3 +108,20 @@ def test_the_card_and_the_description_list_them(tmp_path):
     assert kinds == [{"looks_like": "a workbook of Excel before 2007", "count": 1, "first": "second reader.xls"}]
     line = "Found with the annotations, and not used: second reader.xls (looks like a workbook of Excel before 2007)."
     assert line in folder.card.read_text()
+
+
+def test_an_image_that_an_unread_file_or_a_similar_name_names_is_not_normal_for_want_of_an_annotation(tmp_path):
+    download = small_download(tmp_path / "raw", patients=4)
+    (download.root / TABLE).unlink()
+    rows = (download.root / REGIONS).read_text().replace("P2_L_DM_CC", "P2_L_DM_CC (1)").splitlines()
+    (download.root / REGIONS).write_text("\n".join(row for row in rows if not row.startswith(("P1_L_CM", "P3_L_DM", "P4_L_DM"))))
+    (download.root / "other.json").write_text(LABELME.replace("P1_L_DM_CC", "folder/P3_L_DM_CC"))
+    (download.root / "P4_L_DM_CC.json").write_text('{"shapes": [], "imagePath": null}')
+    recipe = load_recipe("full", {"layout": {"unlisted_class": "normal"}})
+    folder = DatasetFolder(tmp_path / "set")
+    index(folder, recipe, download.root, None, Inline())
+    assert [image.image_id for image in folder.read_images()] == ["P1_L_CM_CC"]
+    words = {row["image"]: row["words"] for row in read_csv(folder.rejects) if row["reason"] == "not-in-table"}
+    assert set(words) == {"P2_L_DM_CC", "P3_L_DM_CC", "P4_L_DM_CC"}
+    assert "found and not used" in words["P3_L_DM_CC"]
+    assert "names 'P2_L_DM_CC (1)'" in words["P2_L_DM_CC"]
