@@ -47,7 +47,7 @@ _MARKS = (
 _YOLO = re.compile(r"(\s*\d+([ \t]+-?\d+(\.\d+)?(e-?\d+)?){4,}[ \t]*(\r?\n|$))+\s*", re.IGNORECASE)
 _BETWEEN_NAMES = re.compile(r"[\"'<>/\\,;|\r\n\t]+")
 _MOST_BYTES = 2**20  # in which the marks of a file are
-_LINK = "a link to a folder, which is not followed"
+_LINK = "a link to a folder, where no annotations are looked for"
 
 
 def find_others(root: Path) -> list[Path]:

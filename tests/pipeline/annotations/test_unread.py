@@ -56,11 +56,11 @@ def test_files_of_a_kind_are_one_entry_and_links_to_folders_are_listed(tmp_path)
     found = describe_unread(find_others(tmp_path), [tmp_path / "read.json"], [tmp_path], {})
     assert found == [
         UnreadFiles("Pascal VOC XML", 3, "0.xml"),
-        UnreadFiles("a link to a folder, which is not followed", 1, "elsewhere"),
+        UnreadFiles("a link to a folder, where no annotations are looked for", 1, "elsewhere"),
     ]
     assert [str(files) for files in found] == [
         "3 files, 0.xml first (look like Pascal VOC XML)",
-        "elsewhere (looks like a link to a folder, which is not followed)",
+        "elsewhere (looks like a link to a folder, where no annotations are looked for)",
     ]
 
 
