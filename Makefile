@@ -30,7 +30,7 @@ $(error $(unknown) is not a variable of this Makefile$(if $(closest),; did you m
 endif
 
 # More options go to the program of the target that was asked for, not to those that it builds on.
-with_args  = phantom index split masks variants dataset audit stats train evaluate infer report cv test test-slow mutation bench
+with_args  = phantom index split masks variants dataset audit stats train evaluate infer report cv test test-slow torture mutation bench
 ifneq ($(strip $(ARGS)),)
 ifneq ($(MAKECMDGOALS),)
 ifeq ($(filter $(with_args),$(MAKECMDGOALS)),)
@@ -77,7 +77,7 @@ again      = RAW="$(RAW)"$(call other,ANNOTATIONS,$(ANNOTATIONS),$(RAW))$(call o
 
 .DEFAULT_GOAL := help
 .PHONY: help install check phantom index masks variants split dataset audit stats train evaluate infer report cv models all \
-        chain test test-slow mutation lint docs bench clean
+        chain test test-slow torture mutation lint docs bench clean
 # One stage at a time, in order, under `make -j` too: each of them uses all cores.
 .NOTPARALLEL:
 
@@ -172,6 +172,9 @@ test: install  ## run the tests
 
 test-slow: install  ## run the tests that take longer
 	@.venv/bin/python -m pytest -m slow $(ARGS)
+
+torture: install  ## kill each stage at each change of the file system, and compare the bytes after a second run
+	@PYTHONPATH=tests .venv/bin/python -m faults.torture $(ARGS)
 
 lint: install  ## run ruff and mypy
 	@.venv/bin/python -m ruff check .

@@ -29,6 +29,7 @@ TARGETS = [
     "all",
     "test",
     "test-slow",
+    "torture",
     "lint",
     "docs",
     "mutation",

@@ -1,0 +1,114 @@
+"""Kills this process at its n-th change of the file system, and loses what was not on the disk by then."""
+
+import builtins
+import functools
+import io
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+KILLED = 137
+_WRITING = os.O_WRONLY | os.O_RDWR
+_COUNTED = ("write", "fsync", "sync", "replace", "rename", "link", "unlink", "remove", "mkdir", "rmdir")
+
+
+class Shim:
+    """Counts the calls that change files: open to write, write, fsync, sync, rename, link, unlink, mkdir, rmdir.
+
+    The call at fault is not made. A write is made by half first, as a full disk or a signal would leave it.
+
+    Args:
+      deadly: the number of the call that kills, from 1; 0 kills at none.
+      power: lose what was written and not synchronised, as when the power is cut: odd points leave such files empty, even ones
+        with half of their bytes.
+      count_file: where the number of calls is written at the end, by `report`.
+    """
+
+    def __init__(self, deadly: int, *, power: bool):
+        self.deadly, self.power, self.calls = deadly, power, 0
+        self._unsafe: set[str] = set()
+        self._originals: dict[str, Callable[..., Any]] = {}
+
+    def install(self) -> "Shim":
+        """Takes the place of the functions, for good: the process ends soon."""
+        for name in _COUNTED:
+            self._originals[name] = getattr(os, name)
+            setattr(os, name, functools.partial(self._call, name))
+        self._originals["open"] = os.open
+        os.open = self._open  # type: ignore[assignment]
+        opener = io.open
+        io.open = builtins.open = functools.partial(self._open_file, opener)  # type: ignore[assignment]
+        # Pathlib and shutil hold functions of their own where Python 3.11 binds them early.
+        shutil._use_fd_functions = False  # type: ignore[attr-defined]
+        return self
+
+    def _count(self) -> None:
+        self.calls += 1
+        if self.calls == self.deadly:
+            self._die()
+
+    def _die(self) -> None:
+        if self.power:
+            for path in self._unsafe:
+                if os.path.isfile(path):
+                    os.truncate(path, 0 if self.deadly % 2 else os.path.getsize(path) // 2)
+        os._exit(KILLED)
+
+    def _call(self, name: str, *arguments: Any, **options: Any) -> Any:
+        if name == "write" and self.calls + 1 == self.deadly:
+            self._originals[name](arguments[0], bytes(arguments[1])[: len(arguments[1]) // 2])
+        self._count()
+        result = self._originals[name](*arguments, **options)
+        if name == "sync":
+            self._unsafe.clear()
+        elif name == "fsync":
+            self._unsafe.discard(os.readlink(f"/proc/self/fd/{arguments[0]}"))
+        elif name in ("replace", "rename") and (source := os.path.abspath(arguments[0])) in self._unsafe:
+            self._unsafe.discard(source)
+            self._unsafe.add(os.path.abspath(arguments[1]))
+        return result
+
+    def _open(self, path: Any, flags: int, *arguments: Any, **options: Any) -> int:
+        if flags & _WRITING and flags & os.O_CREAT:
+            self._count()
+            self._unsafe.add(os.path.abspath(path))
+        return self._originals["open"](path, flags, *arguments, **options)
+
+    def _open_file(self, opener: Callable[..., Any], file: Any, mode: str = "r", *arguments: Any, **options: Any) -> Any:
+        if set(mode) & set("wax+") and isinstance(file, str | os.PathLike):
+            self._count()
+            self._unsafe.add(os.path.abspath(file))
+        return opener(file, mode, *arguments, **options)
+
+
+def run_in_fork(work: Callable[[], int], deadly: int, *, power: bool, output: Path) -> tuple[int, int]:
+    """Runs work in a fork of this process, under a shim.
+
+    Args:
+      work: returns the exit status.
+      deadly, power: of the shim.
+      output: a file for all that it prints.
+
+    Returns:
+      The exit status, and how many calls were counted; 0 where it was killed.
+    """
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        status = 99
+        try:
+            descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.dup2(descriptor, 1)
+            os.dup2(descriptor, 2)
+            shim = Shim(deadly, power=power).install()
+            status = work()
+            shim._originals["write"](writer, str(shim.calls).encode())
+        finally:
+            os._exit(status)
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        counted = pipe.read()
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status), int(counted or 0)
