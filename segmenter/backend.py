@@ -9,7 +9,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 
-from pipeline.files import require
+from pipeline.files import InputError, require
 
 
 def require_tensorflow() -> None:
@@ -34,9 +34,26 @@ def load_tensorflow() -> None:
     with _held_back_stderr():
         import tensorflow as tf
 
+        pin_keras()
         for gpu in tf.config.list_physical_devices("GPU"):
             with contextlib.suppress(RuntimeError):  # in use already, in the same process
                 tf.config.experimental.set_memory_growth(gpu, True)
+
+
+def pin_keras() -> None:
+    """Sets what ~/.keras/keras.json of somebody else's project may have changed: networks here are channels-last in float32.
+
+    Raises:
+      InputError: that file holds values that Keras does not know.
+    """
+    try:
+        import keras
+    except (AssertionError, ValueError) as error:
+        home = os.environ.get("KERAS_HOME", "~/.keras")
+        raise InputError(f"{home}/keras.json: Keras cannot be imported with it; correct or delete it") from error
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_floatx("float32")
+    keras.config.set_epsilon(1e-7)
 
 
 def describe_device() -> str:

@@ -1,12 +1,14 @@
 """Header and pixels of DICOM, as those of other images."""
 
 import math
+from typing import Any
 
 import numpy as np
 
 from pipeline.dicom.options import DicomOptions
 from pipeline.dicom.parsing import check, guarded, parse
 from pipeline.sources.headers import Header
+from pipeline.sources.jpeg import decode_jpeg
 
 
 def read_dicom_header(data: bytes, options: DicomOptions) -> Header:
@@ -30,5 +32,21 @@ def read_dicom_pixels(data: bytes, options: DicomOptions, bits: int) -> np.ndarr
 
     dataset = parse(data)
     check(dataset, options)
+    _check_coded(dataset)
     gray = read_gray(dataset, options)
     return np.rint(gray * (2**bits - 1)).astype(np.uint8 if bits == 8 else np.uint16)
+
+
+def _check_coded(dataset: Any) -> None:
+    """Refuses a lossy JPEG whose data ends early or has a hole; decoders of the other codings refuse them themselves.
+
+    Raises:
+      SourceError: `pixels-unreadable`.
+    """
+    from pydicom.encaps import generate_frames
+    from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit
+
+    if dataset.file_meta.TransferSyntaxUID in (JPEGBaseline8Bit, JPEGExtended12Bit):
+        with guarded("pixels-unreadable", "has coded data that is not divided into fragments"):
+            frame = next(generate_frames(dataset.PixelData, number_of_frames=1))
+        decode_jpeg(frame, color=False)

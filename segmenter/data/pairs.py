@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from pipeline.contract import SourceError
+from pipeline.contract import SourceError, decode_mask
 from pipeline.files import InputError
 from pipeline.sources import read_image
 from segmenter.configuration import Configuration, MaskSettings
@@ -141,6 +141,22 @@ def explained(samples: Sequence[Sample], form: PairFormat) -> Iterator[None]:
                 "metrics need one size, so make the data set again"
             ) from None
         raise
+
+
+def check_lesions(samples: Sequence[Sample], form: PairFormat) -> None:
+    """Checks that at least one mask holds a lesion; reads masks until one does.
+
+    Raises:
+      InputError: none does, or a mask cannot be read.
+    """
+    if any(read_mask_file(sample.mask, form.classes, form.mask).any() for sample in samples):
+        return
+    first = samples[0].mask
+    values = ", ".join(map(str, decode_mask(first.read_bytes()).values[:5]))
+    raise InputError(
+        f"{first.parent}: 0 of {len(samples)} {samples[0].split} masks hold a lesion ({first.name} holds the values {values}); "
+        "check which values mark lesions there, and [mask] threshold, or give a data set with lesions"
+    )
 
 
 def check_pair(sample: Sample, form: PairFormat) -> int:

@@ -66,6 +66,9 @@ def build_model(
     Raises:
       InputError: a backbone's weights are missing, or belong to another one.
     """
+    from segmenter.backend import pin_keras
+
+    pin_keras()
     import keras
     from keras import layers
 

@@ -17,7 +17,7 @@ from segmenter.configuration.networks import BackboneSettings
 from segmenter.data.dataset import DataSet, Sample, describe_counts
 from segmenter.data.input_pipeline import fits_cache, read_all, training_batches, validation_batches
 from segmenter.data.originals import originals_or_all
-from segmenter.data.pairs import PairFormat, check_pair, explained
+from segmenter.data.pairs import PairFormat, check_lesions, check_pair, explained
 from segmenter.models import build_model
 from segmenter.models.backbones import weights_file
 from segmenter.models.saved_models import load_whole
@@ -42,6 +42,7 @@ def train(run: Run, configuration: Configuration, data: DataSet, state: State | 
       KeyboardInterrupt: Ctrl-C; the last whole epoch is kept.
     """
     train_samples, valid_samples = data.split("train"), data.split("valid")
+    check_lesions(train_samples, PairFormat.of(configuration))
     record_start(run, configuration, _versions(configuration, data))
     keras.utils.clear_session()  # of what an earlier fold left in this process
     keras.utils.set_random_seed(configuration.train.seed)

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -54,3 +56,25 @@ def test_the_memory_of_a_gpu_comes_from_the_driver(monkeypatch):
     assert backend.gpu_memory(1) is None
     monkeypatch.setattr(backend.ctypes, "CDLL", absent)
     assert backend.gpu_memory(0) is None
+
+
+@pytest.mark.parametrize(
+    "content", ['{"image_data_format": "channels_first"}', '{"floatx": "float64", "epsilon": 0.1}', '{"floatx": "float16"}']
+)
+def test_the_users_settings_of_keras_change_nothing(tmp_path, content):
+    (tmp_path / "keras.json").write_text(content)
+    code = (
+        "from segmenter.backend import load_tensorflow; load_tensorflow(); import keras; c = keras.config; "
+        "print(c.image_data_format(), c.floatx(), c.epsilon(), c.dtype_policy().name)"
+    )
+    environment = os.environ | {"KERAS_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.stdout.split() == ["channels_last", "float32", "1e-07", "float32"], done.stderr
+
+
+def test_settings_that_keras_does_not_know_are_named(tmp_path):
+    (tmp_path / "keras.json").write_text('{"image_data_format": "sideways"}')
+    code = "from segmenter.backend import load_tensorflow; load_tensorflow()"
+    environment = os.environ | {"KERAS_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert f"{tmp_path}/keras.json: Keras cannot be imported with it; correct or delete it" in done.stderr

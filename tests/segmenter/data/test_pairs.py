@@ -1,5 +1,6 @@
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 import tensorflow as tf
 
@@ -9,7 +10,7 @@ from segmenter.configuration import MaskSettings
 from segmenter.data.dataset import read_data_set
 from segmenter.data.ground_truth import cut_mask
 from segmenter.data.input_pipeline import validation_batches
-from segmenter.data.pairs import PairFormat, explained, read_pair, shrink_image
+from segmenter.data.pairs import PairFormat, check_lesions, explained, read_pair, shrink_image
 
 SIDE = 32
 
@@ -140,3 +141,33 @@ def test_masks_that_hold_no_class_indices_are_named(tmp_path, write_data_set, wr
     samples, pair_format = read_data_set(folder).split("train"), PairFormat(8, 1, classes=3)
     with pytest.raises(InputError, match=message), explained(samples, pair_format):
         list(validation_batches(samples, pair_format, 2, cache=False))
+
+
+def test_a_split_without_any_lesion_is_named(tmp_path, write_data_set, write_pair):
+    folder = write_data_set(tmp_path / "set", train=0)
+    for name in ("a", "b"):
+        write_pair(folder, "train", name, np.zeros((16, 16), np.uint8), np.zeros((16, 16), np.uint8))
+    samples = read_data_set(folder).split("train")
+    with pytest.raises(InputError, match=r"train/masks: 0 of 2 train masks hold a lesion \(a.png holds the values 0\); check"):
+        check_lesions(samples, PairFormat(8, 1))
+    write_pair(folder, "train", "b", np.zeros((16, 16), np.uint8), np.eye(16, dtype=np.uint8))
+    check_lesions(samples, PairFormat(8, 1))
+
+
+def test_binary_masks_of_0_and_1_are_lesion_and_background(tmp_path, write_data_set, write_pair):
+    folder = write_data_set(tmp_path / "set", train=0)
+    write_pair(folder, "train", "a", np.zeros((16, 16), np.uint8), np.eye(16, dtype=np.uint8))
+    files = [tf.constant(str(folder / "train" / kind / "a.png")) for kind in ("images", "masks")]
+    np.testing.assert_array_equal(read_pair(*files, PairFormat(16, 1))[1][..., 0], np.eye(16))
+
+
+@pytest.mark.parametrize("file_format", ["BMP", "GIF", "WEBP"])
+def test_other_formats_under_another_name_are_named(tmp_path, write_data_set, file_format):
+    folder = write_data_set(tmp_path / "set")
+    PIL.Image.new("RGB", (16, 16)).save(folder / "train/images/P1_L_CM_CC.png", file_format)
+    samples = read_data_set(folder).split("train")
+    with (
+        pytest.raises(InputError, match=r"P1_L_CM_CC.png: contains .*, which is not JPEG, PNG or TIFF"),
+        explained(samples, PairFormat(8, 1)),
+    ):
+        list(validation_batches(samples, PairFormat(8, 1), 2, cache=True))
