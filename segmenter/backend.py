@@ -32,9 +32,9 @@ def load_tensorflow() -> None:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _held_back_stderr():
+        pin_keras()  # first, since TensorFlow imports Keras too
         import tensorflow as tf
 
-        pin_keras()
         for gpu in tf.config.list_physical_devices("GPU"):
             with contextlib.suppress(RuntimeError):  # in use already, in the same process
                 tf.config.experimental.set_memory_growth(gpu, True)
