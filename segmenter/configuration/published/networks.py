@@ -38,8 +38,8 @@ def resolve_network(name: Any) -> tuple[str, dict[str, str]]:
         raise ValueError(f"{short} is a network of the published project that is not built here; choose one of {_names()}")
     if backbone := re.fullmatch(r"(EfficientNetB[0-7])UNet", short):
         return "EfficientUNet", {"backbone": backbone[1]}
-    short = "SlightlyFlexibleUNet" if short == "FlexUNet" else short
-    return canonical_name(short if short in MODEL_SETTINGS else name), {}
+    known = {ours.lower(): ours for ours in MODEL_SETTINGS} | dict.fromkeys(("unet", "flexunet"), "SlightlyFlexibleUNet")
+    return canonical_name(known.get(short.lower(), name)), {}
 
 
 def _names() -> str:

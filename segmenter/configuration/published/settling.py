@@ -101,8 +101,14 @@ def _settle_swin(translation: Translation) -> None:
         translation.leave("model", "stack_num_down", why="[model] depths has it")
     if entry := translation.given.get(("model", "num_mlp")):
         filters = translation.value("model", "filter_num_begin") or networks.SWIN_DEFAULTS["base_filters"]
+
+        def ratio(nodes: Any) -> int:
+            if not all(isinstance(number, int) and number > 0 for number in (nodes, filters)):
+                raise ValueError("expected whole numbers above 0, here and in filter_num_begin")
+            return max(1, round(nodes / filters))
+
         note = "the MLP grows with the filters of a stage, as in the paper, and does not have the same number of nodes in all"
-        translation.put(entry, ("model", "mlp_ratio"), lambda nodes: max(1, round(nodes / filters)), note)
+        translation.put(entry, ("model", "mlp_ratio"), ratio, note)
 
 
 def _settle_generator(translation: Translation) -> None:

@@ -19,7 +19,7 @@ from segmenter.configuration.published.keys import (
     VARIATION_SECTIONS,
     Key,
 )
-from segmenter.configuration.published.networks import NETWORK_KEYS
+from segmenter.configuration.published.networks import COMBINED, NETWORK_KEYS, TRANSLATED
 from segmenter.configuration.schema import Configuration
 from segmenter.configuration.section import as_tuples
 
@@ -148,15 +148,22 @@ class Translation:
             if entry.section not in _SECTIONS:
                 sections.setdefault(entry.section, entry)
                 continue
-            keys = [key for section, key in _KNOWN if section == entry.section]
-            effective = {key for key in keys if not {(entry.section, key)} & (_WITHOUT_EFFECT | self.given.keys())}
-            if (entry.section, entry.key) not in UNREAD and difflib.get_close_matches(entry.key, effective, 1, _ALIKE):
+            keys = self._keys_with_effect(entry.section)
+            missing = [key for key in keys if (entry.section, key) not in self.given]
+            if (entry.section, entry.key) not in UNREAD and difflib.get_close_matches(entry.key, missing, 1, _ALIKE):
                 self.report(entry, f"is not a known key; {_suggest(entry.key, keys)}")
             else:
                 self.unread.append(entry.title)
                 self.notes.append(f"{entry}: nothing reads it, there or here")
         for entry in sections.values():
             self._report_section(entry)
+
+    def _keys_with_effect(self, section: str) -> set[str]:
+        keys = {key for of, key in (RULES.keys() | SETTLED) - _WITHOUT_EFFECT if of == section}
+        if section == "model":
+            network = str(self.value("model", "model") or "").removeprefix("Tensorflow")
+            keys |= TRANSLATED.get(network, {}).keys() | (COMBINED if network == "SwinUNet" else set())
+        return keys
 
     def _report_section(self, first: Entry) -> None:
         """Reports an unknown section by its first key: as an error if it looks like a misspelt known one, else as a warning."""

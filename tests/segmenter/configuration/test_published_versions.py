@@ -36,14 +36,22 @@ def test_keys_that_nothing_reads_are_accepted_and_listed_in_one_line(tmp_path, c
         pytest.param(
             "learning_rte = 0.1", "line 2: [model] learning_rte = 0.1 is not a known key; similar to learning_rate", id="one"
         ),
-        pytest.param("num_head = 3", "is not a known key; similar to num_heads", id="a key of another network"),
+        pytest.param(
+            "model = 'TensorflowSwinUNet'\nnum_head = 3",
+            "is not a known key; similar to num_heads",
+            id="a key of another network",
+        ),
     ],
 )
 def test_what_resembles_a_key_with_an_effect_is_a_misspelling(read, text, message):
     with pytest.raises(InputError) as error:
         read(f"[model]\n{text}")
     assert message in str(error.value)
-    assert read(f"[model]\nlearning_rate = 0.1\nmodel = 'TensorflowSwinUNet'\nnum_heads = [4, 8, 8, 8]\n{text}").unread
+    assert read(f"[model]\nlearning_rate = 0.1\n{text.replace('SwinUNet', 'UNet')}").unread
+
+
+def test_keys_in_another_section_and_of_another_network_are_no_misspellings(read):
+    assert read("[model]\nbatch_size = 4\npatch_sizes = 4").unread == ("[model] batch_size", "[model] patch_sizes")
 
 
 @pytest.mark.parametrize(
@@ -113,6 +121,7 @@ def test_what_resembles_a_key_with_an_effect_is_a_misspelling(read, text, messag
             {"base_filters": 256, "loss": {"dice_loss": 1.0}},
             id="DeepLabV3Plus",
         ),
+        pytest.param("model = 'TENSORFLOWUNET3PLUS'", {"model": "UNet3Plus"}, id="in any case"),
         pytest.param("activation = 'ReLU'\ndice_loss = False\nloss = 'iou_loss'", {"activation": "relu"}, id="UNet"),
     ],
 )
