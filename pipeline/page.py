@@ -55,8 +55,21 @@ def render(package: str, template: str, **context: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["markdown"] = markdown_text
     environment.globals |= {"ground_truth_color": GROUND_TRUTH_COLOR, "prediction_color": PREDICTION_COLOR}
     return environment.get_template(template).render(**context)
+
+
+def markdown_text(value: object) -> str:
+    """Text from outside, such as a file's name, for a line of Markdown: it makes no link, no tag, no code and no cell of its own.
+
+    Example:
+      >>> markdown_text("<img src=x>|[a](javascript:b)")
+      '&lt;img src=x&gt;\\\\|\\\\[a\\\\](javascript:b)'
+    """
+    plain = " ".join("".join(character if character.isprintable() else " " for character in str(value)).split())
+    tags = plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`|\[\]])", r"\\\1", tags)
 
 
 def rgb(color: str) -> tuple[int, int, int]:

@@ -182,3 +182,16 @@ def test_print_has_no_switches_but_a_legend_of_the_contours(written, browser):
     assert browser.evaluate("document.querySelector('section p').innerText").startswith("The ground truth is green and solid")
     assert browser.evaluate("getComputedStyle(document.querySelector('.tools')).display") == "none"
     assert browser.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("P1_L_DM_CC 4$5 (mass)", "P1_L_DM_CC 4$5 (mass)"),
+        ("<img src=x onerror=alert(1)>.jpg", "&lt;img src=x onerror=alert(1)&gt;.jpg"),
+        ("a](javascript:alert(1))", r"a\](javascript:alert(1))"),
+        ("`x`|y\nz\x1b[2J", r"\`x\`\|y z \[2J"),
+    ],
+)
+def test_text_from_outside_is_only_text_in_markdown(text, shown):
+    assert page.markdown_text(text) == shown

@@ -12,6 +12,7 @@ from pipeline.dataset.description import PHANTOM, describe_regions
 from pipeline.dataset.doubtful import describe_doubtful
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.files import dump_toml, write_text
+from pipeline.page import markdown_text
 
 
 def write_card(folder: DatasetFolder, description: Mapping[str, Any]) -> None:
@@ -22,7 +23,7 @@ def write_card(folder: DatasetFolder, description: Mapping[str, Any]) -> None:
       description: the content of dataset.json.
     """
     parts = [
-        f"# {description['title']}\n",
+        f"# {markdown_text(description['title'])}\n",
         _wrap(PHANTOM.replace("This is a phantom", "**This is a phantom**", 1)) if description["phantom"] else "",
         "Not a medical device, and not for clinical use.\n",
         "## What it holds\n",
@@ -69,7 +70,9 @@ def _groups(groups: Mapping[str, Mapping[str, Mapping[str, int]]]) -> str:
     lines = [f"| source images | {' | '.join(SPLITS)} |", f"| --- |{' ---: |' * len(SPLITS)}"]
     for column, title in GROUPS.items():
         for value, counts in groups.get(column, {}).items():
-            lines.append(f"| {title}: {value or 'unknown'} | {' | '.join(str(counts[split]) for split in SPLITS)} |")
+            lines.append(
+                f"| {title}: {markdown_text(value) or 'unknown'} | {' | '.join(str(counts[split]) for split in SPLITS)} |"
+            )
     note = "DM is low energy, CM subtracted; density is on the ACR scale. Images with several BI-RADS values have their own rows."
     return "\n".join(lines) + f"\n\n{note}\n"
 
@@ -99,7 +102,7 @@ def _audit(folder: DatasetFolder) -> str:
     lines = ["| finding | count | asked for by the recipe | examples |", "| --- | ---: | --- | --- |"]
     lines += [
         f"| `{finding['code']}` | {finding['count']} | {'yes' if finding['code'] in report['expected'] else 'no'} | "
-        f"{'; '.join(finding['examples'][:2])} |"
+        f"{'; '.join(map(markdown_text, finding['examples'][:2]))} |"
         for finding in report["findings"]
     ]
     return "\n".join(lines) + "\n"

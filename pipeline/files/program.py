@@ -96,5 +96,7 @@ def _drop_output() -> None:
 
 
 def _fail(message: str) -> int:
-    print(f"error: {' '.join(message.splitlines())}", file=sys.stderr)
+    # One line, in which a file's name cannot move the terminal's cursor or hide what stands before it.
+    line = " ".join(message.splitlines())
+    print("error: " + "".join(text if text.isprintable() else repr(text)[1:-1] for text in line), file=sys.stderr)
     return BAD_INPUT

@@ -1,5 +1,7 @@
 """The pixels of JPEG, PNG and TIFF, as gray levels or color."""
 
+import warnings
+
 import cv2
 import numpy as np
 import PIL.Image
@@ -113,7 +115,9 @@ def _stated_by_tiff(tags: dict) -> int | None:
 
 def _load(image: PIL.Image.Image) -> None:
     try:
-        image.load()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd metadata
+            image.load()
     except (OSError, SyntaxError, ValueError, TypeError, EOFError, IndexError) as error:
         raise _damaged() from error
 
