@@ -176,3 +176,16 @@ def test_hundreds_of_nested_sequences_are_named_as_such(tmp_path):
     with pytest.raises(SourceError, match="nests sequences in hundreds of levels") as error:
         read_header(path)
     assert error.value.reason == "too-large"
+
+
+@pytest.mark.parametrize(
+    ("modalities", "is_read"), [(("MG",), False), (("MG", "CR"), True), (("CR",), True), (("DX", "RG"), False)]
+)
+def test_a_recipe_may_take_other_modalities(tmp_path, modalities, is_read):
+    path = mammogram(tmp_path / "a.dcm", dicom_inputs.STORED, SOPClassUID="1.2.840.10008.5.1.4.1.1.1", Modality="CR")
+    if is_read:
+        assert read_header(path, dicom=DicomOptions(modalities=modalities)).width == 40
+    else:
+        expected = f"is DICOM of modality CR; expected {' or '.join(modalities)}; if it is a mammogram, add its modality"
+        with pytest.raises(SourceError, match=expected):
+            read_header(path, dicom=DicomOptions(modalities=modalities))

@@ -8,7 +8,7 @@ import pytest
 from inputs import Download, circle, mammogram, polygon
 
 from pipeline.cli import main
-from pipeline.contract import ImageName
+from pipeline.contract import ImageName, SourceError
 from pipeline.dataset.manifest import read_manifest
 from pipeline.drawing.raster import rasterise
 from pipeline.drawing.regions import parse_region
@@ -315,3 +315,104 @@ def test_a_path_without_a_match_is_reported(tmp_path, make):
 def test_a_layout_that_does_not_fit_is_an_error(tmp_path, make, capsys, changes, message):
     assert make("inbreast-like", inbreast(tmp_path / "raw"), *changes, command="index") == 2
     assert message in capsys.readouterr().err
+
+
+STATED = Layout(unknown=("view",), kind="DM")
+
+
+@pytest.mark.parametrize(
+    ("path", "layout", "stated", "expected"),
+    [
+        pytest.param("a7.png", STATED, {"patient": "P_7", "side": "L"}, ImageName("a7", "P7", "L", "DM", ""), id="a table alone"),
+        pytest.param("P7_L_DM_CC.png", STATED, {"patient": "7"}, ImageName("P7_L_DM_CC", "P7", "L", "DM", "CC"), id="both agree"),
+        pytest.param(
+            "img/IMG012.tif",
+            Layout(image=r"(?P<image>IMG\d+)$", patients="per-image", kind="DM", unknown=("side", "view")),
+            {"side": "L"},
+            ImageName("P12_L_DM", "P12", "L", "DM", ""),
+            id="a patient per image",
+        ),
+        pytest.param(
+            "s/0a1b2c3d4e5f60718293a4b5c6d7e8f9.png",
+            Layout.model_validate(
+                {
+                    "image": "(?P<image>[0-9a-f]{32})$",
+                    "kind": "DM",
+                    "table": {"columns": {"image": "i", "class": "c", "patient": "p", "side": "s", "view": "v"}},
+                }
+            ),
+            {"patient": "5", "side": "R", "view": "CC"},
+            ImageName("P5_R_DM_CC_43302278", "P5", "R", "DM", "CC"),
+            id="eight digits for a hash",
+        ),
+    ],
+)
+def test_a_table_states_what_a_path_does_not(path, layout, stated, expected):
+    assert name_image(path, layout, None, stated) == expected
+
+
+@pytest.mark.parametrize(
+    ("stated", "message"),
+    [
+        ({"side": "R"}, "has another side in its path than in its table row"),
+        ({"patient": "P_00039"}, "has another patient in its path than in its table row"),
+        ({"patient": "1$2"}, "has several rows in the table, which state different values for patient"),
+    ],
+)
+def test_a_table_and_a_path_that_contradict_each_other_are_a_reject(stated, message):
+    with pytest.raises(SourceError, match=message.replace("$", r"\$")) as error:
+        name_image("Mass-Test_P_00038_LEFT_CC/1-1.dcm", CBIS, None, stated)
+    assert error.value.reason == "name-differs"
+
+
+def write_anonymous(path, seed):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mammogram(path, Download.pixels(f"image {seed}", SIZE).astype(np.uint16) * 16, PatientID="", ImageType=["ORIGINAL"])
+
+
+def vindr(raw, side="L"):
+    """Six exams, without PatientID, of a table that states side and view."""
+    rows = []
+    for exam in range(6):
+        write_anonymous(raw / "images" / f"{exam}" / f"{exam}ab.dicom", exam)
+        rows.append({"study_id": f"{exam}e", "image_id": f"{exam}ab", "laterality": side, "view": "CC", "result": "malignant"})
+        write_mask(raw / "masks" / f"{exam}ab.png", shape(exam))
+    write_table(raw / "findings.csv", rows, ",")
+    return raw
+
+
+VINDR = """
+schema_version = 1
+name = "exams"
+title = "exams"
+differs = "Not CDD-CESM."
+[source]
+with_regions = ["malignant"]
+[layout]
+kind = "DM"
+mask = 'masks/(?P<image>\\w+)$'
+[layout.table]
+columns = { image = "image_id", class = "result", side = "laterality", view = "view" COLUMN }
+"""
+
+
+def index_exams(tmp_path, monkeypatch, column="", side="L"):
+    (tmp_path / "recipe.toml").write_text(VINDR.replace("COLUMN", column))
+    monkeypatch.setenv("CESM_SITE_KEY", "00112233445566778899aabbccddeeff")
+    raw = vindr(tmp_path / "raw", side)
+    arguments = ["--raw", str(raw), "--out", str(tmp_path / "set"), "--recipe", str(tmp_path / "recipe.toml"), "--workers", "1"]
+    return main(["index", *arguments])
+
+
+@pytest.mark.parametrize(("column", "remark"), [('patient = "study_id"', False), ("", True)])
+def test_exams_of_a_table_stand_for_patients_that_nothing_names(tmp_path, monkeypatch, capsys, column, remark):
+    assert index_exams(tmp_path, monkeypatch, f", {column}" if column else "") == 0
+    printed = capsys.readouterr().out
+    assert "6  kept, of 6 patients" in printed
+    assert ("6 images have the exam of their table row as their patient" in printed) == remark
+
+
+def test_a_table_and_tags_that_contradict_each_other_are_a_reject(tmp_path, monkeypatch):
+    assert index_exams(tmp_path, monkeypatch, side="R") == 0
+    rows = read_csv(tmp_path / "set" / "rejects.csv")
+    assert {row["reason"] for row in rows if row["image"].endswith(".dcm")} == {"name-differs"}
