@@ -138,8 +138,11 @@ def _print_collection(counts: Mapping) -> None:
         first = f", {counts['crops_first'][0]} first," if counts["crops_first"] else ""
         print(f"index: passed over: {crops} files{first} beside masks, which are pictures of a lesion and not its mask")
     if others := counts["not_lesions"]:
-        labels = ", ".join(f"{count} {label}" for label, count in others.items())
-        print(f"index: {sum(others.values())} regions are not drawn, because [layout] lesions does not list them: {labels}")
+        labels = ", ".join(f"{count} {label}" for label, count in others.items() if label)  # none under a site key
+        print(
+            f"index: {sum(others.values())} regions are not drawn, because [layout] lesions does not list their labels"
+            f"{': ' if labels else ''}{labels}"
+        )
     if counts["patients_per_image"]:
         print(
             "index: each image counts as a patient of its own ([layout] patients); images of one woman may be in several splits, "

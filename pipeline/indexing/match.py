@@ -129,6 +129,7 @@ def build_index(
     if sources.key:
         summary["annotation_files"] = [f"{len(annotations.files)} annotation files"]
         summary["crops_first"] = []
+        summary["not_lesions"] = {"": annotations.not_lesions.total()} if annotations.not_lesions else {}
     way_back = {file.shown: file.relative for file in source_files} | keyed.originals if sources.key else {}
     return Index(images, regions, rejects, summary, mtimes, way_back)
 

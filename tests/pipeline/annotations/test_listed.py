@@ -33,7 +33,10 @@ def test_a_table_that_lacks_a_column_is_passed_over_with_a_line(tmp_path):
     files = {"full.csv": "id,result,side\n7,benign,L\n", "other.csv": "id,result\n8,benign\n", "notes.csv": "a,b\n1,2\n"}
     annotations = read(tmp_path, files, COLUMNS | {"side": ["side", "laterality"]})
     assert list(annotations.rows) == ["7"]
-    assert annotations.passed_over == ["notes.csv: has no column 'id'", "other.csv: has no column 'side' or 'laterality'"]
+    assert {path.name: kind for path, kind in annotations.passed_over.items()} == {
+        "notes.csv": "a table that has no column 'id'",
+        "other.csv": "a table that has no column 'side' or 'laterality'",
+    }
 
 
 def test_a_table_of_images_that_is_the_only_one_has_to_have_all_columns(tmp_path):

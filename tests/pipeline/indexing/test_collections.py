@@ -77,7 +77,7 @@ def test_inbreast(tmp_path, make):
     }
     for mask in masks(tmp_path, rows):
         np.testing.assert_array_equal(mask, SQUARE * 255)
-    assert "6 regions are not drawn, because [layout] lesions does not list them: 6 Calcification" in printed.out
+    assert "6 regions are not drawn, because [layout] lesions does not list their labels\n" in printed.out
     assert sorted(reason for _, reason in rejects(tmp_path)) == ["class-not-wanted"] * 6 + ["no-region"]
 
 
@@ -101,8 +101,8 @@ def test_vindr_mammo(tmp_path, make):
     assert len({row["patient"] for row in rows}) == 6
     for row, mask in zip(rows, masks(tmp_path, rows), strict=True):
         np.testing.assert_array_equal(mask, SQUARE * 255 if row["class"] == "malignant" else SQUARE * 0)
-    assert "passed over: 1 tables" in printed.out
-    assert "2 regions are not drawn, because [layout] lesions does not list them: 2 ['Skin Thickening']" in printed.out
+    assert "found, not used: 1 file (look like a table that has no column 'finding_birads')" in printed.out
+    assert "2 regions are not drawn, because [layout] lesions does not list their labels\n" in printed.out
     assert rejects(tmp_path) == []
 
 
