@@ -221,6 +221,14 @@ def test_steps_cut_an_epoch_short_and_the_next_one_goes_on_in_the_samples(begin,
     assert batches == [0, 1, "valid"] * 2
 
 
+def test_validation_steps_take_the_same_first_batches_in_each_epoch(begin, small, data_folder):
+    run, state = begin(small(train__epochs=2, train__validation_steps=1))
+    model = load_whole(run.folder / state.checkpoint)
+    first = validation_batches(read_data_set(data_folder).split("valid"), PairFormat(16, 1), 2, cache=False).take(1)
+    val_loss = model.evaluate(first, verbose=0, return_dict=True)["loss"]
+    assert state.history[-1]["val_loss"] == pytest.approx(val_loss, abs=1e-5)
+
+
 def test_averaged_weights_are_validated_and_saved_and_training_continues_from_the_others(begin, small, data_folder):
     run, state = begin(small(model__ema_momentum=0.9, train__epochs=1))
     whole, best = load_whole(run.folder / state.checkpoint), load_whole(run.best_model, compile=False)
