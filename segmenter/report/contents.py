@@ -25,6 +25,10 @@ METRIC_COLUMNS = ("metric", "mean", "95 % interval", "median", "95 % interval", 
 EMPTY_COLUMNS = ("metric", "mean", "95 % interval", "images", "patients", "what it means")
 SPLIT_COLUMNS = ("split", "patients", "source images", "samples", "source images by class")
 CURVE_COLUMNS = ("criterion", "lesions", "threshold", "found", "95 % interval", "false positives per image")
+CASE_COLUMNS = (
+    *("image", "patient", "class", "kind", "view", "Dice", "NSD", "HD95, px", "found", "false positives", "lesion, px"),
+    *("predicted, px", "largest lesion", "in bands", "findings"),
+)
 FOLD_COLUMNS = {
     "fold": "fold",
     "patients": "patients",
@@ -38,7 +42,7 @@ FOLD_COLUMNS = {
     "detection_rate": "detection rate",
     "false_positives_per_image": "false positives per image",
 }
-_SHOWN_ELSEWHERE = ("data_identity", TRAINED_ON)  # elsewhere on the page, or too long for it
+_SHOWN_ELSEWHERE = ("data_identity", "date", "device", "parameters", TRAINED_ON)  # elsewhere on the page, or too long for it
 Entry = tuple[str, str, str]
 Rows = list[tuple[object, ...]]
 
@@ -289,6 +293,45 @@ def version_rows(results: RunResults) -> Rows:
     """Versions of the libraries, and other facts that training recorded."""
     versions = {name: value for name, value in results.versions.items() if name not in _SHOWN_ELSEWHERE and value is not None}
     return [(name.replace("_", " "), str(value)) for name, value in versions.items()]
+
+
+def training_rows(results: RunResults) -> Rows:
+    """What was trained, when and where; facts that an earlier version did not record are marked."""
+    model, facts = results.configuration.model, results.versions
+    parameters, missing = facts.get("parameters"), "not recorded"
+    scaled = "levels 0 to 1" if model.input_normalize else "levels 0 to 255"
+    return [
+        ("date", str(facts.get("date", missing)).replace("T", " ").replace("+00:00", " UTC")),
+        ("device", str(facts.get("device", missing))),
+        ("network", model.model),
+        ("input", f"{model.image_width} x {model.image_height} px, {counted(model.image_channels, 'channel')}, {scaled}"),
+        ("parameters", f"{parameters:,}" if isinstance(parameters, int) else missing),
+        ("training", training_sentence(results)),
+    ]
+
+
+def case_rows(results: RunResults) -> Rows:
+    """One row per image of the split (CASE_COLUMNS), by name."""
+    return [
+        (
+            row["sample"],
+            row["patient"] or NONE,
+            row["class"] or NONE,
+            row["kind"] or NONE,
+            row["view"] or NONE,
+            format_number(row["dice"]),
+            format_number(row["nsd"]),
+            format_number(row["hd95_px"], 1),
+            f"{row['detected']:.0f} of {row['lesions']:.0f}",
+            f"{row['false_positives']:.0f}",
+            f"{row['truth_px']:.0f}",
+            f"{row['predicted_px']:.0f}",
+            row["size"] or NONE,
+            format_number(row["band_share"], 2),
+            row["findings"] or NONE,
+        )
+        for row in results.images.sort_values("sample").to_dict("records")
+    ]
 
 
 def training_sentence(results: RunResults) -> str:

@@ -3,6 +3,7 @@
 import platform
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import cv2
 import keras
@@ -43,7 +44,11 @@ def train(run: Run, configuration: Configuration, data: DataSet, state: State | 
     """
     train_samples, valid_samples = data.split("train"), data.split("valid")
     check_lesions(train_samples, PairFormat.of(configuration))
-    record_start(run, configuration, _versions(configuration, data))
+    facts = _versions(configuration, data) | {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "device": describe_device(),
+    }
+    record_start(run, configuration, facts)
     keras.utils.clear_session()  # of what an earlier fold left in this process
     keras.utils.set_random_seed(configuration.train.seed)
     if configuration.train.deterministic:
@@ -51,9 +56,10 @@ def train(run: Run, configuration: Configuration, data: DataSet, state: State | 
     if state:
         callbacks.write_history(run, state)  # an interruption may have left it an epoch behind
     model = load_whole(run.folder / state.checkpoint) if state else compile_model(configuration, allow_download=allow_download)
+    record_start(run, configuration, facts | {"parameters": model.count_params()})
     print(f"{run.name}: {model.count_params():,} parameters; {describe_counts(data)}", flush=True)
     precision = "bfloat16, weights in float32" if configuration.model.mixed_precision else "float32"
-    print(f"device: {describe_device()}; precision: {precision}", flush=True)
+    print(f"device: {facts['device']}; precision: {precision}", flush=True)
     with explained(train_samples + valid_samples, PairFormat.of(configuration)):
         try:
             return _fit(run, configuration, model, train_samples, valid_samples, state)

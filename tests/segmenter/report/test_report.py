@@ -16,6 +16,7 @@ from segmenter.data.dataset import read_data_set
 from segmenter.data.ground_truth import read_ground_truth
 from segmenter.evaluation import write_evaluation
 from segmenter.evaluation.cross_validation import pool_folds
+from segmenter.evaluation.formatting import NONE
 from segmenter.evaluation.measuring import measure_batches
 from segmenter.pictures import write_png
 from segmenter.report import cases, contents
@@ -23,7 +24,7 @@ from segmenter.report.results import read_results
 from segmenter.runs import State, open_run, record_start, write_state
 
 MISSED, CLEAN, ALARM = "P4_R_DM_MLO", "P5_L_CM_CC", "P5_R_DM_MLO"
-SECTIONS = ["key", "data", "training", "metrics", "froc", "groups", "sizes", "cases", "making"]
+SECTIONS = ["key", "data", "training", "metrics", "froc", "groups", "sizes", "cases", "images", "making"]
 
 
 @pytest.fixture
@@ -435,6 +436,58 @@ def test_the_page_works_in_a_browser(run, browser):
         browser.open(run.folder / "report.html")
         assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"scrolls sideways at {width} px"
     assert browser.errors == []
+
+
+def test_the_table_of_all_images_sorts_and_filters_in_a_browser(run, browser):
+    report(run)
+    browser.open(run.folder / "report.html")
+    column = "[...document.querySelectorAll('.sortable tbody tr')].filter(r => !r.hidden).map(r => r.cells[{}].textContent)"
+    names = browser.evaluate(column.format(0))
+    assert len(names) == 10
+    assert names == sorted(names)
+    button = "document.querySelectorAll('.sortable thead th')[{}].querySelector('button')"
+    browser.evaluate(button.format(5) + ".focus()")
+    browser.press("Enter")
+    dices = browser.evaluate(column.format(5))
+    assert dices == sorted((value for value in dices if value != NONE), key=float) + [NONE] * 2
+    sort = "document.querySelectorAll('.sortable thead th')[5].getAttribute('aria-sort')"
+    assert browser.evaluate(sort) == "ascending"
+    browser.press("Enter")
+    assert browser.evaluate(sort) == "descending"
+    dices = browser.evaluate(column.format(5))
+    assert dices == sorted((value for value in dices if value != NONE), key=float, reverse=True) + [NONE] * 2
+    browser.evaluate(
+        "{const i = document.querySelector('.filter input'); i.value = 'dm p3'; i.dispatchEvent(new Event('input')); null}"
+    )
+    assert browser.evaluate(column.format(0)) == ["P3_R_DM_MLO"]
+    assert browser.evaluate("document.querySelector('.filter output').textContent") == "1 of 10 rows"
+    assert browser.errors == []
+
+
+def test_charts_fit_a_phone_and_nothing_is_cut_off_in_print(run, browser):
+    report(run)
+    browser.emulate(width=320)
+    browser.open(run.folder / "report.html")
+    widths = "[...document.querySelectorAll('svg.chart')].map(c => c.getBoundingClientRect().right)"
+    assert max(browser.evaluate(widths)) <= 320
+    boxes = "[...document.querySelectorAll('figure.drawn')].every(f => f.scrollWidth <= f.clientWidth)"
+    assert browser.evaluate(boxes), "a chart scrolls sideways"
+    browser.emulate(media="print")
+    assert browser.evaluate("getComputedStyle(document.querySelector('.sortable .scroll')).maxHeight") == "none"
+    assert browser.evaluate("getComputedStyle(document.querySelector('main p')).orphans") == "3"
+
+
+def test_the_page_states_what_was_trained_when_and_where(run):
+    rows = dict(contents.training_rows(results_of(run)))
+    assert list(rows) == ["date", "device", "network", "input", "parameters", "training"]
+    assert rows["date"] == rows["device"] == rows["parameters"] == "not recorded"
+    facts = {"date": "2026-11-26T12:00:00+00:00", "device": "2 CPU cores", "parameters": 1940817}
+    write_text(run.versions, json.dumps(json.loads(run.versions.read_text()) | facts))
+    rows = dict(contents.training_rows(results_of(run)))
+    assert (rows["date"], rows["device"], rows["parameters"]) == ("2026-11-26 12:00:00 UTC", "2 CPU cores", "1,940,817")
+    assert (rows["network"], rows["input"]) == ("SlightlyFlexibleUNet", "128 x 128 px, 1 channel, levels 0 to 1")
+    assert "loss bce_dice_loss" in rows["training"]
+    assert "1,940,817" in report(run)[0]
 
 
 def test_a_description_of_another_manifest_is_ignored(folder, run):
