@@ -173,7 +173,8 @@ test: install  ## run the tests
 test-slow: install  ## run the tests that take longer
 	@.venv/bin/python -m pytest -m slow $(ARGS)
 
-torture: install  ## kill each stage at each change of the file system, and compare the bytes after a second run
+torture: install  ## damage inputs of all readers; kill each stage at each change of the file system, and compare the bytes afterwards
+	@.venv/bin/python -m pytest tests/faults/test_damaged_inputs.py -m ""
 	@PYTHONPATH=tests .venv/bin/python -m faults.torture $(ARGS)
 
 lint: install  ## run ruff and mypy
