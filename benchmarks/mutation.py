@@ -82,7 +82,7 @@ def copy_project(folder: Path, target: Target) -> None:
     settings = {
         "source_paths": [target.sources.split("/")[0]],
         "only_mutate": [target.sources],
-        "also_copy": ["pipeline", "segmenter", "tests"],
+        "also_copy": ["pipeline", "segmenter", "tests", "docs"],
         "pytest_add_cli_args_test_selection": list(target.tests),
     }
     with (folder / "pyproject.toml").open("a", encoding="utf-8") as file:

@@ -358,11 +358,11 @@ def _one_channel(pixels: np.ndarray, lossy: bool) -> np.ndarray:
     """Reduces a gray image with color channels to one channel; a JPEG's channels may differ by its coding error."""
     if pixels.ndim == 2:
         return pixels
-    if pixels.shape[2] in (2, 4) and (pixels[..., -1] != np.iinfo(pixels.dtype).max).any():
+    if pixels.shape[2] == 4 and (pixels[..., 3] != np.iinfo(pixels.dtype).max).any():
         raise MaskError(
             "is partly transparent, so that it is unclear what marks the lesion; write it again as a gray PNG of 0 and 255"
         )
-    colors = pixels[..., :3] if pixels.shape[2] > 2 else pixels[..., :1]
+    colors = pixels[..., :3]
     difference = int((colors.max(axis=2) - colors.min(axis=2)).max(initial=0))
     if difference > (32 if lossy else 0):
         blue, green, red = (int(value) for value in colors.reshape(-1, 3)[colors.reshape(-1, 3).sum(axis=1).argmax()])
