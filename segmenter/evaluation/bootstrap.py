@@ -90,14 +90,14 @@ class PatientBootstrap:
     def _median(self, values: np.ndarray) -> tuple[float, Statistic]:
         """The median of all rows, and the function that gives the median of each draw."""
         kept = np.flatnonzero(~np.isnan(values))
-        order = kept[np.argsort(values[kept], kind="stable")]
-        ordered, owners = np.asarray(values, float)[order], self._of_row[order]
+        order = kept[np.argsort(values[kept])]
+        ordered, owners = values[order], self._of_row[order]
         median = float(np.median(ordered)) if len(ordered) else float("nan")
         return median, lambda times: _weighted_median(ordered, times[:, owners])
 
     def _sums(self, values: np.ndarray) -> np.ndarray:
         """The sum of each patient's rows, (patients,)."""
-        return np.bincount(self._of_row, weights=np.asarray(values, float), minlength=len(self.names))
+        return np.bincount(self._of_row, weights=values)
 
     def _estimate(self, value: float, statistic: Statistic, rows: np.ndarray) -> Estimate:
         if (patients := int((rows > 0).sum())) < 2:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from segmenter.evaluation import student
-from segmenter.evaluation.bootstrap import Estimate, PatientBootstrap, tail
+from segmenter.evaluation.bootstrap import Estimate, PatientBootstrap, _weighted_median, tail
 
 
 def by_loop(patients, draws, statistic):
@@ -62,6 +62,21 @@ def test_intervals_are_wider_with_fewer_patients_and_with_more_confidence():
     assert tail(2) < tail(6) < tail(16) < tail(300) < 0.025
     assert tail(6) == pytest.approx(stats.norm.cdf(-np.sqrt(6 / 5) * 2.570582), rel=1e-5)
     assert tail(10, 0.99) < tail(10)
+
+
+def test_the_interval_has_the_confidence_that_is_asked_for():
+    patients = [f"P{number}" for number in range(10, 30)]
+    values = np.linspace(0, 1, 20)
+    bootstrap = PatientBootstrap(patients, confidence=0.5)
+    low, high = np.quantile(bootstrap.times @ values / 20, (tail(20, 0.5), 1 - tail(20, 0.5)))
+    assert bootstrap.mean(values) == Estimate(pytest.approx(0.5), pytest.approx(low), pytest.approx(high))
+    assert 0.2 < tail(20, 0.5) < 0.25
+
+
+def test_patients_are_names_whatever_their_type():
+    numbers = PatientBootstrap([10, 9, 2])
+    assert numbers.names.tolist() == ["10", "2", "9"]
+    assert numbers.mean(np.array([1.0, 2.0, 4.0])) == PatientBootstrap(["10", "9", "2"]).mean(np.array([1.0, 2.0, 4.0]))
 
 
 def test_the_number_of_patients_is_of_those_that_have_a_value():
@@ -127,6 +142,22 @@ def test_draws_without_any_value_are_left_out():
 
 def test_a_ratio_without_denominator_is_nan():
     assert np.isnan(PatientBootstrap(["a", "b"]).ratio(np.zeros(2), np.zeros(2)).value)
+    assert np.isnan(PatientBootstrap(["a", "b"]).ratio(np.ones(2), np.zeros(2)).value)
+
+
+def test_a_ratio_may_have_a_small_denominator():
+    assert PatientBootstrap(["a", "b"]).ratio(np.array([0.25, 0]), np.array([0.5, 0])).value == 0.5
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_median_of_no_value_is_nan_without_a_warning():
+    assert np.isnan(PatientBootstrap(["a", "b"]).median(np.full(2, np.nan)).value)
+
+
+def test_the_median_of_a_draw_is_in_the_middle_of_its_rows():
+    weights = np.array([[0, 0, 0], [0, 1, 0], [1, 0, 1], [2, 0, 1], [2, 2, 0], [0, 0, 5]])
+    median = _weighted_median(np.array([1.0, 2.0, 4.0]), weights)
+    np.testing.assert_array_equal(median, [np.nan, 2, 2.5, 1, 1.5, 4])
 
 
 def test_many_images_of_few_patients_give_wider_intervals_than_as_many_patients():
