@@ -61,7 +61,7 @@ def split_by_patient(images: Sequence[SplitImage], fractions: "Fractions", seed:
     shares = [getattr(fractions, split) for split in splits]
     labels = {patient: splits.index(split) for patient, split in fixed.items() if split in splits}
     kept = {patient: split for patient, split in fixed.items() if split not in splits}
-    assigned = _assign([image for image in images if image.patient not in kept], shares, seed, labels, "splits", bounded=True)
+    assigned = _assign([image for image in images if image.patient not in kept], shares, seed, labels, bounded=True)
     return _by_number({**{patient: splits[label] for patient, label in assigned.items()}, **kept}, images)
 
 
@@ -77,7 +77,7 @@ def assign_folds(images: Sequence[SplitImage], folds: int, seed: int, fixed: Map
     """
     count = min(folds, len({image.patient for image in images}))
     fixed = {patient: fold for patient, fold in fixed.items() if fold < count}
-    return _by_number(_assign(images, [1 / count] * count, seed + 1, fixed, "folds"), images)
+    return _by_number(_assign(images, [1 / count] * count, seed + 1, fixed), images)
 
 
 def split_by_sample(samples: Sequence[str], fractions: "Fractions", seed: int) -> dict[str, str]:
@@ -118,14 +118,13 @@ def _assign(
     shares: Sequence[float],
     seed: int,
     fixed: Mapping[str, int],
-    parts: str,
     *,
     bounded: bool = False,
 ) -> dict[str, int]:
     patients = sorted({image.patient for image in images}, key=patient_order)
     if len(patients) < len(shares):
         raise SplitError(
-            f"{len(patients)} patients for {len(shares)} {parts}; each of them needs a patient of its own: "
+            f"{len(patients)} patients for {len(shares)} splits; each of them needs a patient of its own: "
             "add images, or set the fraction of one to 0"
         )
     labels = np.array([fixed.get(patient, -1) for patient in patients])

@@ -355,6 +355,8 @@ def png_of_bits(values, depth):
     ("data", "values", "levels"),
     [
         pytest.param(png_of_bits([0, 1, 2, 3], 2), [0, 1, 2, 3], [0, 1, 2, 3], id="indices of 2 bits"),
+        pytest.param(png_of_bits([0, 1, 1, 0], 2), [0, 1], [0, 1, 1, 0], id="a single index of 2 bits"),
+        pytest.param(pillow(np.array([[0, 2, 1]], np.uint8), "P"), [0, 1, 2], [0, 2, 1], id="palette"),
         pytest.param(png_of_bits([0, 2, 15, 1], 4), [0, 1, 2, 15], [0, 2, 15, 1], id="indices of 4 bits"),
         pytest.param(png_of_bits([0, 3, 3, 0], 2), [0, 255], [0, 255, 255, 0], id="levels of 2 bits"),
         pytest.param(png_of_bits([1, 0, 1], 1), [0, 255], [255, 0, 255], id="levels of 1 bit"),

@@ -8,7 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.recipe import Fractions
-from pipeline.splitting.splits import SplitError, SplitImage, assign_folds, split_by_patient, split_by_sample
+from pipeline.splitting.splits import (
+    SplitError,
+    SplitImage,
+    _Balance,
+    _features,
+    assign_folds,
+    patient_order,
+    split_by_patient,
+    split_by_sample,
+)
 
 FRACTIONS = Fractions(train=0.80, valid=0.15, test=0.05)
 
@@ -110,3 +119,131 @@ def test_samples_are_split_as_the_published_script_does(count, expected):
     sizes = Counter(splits.values())
     assert (sizes["train"], sizes["valid"], sizes["test"]) == expected
     assert list(splits) == sorted(splits)
+
+
+def even_cohort(patients):
+    """Images that no random generator makes, so that they are the same with every version of one."""
+    return [
+        SplitImage(f"P{patient}", ("malignant", "benign", "normal")[(patient * patient + number % 2) % 3], size)
+        for patient in range(1, patients + 1)
+        for number in range((2, 4, 6, 8, 10)[patient * 7 % 5])
+        for size in [(patient * 37 + number * 11) % 97 / 400 if number % 3 else 0.0]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("patients", "seed", "fixed", "expected"),
+    [
+        (40, 0, {}, "rarerrrreeerrraarearrraraarrrrrraerrarar"),
+        (40, 1, {}, "rrraeerrrraearararararerrrrrereaararrrrr"),
+        (40, 1, {"P7": "test", "P20": "valid"}, "raraeeerarrrrrrerrraararrrrerrrarraaraer"),
+        (14, 0, {}, "ararararererrr"),
+        (14, 3, {"P2": "test"}, "reeraaaarrrrrr"),
+        (5, 0, {}, "rrear"),
+        (10, 0, {}, "rerararrrr"),
+    ],
+)
+def test_a_seed_gives_the_assignment_that_it_gave_before(patients, seed, fixed, expected):
+    """Data sets that were made by an earlier version can be made again; second letters, by the patient's number."""
+    splits = split_by_patient(even_cohort(patients), Fractions(train=0.6, valid=0.25, test=0.15), seed, fixed)
+    assert "".join(split[1] for split in splits.values()) == expected
+
+
+@pytest.mark.parametrize(
+    ("patients", "folds", "fixed", "expected"),
+    [(30, 5, {}, "334410222442000111323034201143"), (30, 4, {"P3": 3, "P9": 0}, "313202020300233021121113132032")],
+)
+def test_a_seed_gives_the_folds_that_it_gave_before(patients, folds, fixed, expected):
+    assigned = assign_folds(even_cohort(patients), folds, 0, fixed)
+    assert "".join(map(str, assigned.values())) == expected
+
+
+def test_a_seed_gives_the_samples_that_it_gave_before():
+    splits = split_by_sample([f"s{number:02}" for number in range(20)], Fractions(train=0.6, valid=0.25, test=0.15), 7)
+    assert "".join(split[1] for split in splits.values()) == "raarerrrarerearrarrr"
+
+
+def test_a_patient_of_an_empty_split_stays_there():
+    splits = split_by_patient(even_cohort(8), Fractions(train=0.8, valid=0.2, test=0), 0, {"P3": "test", "P4": "valid"})
+    assert [patient for patient, split in splits.items() if split == "test"] == ["P3"]
+    assert splits["P4"] == "valid"
+
+
+def test_a_fold_that_is_no_more_is_given_up():
+    assert sorted(assign_folds(even_cohort(3), 5, 0, {"P1": 3, "P2": 4, "P3": 2}).values()) == [0, 1, 2]
+    assert assign_folds(even_cohort(3), 5, 0, {"P2": 2})["P2"] == 2
+
+
+def test_patients_are_sorted_by_number_then_name():
+    assert sorted(["P10", "B2", "P2", "x", "", "A1-0"], key=patient_order) == ["", "x", "B2", "P2", "A1-0", "P10"]
+
+
+def test_what_is_balanced_is_counted_by_patient():
+    """Numbers of images, classes of 1 or 2, 3 or 4, and more images, thirds of the lesions by size, and worst classes."""
+    images = [
+        *(SplitImage("P1", "normal", 0.0), SplitImage("P1", "benign", 0.1), SplitImage("P1", "malignant", 0.5)),
+        *(SplitImage("P2", "benign", 0.2), SplitImage("P2", "normal", 0.0)),
+        *(SplitImage("P3", "normal", 0.3), SplitImage("P4", "normal", 0.0)),
+        *[SplitImage("P5", "benign", size) for size in (0.4, 0.6, 0, 0, 0, 0, 0)],
+    ]
+    features, weights = _features(images, ["P1", "P2", "P3", "P4", "P5"])
+    counts = np.array(
+        [
+            # images, of 1 or 2, of 3 or 4, of more; small, middle and large lesions; worst class malignant, benign, normal
+            [3, 0, 1, 0, 1, 0, 1, 1, 0, 0],
+            [2, 1, 0, 0, 1, 0, 0, 0, 1, 0],
+            [1, 1, 0, 0, 0, 1, 0, 0, 0, 1],
+            [1, 1, 0, 0, 0, 0, 0, 0, 0, 1],
+            [7, 0, 0, 1, 0, 1, 1, 0, 1, 0],
+        ]
+    )
+    np.testing.assert_allclose(features, counts / counts.sum(axis=0))
+    assert weights.tolist() == [20] + [1] * 9
+
+
+def test_what_no_patient_has_is_not_balanced():
+    features, weights = _features([SplitImage("P1", "normal", 0.0), SplitImage("P2", "normal", 0.0)], ["P1", "P2"])
+    np.testing.assert_array_equal(features, np.full((2, 3), 0.5))  # images, of 1 or 2, worst class normal
+    assert weights.tolist() == [20, 1, 1]
+
+
+def cost(features, weights, shares, labels):
+    """The distance of all parts from their shares, by definition."""
+    return sum(
+        weight * (features[labels == part, column].sum() - share) ** 2 / share
+        for part, share in enumerate(shares)
+        for column, weight in enumerate(weights)
+    )
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_move_and_no_swap_makes_an_assignment_better(seed):
+    random = np.random.default_rng(seed)
+    features, weights, shares = random.uniform(size=(9, 3)), np.array([5.0, 1.0, 2.0]), np.array([0.5, 0.3, 0.2])
+    features /= features.sum(axis=0)
+    fixed = np.array([-1, 1, -1, -1, 2, -1, -1, -1, -1])
+    labels = _Balance(features, weights, shares, fixed, np.random.default_rng(0)).solve()
+    assert labels[1] == 1
+    assert labels[4] == 2
+    assert set(labels) == {0, 1, 2}
+    reached = cost(features, weights, shares, labels)
+    free = np.flatnonzero(fixed < 0)
+    for patient in free:
+        for part in range(3):
+            moved = labels.copy()
+            moved[patient] = part
+            if len(set(moved)) == 3:
+                assert cost(features, weights, shares, moved) >= reached - 1e-9
+        for partner in free:
+            swapped = labels.copy()
+            swapped[[patient, partner]] = swapped[[partner, patient]]
+            assert cost(features, weights, shares, swapped) >= reached - 1e-9
+
+
+def test_moves_within_the_tolerance_stay_there():
+    """The largest of the second feature alone against the rest would be better balanced, at 0.3, but is beyond two points."""
+    features = np.array([[0.25, 0.0], [0.25, 0.1], [0.25, 0.1], [0.23, 0.1], [0.02, 0.7]])
+    balance = _Balance(features, np.array([1.0, 1000.0]), np.array([0.5, 0.5]), np.full(5, -1), np.random.default_rng(0))
+    labels = balance.improve_within_tolerance(np.array([0, 0, 1, 1, 1]))
+    assert abs(features[labels == 0, 0].sum() - 0.5) <= 0.02 + 1e-9
+    assert sorted(features[labels == part, 1].sum() for part in (0, 1)) == pytest.approx([0.2, 0.8])
