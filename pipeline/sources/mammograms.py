@@ -38,7 +38,7 @@ def read_dicom_pixels(data: bytes, options: DicomOptions, bits: int) -> np.ndarr
 
 
 def _check_coded(dataset: Any) -> None:
-    """Refuses a lossy JPEG whose data ends early or has a hole; decoders of the other codings refuse them themselves.
+    """Refuses a lossy JPEG of 8 bits whose data is damaged; decoders of the other codings refuse them themselves.
 
     Raises:
       SourceError: `pixels-unreadable`.
@@ -46,7 +46,7 @@ def _check_coded(dataset: Any) -> None:
     from pydicom.encaps import generate_frames
     from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit
 
-    if dataset.file_meta.TransferSyntaxUID in (JPEGBaseline8Bit, JPEGExtended12Bit):
+    if dataset.file_meta.TransferSyntaxUID in (JPEGBaseline8Bit, JPEGExtended12Bit) and dataset.get("BitsAllocated") == 8:
         with guarded("pixels-unreadable", "has coded data that is not divided into fragments"):
             frame = next(generate_frames(dataset.PixelData, number_of_frames=1))
         decode_jpeg(frame, color=False)

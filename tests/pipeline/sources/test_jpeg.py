@@ -48,18 +48,18 @@ def test_data_that_ends_early_behind_an_end_mark_is_refused(tmp_path, options, l
     data = encoded(SMOOTH, options)
     start, stop = scan(data)
     lost = min(lost, (stop - start) * 2 // 3)
-    with pytest.raises(SourceError, match="has coded data that ends too early or is damaged") as error:
+    with pytest.raises(SourceError, match="has damaged or missing data") as error:
         read_image(tmp_path / "a.jpg", data[: stop - lost] + data[stop:])
     assert error.value.reason == "pixels-unreadable"
 
 
-@pytest.mark.parametrize("options", [CODINGS[0], CODINGS[1], CODINGS[3]])
+@pytest.mark.parametrize("options", CODINGS)
 def test_a_hole_is_refused(tmp_path, options):
     data = encoded(SMOOTH, options)
     start, stop = scan(data)
     middle, size = (start + stop) // 2, (stop - start) // 4
     for damaged in (data[:middle] + data[middle + size :], data[:middle] + bytes(size) + data[middle + size :]):
-        with pytest.raises(SourceError, match="ends too early or is damaged"):
+        with pytest.raises(SourceError, match="has damaged or missing data"):
             read_image(tmp_path / "a.jpg", damaged)
 
 
