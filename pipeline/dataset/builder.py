@@ -15,7 +15,7 @@ from pipeline.dataset.folder import DatasetFolder, digest_of, make_split_folders
 from pipeline.dataset.journal import COUNT_NAMES, JournalEntry
 from pipeline.dataset.manifest import manifest_text, sample_rows
 from pipeline.dataset.samples import Task, reject_crashed
-from pipeline.files import InputError, progress
+from pipeline.files import InputError, progress, sync
 from pipeline.indexing.find import SourceFiles
 from pipeline.indexing.tables import Reject, SourceImage, read_regions, read_shape
 from pipeline.splitting.assignment import read_assignment
@@ -147,6 +147,7 @@ class Builder:
             for entry in progress(results, len(tasks), label):
                 append(entry)
                 self.entries[entry.image_id] = entry
+        sync()  # before the squares that samples were made from are deleted, and before a manifest lists the samples
         self._check_sources()
 
     def _check_sources(self) -> None:

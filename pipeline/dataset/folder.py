@@ -22,7 +22,6 @@ from pipeline.files import (
     read_regular,
     remove_tree,
     sha256,
-    sync,
     write_text,
 )
 from pipeline.indexing.tables import Reject, SourceImage, read_images, read_rejects, write_rejects
@@ -131,8 +130,7 @@ class DatasetFolder:
         return read_manifest(path, self._memory.read(path, read_regular))
 
     def write_manifest(self, text: str) -> None:
-        """Writes the manifest, which makes the data set complete, once everything else is on the disk."""
-        sync()
+        """Writes the manifest, which makes the data set complete; everything else is on the disk by then."""
         write_text(self.manifest, text)
         self._memory.keep(self.manifest, read_regular, text.encode())
 

@@ -113,6 +113,7 @@ class Journal:
                 added.append(entry)
 
             yield add
+            os.fsync(file.fileno())  # the next stage builds on it
         self._memory.keep(self.path, _read_entries, (entries | {entry.image_id: entry for entry in added}, lines + len(added)))
 
 

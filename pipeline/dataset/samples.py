@@ -83,7 +83,8 @@ def make_samples(task: Task) -> JournalEntry:
         if "mask_color" in paths:
             data["mask_color"] = _png(_CLASS_COLORS_BGR[turned])
         samples[variant] = {name: _write(task.folder, paths[name], data[name]) for name in paths}
-    return JournalEntry(task.image_id, task.key, counts=counts, samples=samples)
+    square = task.entry.square if task.entry else {}  # to make the samples again if they are lost before the set is complete
+    return JournalEntry(task.image_id, task.key, counts=counts, square=square, samples=samples)
 
 
 def _read_square(task: Task) -> tuple[np.ndarray, np.ndarray, Mapping[str, int]] | None:

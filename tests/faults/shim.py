@@ -22,13 +22,13 @@ class Shim:
     Args:
       deadly: the number of the call that kills, from 1; 0 kills at none.
       power: lose what was written and not synchronised, as when the power is cut: odd points leave such files empty, even ones
-        with half of their bytes.
+        with half of what was added.
       count_file: where the number of calls is written at the end, by `report`.
     """
 
     def __init__(self, deadly: int, *, power: bool):
         self.deadly, self.power, self.calls = deadly, power, 0
-        self._unsafe: set[str] = set()
+        self._unsafe: dict[str, int] = {}  # how many bytes of a file are on the disk
         self._originals: dict[str, Callable[..., Any]] = {}
 
     def install(self) -> "Shim":
@@ -51,35 +51,37 @@ class Shim:
 
     def _die(self) -> None:
         if self.power:
-            for path in self._unsafe:
+            for path, safe in self._unsafe.items():
                 if os.path.isfile(path):
-                    os.truncate(path, 0 if self.deadly % 2 else os.path.getsize(path) // 2)
+                    os.truncate(path, safe + (0 if self.deadly % 2 else (os.path.getsize(path) - safe) // 2))
         os._exit(KILLED)
 
     def _call(self, name: str, *arguments: Any, **options: Any) -> Any:
         if name == "write" and self.calls + 1 == self.deadly:
             self._originals[name](arguments[0], bytes(arguments[1])[: len(arguments[1]) // 2])
         self._count()
+        if name == "write" and (path := os.readlink(f"/proc/self/fd/{arguments[0]}")).startswith("/"):
+            self._unsafe.setdefault(path, os.fstat(arguments[0]).st_size)
         result = self._originals[name](*arguments, **options)
         if name == "sync":
             self._unsafe.clear()
         elif name == "fsync":
-            self._unsafe.discard(os.readlink(f"/proc/self/fd/{arguments[0]}"))
+            self._unsafe.pop(os.readlink(f"/proc/self/fd/{arguments[0]}"), None)
         elif name in ("replace", "rename") and (source := os.path.abspath(arguments[0])) in self._unsafe:
-            self._unsafe.discard(source)
-            self._unsafe.add(os.path.abspath(arguments[1]))
+            self._unsafe[os.path.abspath(arguments[1])] = self._unsafe.pop(source)
         return result
 
     def _open(self, path: Any, flags: int, *arguments: Any, **options: Any) -> int:
         if flags & _WRITING and flags & os.O_CREAT:
             self._count()
-            self._unsafe.add(os.path.abspath(path))
+            self._unsafe[os.path.abspath(path)] = 0
         return self._originals["open"](path, flags, *arguments, **options)
 
     def _open_file(self, opener: Callable[..., Any], file: Any, mode: str = "r", *arguments: Any, **options: Any) -> Any:
         if set(mode) & set("wax+") and isinstance(file, str | os.PathLike):
             self._count()
-            self._unsafe.add(os.path.abspath(file))
+            is_longer = "a" in mode and os.path.exists(file)
+            self._unsafe.setdefault(os.path.abspath(file), os.path.getsize(file) if is_longer else 0)
         return opener(file, mode, *arguments, **options)
 
 

@@ -10,7 +10,7 @@ from faults.torture import Torture
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the shim reads /proc")
 
 
-@pytest.mark.parametrize(("stage", "every"), [("index", 9), ("dataset", 60)])
+@pytest.mark.parametrize(("stage", "every"), [("index", 9), ("variants", 50), ("dataset", 90)])
 def test_an_interrupted_stage_ends_with_the_same_bytes(tmp_path, stage, every):
     outcomes = list(Torture(tmp_path).run([stage], every))
     assert len(outcomes) > 3
