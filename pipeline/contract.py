@@ -57,14 +57,22 @@ def find_split_folders(root: Path) -> list[SplitFolder]:
 
     Both `train/images` and `images/train` are found, also where `train` is spelled `Train` or `training`.
     """
-    pairs = [(path.name, path / "images", path / "masks") for path in _subfolders(root)]
-    pairs += [(path.name, path, root / "masks" / path.name) for path in _subfolders(root / "images")]
+    pairs = [(path.name, _below(path, "images"), _below(path, "masks")) for path in _subfolders(root)]
+    masks = _below(root, "masks")
+    pairs += [(path.name, path, _below(masks, path.name)) for path in _subfolders(_below(root, "images"))]
     folders = [
         SplitFolder(SPLIT_FOLDERS[name.lower()], name, images, masks)
         for name, images, masks in pairs
         if name.lower() in SPLIT_FOLDERS
     ]
     return sorted(folders, key=lambda folder: (SPLITS.index(folder.split), folder.images))
+
+
+def _below(folder: Path, name: str) -> Path:
+    """The folder of that name below another one; where there is none, one whose name differs in case only."""
+    path = folder / name
+    others = [] if path.is_dir() else sorted(other for other in _subfolders(folder) if other.name.lower() == name.lower())
+    return others[0] if others else path
 
 
 def _subfolders(folder: Path) -> list[Path]:
@@ -96,7 +104,7 @@ _ANYWHERE = re.compile(
     r"(?<![a-z0-9])(?P<patient>P\d+)[_\-. ](?P<side>[LR])[_\-. ](?P<kind>DM|CM)[_\-. ](?P<view>CC|MLO)(?![a-z])",
     re.IGNORECASE | re.ASCII,
 )
-_BEGINNING = re.compile(r"(?P<patient>P\d+)_", re.ASCII)
+_BEGINNING = re.compile(r"(?P<patient>P\d+)_", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -134,6 +142,16 @@ def parse_image(image_id: str) -> ImageName:
     return ImageName(image_id, **match.groupdict()) if match else ImageName(image_id)
 
 
+def fold_patient(patient: str) -> str:
+    """A patient's name as names are compared: people write one patient as P1, p1 and P001.
+
+    Example:
+      >>> fold_patient("P001") == fold_patient("p1"), fold_patient("P100")
+      (True, 'p100')
+    """
+    return re.sub(r"(?<![0-9])0+(?=[0-9])", "", patient.strip().casefold())
+
+
 def sample_name(variant: str, image_id: str) -> str:
     """Returns the published name of a variant of an image.
 
@@ -148,21 +166,23 @@ def parse_sample(sample: str) -> tuple[str, ImageName]:
     """Splits a sample's name into its variant and the image that it was made from.
 
     Samples may come from any folder: a name of CDD-CESM's form is found anywhere in the sample's name, in any case and with
-    any of `_-. ` between its fields, or its patient alone at the beginning. Two names of different patients are none.
+    any of `_-. ` between its fields, or its patient alone at the beginning. Two names of different patients are none. The
+    patient is written without leading zeros.
 
     Example:
       >>> parse_sample("rotated_90_P1_L_CM_MLO_aug3")
       ('rotated_90', ImageName(image_id='P1_L_CM_MLO_aug3', patient='P1', side='L', kind='CM', view='MLO'))
-      >>> parse_sample("deformed_alpha_1300_P1_L_DM_CC")[1].patient
+      >>> parse_sample("deformed_alpha_1300_p01_L_DM_CC")[1].patient
       'P1'
     """
     variant = next((name for name in VARIANTS if sample.startswith(f"{name}_")), "original")
     image_id = sample.removeprefix(f"{variant}_")
-    names = [ImageName(image_id, *(field.upper() for field in match.groups())) for match in _ANYWHERE.finditer(image_id)]
+    found = [[field.upper() for field in match.groups()] for match in _ANYWHERE.finditer(image_id)]
+    names = [ImageName(image_id, fold_patient(patient).upper(), *fields) for patient, *fields in found]
     if len({name.patient for name in names}) == 1:
         return variant, names[0]
     beginning = None if names else _BEGINNING.match(image_id)
-    return variant, ImageName(image_id, beginning["patient"] if beginning else "")
+    return variant, ImageName(image_id, fold_patient(beginning["patient"]).upper() if beginning else "")
 
 
 # The manifest

@@ -6,22 +6,29 @@ from collections.abc import Iterator, Sequence
 from pipeline.audit.contents import Contents
 from pipeline.audit.findings import AuditFinding, make_finding
 from pipeline.audit.samples import Sample
-from pipeline.contract import SPLITS
+from pipeline.contract import SPLITS, fold_patient
 
 
 def find_leaks(samples: Sequence[Sample]) -> Iterator[AuditFinding]:
     by_image: dict[str, list[Sample]] = defaultdict(list)
     by_patient: dict[str, list[Sample]] = defaultdict(list)
+    spellings: dict[str, str] = {}
     for sample in samples:
-        by_image[sample.image_id].append(sample)
+        # Sets often count their files from 1 in each split; whether two of a number show one image, their pixels decide.
+        if sample.patient or not _is_number(sample.image_id):
+            by_image[sample.image_id].append(sample)
         if sample.patient:
-            by_patient[sample.patient].append(sample)
+            by_patient[spellings.setdefault(fold_patient(sample.patient), sample.patient)].append(sample)
     for code, unit, groups in (
         ("image-in-splits", "source images", by_image),
         ("patient-in-splits", "patients", by_patient),
     ):
         leaking = {name: group for name, group in groups.items() if len({sample.split for sample in group}) > 1}
         yield make_finding(code, unit, (_name_splits(name, group) for name, group in leaking.items()), leaking.values())
+
+
+def _is_number(name: str) -> bool:
+    return not any(character.isalpha() for character in name)
 
 
 def find_unknown_patients(samples: Sequence[Sample]) -> Iterator[AuditFinding]:

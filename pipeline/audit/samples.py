@@ -7,15 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.contract import DATASET_MARK, SPLITS, SplitFolder, find_split_folders, parse_sample
-from pipeline.files import InputError
+from pipeline.contract import (
+    DATASET_MARK,
+    IMAGE_SUFFIXES,
+    SPLIT_FOLDERS,
+    SPLITS,
+    UNREAD_SUFFIXES,
+    SplitFolder,
+    find_split_folders,
+    parse_sample,
+)
+from pipeline.files import InputError, search_expression
 
 Rows = Sequence[Mapping[str, Any]]
 NamePatient = Callable[[str], str]  # from a sample's name to its patient, empty where the name does not contain it
 
 _NO_IMAGE = ("desktop.ini", "thumbs.db")
 _DEPTH = 3  # folders are searched this far below the data set
-_RESULTS = ("runs", "exports", "stats")  # what this project writes into a data set's folder
+_RESULTS = ("runs", "exports", "stats", "masks_color")  # what this project writes into a data set's folder
 
 
 @dataclass(frozen=True)
@@ -64,7 +73,7 @@ def patient_by_regex(regex: str) -> NamePatient:
         )
 
     def name_patient(sample: str) -> str:
-        match = pattern.search(sample)
+        match = search_expression(pattern, sample)
         return (match[1] or "") if match else ""
 
     return name_patient
@@ -123,8 +132,8 @@ def _files(folder: Path) -> list[Path]:
 def list_not_read(folder: Path) -> list[str]:
     """Lists what looks like pairs, but is not audited: paths relative to the folder, each with what is there.
 
-    These are folders with images and masks that are not splits, folders within those of a split, and files whose name
-    without the suffix is that of another file.
+    These are folders with images and masks that are not splits, folders that are called like a split and hold images in
+    another way, folders within those of a split, and files whose name without the suffix is that of another file.
     """
     read = {path for split in find_split_folders(folder) for path in (split.images, split.masks)}
     lines = []
@@ -138,7 +147,18 @@ def list_not_read(folder: Path) -> list[str]:
         # Flat splits lie inside of images and masks, which are read then.
         if images and masks and not {*images, *masks} & read and not any(path.parent in images for path in read):
             lines.append(f"{_relative(parent, folder)}: has images and masks, and is not train, valid or test")
+        elif _is_called_like_a_split(_relative(parent, folder)):
+            lines += [f"{_relative(parent, folder)}: holds images that are not in images or masks"] if _has_image(parent) else []
     return lines
+
+
+def _is_called_like_a_split(path: str) -> bool:
+    """Whether one of the words in a path is the name of a split, as in `train_images` and `test/image`."""
+    return any(word in SPLIT_FOLDERS for word in re.split(r"[\W_]+", path.lower()))
+
+
+def _has_image(folder: Path) -> bool:
+    return any(path.suffix.lower() in IMAGE_SUFFIXES | UNREAD_SUFFIXES for path in _files(folder))
 
 
 def describe_missing_splits(folder: Path) -> str:

@@ -16,6 +16,7 @@ from pipeline.files.command_line import (
     run_command,
     suggest,
 )
+from pipeline.files.expressions import search_expression
 from pipeline.files.extras import install_command, is_installed, require
 from pipeline.files.foreign_tables import (
     TABLE_SUFFIXES,
@@ -111,6 +112,7 @@ __all__ = [
     "require",
     "run_command",
     "run_program",
+    "search_expression",
     "sha256",
     "shorten",
     "stamp_of",

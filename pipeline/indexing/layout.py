@@ -7,13 +7,15 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 
 from pipeline.contract import IMAGE_SUFFIXES, ImageName, SourceError, clean_name, parse_image
-from pipeline.files import InputError
+from pipeline.files import InputError, search_expression
 from pipeline.recipe import IDENTITY, Layout
 
 _NO_PARTS: Mapping[str, str] = {}
 # How a side is written where a recipe states no spellings of its own.
 _SIDES = {"L": "L", "LEFT": "L", "R": "R", "RIGHT": "R"}
 _ALLOWED = {"side": ("L", "R"), "view": ("CC", "MLO"), "kind": ("DM", "CM")}
+# A patient's number, to which spreadsheets add a fraction of zeros.
+_NUMBER = re.compile(r"[Pp]?_?([0-9]{1,300})(?:[.,]0{1,2})?")
 # Digits of an image's own name are part of the image_id; a hash has too many of them.
 _MOST_DIGITS = 10
 
@@ -53,9 +55,9 @@ def read_identity(cells: Mapping[str, str], layout: Layout) -> dict[str, str]:
     for part in IDENTITY:
         text = cells.get(part, "").strip()
         if text:
-            ours = tables.get(part, _NO_PARTS)
+            ours = {theirs.upper(): value for theirs, value in tables.get(part, _NO_PARTS).items()}
             usual = _SIDES if part == "side" and not ours else {word: word for word in _ALLOWED.get(part, ())}
-            identity[part] = ours.get(text, usual.get(text.upper(), text))
+            identity[part] = ours.get(text.upper(), usual.get(text.upper(), text))
     return identity
 
 
@@ -139,20 +141,21 @@ def _unite(named: Mapping[str, str], stated: Mapping[str, str]) -> dict[str, str
 
 
 def _plain(text: str) -> str:
-    number = re.fullmatch(r"[Pp]?_?0*(\d+)", text)
-    return number[1] if number else text
+    number = _NUMBER.fullmatch(text)
+    return str(int(number[1])) if number else text
 
 
 def _search(expression: str | None, path: str) -> re.Match[str] | None:
     if expression is None:
         return None
     whole = PurePosixPath(unicodedata.normalize("NFC", path).strip().replace("\\", "/"))
-    return re.search(expression, str(whole.with_suffix("") if whole.suffix.lower() in IMAGE_SUFFIXES else whole))
+    text = str(whole.with_suffix("") if whole.suffix.lower() in IMAGE_SUFFIXES else whole)
+    return search_expression(re.compile(expression), text)
 
 
 def name_patient(text: str, path: str, keyed_patient: Callable[[str], str] | None) -> str:
     """A patient's name in the program's form; the arguments and errors are those of `name_image`."""
-    if number := re.fullmatch(r"[Pp]?_?([0-9]+)", text):
+    if number := _NUMBER.fullmatch(text):
         return f"P{int(number[1])}"
     if keyed_patient is None:
         raise InputError(

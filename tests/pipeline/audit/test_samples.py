@@ -49,6 +49,9 @@ def test_a_split_is_audited_however_its_folder_is_spelled(tmp_path, layout, othe
         ("extra/Images", "extra/Masks", "extra: has images and masks, and is not train, valid or test"),
         ("images", "masks", ".: has images and masks, and is not train, valid or test"),
         ("train/images/benign", "train/masks", "train/images/benign: a folder in a split's"),
+        ("valid", "other", "valid: holds images that are not in images or masks"),
+        ("valid/image", "other", "valid/image: holds images that are not in images or masks"),
+        ("Val_images", "other", "Val_images: holds images that are not in images or masks"),
     ],
 )
 def test_a_folder_that_is_not_audited_is_named(tmp_path, capsys, images, masks, line):
@@ -136,3 +139,31 @@ def test_an_expression_that_names_no_patient_is_refused(tmp_path, capsys, regex,
     put(tmp_path, "train/images", "D1-0001_R_MLO")
     assert main(["audit", str(tmp_path), "--patient", regex]) == 2
     assert capsys.readouterr().err.startswith(f"error: patient {regex!r}: ")
+
+
+def test_folders_of_images_and_masks_are_read_in_any_case(tmp_path):
+    put(tmp_path, "train/images", "P1_L_DM_CC")
+    put(tmp_path, "Test/Images", "P1_L_DM_MLO", masks="Test/MASKS")
+    assert found(tmp_path).keys() == {"patient-in-splits"}
+
+
+@pytest.mark.parametrize("names", [("P1_L_DM_CC", "P001_R_DM_CC"), ("p01_a", "P1_b")])
+def test_one_patient_in_two_spellings_is_one_patient(tmp_path, names):
+    put(tmp_path, "train/images", names[0])
+    put(tmp_path, "test/images", names[1])
+    assert found(tmp_path)["patient-in-splits"].examples == ("P1: 1 in train, 1 in test",)
+
+
+def test_a_patient_found_by_an_expression_is_compared_without_case_and_leading_zeros(tmp_path):
+    put(tmp_path, "train/images", "case D1-0001")
+    put(tmp_path, "test/images", "case d1-01")
+    assert found(tmp_path, patient=r"case (\S+)")["patient-in-splits"].examples == ("D1-0001: 1 in train, 1 in test",)
+
+
+def test_numbers_that_name_files_of_two_splits_are_no_leak(tmp_path):
+    put(tmp_path, "train/images", "0001")
+    put(tmp_path, "test/images", "0001")
+    assert found(tmp_path).keys() == {"patient-unknown"}
+    put(tmp_path, "train/images", "0002", seed="one")
+    put(tmp_path, "test/images", "0002", seed="one")
+    assert found(tmp_path).keys() == {"patient-unknown", "duplicate-pixels"}

@@ -64,6 +64,37 @@ def test_a_patient_that_is_not_a_number_needs_a_key():
     assert name_image(path, INBREAST, lambda text: {"6c61": "P77"}[text]).image_id == "P77_R_DM_CC_20586908"
 
 
+@pytest.mark.parametrize("number", ["12", "12.0", "12,0", "P_00012", "12.00"])
+def test_a_patients_number_may_be_as_a_spreadsheet_writes_it(number):
+    layout = Layout(
+        image="(?P<side>L|R)_(?P<view>CC|MLO)", kind="DM", table={"columns": {"image": "f", "class": "c", "patient": "p"}}
+    )
+    assert name_image("x_L_CC.png", layout, stated={"patient": number}).patient == "P12"
+    assert (
+        name_image(
+            "12_R_CC.png",
+            layout.model_copy(update={"image": r"(?P<patient>\d+)_(?P<side>R)_(?P<view>CC)"}),
+            stated={"patient": number},
+        ).patient
+        == "P12"
+    )
+
+
+def test_a_number_that_may_group_thousands_is_no_patient():
+    layout = Layout(
+        image="(?P<side>L|R)_(?P<view>CC|MLO)", kind="DM", table={"columns": {"image": "f", "class": "c", "patient": "p"}}
+    )
+    with pytest.raises(InputError, match=r"'1\.000', which is not a number"):
+        name_image("x_L_CC.png", layout, stated={"patient": "1.000"})
+
+
+def test_spellings_of_sides_and_views_are_compared_without_case():
+    layout = Layout(
+        image="(?P<patient>[0-9]+)-(?P<side>[a-z]+)-(?P<view>[a-z]+)", kind="DM", sides={"LEFT": "L"}, views={"Oblique": "MLO"}
+    )
+    assert name_image("7-left-oblique.png", layout).image_id == "P7_L_DM_MLO"
+
+
 def test_annotations_name_an_image_by_its_key_or_by_its_file():
     assert image_key("20586908_6c61_MG_R_CC_ANON.dcm", INBREAST) == image_key("20586908", INBREAST) == "20586908"
     assert mask_key("masks/20586908.png", INBREAST) == "20586908"
