@@ -20,25 +20,50 @@ GPU         ?=
 ARGS        ?=
 VARIABLES    = RAW ANNOTATIONS OUT RECIPE DATASET CONFIG NAME IMAGES ASSIGNMENT FOLD FOLDS WORKERS PYTHON GPU ARGS
 
+# Between double quotes the shell still runs or changes what stands behind these characters. Values are looked at unexpanded:
+# make itself would run $(shell ...) in them.
+define newline
+
+
+endef
+given   = $(filter-out file,$(firstword $(origin $(1))))
+special = $(foreach character,` " \ $$,$(findstring $(character),$(value $(1))))$(if $(findstring $(newline),$(value $(1))),line break)
+unsafe := $(firstword $(foreach name,$(filter-out ARGS,$(VARIABLES)),$(if $(call given,$(name)),$(if $(strip $(call special,$(name))),$(name)))))
+ifneq ($(unsafe),)
+$(error $(unsafe) holds $(strip $(call special,$(unsafe))), which the shell would run or change; rename the file or folder, \
+  or give the value to a program itself: .venv/bin/python -m pipeline, .venv/bin/python -m segmenter)
+endif
+# Between single quotes the shell changes nothing.
+quoted = '$(subst ','\'',$(1))'
+
 # A variable that nobody reads would change nothing, in silence.
 unknown := $(firstword $(foreach name,$(filter-out $(VARIABLES) SHELL,$(.VARIABLES)),$(if $(filter command,$(origin $(name))),$(name))))
 ifneq ($(unknown),)
 closest := $(shell "$(PYTHON)" -c 'import difflib, sys; print(*difflib.get_close_matches(sys.argv[1].upper(), sys.argv[2:], 1))' \
-             '$(unknown)' $(VARIABLES))
+             $(call quoted,$(unknown)) $(VARIABLES))
 $(error $(unknown) is not a variable of this Makefile$(if $(closest),; did you mean $(closest)?,; it has $(VARIABLES)) \
   (options of a program go into ARGS, variables of the environment before make))
 endif
 
-# More options go to the program of the target that was asked for, not to those that it builds on.
+# More options go to the program of the target that was asked for, not to those that it builds on. They are split into words as the
+# shell would, and each word is quoted, so that nothing in them is run.
 with_args  = phantom index split masks variants dataset audit stats train evaluate infer report cv test test-slow torture mutation bench
-ifneq ($(strip $(ARGS)),)
+ifneq ($(strip $(value ARGS)),)
 ifneq ($(MAKECMDGOALS),)
 ifeq ($(filter $(with_args),$(MAKECMDGOALS)),)
 $(error $(MAKECMDGOALS) takes no ARGS; give them to the target of one program: $(with_args))
 endif
 endif
+ifneq ($(findstring $$,$(subst $$$$,,$(value ARGS))),)
+$(error ARGS=$(value ARGS): in make, write $$$$ for the character $$)
 endif
-args_of    = $(if $(filter $(1),$(MAKECMDGOALS)),$(ARGS))
+args := $(shell "$(PYTHON)" -c 'import os, shlex, sys; print(shlex.join(map(os.path.expanduser, shlex.split(sys.argv[1]))))' \
+          $(call quoted,$(subst $(newline), ,$(ARGS))) 2>/dev/null)
+ifeq ($(args),)
+$(error ARGS=$(value ARGS): cannot be split into words; is a quote left open, or does $(PYTHON) not run?)
+endif
+endif
+args_of    = $(if $(filter $(1),$(MAKECMDGOALS)),$(args))
 
 phantom_mark := $(shell test -f "$(RAW)/PHANTOM.txt" && echo phantom-)
 own_dataset = $(phantom_mark)$(lastword $(basename $(notdir $(RECIPE))))
@@ -85,15 +110,15 @@ help:  ## this list
 	@echo 'Targets:'
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
 	@echo 'Variables:'
-	@echo '  RAW=$(RAW)  ANNOTATIONS=$(ANNOTATIONS)  OUT=$(OUT)  RECIPE=$(RECIPE)  DATASET=$(DATASET)'
-	@echo '  CONFIG=$(CONFIG)  NAME=$(NAME)  IMAGES  ASSIGNMENT  FOLD (for train: the fold to hold out)  FOLDS (for cv: how many)'
-	@echo '  WORKERS  PYTHON=$(PYTHON)  GPU (for install; 1: NVIDIA GPUs too)  ARGS (more options for the program)'
+	@echo "  RAW=$(RAW)  ANNOTATIONS=$(ANNOTATIONS)  OUT=$(OUT)  RECIPE=$(RECIPE)  DATASET=$(DATASET)"
+	@echo "  CONFIG=$(CONFIG)  NAME=$(NAME)  IMAGES  ASSIGNMENT  FOLD (for train: the fold to hold out)  FOLDS (for cv: how many)"
+	@echo "  WORKERS  PYTHON=$(PYTHON)  GPU (for install; 1: NVIDIA GPUs too)  ARGS (more options for the program)"
 
 install: $(INSTALLED)  ## make .venv with everything that the project needs; GPU=1 for NVIDIA GPUs too
 
 .venv/installed .venv/installed-gpu: pyproject.toml constraints.txt
 	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
-	  { echo 'error: $(PYTHON) is not Python 3.11 to 3.13; give one: make install PYTHON=python3.12' >&2; exit 2; }
+	  { echo "error: $(PYTHON) is not Python 3.11 to 3.13; give one: make install PYTHON=python3.12" >&2; exit 2; }
 	@echo 'install: making .venv; this takes a few minutes'
 	@"$(PYTHON)" -m venv .venv
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(if $(gpu),gpu,train),dicom,docs,dev]'
@@ -152,7 +177,7 @@ all: check  ## everything, from data set to report; without images in RAW on a p
 	@status=0; $(PIPELINE) sources "$(RAW)" >/dev/null 2>&1 || status=$$?; \
 	if [ $$status = 0 ]; then $(MAKE) --no-print-directory chain; \
 	elif [ $$status = 2 ]; then \
-	  echo 'all: no CDD-CESM images below $(RAW); continuing with a synthetic phantom in $(RAW)/phantom'; \
+	  echo "all: no CDD-CESM images below $(RAW); continuing with a synthetic phantom in $(RAW)/phantom"; \
 	  $(MAKE) --no-print-directory phantom && \
 	  $(MAKE) --no-print-directory chain RAW="$(RAW)/phantom" ANNOTATIONS="$(RAW)/phantom" DATASET="phantom-$(DATASET)"; \
 	else exit $$status; fi
@@ -161,21 +186,21 @@ chain: check dataset train evaluate infer report
 	@$(SEGMENTER) summary "$(FOLDER)" --name "$(NAME)"
 	@echo 'Continue with'
 	@echo '  every fold in turn, so that all patients count:'
-	@echo '    make cv $(again)$(call other,CONFIG,$(CONFIG),quick)'
+	@echo $(call quoted,    make cv $(again)$(call other,CONFIG,$(CONFIG),quick))
 	@echo '  predictions for your own images:'
-	@echo '    make infer $(again)$(call other,CONFIG,$(CONFIG),quick) IMAGES=FOLDER'
+	@echo $(call quoted,    make infer $(again)$(call other,CONFIG,$(CONFIG),quick) IMAGES=FOLDER)
 	@echo '  another network, from training to report:'
-	@echo '    make report $(again) CONFIG=FILE.toml'
+	@echo $(call quoted,    make report $(again) CONFIG=FILE.toml)
 
 test: install  ## run the tests
-	@.venv/bin/python -m pytest -n 2 --dist worksteal -m 'not slow' $(ARGS)
+	@.venv/bin/python -m pytest -n 2 --dist worksteal -m 'not slow' $(args)
 
 test-slow: install  ## run the tests that take longer
-	@.venv/bin/python -m pytest -m slow $(ARGS)
+	@.venv/bin/python -m pytest -m slow $(args)
 
 torture: install  ## damage inputs of all readers; kill each stage at each change of the file system, and compare the bytes afterwards
 	@.venv/bin/python -m pytest tests/faults/test_damaged_inputs.py -m ""
-	@PYTHONPATH=tests .venv/bin/python -m faults.torture $(ARGS)
+	@PYTHONPATH=tests .venv/bin/python -m faults.torture $(args)
 
 lint: install  ## run ruff and mypy
 	@.venv/bin/python -m ruff check .
@@ -195,10 +220,10 @@ docs: install  ## write the API pages to build/docs; a warning is an error
 	@echo 'docs: build/docs/index.html'
 
 mutation: install  ## change the core modules in small ways and count what their own tests notice (half an hour)
-	@.venv/bin/python benchmarks/mutation.py $(ARGS)
+	@.venv/bin/python benchmarks/mutation.py $(args)
 
 bench: install  ## measure the pipeline: benchmarks/dataset.py
-	@.venv/bin/python benchmarks/dataset.py $(ARGS)
+	@.venv/bin/python benchmarks/dataset.py $(args)
 
 clean:  ## delete the data set's files, but not its runs (trained models)
 	@[ ! -f "$(FOLDER)/recipe.toml" ] || find "$(FOLDER)" -mindepth 1 -maxdepth 1 ! -name runs -exec rm -rf {} +

@@ -165,6 +165,89 @@ def test_variables_of_make_and_of_the_environment_are_no_misspellings():
     assert "Targets:" in make("help", "SHELL=/bin/sh", "RAW=x", "NAME=y", "ARGS=")
 
 
+ATTACKS = ["`touch {}`", "$(shell touch {})", "$(touch {})", "$$(touch {})", 'a"; touch {}; "', "a\ntouch {}", "a\\"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "attacks"),
+    [("RAW", ATTACKS)]
+    + [
+        (name, ATTACKS[:1])
+        for name in [
+            "ANNOTATIONS",
+            "OUT",
+            "RECIPE",
+            "DATASET",
+            "CONFIG",
+            "NAME",
+            "IMAGES",
+            "ASSIGNMENT",
+            "FOLD",
+            "FOLDS",
+            "WORKERS",
+        ]
+    ]
+    + [("PYTHON", ATTACKS[:2]), ("GPU", ATTACKS[1:2])],
+)
+def test_values_that_a_shell_would_run_are_refused_and_nothing_runs(tmp_path, variable, attacks):
+    mark = tmp_path / "mark"
+    for attack in attacks:
+        message = refused("index", f"{variable}={attack.format(mark)}")
+        assert f"{variable} holds" in message
+        assert "which the shell would run or change; rename the file or folder" in message
+    assert not mark.exists()
+
+
+def test_values_of_the_environment_are_not_run_either(tmp_path, monkeypatch):
+    monkeypatch.setenv("CONFIG", f"$(shell touch {tmp_path}/mark)")
+    assert "CONFIG holds $, which the shell" in refused("train")
+    assert not (tmp_path / "mark").exists()
+
+
+def test_single_quotes_and_signs_of_the_shell_in_paths_are_kept(tmp_path):
+    mark, raw = tmp_path / "mark", f"-O'Brien; touch {tmp_path}/mark & #'"
+    for target in ("help", "index", "clean"):
+        run_make("-o", ".venv/installed", target, f"RAW={raw}", f"OUT={tmp_path}/o'; touch {mark}; '", "PYTHON=absent")
+    closing = [
+        line for line in make("-n", "-o", ".venv/installed", "chain", f"RAW={raw}").splitlines() if line.startswith("echo ")
+    ]
+    printed = subprocess.run(["sh", "-c", "\n".join(closing)], capture_output=True, text=True, check=True).stdout
+    assert f'make cv RAW="{raw}"\n' in printed
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("--a 'b c' \"d e\"", ["--a", "b c", "d e"]),
+        ("--patient '^(P[0-9]+)_$$'", ["--patient", "^(P[0-9]+)_$"]),
+        (
+            "`touch MARK`; touch MARK $$(touch MARK) | b > MARK",
+            ["`touch", "MARK`;", "touch", "MARK", "$(touch", "MARK)", "|", "b", ">", "MARK"],
+        ),
+        ("a\nb", ["a", "b"]),
+    ],
+)
+def test_more_options_are_split_into_words_and_never_run(tmp_path, arguments, words):
+    mark = str(tmp_path / "mark")
+    *_, line = make("-n", "-o", ".venv/installed", "audit", "ARGS=" + arguments.replace("MARK", mark)).splitlines()
+    shown = subprocess.run(["sh", "-c", f"printf '%s\\n' {line}"], capture_output=True, text=True, check=True).stdout
+    assert shown.splitlines()[-len(words) :] == [word.replace("MARK", mark) for word in words]
+    assert not Path(mark).exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("$(shell touch MARK)", "in make, write $$ for the character $"),
+        ("--a 'b", "cannot be split into words; is a quote left open, or does python3 not run?"),
+    ],
+)
+def test_options_that_make_would_run_or_that_end_in_a_quote_are_refused(tmp_path, arguments, message):
+    assert message in refused("audit", "ARGS=" + arguments.replace("MARK", str(tmp_path / "mark")))
+    assert not (tmp_path / "mark").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
