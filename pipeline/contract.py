@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-import cv2
 import numpy as np
 
 from pipeline.geometry import VARIANTS
@@ -283,9 +282,6 @@ def read_row(row: Mapping[str, str]) -> dict[str, Any]:
 
 LESION_LEVEL = 128  # gray levels of a mask from this one on are lesion
 _MOST_CLASSES = 15  # a lossless mask without higher values holds class indices, not gray levels
-_JPEG, _PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
-# A PNG of 2 or 4 bits: decoders spread its values over 0 to 255.
-_SPREAD = {2: 85, 4: 17}
 
 
 class MaskError(ValueError):
@@ -319,13 +315,17 @@ def cut_levels(levels: np.ndarray) -> np.ndarray:
     return (levels >= LESION_LEVEL).astype(np.uint8)
 
 
-def read_mask(
-    data: bytes, classes: int | None = 1, cut: Callable[[np.ndarray], np.ndarray] = cut_levels, *, any_levels: bool = False
+def as_classes(
+    mask: MaskLevels,
+    classes: int | None = 1,
+    cut: Callable[[np.ndarray], np.ndarray] = cut_levels,
+    *,
+    any_levels: bool = False,
 ) -> np.ndarray:
-    """Reads the bytes of a mask file as classes.
+    """Converts a decoded mask to classes.
 
     Args:
-      data: of a PNG, JPEG, TIFF or another image that OpenCV reads.
+      mask: as `pipeline.sources.decode_mask` returns it.
       classes: how many there are, including the background; 1 separates lesion from background; None takes any that the file
         holds.
       cut: thresholds gray levels, (height, width) uint8, to 0 and 1.
@@ -335,82 +335,7 @@ def read_mask(
       (height, width) uint8: 0 is background, 1 is lesion, or 1, 2, ... are the lesion classes.
 
     Raises:
-      MaskError: it cannot be decoded, or holds values that a mask of these classes cannot hold.
-    """
-    return as_classes(decode_mask(data), classes, cut, any_levels=any_levels)
-
-
-def decode_mask(data: bytes) -> MaskLevels:
-    """Reads the values of a mask file: gray levels, palette indices, or 16-bit values.
-
-    Raises:
-      MaskError: it is not an image, is colored or transparent, or holds values that are neither indices nor levels.
-    """
-    lossy = data.startswith(_JPEG)
-    if data.startswith(_PNG) and len(data) > 25 and data[25] == 3:
-        return MaskLevels(_palette_indices(data), lossy)
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
-    if pixels is None:
-        raise MaskError(f"cannot be read as an image ({len(data)} bytes); write it again as a gray PNG of 0 and 255")
-    levels = _one_channel(pixels, lossy)
-    if levels.dtype == np.uint16:
-        levels = _narrowed(levels)
-    if levels.dtype != np.uint8:
-        raise MaskError(f"holds {levels.dtype} values; write it again as a gray PNG of 0 and 255")
-    spread = _SPREAD.get(data[24], 1) if data.startswith(_PNG) and data[25:26] == b"\0" else 1
-    if spread > 1 and len(np.setdiff1d(levels, (0, 255))) > 0:
-        levels = levels // spread
-    return MaskLevels(levels, lossy)
-
-
-def _palette_indices(data: bytes) -> np.ndarray:
-    import io
-
-    import PIL.Image
-
-    try:
-        return np.asarray(PIL.Image.open(io.BytesIO(data)))
-    except (OSError, SyntaxError, ValueError) as error:
-        raise MaskError(f"cannot be read as an image ({error}); write it again as a gray PNG of 0 and 255") from error
-
-
-def _one_channel(pixels: np.ndarray, lossy: bool) -> np.ndarray:
-    """Reduces a gray image with color channels to one channel; a JPEG's channels may differ by its coding error."""
-    if pixels.ndim == 2:
-        return pixels
-    if pixels.shape[2] == 4 and (pixels[..., 3] != np.iinfo(pixels.dtype).max).any():
-        raise MaskError(
-            "is partly transparent, so that it is unclear what marks the lesion; write it again as a gray PNG of 0 and 255"
-        )
-    colors = pixels[..., :3]
-    difference = int((colors.max(axis=2) - colors.min(axis=2)).max(initial=0))
-    if difference > (32 if lossy else 0):
-        blue, green, red = (int(value) for value in colors.reshape(-1, 3)[colors.reshape(-1, 3).sum(axis=1).argmax()])
-        raise MaskError(
-            f"is colored, for example red {red} green {green} blue {blue}; write it again as a gray PNG of 0 and 255, or of "
-            "class indices"
-        )
-    return colors[..., 0]
-
-
-def _narrowed(levels: np.ndarray) -> np.ndarray:
-    """Converts 16-bit values to 8 bits: unchanged where the highest is at most 255, scaled down where it is 65535."""
-    highest = int(levels.max(initial=0))
-    if highest <= 255:
-        return levels.astype(np.uint8)
-    if highest == 65535:
-        return (levels // 257).astype(np.uint8)
-    raise MaskError(f"holds 16-bit values up to {highest}, which are neither class indices nor levels of 0 to 65535")
-
-
-def as_classes(
-    mask: MaskLevels,
-    classes: int | None = 1,
-    cut: Callable[[np.ndarray], np.ndarray] = cut_levels,
-    *,
-    any_levels: bool = False,
-) -> np.ndarray:
-    """Converts a decoded mask to classes; arguments, result and errors as for `read_mask`.
+      MaskError: it holds values that a mask of these classes cannot hold.
 
     Example:
       >>> as_classes(MaskLevels(np.array([[0, 255]], np.uint8), lossy=False)).tolist()

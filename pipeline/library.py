@@ -16,7 +16,7 @@ import pandas as pd
 
 from pipeline import stages
 from pipeline.audit import MEANINGS, audit, describe_missing_splits, expected_codes, list_samples
-from pipeline.contract import COLUMN_NAMES, COLUMNS, MANIFEST, SPLITS, MaskError, SourceError, parse_sample, read_mask, read_row
+from pipeline.contract import COLUMN_NAMES, COLUMNS, MANIFEST, SPLITS, MaskError, SourceError, parse_sample, read_row
 from pipeline.dataset.description import read_description
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.dataset.manifest import read_manifest
@@ -25,7 +25,7 @@ from pipeline.indexing.tables import REJECT_COLUMNS
 from pipeline.phantom import write_phantom
 from pipeline.privacy.site_key import load_site_key
 from pipeline.recipe import Recipe, load_recipe
-from pipeline.sources import read_image
+from pipeline.sources import read_image, read_mask
 from pipeline.workers import all_cores, open_executor
 
 AnyPath = str | PathLike[str]

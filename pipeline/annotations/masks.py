@@ -9,16 +9,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from pipeline.annotations.contents import AnnotatedImage, Annotations, DrawnRegion, add_regions
-from pipeline.contract import LESION_LEVEL, SourceError
+from pipeline.contract import LESION_LEVEL, MaskError, SourceError
 from pipeline.dicom.parsing import guarded, has_mark, parse
 from pipeline.drawing.regions import bitmap_attributes
 from pipeline.indexing.layout import lesion_of, mask_key
 from pipeline.recipe import Layout
-from pipeline.sources import find_files, read_bytes, read_header
+from pipeline.sources import decode_values, find_files, read_bytes
 
 _SUFFIXES = {".png", ".tif", ".tiff", ".jpg", ".jpeg", ".dcm"}
 # A mask has a level per class or lesion; a picture of a breast has hundreds.
@@ -116,7 +115,7 @@ def _choose(files: Sequence[_Mask]) -> _Mask:
 def _read_mask(path: Path, where: str) -> _Mask:
     try:
         data = read_bytes(path)
-        levels, lossy = _read_dicom(data) if has_mark(data) else _read_levels(path, data)
+        levels, lossy = _read_dicom(data) if has_mark(data) else _read_levels(data)
     except SourceError as error:
         return _Mask(where, DrawnRegion(None, where, f"mask {error}"))
     size = levels.shape[1], levels.shape[0]
@@ -137,14 +136,13 @@ def _read_dicom(data: bytes) -> tuple[np.ndarray, bool]:
     return levels, False
 
 
-def _read_levels(path: Path, data: bytes) -> tuple[np.ndarray, bool]:
+def _read_levels(data: bytes) -> tuple[np.ndarray, bool]:
     """The levels of a mask, (height, width), of a colored one by the strongest color, and whether its format changes levels."""
-    header = read_header(path, data)
-    levels: np.ndarray | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if levels is None or levels.shape[:2] != (header.height, header.width):
-        raise SourceError("pixels-unreadable", "cannot be decoded; expected a gray PNG, TIFF or DICOM file")
-    # Opacity is ignored.
-    return levels if levels.ndim == 2 else levels[..., :3].max(axis=2), data.startswith(b"\xff\xd8")
+    try:
+        levels, lossy = decode_values(data)
+    except MaskError as error:
+        raise SourceError("pixels-unreadable", str(error)) from error
+    return levels if levels.ndim == 2 else levels.max(axis=2), lossy
 
 
 def _find_inside(levels: np.ndarray, lossy: bool) -> tuple[np.ndarray, str]:

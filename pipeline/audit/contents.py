@@ -10,9 +10,9 @@ import numpy as np
 from pipeline.audit.equality import make_thumb, same_turned
 from pipeline.audit.features import Features, find_features, spread_contrast
 from pipeline.audit.samples import Sample
-from pipeline.contract import MaskError, SourceError, decode_mask
+from pipeline.contract import MaskError, SourceError
 from pipeline.files import read_regular
-from pipeline.sources import read_image
+from pipeline.sources import decode_mask, read_image
 
 
 @dataclass(frozen=True)

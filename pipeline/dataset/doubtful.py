@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.contract import MaskError, read_mask
+from pipeline.contract import MaskError
 from pipeline.findings import find_contradiction
 from pipeline.geometry import BAND_FILLING, BAND_LENGTH, band_share
+from pipeline.sources import read_mask
 
 
 def find_doubtful(root: Path, rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline import contract
+from pipeline import contract, sources
 from pipeline.files import InputError
 from pipeline.geometry import connected_components
 from pipeline.recipe import Recipe
@@ -23,7 +23,7 @@ def read_mask(path: Path, names: tuple[str, ...]) -> np.ndarray:
     """Reads a mask of a data set or of a prediction.
 
     Args:
-      path: as `contract.read_mask` reads it.
+      path: as `pipeline.sources.read_mask` reads it.
       names: of the lesion classes that it may hold.
 
     Returns:
@@ -33,7 +33,7 @@ def read_mask(path: Path, names: tuple[str, ...]) -> np.ndarray:
       InputError: it cannot be read, or holds another class.
     """
     try:
-        mask = contract.read_mask(path.read_bytes(), None)
+        mask = sources.read_mask(path.read_bytes(), None)
     except (OSError, contract.MaskError) as error:
         raise InputError(f"{path}: {error}") from error
     if (highest := int(mask.max(initial=0))) > len(names):

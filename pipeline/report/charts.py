@@ -14,10 +14,10 @@ import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageFont
 
-from pipeline.contract import GROUPS, SPLITS, MaskError, SourceError, cut_levels, read_mask
+from pipeline.contract import GROUPS, SPLITS, MaskError, SourceError, cut_levels
 from pipeline.files import write_buffered
 from pipeline.page import GROUND_TRUTH_COLOR, SERIES, new_figure, rgb, set_log_axis
-from pipeline.sources import read_image
+from pipeline.sources import read_image, read_mask
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

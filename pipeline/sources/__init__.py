@@ -17,6 +17,7 @@ from pipeline.sources.finding import (
 )
 from pipeline.sources.headers import Header
 from pipeline.sources.images import read_header, read_header_and_levels, read_image
+from pipeline.sources.masks import decode_mask, decode_values, read_mask
 
 __all__ = [
     "DEFAULT_DICOM",
@@ -25,6 +26,8 @@ __all__ = [
     "DicomOptions",
     "Header",
     "count_unread_images",
+    "decode_mask",
+    "decode_values",
     "describe_unread_images",
     "find_files",
     "find_unread_images",
@@ -34,5 +37,6 @@ __all__ = [
     "read_header",
     "read_header_and_levels",
     "read_image",
+    "read_mask",
     "stem_of",
 ]

@@ -6,10 +6,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline import contract
 from pipeline.contract import DATASET_MARK, LESION_LEVEL, ClassesError, MaskError, SourceError
 from pipeline.files import InputError, read_regular
-from pipeline.sources import read_image
+from pipeline.sources import read_image, read_mask
 from segmenter.configuration import Configuration, MaskSettings
 
 
@@ -45,7 +44,7 @@ def read_classes(data: bytes, classes: int, settings: MaskSettings) -> np.ndarra
       MaskError: it is not a mask of these classes.
     """
     has_own_rule = settings.blur or settings.algorithm or settings.threshold != LESION_LEVEL
-    return contract.read_mask(data, classes, partial(cut_mask, settings=settings), any_levels=bool(has_own_rule))
+    return read_mask(data, classes, partial(cut_mask, settings=settings), any_levels=bool(has_own_rule))
 
 
 def cut_mask(levels: np.ndarray, settings: MaskSettings) -> np.ndarray:

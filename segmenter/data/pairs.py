@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from pipeline.contract import SourceError, decode_mask
+from pipeline.contract import SourceError
 from pipeline.files import InputError
-from pipeline.sources import read_image
+from pipeline.sources import decode_mask, read_image
 from segmenter.configuration import Configuration, MaskSettings
 from segmenter.data.dataset import Sample
 from segmenter.data.ground_truth import read_classes, read_gray, read_mask_file, read_sample_image

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from pipeline.contract import MaskError, SourceError, read_mask
+from pipeline.contract import MaskError, SourceError
 from pipeline.files import InputError, check_settings, read_regular
 from pipeline.page import GROUND_TRUTH_COLOR, PREDICTION_COLOR
-from pipeline.sources import DEFAULT_DICOM, has_dicom_mark, stem_of
+from pipeline.sources import DEFAULT_DICOM, has_dicom_mark, read_mask, stem_of
 from segmenter.configuration import Configuration, default_class_names
 from segmenter.data.dataset import folder_of, read_dicom_options, read_source_bits
 from segmenter.inference import dicom_seg

@@ -14,8 +14,9 @@ import cv2
 import numpy as np
 import pydantic
 
-from pipeline.contract import MaskError, read_mask
+from pipeline.contract import MaskError
 from pipeline.files import InputError, check_json, path_below, read_json, read_regular, sync, write_bytes, write_text
+from pipeline.sources import read_mask
 from segmenter.captions import Color, draw_legend, legend
 from segmenter.inference import dicom_seg
 from segmenter.inference.lesion_table import remove_tables

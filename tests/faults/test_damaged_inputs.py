@@ -17,12 +17,12 @@ from small_sets import make_set
 from pipeline import stages
 from pipeline.annotations import find_annotations, read_annotations
 from pipeline.audit import audit
-from pipeline.contract import MaskError, SourceError, read_mask
+from pipeline.contract import MaskError, SourceError
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.exports.exporting import export
 from pipeline.files import InputError
 from pipeline.recipe import load_recipe
-from pipeline.sources import read_header, read_image
+from pipeline.sources import read_header, read_image, read_mask
 from pipeline.workers import Inline
 from segmenter.configuration.loading import load_configuration
 from segmenter.data.dataset import read_data_set

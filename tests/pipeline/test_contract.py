@@ -1,17 +1,10 @@
-"""The contract: names, including the odd ones of CDD-CESM, splits, columns, masks in every encoding, and reasons."""
+"""The contract: names, including the odd ones of CDD-CESM, splits, columns, the classes of masks, and reasons."""
 
-import contextlib
-import io
 import pickle
-import re
-import struct
 import unicodedata
-import zlib
 from pathlib import Path
 
-import cv2
 import numpy as np
-import PIL.Image
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -31,12 +24,10 @@ from pipeline.contract import (
     as_classes,
     clean_name,
     cut_levels,
-    decode_mask,
     find_reason,
     find_split_folders,
     parse_image,
     parse_sample,
-    read_mask,
     read_row,
     sample_name,
 )
@@ -258,174 +249,6 @@ def test_a_reason_of_another_version_is_described_as_such():
     assert find_reason("no-such-reason") == Reason("not a reason of this version")
 
 
-LESION = np.kron(np.array([[0, 1], [0, 1]], np.uint8), np.ones((8, 8), np.uint8))  # its right half
-
-
-def encode(pixels, suffix=".png", *options):
-    return cv2.imencode(suffix, pixels, options)[1].tobytes()
-
-
-def pillow(pixels, mode, **options):
-    out = io.BytesIO()
-    image = PIL.Image.fromarray(pixels)
-    if mode == "P":
-        image = PIL.Image.new("P", image.size)
-        image.putdata(pixels.ravel().tolist())
-        image.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0])
-    image.save(out, "PNG", **options)
-    return out.getvalue()
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        pytest.param(encode(LESION * 255), id="0 and 255"),
-        pytest.param(encode(LESION * 255, ".png", cv2.IMWRITE_PNG_BILEVEL, 1), id="1 bit"),
-        pytest.param(encode(LESION), id="0 and 1"),
-        pytest.param(pillow(LESION, "P"), id="palette indices"),
-        pytest.param(encode(cv2.merge([LESION * 255] * 3)), id="gray in three channels"),
-        pytest.param(encode(cv2.merge([LESION * 255] * 3 + [np.full_like(LESION, 255)])), id="opaque"),
-        pytest.param(encode(LESION.astype(np.uint16)), id="16 bits, 0 and 1"),
-        pytest.param(encode(LESION.astype(np.uint16) * 255), id="16 bits, 0 and 255"),
-        pytest.param(encode(LESION.astype(np.uint16) * 65535), id="16 bits, 0 and 65535"),
-        pytest.param(encode(LESION * 255, ".jpg"), id="JPEG"),
-        pytest.param(encode(cv2.merge([LESION * 255] * 3), ".jpg"), id="color JPEG of gray"),
-        pytest.param(encode(LESION * 255, ".tiff"), id="TIFF"),
-    ],
-)
-def test_a_binary_mask_is_read_in_every_encoding(data):
-    np.testing.assert_array_equal(read_mask(data), LESION)
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        pytest.param(encode(cv2.merge([LESION * 0, LESION * 0, LESION * 255])), "is colored, for example red 255", id="red"),
-        pytest.param(encode(cv2.merge([LESION * 0, LESION * 0, LESION * 0, LESION * 255])), "is partly transparent", id="alpha"),
-        pytest.param(encode(LESION * 76), "holds only levels up to 76", id="a gray that is not lesion"),
-        pytest.param(encode(LESION * 2), "holds class indices up to 2; expected 0 and 255, or 0 and 1", id="indices"),
-        pytest.param(encode(LESION.astype(np.uint16) * 4095), "holds 16-bit values up to 4095", id="12 bits"),
-        pytest.param(b"", "cannot be read as an image (0 bytes)", id="empty"),
-        pytest.param(b"P1_L_DM_CC", "cannot be read as an image (10 bytes)", id="text"),
-        pytest.param(pillow(LESION, "P")[:60], "cannot be read as an image", id="cut palette"),
-    ],
-)
-def test_a_file_that_is_not_a_mask_is_refused_with_its_values(data, message):
-    with pytest.raises(MaskError, match=re.escape(message)):
-        read_mask(data)
-
-
-def test_class_indices_are_read_where_classes_are_asked_for():
-    indices = LESION + LESION[::-1].cumsum(0, dtype=np.uint8) // 9
-    np.testing.assert_array_equal(read_mask(encode(indices), 3), indices)
-    np.testing.assert_array_equal(read_mask(pillow(indices, "P"), 3), indices)
-    np.testing.assert_array_equal(read_mask(encode(indices), None), indices)
-    with pytest.raises(MaskError, match="holds values up to 255; expected a lossless mask of the class indices 0 to 2"):
-        read_mask(encode(LESION * 255), 3)
-    with pytest.raises(MaskError, match="is a JPEG; expected a lossless mask of the class indices 0 to 2"):
-        read_mask(encode(LESION, ".jpg"), 3)
-
-
-def test_an_empty_mask_is_empty_in_every_encoding():
-    for suffix in (".png", ".jpg", ".tiff"):
-        assert not read_mask(encode(LESION * 0, suffix)).any()
-
-
-def test_levels_far_from_both_need_a_threshold_of_ones_own():
-    def cut(levels):
-        return (levels >= 50).astype(np.uint8)
-
-    np.testing.assert_array_equal(read_mask(encode(LESION * 76), cut=cut, any_levels=True), LESION)
-
-
-def png_of_bits(values, depth):
-    """The bytes of a gray PNG of one row with `depth` bits per pixel."""
-
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    bits = "".join(format(value, f"0{depth}b") for value in values)
-    packed = bytes(int(bits[start : start + 8].ljust(8, "0"), 2) for start in range(0, len(bits), 8))
-    header = struct.pack(">IIBBBBB", len(values), 1, depth, 0, 0, 0, 0)
-    chunks = [chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(b"\0" + packed)), chunk(b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
-
-
-@pytest.mark.parametrize(
-    ("data", "values", "levels"),
-    [
-        pytest.param(png_of_bits([0, 1, 2, 3], 2), [0, 1, 2, 3], [0, 1, 2, 3], id="indices of 2 bits"),
-        pytest.param(png_of_bits([0, 1, 1, 0], 2), [0, 1], [0, 1, 1, 0], id="a single index of 2 bits"),
-        pytest.param(pillow(np.array([[0, 2, 1]], np.uint8), "P"), [0, 1, 2], [0, 2, 1], id="palette"),
-        pytest.param(png_of_bits([0, 2, 15, 1], 4), [0, 1, 2, 15], [0, 2, 15, 1], id="indices of 4 bits"),
-        pytest.param(png_of_bits([0, 3, 3, 0], 2), [0, 255], [0, 255, 255, 0], id="levels of 2 bits"),
-        pytest.param(png_of_bits([1, 0, 1], 1), [0, 255], [255, 0, 255], id="levels of 1 bit"),
-        pytest.param(png_of_bits([0, 85, 4], 8), [0, 4, 85], [0, 85, 4], id="8 bits"),
-        pytest.param(encode(np.array([[0, 255, 7]], np.uint16)), [0, 7, 255], [0, 255, 7], id="16 bits, low"),
-        pytest.param(
-            encode(np.array([[0, 257, 32896, 65534, 65535]], np.uint16)),
-            [0, 1, 128, 254, 255],
-            [0, 1, 128, 254, 255],
-            id="16 bits",
-        ),
-        pytest.param(encode(np.array([[[9, 9, 9], [0, 0, 0]]], np.uint16)), [0, 9], [9, 0], id="16 bits, three channels"),
-        pytest.param(encode(np.full((1, 2, 4), 65535, np.uint16)), [255], [255, 255], id="16 bits, opaque"),
-    ],
-)
-def test_the_values_of_a_mask_are_those_that_its_file_means(data, values, levels):
-    mask = decode_mask(data)
-    assert (mask.values, mask.levels.tolist(), mask.levels.dtype, mask.lossy) == (values, [levels], np.uint8, False)
-
-
-def test_a_jpeg_may_lose_colors_to_its_coding():
-    assert decode_mask(encode(LESION * 255, ".jpg")).lossy
-    slightly = np.zeros((16, 16, 3), np.uint8)
-    slightly[...] = (118, 118, 140)
-    assert decode_mask(encode(slightly, ".jpg", cv2.IMWRITE_JPEG_QUALITY, 100)).levels.shape == (16, 16)
-    slightly[...] = (100, 100, 180)
-    with pytest.raises(MaskError, match=r"is colored, for example red 1[78]"):
-        decode_mask(encode(slightly, ".jpg", cv2.IMWRITE_JPEG_QUALITY, 100))
-
-
-ADVICE = "write it again as a gray PNG of 0 and 255"
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        pytest.param(b"", f"cannot be read as an image (0 bytes); {ADVICE}", id="empty"),
-        pytest.param(b"\x89PNG\r\n\x1a\n", f"cannot be read as an image (8 bytes); {ADVICE}", id="only a PNG's mark"),
-        pytest.param(pillow(LESION, "P")[:26], "cannot be read as an image (", id="only a palette PNG's header"),
-        pytest.param(encode(np.zeros((2, 2), np.float32), ".tiff"), f"holds float32 values; {ADVICE}", id="float"),
-        pytest.param(
-            encode(np.array([[[10, 20, 30], [40, 50, 61], [0, 0, 0]]], np.uint8)),
-            f"is colored, for example red 61 green 50 blue 40; {ADVICE}, or of class indices",
-            id="colors",
-        ),
-        pytest.param(
-            encode(np.array([[[0, 0, 1], [0, 0, 0]]], np.uint8)),
-            f"is colored, for example red 1 green 0 blue 0; {ADVICE}, or of class indices",
-            id="nearly gray",
-        ),
-        pytest.param(
-            encode(np.array([[[9, 9, 9, 254], [9, 9, 9, 255]]], np.uint8)),
-            f"is partly transparent, so that it is unclear what marks the lesion; {ADVICE}",
-            id="nearly opaque",
-        ),
-        pytest.param(
-            encode(np.array([[256]], np.uint16)),
-            "holds 16-bit values up to 256, which are neither class indices nor levels of 0 to 65535",
-            id="16 bits",
-        ),
-    ],
-)
-def test_what_is_wrong_with_a_mask_is_said_in_full(data, message):
-    with pytest.raises(MaskError) as caught:
-        decode_mask(data)
-    text = str(caught.value)
-    assert text == message or (message.endswith("(") and text.startswith(message) and text.endswith(f"); {ADVICE}"))
-
-
 def levels_of(*values, lossy=False):
     return MaskLevels(np.array([values], np.uint8), lossy)
 
@@ -484,24 +307,6 @@ def test_a_threshold_of_ones_own_is_used_for_levels_only_where_any_are_allowed()
     def cut(levels):
         return (levels >= 20).astype(np.uint8)
 
-    data = encode(np.array([[0, 19, 20]], np.uint8))
-    assert read_mask(data, cut=cut, any_levels=True).tolist() == [[0, 0, 1]]
-    with pytest.raises(MaskError, match="holds only levels up to 20"):
-        read_mask(data, cut=cut)
+    assert as_classes(levels_of(0, 19, 20), cut=cut, any_levels=True).tolist() == [[0, 0, 1]]
     with pytest.raises(MaskError, match="holds only levels up to 20"):
         as_classes(levels_of(20), cut=cut)
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.lists(st.integers(0, 1), min_size=1, max_size=30), st.sampled_from([1, 2, 4, 8, 16]))
-def test_a_binary_mask_of_any_depth_is_itself(pixels, depth):
-    for highest in {1, 2**depth - 1} if depth in (1, 8, 16) else {2**depth - 1}:
-        data = png_of_bits([value * highest for value in pixels], depth)
-        assert read_mask(data).tolist() == [pixels]
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.binary(max_size=60), st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8", b"II*\0"]))
-def test_any_bytes_are_a_mask_or_a_mask_error(data, start):
-    with contextlib.suppress(MaskError):
-        assert read_mask(start + data, None).ndim == 2

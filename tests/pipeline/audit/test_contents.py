@@ -61,7 +61,9 @@ def test_a_broken_image_is_named_and_its_mask_is_read(make):
 
 def test_a_mask_that_cannot_be_read_has_a_fault(make):
     (contents,) = read_contents([make(None, b"hello")])
-    assert contents == Contents(mask_fault="cannot be read as an image (5 bytes); write it again as a gray PNG of 0 and 255")
+    assert contents == Contents(
+        mask_fault="starts with b'hello', which is not JPEG, PNG or TIFF; is it another type of file?; a mask is a gray PNG of 0 and 255"
+    )
 
 
 def test_files_that_differ_from_their_digests_are_named(make):
