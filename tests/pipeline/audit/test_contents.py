@@ -62,7 +62,8 @@ def test_a_broken_image_is_named_and_its_mask_is_read(make):
 def test_a_mask_that_cannot_be_read_has_a_fault(make):
     (contents,) = read_contents([make(None, b"hello")])
     assert contents == Contents(
-        mask_fault="starts with b'hello', which is not JPEG, PNG or TIFF; is it another type of file?; a mask is a gray PNG of 0 and 255"
+        mask_fault="starts with b'hello', which is not JPEG, PNG or TIFF; is it another type of file?; "
+        "a mask is a gray PNG of 0 and 255"
     )
 
 
