@@ -77,8 +77,11 @@ def test_a_split_of_share_zero_stays_empty():
 
 
 def test_fewer_patients_than_splits_cannot_be_split():
-    with pytest.raises(SplitError, match="2 patients for 3 splits; each of them needs a patient of its own"):
+    with pytest.raises(SplitError) as error:
         split_by_patient(cohort(2), FRACTIONS, 0, {})
+    assert str(error.value) == (
+        "2 patients for 3 splits; each of them needs a patient of its own: add images, or set the fraction of one to 0"
+    )
 
 
 def test_a_seed_gives_the_same_assignment_each_time():
@@ -175,7 +178,7 @@ def test_a_fold_that_is_no_more_is_given_up():
 
 
 def test_patients_are_sorted_by_number_then_name():
-    assert sorted(["P10", "B2", "P2", "x", "", "A1-0"], key=patient_order) == ["", "x", "B2", "P2", "A1-0", "P10"]
+    assert sorted(["P10", "B2", "P2", "x", "", "A1", "A1-0"], key=patient_order) == ["", "x", "A1", "B2", "P2", "A1-0", "P10"]
 
 
 def test_what_is_balanced_is_counted_by_patient():
@@ -247,3 +250,8 @@ def test_moves_within_the_tolerance_stay_there():
     labels = balance.improve_within_tolerance(np.array([0, 0, 1, 1, 1]))
     assert abs(features[labels == 0, 0].sum() - 0.5) <= 0.02 + 1e-9
     assert sorted(features[labels == part, 1].sum() for part in (0, 1)) == pytest.approx([0.2, 0.8])
+
+
+def test_a_single_fold_or_split_holds_all_patients():
+    assert set(assign_folds(even_cohort(4), 1, 0, {}).values()) == {0}
+    assert set(split_by_patient(even_cohort(4), Fractions(train=1, valid=0, test=0), 0, {}).values()) == {"train"}
