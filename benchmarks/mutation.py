@@ -10,6 +10,7 @@ survived as NAME.diff below --out; docs/reliability.md gives the reason for each
 
 import argparse
 import csv
+import os
 import shutil
 import subprocess
 import sys
@@ -48,26 +49,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", default=list(TARGETS), metavar="NAME", help=f"of {', '.join(TARGETS)}")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "mutation")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
     if unknown := set(options.names) - set(TARGETS):
         parser.error(f"{', '.join(sorted(unknown))}: expected {', '.join(TARGETS)}")
-    rows = {row["module"]: row for row in read_table()}
     for name in options.names:
-        statuses, diffs = measure(TARGETS[name], options.out / name)
+        statuses, diffs = measure(TARGETS[name], options.out / name, options.processes)
         (options.out / f"{name}.diff").write_text(diffs, encoding="utf-8")
-        rows[name] = summarize(name, statuses)
+        rows = {row["module"]: row for row in read_table()} | {name: summarize(name, statuses)}
         write_table([rows[name] for name in TARGETS if name in rows])  # each result at once: a run takes minutes
         print(*(f"{key} {value}" for key, value in rows[name].items()), sep="  ", flush=True)
 
 
-def measure(target: Target, folder: Path) -> tuple[Counter[str], str]:
+def measure(target: Target, folder: Path, processes: int) -> tuple[Counter[str], str]:
     """Runs mutmut in a copy of the project.
 
     Returns:
       How many mutants ended in each status, and what the survivors changed, as a text.
     """
     copy_project(folder, target)
-    run(folder, "run")
+    run(folder, "run", "--max-children", str(processes))
     lines = [line.split(": ") for line in run(folder, "results", "--all", "true").splitlines() if ": " in line]
     survivors = [name.strip() for name, status in lines if status not in CAUGHT]
     return Counter(status for _, status in lines), "\n".join(run(folder, "show", name) for name in survivors)

@@ -13,8 +13,9 @@ from pipeline.audit.checks import (
     find_unknown_patients,
 )
 from pipeline.audit.contents import Contents
-from pipeline.audit.findings import EXAMPLES, MEANINGS, AuditFinding, make_finding
+from pipeline.audit.findings import EXAMPLES, MEANINGS, AuditFinding, expected_codes, make_finding
 from pipeline.audit.samples import Sample
+from pipeline.recipe import load_recipe
 
 THERE = Path("there.png")
 
@@ -44,6 +45,19 @@ def test_an_image_and_its_patient_in_two_splits_are_named_with_their_numbers():
         ("P1: 2 in train, 1 in test", "P2: 1 in train, 1 in test"),
         (("test/images/a.png", "train/images/b.png"), ("train/images/d.png", "test/images/f.png")),
     )
+
+
+def test_a_patient_is_one_in_every_spelling_and_numbers_name_no_image():
+    samples = [
+        *(sample("train", "a", "P001"), sample("test", "b", "p1"), sample("valid", "c", "P10")),
+        *(sample("train", "0001"), sample("test", "0001"), sample("train", "7_3", "P4", "7"), sample("train", "x", "P4", "7")),
+        *(sample("test", "y1"), sample("valid", "y1")),
+    ]
+    images, patients = find_leaks(samples)
+    assert images.examples == ("y1: 1 in valid, 1 in test",)
+    assert patients.examples == ("P001: 1 in train, 1 in test",)
+    images, _ = find_leaks([sample("train", "a", "P4", "7"), sample("test", "b", "P4", "7")])
+    assert images.examples == ("7: 1 in train, 1 in test",)
 
 
 def test_samples_without_a_patient_count_where_several_splits_could_be_compared():
@@ -166,3 +180,13 @@ def test_a_pair_of_a_group_spans_two_splits_where_it_can():
         "pairs": [["train/images/a.png", "train/images/b.png"], ["train/images/a.png", "test/images/c.png"]],
     }
     assert len(make_finding("duplicate-pixels", "groups", ["x"] * 6, [same] * 6).pairs) == EXAMPLES
+
+
+def test_what_the_recipes_ask_for():
+    assert expected_codes(load_recipe("v2")) == []
+    assert expected_codes(load_recipe("v2-published")) == [
+        "image-in-splits",
+        "patient-in-splits",
+        "duplicate-pixels",
+        "mask-values",
+    ]
