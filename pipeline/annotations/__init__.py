@@ -8,7 +8,7 @@ from pipeline.annotations.format import AnnotationFile, AnnotationFormat, add_im
 from pipeline.annotations.joining import UNLISTED, class_by_labels, class_unlisted, rename_images
 from pipeline.annotations.reading import find_annotations, read_annotations
 from pipeline.annotations.seg import check_reference
-from pipeline.annotations.unread import describe_unread, find_image_names, find_others
+from pipeline.annotations.unread import describe_unread, find_image_names, find_others, is_like_mask, masked_image
 
 __all__ = [
     "UNLISTED",
@@ -27,6 +27,8 @@ __all__ = [
     "find_annotations",
     "find_image_names",
     "find_others",
+    "is_like_mask",
+    "masked_image",
     "read_annotations",
     "rename_images",
 ]

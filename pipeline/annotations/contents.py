@@ -1,11 +1,13 @@
 """The contents of annotation files of any format: table rows and drawn regions by image, and how two files are merged."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline.contract import CLASSES
 from pipeline.files import InputError
 
 
@@ -159,21 +161,44 @@ def add_regions(found: Annotations, file: str, images: Iterable[AnnotatedImage])
     """Adds a file's regions; returns False if it names no image.
 
     Raises:
-      InputError: another file has other regions for an image.
+      InputError: another file has other regions for an image, or other labels for the same regions.
     """
     used = False
     for name, size, regions in images:
         used = True
         earlier = found.regions.setdefault(name, regions)
-        if earlier is not regions and _shapes(earlier) != _shapes(regions):
-            raise InputError(f"{name}: its regions in {file} differ from those in {file_of(earlier)}; remove one of the files")
+        if earlier is not regions:
+            if sorted(map(_shape, earlier)) != sorted(map(_shape, regions)):
+                raise InputError(
+                    f"{name}: its regions in {file} differ from those in {file_of(earlier)}; remove one of the files"
+                )
+            found.regions[name] = _unite_labels(name, file, earlier, regions)
         if size is not None:
             found.file_sizes.setdefault(name, size)
     return used
 
 
-def _shapes(regions: list[DrawnRegion]) -> list[str]:
-    return sorted(json.dumps(region.attributes, sort_keys=True) for region in regions)
+def _shape(region: DrawnRegion) -> str:
+    """A region's attributes as text, in which 10.0 is 10: programs write whole numbers in both ways."""
+    text = json.dumps(region.attributes, sort_keys=True)
+    return re.sub(r"(?<=\d)\.0+(?=[\],}])", "", text)
+
+
+def _unite_labels(name: str, file: str, first: list[DrawnRegion], second: list[DrawnRegion]) -> list[DrawnRegion]:
+    """The regions of the first file, with labels that only the second one has; a class goes before any other label."""
+    united = []
+    by_shape = (sorted(regions, key=lambda region: (_shape(region), region.label.casefold())) for regions in (first, second))
+    for region, other in zip(*by_shape, strict=True):
+        labels = {region.label.casefold(), other.label.casefold()} - {""}
+        classes = labels & set(CLASSES)
+        if len(classes or labels) > 1:
+            raise InputError(
+                f"{name}: a region is labelled {region.label!r} in {file_of([region])} and {other.label!r} in {file}; correct or "
+                "remove one of the files"
+            )
+        use_other = other.label and (not region.label or region.label.casefold() not in (classes or labels))
+        united.append(other if use_other else region)
+    return united
 
 
 def file_of(regions: list[DrawnRegion]) -> str:

@@ -9,8 +9,8 @@ from dataclasses import replace
 from pipeline.annotations.contents import Annotations, DrawnRegion, TableRow
 from pipeline.annotations.format import AnnotationFile
 from pipeline.annotations.labels import read_class
-from pipeline.annotations.table import read_cell
-from pipeline.contract import DETAILS, WORST_FIRST
+from pipeline.annotations.table import UNNAMED, read_cell
+from pipeline.contract import DETAILS, LESION_CLASSES, WORST_FIRST
 from pipeline.drawing.regions import box_attributes
 from pipeline.files import InputError, Table, plain_header, read_number
 from pipeline.indexing.layout import image_key, read_identity
@@ -31,7 +31,7 @@ def read_listed(annotations: Annotations, files: Sequence[AnnotationFile], layou
       layout: of the recipe.
 
     Raises:
-      InputError: no file has all columns though one lists images, or a row lacks cells.
+      InputError: no file has all columns though one lists images, or a row lacks cells or its image.
     """
     if not layout.table.columns:
         return
@@ -84,6 +84,8 @@ def _add_rows(annotations: Annotations, table: Table, layout: Layout) -> None:
             raise InputError(f"{table.path}: row {number} has {len(row)} cells; the header has {len(table.header)}")
         cells = {name: read_cell(row[column]) for name, column in columns.items() if column is not None}
         if not cells["image"]:
+            if read_class(cells.get("class", ""), layout) in LESION_CLASSES or _read_box(cells, where):
+                raise InputError(f"{table.path}: row {number} {UNNAMED}")
             continue
         key = image_key(cells["image"], layout)
         details = {column: cells[column] for column in DETAILS if column in cells}

@@ -4,20 +4,21 @@ import re
 
 from pipeline.annotations.contents import Annotations, TableRow, add_row
 from pipeline.annotations.format import AnnotationFile, AnnotationFormat
-from pipeline.contract import COLUMNS, clean_name
+from pipeline.contract import COLUMNS, LESION_CLASSES, clean_name
 from pipeline.files import TABLE_SUFFIXES, InputError, Table, plain_header
 from pipeline.recipe import Layout
 
 # Our name for a column, and the start of its header, reduced to letters in lower case.
 _HEADERS = {"image": "imagename"} | {column.name: column.header for column in COLUMNS if column.header}
 _REQUIRED = {"image", "class"}
+UNNAMED = "has a lesion and no image; write the image into each row, also where cells were merged, and formulas as values"
 
 
 def add_table(annotations: Annotations, file: AnnotationFile, layout: Layout) -> bool:
     """Adds the rows of CDD-CESM's table; returns False for any other file, or if the layout names another table's columns.
 
     Raises:
-      InputError: the table lacks a column, or has one twice.
+      InputError: the table lacks a column, or has one twice; a row has too many cells, or a class and no image.
     """
     if layout.table.columns:
         return False
@@ -29,10 +30,14 @@ def add_table(annotations: Annotations, file: AnnotationFile, layout: Layout) ->
         expected = {"image": "Image_name", "class": "Pathology Classification/ Follow up"}[missing[0]]
         raise InputError(f"{table.path}: has no column {expected!r}; it has {', '.join(table.header)}")
     for number, row in table.rows:
+        if len(row) > len(table.header):
+            raise InputError(f"{table.path}: row {number} has {len(row)} cells; the header has {len(table.header)}")
         padded = row + [""] * (len(table.header) - len(row))
         written = padded[positions["image"]]
+        cells = {column: read_cell(padded[position]) for column, position in positions.items() if column != "image"}
+        if not written.strip() and cells["class"].lower() in LESION_CLASSES:
+            raise InputError(f"{table.path}: row {number} {UNNAMED}")
         if written.strip():
-            cells = {column: read_cell(padded[position]) for column, position in positions.items() if column != "image"}
             add_row(annotations, clean_name(written), TableRow(written, cells, f"{table.path.name} row {number}"))
     return True
 

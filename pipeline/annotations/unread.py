@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path, PurePath
 
 from pipeline.annotations.contents import UnreadFiles
-from pipeline.contract import IMAGE_SUFFIXES
+from pipeline.contract import IMAGE_SUFFIXES, UNREAD_SUFFIXES, clean_name
 from pipeline.files import TABLE_SUFFIXES
 from pipeline.sources import find_files
 
@@ -44,6 +44,10 @@ _MARKS = (
     ("Pascal VOC XML", ("<annotation", "<object>")),
     ("OsiriX XML", ("<plist",)),
 )
+# Words in the path of a mask, and what is added to the name of its image.
+_MASK_WORD = r"(?:masks?|seg|segs|segmentations?|labels?|rois?|annotations?|gt|ground[_ -]?truth|contours?|lesions?)"
+_LIKE_MASK = re.compile(rf"(?:^|[\W_\d]){_MASK_WORD}(?:[\W_\d]|$)", re.IGNORECASE)
+_ADDED = re.compile(rf"^{_MASK_WORD}[_ -]+|[_ -]+{_MASK_WORD}[_ -]?\d*$|(?<=[_ -]){_MASK_WORD}$", re.IGNORECASE)
 _YOLO = re.compile(r"(\s*\d+([ \t]+-?\d+(\.\d+)?(e-?\d+)?){4,}[ \t]*(\r?\n|$))+\s*", re.IGNORECASE)
 _BETWEEN_NAMES = re.compile(r"[\"'<>/\\,;|\r\n\t]+")
 _MOST_BYTES = 2**20  # in which the marks of a file are
@@ -51,14 +55,20 @@ _LINK = "a link to a folder, where no annotations are looked for"
 
 
 def find_others(root: Path) -> list[Path]:
-    """Finds what may be annotations below a folder, by suffix, and links to folders; sorted. A root that is a file has none."""
+    """Finds what may be annotations below a folder, by suffix, masks that are not read, and links to folders; sorted.
+
+    A root that is a file has none.
+    """
+    masks = [
+        path for path in find_files(root, UNREAD_SUFFIXES - _KINDS.keys()) if is_like_mask(path.relative_to(root).as_posix())
+    ]
     links = [
         Path(folder, name)
         for folder, folders, _ in os.walk(root)
         for name in folders
         if os.path.islink(os.path.join(folder, name))
     ]
-    return sorted([*find_files(root, _SUFFIXES), *(link for link in links if not link.name.startswith("."))])
+    return sorted([*find_files(root, _SUFFIXES), *masks, *(link for link in links if not link.name.startswith("."))])
 
 
 def describe_unread(
@@ -85,10 +95,31 @@ def find_image_names(paths: Iterable[Path]) -> set[str]:
     """The names of images in files that were not read: their own names, and names of image files in their text."""
     names = set()
     for path in paths:
-        names.add(path.stem)
+        names |= {path.stem, masked_image(path.name)}
         text = _beginning(path) if path.suffix.lower() in _TEXTS and path.is_file() else ""
         names |= {part for part in _BETWEEN_NAMES.split(text) if PurePath(part).suffix.lower() in IMAGE_SUFFIXES}
     return names
+
+
+def is_like_mask(path: str) -> bool:
+    """Whether a path, relative to the folder where it was found, has a word that people use for masks.
+
+    Example:
+      >>> is_like_mask("Masks2/a.bmp"), is_like_mask("P1_L_DM_CC_mask.png"), is_like_mask("images/P1_L_DM_CC.bmp")
+      (True, True, False)
+    """
+    return bool(_LIKE_MASK.search(path))
+
+
+def masked_image(path: str) -> str:
+    """The name of the image that a file would be a mask of, by its own name.
+
+    Example:
+      >>> masked_image("x/P1_L_DM_CC_mask.bmp"), masked_image("mask_P1_L_DM_CC.png"), masked_image("P1_L_DM_CC_seg_2.gif")
+      ('P1_L_DM_CC', 'P1_L_DM_CC', 'P1_L_DM_CC')
+    """
+    name = PurePath(clean_name(path))
+    return _ADDED.sub("", name.stem if name.suffix.lower() in UNREAD_SUFFIXES else name.name)
 
 
 def _describe(path: Path) -> str:
@@ -98,6 +129,8 @@ def _describe(path: Path) -> str:
     suffix = path.suffix.lower()
     if suffix in _KINDS:
         return "NIfTI" if path.name.lower().endswith(".nii.gz") else _KINDS[suffix]
+    if suffix in UNREAD_SUFFIXES:
+        return "a mask in a format that is not read"
     if suffix == ".xlsx":
         return "a workbook without the expected columns"
     text = _beginning(path)

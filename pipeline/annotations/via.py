@@ -6,11 +6,11 @@ from pathlib import Path
 
 from pipeline.annotations.contents import AnnotatedImage, Annotations, DrawnRegion
 from pipeline.annotations.format import AnnotationFile, AnnotationFormat, add_images
-from pipeline.annotations.labels import find_label
+from pipeline.annotations.labels import find_label_or_image_class
 from pipeline.files import TABLE_SUFFIXES, InputError, Table, parse_json, plain_header
 from pipeline.recipe import Layout
 
-_SHAPE, _ATTRIBUTES, _SIZE = "region_shape_attributes", "region_attributes", "file_size"
+_SHAPE, _ATTRIBUTES, _SIZE, _OF_IMAGE = "region_shape_attributes", "region_attributes", "file_size", "file_attributes"
 _MARKS = {_SHAPE, "#filename"}
 
 
@@ -33,14 +33,14 @@ def read_via_csv(table: Table, layout: Layout) -> Iterator[AnnotatedImage]:
       InputError: a column is missing, a row lacks cells, or a region has no image.
     """
     path, name_column = table.path, "#filename" if table.column("#filename") is not None else "filename"
-    positions = {name: table.column(name) for name in (name_column, _SIZE, _SHAPE, _ATTRIBUTES)}
+    positions = {name: table.column(name) for name in (name_column, _SIZE, _SHAPE, _ATTRIBUTES, _OF_IMAGE)}
     if missing := [name for name in (name_column, _SIZE, _SHAPE) if positions[name] is None]:
         raise InputError(f"{path}: has no column {missing[0]!r}; it has {', '.join(table.header)}")
     images: dict[tuple[str, int | None], list[DrawnRegion]] = {}
     for number, row in table.rows:
         if len(row) != len(table.header):
             raise InputError(f"{path}: row {number} has {len(row)} cells; the header has {len(table.header)}")
-        name, size, shape, attributes = ("" if at is None else row[at].strip() for at in positions.values())
+        name, size, shape, attributes, of_image = ("" if at is None else row[at].strip() for at in positions.values())
         is_drawn = shape not in ("", "{}")  # VIA writes {} for an image without regions
         if not name:
             if is_drawn:
@@ -48,17 +48,18 @@ def read_via_csv(table: Table, layout: Layout) -> Iterator[AnnotatedImage]:
             continue
         regions = images.setdefault((name, _size(size)), [])
         if is_drawn:
-            regions.append(_parse_row(shape, attributes, f"{path.name} row {number}", layout))
+            regions.append(_parse_row(shape, attributes, of_image, f"{path.name} row {number}", layout))
     yield from ((name, size, regions) for (name, size), regions in images.items())
 
 
-def _parse_row(shape: str, attributes: str, where: str, layout: Layout) -> DrawnRegion:
+def _parse_row(shape: str, attributes: str, of_image: str, where: str, layout: Layout) -> DrawnRegion:
     try:
         parsed = parse_json(shape, object, _SHAPE, shape[:40])
         described = parse_json(attributes or "{}", object, _ATTRIBUTES, attributes[:40])
+        image = parse_json(of_image or "{}", object, _OF_IMAGE, of_image[:40])
     except InputError as error:
         return DrawnRegion(None, where, str(error))
-    return DrawnRegion(parsed, where, label=find_label(described, layout))
+    return DrawnRegion(parsed, where, label=find_label_or_image_class(described, image, layout))
 
 
 def _size(value: object) -> int | None:
@@ -89,14 +90,16 @@ def read_via_json(path: Path, project: object, layout: Layout) -> Iterator[Annot
         if not isinstance(regions, list):
             shown = str(regions)[:80]
             raise InputError(f"{path}: regions of entry {key[:80]!r} are {shown!r}; expected a list or an object")
-        drawn = [_read_region(region, f"{path.name} {key[:80]} region {number}", layout) for number, region in enumerate(regions)]
+        of_image, where = entry.get(_OF_IMAGE), f"{path.name} {key[:80]}"
+        drawn = [_read_region(region, of_image, f"{where} region {number}", layout) for number, region in enumerate(regions)]
         yield entry["filename"], _size(entry.get("size")), drawn
 
 
-def _read_region(region: object, where: str, layout: Layout) -> DrawnRegion:
+def _read_region(region: object, of_image: object, where: str, layout: Layout) -> DrawnRegion:
     if not isinstance(region, Mapping):
         return DrawnRegion(region, where)
-    return DrawnRegion(region.get("shape_attributes"), where, label=find_label(region.get("region_attributes"), layout))
+    label = find_label_or_image_class(region.get("region_attributes"), of_image, layout)
+    return DrawnRegion(region.get("shape_attributes"), where, label=label)
 
 
 VIA_CSV = AnnotationFormat(add_via_csv, TABLE_SUFFIXES)

@@ -6,7 +6,17 @@ from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from pipeline.annotations import UNLISTED, Annotations, TableRow, check_reference, class_by_labels, class_unlisted, rename_images
+from pipeline.annotations import (
+    UNLISTED,
+    Annotations,
+    TableRow,
+    check_reference,
+    class_by_labels,
+    class_unlisted,
+    is_like_mask,
+    masked_image,
+    rename_images,
+)
 from pipeline.contract import REASONS, WORST_FIRST, ImageName, clean_name, parse_image
 from pipeline.files import InputError, progress
 from pipeline.indexing.find import SourceFiles
@@ -176,7 +186,9 @@ def _join(annotations: Annotations, identified: Identified, layout: Layout) -> t
     faults = [(reference.where, check_reference(reference, sizes)) for reference in annotations.references]
     class_by_labels(joined, layout)
     # An image that a file names which was not read is not normal for want of an annotation.
-    unread = set().union(*(ids.get(image_key(name, layout), ()) for name in annotations.unread_names))
+    unnamed = [file.relative for name, group in by_name.items() if not name.patient for file in group]
+    names = annotations.unread_names | {masked_image(path) for path in unnamed if is_like_mask(path)}
+    unread = set().union(*(ids.get(image_key(name, layout), ()) for name in names))
     class_unlisted(
         joined, (name.image_id for name in by_name if joined.regions.get(name.image_id) or name.image_id not in unread), layout
     )
@@ -188,7 +200,15 @@ def _choose(name: ImageName, files: Sequence[SourceFile], annotations: Annotatio
     """Keeps or rejects an image by names and labels alone, before any file is read."""
     row = annotations.rows.get(name.image_id)
     drawn = annotations.regions.get(name.image_id, [])
-    where = row.where if row else files[0].shown if files else drawn[0].where if drawn else "the annotation file"
+    where = (
+        row.where
+        if row and row.where != UNLISTED
+        else files[0].shown
+        if files
+        else drawn[0].where
+        if drawn
+        else "the annotation file"
+    )
     reason = message = ""
     if not name.patient and (files or recipe.layout.image is None):
         reason, message = "unknown-name", _NAME_EXPECTED if recipe.layout.image is None else _PATH_EXPECTED

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.annotations import TableRow
-from pipeline.contract import ImageName, SourceError, clean_name, parse_image
+from pipeline.contract import ImageName, SourceError, clean_name, fold_patient, parse_image
 from pipeline.dicom.tags import Tags
 from pipeline.files import InputError
 from pipeline.indexing.layout import compose_name, image_key, name_image, name_patient
@@ -129,7 +129,17 @@ def identify(
                 identified.aliases[file.relative] = "_".join((tags.patient_id, tag_name.side, tag_name.kind, tag_name.view))
     for name, file in _separate_exposures(named, key):
         identified.groups[name].append(file)
+    if not key:
+        identified.groups = _unite_spellings(identified.groups)
     return identified
+
+
+def _unite_spellings(groups: Mapping[ImageName, list[SourceFile]]) -> dict[ImageName, list[SourceFile]]:
+    """The groups with one spelling for each patient, the shortest: P1 and P001 in two splits would be a leak."""
+    spellings: dict[str, str] = {}
+    for patient in sorted({name.patient for name in groups}, key=lambda text: (len(text), text)):
+        spellings.setdefault(fold_patient(patient), patient)
+    return {replace(name, patient=spellings[fold_patient(name.patient)]): files for name, files in groups.items()}
 
 
 def _name_by_path(file: SourceFile, row: TableRow, layout: Layout, key: SiteKey | None) -> ImageName | Unnamed:

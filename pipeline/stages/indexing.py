@@ -36,7 +36,10 @@ def find_sources(raw: Path, *, follow_links: bool = False, passed_over: list[str
             raise InputError(
                 f"RAW={raw} holds no images; a phantom is there: give RAW={phantom}, as in `make train RAW={phantom}`"
             )
-        unread = describe_unread_images(find_unread_images(raw))
+        others = describe_unread(find_others(raw), [], [raw], {})
+        unread = describe_unread_images(find_unread_images(raw)) or (
+            f"found, not used: {replace(others[0], first='')}" if others else ""
+        )
         raise InputError(
             f"{raw}: holds no image ({', '.join(sorted(IMAGE_SUFFIXES))}, or DICOM of any name); RAW names the folder with the "
             "CDD-CESM download, and `make phantom` makes a synthetic one" + (f"; {unread}" if unread else "")

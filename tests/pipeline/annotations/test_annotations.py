@@ -217,6 +217,10 @@ def test_a_table_by_the_layouts_headers_may_have_one_row_per_finding(tmp_path, l
     [
         ("File;Result\na;ok\n", "list.csv: has no column 'Score', which [layout.table] names; it has File, Result"),
         ("File;Result;Score\na;ok\n", "list.csv: row 2 has 2 cells; the header has 3"),
+        (
+            "File;Result;Score\na;cancer;5\n;cancer;5\n",
+            "list.csv: row 3 has a lesion and no image; write the image into each row",
+        ),
     ],
 )
 def test_a_table_that_lacks_something_is_an_error(tmp_path, text, message):
@@ -246,3 +250,17 @@ def test_a_format_is_declared_once(tmp_path, monkeypatch):
     annotations = read_annotations(find_annotations(tmp_path), tmp_path)
     assert [path.name for path in annotations.files] == ["mine.points"]
     assert annotations.regions["P1_L_DM_CC"][0].attributes == {"name": "point", "cx": 3, "cy": 4}
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("P1_L_DM_CC,mass, spiculated,Malignant", "row 2 has 4 cells; the header has 3"),
+        (",mass,Malignant", "row 2 has a lesion and no image; write the image into each row"),
+    ],
+)
+def test_a_row_whose_cells_are_shifted_or_whose_image_is_missing_is_an_error(tmp_path, row, message):
+    path = tmp_path / "table.csv"
+    path.write_text(f"Image_name,Findings,Pathology Classification/ Follow up\n{row}\n,,\n,no class,\n")
+    with pytest.raises(InputError, match=message):
+        read_annotations([path], path)

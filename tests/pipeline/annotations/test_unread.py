@@ -3,8 +3,10 @@
 import json
 import os
 
+import cv2
+import numpy as np
 import pytest
-from inputs import REGIONS, TABLE, small_download
+from inputs import REGIONS, TABLE, Download, small_download
 from small_sets import make_set
 
 from pipeline.annotations import UnreadFiles, describe_unread, find_others
@@ -40,6 +42,7 @@ VIA_3 = {"project": {"pid": "x"}, "config": {}, "attribute": {}, "file": {}, "me
         ("a.zip", "PK", "an archive that is not unpacked"),
         ("a.nii.gz", "", "NIfTI"),
         ("A.XLS", "", "a workbook of Excel before 2007"),
+        ("P1_L_DM_CC_mask.bmp", "BM", "a mask in a format that is not read"),
     ],
 )
 def test_what_a_file_looks_like(tmp_path, name, content, kind):
@@ -125,3 +128,30 @@ def test_an_image_that_an_unread_file_or_a_similar_name_names_is_not_normal_for_
     assert set(words) == {"P2_L_DM_CC", "P3_L_DM_CC", "P4_L_DM_CC"}
     assert "found and not used" in words["P3_L_DM_CC"]
     assert "names 'P2_L_DM_CC (1)'" in words["P2_L_DM_CC"]
+
+
+def test_an_image_that_a_mask_names_which_was_not_read_is_not_normal_for_want_of_an_annotation(tmp_path):
+    raw = tmp_path / "raw"
+    for number in range(1, 6):
+        path = raw / "img" / f"{number}_L_CC.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), Download.pixels(str(number), (9, 9)))
+    for name in ("Masks/1_L_CC.png", "Masks/2_L_CC.bmp", "masks 2/3_L_CC_mask.png", "mask_4_L_CC.gif"):
+        (raw / name).parent.mkdir(exist_ok=True)
+        (raw / name).write_bytes(cv2.imencode(".png", cv2.circle(np.zeros((9, 9), np.uint8), (4, 4), 2, 255, -1))[1].tobytes())
+    layout = {"image": r"img/(?P<image>(?P<patient>\d+)_(?P<side>L)_(?P<view>CC))$", "mask": "^Masks/(?P<image>.*)$"}
+    recipe = load_recipe("full", {"layout": layout | {"kind": "DM", "unlisted_class": "normal"}})
+    folder = DatasetFolder(tmp_path / "set")
+    outcome = index(folder, recipe, raw, None, Inline())
+    assert [image.image_id for image in folder.read_images()] == ["P5_L_DM_CC"]
+    rejects = {row["image"]: row for row in read_csv(folder.rejects)}
+    assert {name: row["reason"] for name, row in rejects.items()} == {
+        "P1_L_DM_CC": "normal-with-region",
+        "P2_L_DM_CC": "not-in-table",
+        "P3_L_DM_CC": "not-in-table",
+        "P4_L_DM_CC": "not-in-table",
+        "3_L_CC_mask": "unknown-name",
+    }
+    assert rejects["3_L_CC_mask"]["where"] == "masks 2/3_L_CC_mask.png"
+    (unread,) = outcome.summary["unread"]
+    assert unread == {"looks_like": "a mask in a format that is not read", "count": 2, "first": "Masks/2_L_CC.bmp"}

@@ -2,12 +2,15 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import pytest
 from inputs import circle, polygon
 
 from pipeline.annotations import read_annotations
+from pipeline.annotations.labels import find_label
 from pipeline.files import InputError
+from pipeline.recipe import Layout
 
 SHAPES = {
     "P1_L_DM_CC.jpg": [polygon((1, 1), (20.5, 1), (10, 30)), circle(9, 9, 4)],
@@ -188,3 +191,53 @@ def test_a_file_of_wrong_types_is_one_error(tmp_path, content, message):
     path.write_text(content)
     with pytest.raises(InputError, match=message):
         read(path)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "label"),
+    [
+        ({"malignant": "yes"}, "malignant"),
+        ({"Benign": True, "Malignant": "no"}, "Benign"),
+        ({"seen": {"benign": "false", "malignant": "true"}}, "malignant"),
+        ({"seen": {"benign": 0, "malignant": ""}}, ""),
+        ({"size": "yes"}, ""),
+    ],
+)
+def test_a_class_may_be_an_option_that_is_chosen_in_another_way(attributes, label):
+    assert find_label(attributes, Layout()) == label
+
+
+@pytest.mark.parametrize("saved_as", ["p.json", "p.csv"])
+@pytest.mark.parametrize(
+    ("own", "expected"), [({}, "malignant"), ({"class": "benign"}, "benign"), ({"type": "mass"}, "malignant")]
+)
+def test_the_class_of_a_whole_image_is_that_of_its_regions_without_one(tmp_path, saved_as, own, expected):
+    path = tmp_path / saved_as
+    shape = circle(9, 9, 4)
+    if saved_as == "p.json":
+        region = {"shape_attributes": shape, "region_attributes": own}
+        entry = {"filename": "a.png", "size": -1, "regions": [region], "file_attributes": {"class": "malignant"}}
+        path.write_text(json.dumps({"a.png-1": entry}))
+    else:
+        save_csv(path, ("a.png", -1, json.dumps(shape), json.dumps(own)))
+        path.write_text(path.read_text().replace(",{},1,", ',"{""class"": ""malignant""}",1,'))
+    (region,) = read_annotations([path], path).regions["a"]
+    assert region.label == expected
+    layout = Layout(lesions=["mass"])
+    assert read_annotations([path], path, layout).regions["a"] == (
+        [] if own != {"type": "mass"} else [replace(region, label="mass")]
+    )
+
+
+def test_two_files_of_the_same_regions_must_not_label_them_differently(tmp_path):
+    shape = json.dumps(circle(9, 9, 4))
+    for name, label in (("a.csv", ""), ("b.csv", "malignant"), ("c.csv", "mass")):
+        save_csv(
+            tmp_path / name, ("a.png", -1, shape.replace("9", "9.0") if name == "b.csv" else shape, json.dumps({"class": label}))
+        )
+    paths = sorted(tmp_path.iterdir())
+    (region,) = read_annotations(paths, tmp_path).regions["a"]
+    assert region.label == "malignant"
+    paths.append(save_csv(tmp_path / "d.csv", ("a.png", -1, shape, '{"class": "benign"}')))
+    with pytest.raises(InputError, match=r"a: a region is labelled 'malignant' in b.csv and 'benign' in d.csv; correct or"):
+        read_annotations(paths, tmp_path)

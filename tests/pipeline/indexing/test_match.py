@@ -425,3 +425,24 @@ def test_what_each_recipe_takes_of_the_whole_set(real_annotations, recipe, class
         else:
             chosen[choice.row.cells["class"].lower()] += 1
     assert (chosen, reasons) == (classes, left_out)
+
+
+def test_one_patient_in_two_spellings_is_one_patient(tmp_path, run):
+    download = Download(tmp_path / "raw")
+    for name in ("P1_L_DM_CC", "P001_R_DM_CC", "P02_L_DM_CC"):
+        download.add(name)
+    folder, _ = run(download.write())
+    assert {image.image_id: image.patient for image in read_images(folder.index)} == {
+        "P1_L_DM_CC": "P1",
+        "P001_R_DM_CC": "P1",
+        "P02_L_DM_CC": "P02",
+    }
+
+
+def test_an_archive_in_a_folder_without_images_is_named(tmp_path, run):
+    download = Download(tmp_path / "raw")
+    (download.root / "images.zip").write_bytes(b"PK")
+    with pytest.raises(
+        InputError, match=r"holds no image .*; found, not used: 1 file \(look like an archive that is not unpacked"
+    ):
+        run(download)
