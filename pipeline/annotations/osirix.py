@@ -16,7 +16,9 @@ from pipeline.recipe import Layout
 
 _MARK = re.compile(rb"<plist[\s>]|//DTD PLIST")
 _MOST_BYTES = 50_000_000  # INbreast's largest has under a million
-_POINT = re.compile(r"\(\s*([^,\s]+)\s*,\s*([^,\s]+)\s*(?:,[^)]*)?\)")
+_POINT = re.compile(r"\(\s*(?P<x>[^,;\s]+)(?P<comma>\s*,\s*)(?P<y>[^,;\s]+)(?:(?P=comma)[^,;\s]+)?\s*\)")
+# As programs write it where numbers have a decimal comma; the space, or a semicolon, tells the numbers apart.
+_COMMA_POINT = re.compile(r"\(\s*(?P<x>[-+]?\d+,\d+)(?:,\s+|\s*;\s*)(?P<y>[-+]?\d+,\d+)\s*\)")
 UNNAMED = "Unnamed"  # as OsiriX calls a region without a name
 
 
@@ -71,9 +73,10 @@ def _read_regions(path: Path, image: Mapping) -> Iterator[DrawnRegion]:
 
 
 def _read_point(text: object) -> tuple[float, float] | None:
-    match = _POINT.fullmatch(text.strip()) if isinstance(text, str) else None
+    written = text.strip() if isinstance(text, str) else ""
+    match = _COMMA_POINT.fullmatch(written) or _POINT.fullmatch(written)
     try:
-        point = (float(match[1]), float(match[2])) if match else None
+        point = (float(match["x"].replace(",", ".")), float(match["y"].replace(",", "."))) if match else None
     except ValueError:
         return None
     return point if point and all(map(math.isfinite, point)) else None

@@ -105,7 +105,7 @@ def build_index(
             message = f"{image_id} has no row in the annotation table, so its class is unknown"
             choice = Reject(image_id, "not-in-table", group[0].shown, message)
         if isinstance(choice, Reject) and choice.reason in _BY_NAME:
-            choice = _explained(choice, similar.hint(image_id) or _undrawn(choice, annotations))
+            choice = _explained(choice, similar.hint(image_id) or _undrawn(choice, bool(group), annotations))
         if isinstance(choice, Reject) and choice.reason == "unknown-name" and len(group) > 1:
             rejects += [replace(choice, where=file.shown) for file in group]
         elif isinstance(choice, Reject):
@@ -210,7 +210,8 @@ def _choose(name: ImageName, files: Sequence[SourceFile], annotations: Annotatio
         else "the annotation file"
     )
     reason = message = ""
-    if not name.patient and (files or recipe.layout.image is None):
+    is_identified = bool(name.patient or (row and not files and row.identity.get("patient")))
+    if not is_identified and (files or recipe.layout.image is None):
         reason, message = "unknown-name", _NAME_EXPECTED if recipe.layout.image is None else _PATH_EXPECTED
     elif row is None:
         reason, message = "not-in-table", "has no row in the annotation table, so its class is unknown"
@@ -233,8 +234,10 @@ def _explained(reject: Reject, hint: str) -> Reject:
     return replace(reject, message=f"{reject.message}; {hint}".replace("?; ", "? Or ")) if hint else reject
 
 
-def _undrawn(reject: Reject, annotations: Annotations) -> str:
-    """What follows from the absence of a region: nobody drew one only if every file was read."""
+def _undrawn(reject: Reject, has_file: bool, annotations: Annotations) -> str:
+    """What follows from the absence of a region: nobody drew one only if every file was read, and the image is there."""
+    if reject.reason == "no-region" and not has_file:
+        return "there is no such image file either; is the download complete?"
     if annotations.unread and reject.reason in ("no-region", "not-in-table"):
         return f"it may be in a file that was found and not used: {annotations.unread[0]}"
     return "nobody drew its lesion" if reject.reason == "no-region" else ""

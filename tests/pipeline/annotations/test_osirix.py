@@ -45,6 +45,25 @@ def test_an_image_without_regions_is_named(tmp_path):
     assert read(tmp_path, osirix()).regions == {"20586908": []}
 
 
+@pytest.mark.parametrize(
+    ("text", "point"),
+    [
+        ("(12.5, 40.25)", (12.5, 40.25)),
+        ("(12.5,40.25)", (12.5, 40.25)),
+        ("(12, 40, 3)", (12, 40)),
+        ("(12,500, 40,250)", (12.5, 40.25)),
+        ("(12,5;40,25)", (12.5, 40.25)),
+        ("(12,5,40,25)", None),
+        ("(12,5, 40)", None),
+        ("(12,5, 40.25)", None),
+    ],
+)
+def test_a_point_may_have_decimal_commas_and_is_never_guessed(tmp_path, text, point):
+    (region,) = read(tmp_path, osirix(("Mass", [text]))).regions["20586908"]
+    assert region.attributes == (point and {"name": "point", "cx": point[0], "cy": point[1]})
+    assert bool(region.fault) == (point is None)
+
+
 HEAD = b'<?xml version="1.0"?><!DOCTYPE plist PUBLIC "-//Apple Computer//DTD PLIST 1.0//EN" "x">'
 LAUGHS = b'<!DOCTYPE plist [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><plist version="1.0"><string>&b;</string></plist>'
 

@@ -1,5 +1,7 @@
 """The example recipes on phantoms of their collections, as downloaded: what is kept, where lesions are drawn, what is counted."""
 
+import shutil
+
 import cv2
 import numpy as np
 import pytest
@@ -104,6 +106,24 @@ def test_vindr_mammo(tmp_path, make):
     assert "found, not used: 1 file (look like a table that has no column 'finding_birads')" in printed.out
     assert "2 regions are not drawn, because [layout] lesions does not list their labels\n" in printed.out
     assert rejects(tmp_path) == []
+
+
+def test_vindr_mammo_of_which_a_part_was_downloaded(tmp_path, make):
+    raw = vindr_mammo(tmp_path / "raw")
+    for path in sorted(raw.rglob("*.dicom"))[4:]:
+        path.unlink()
+    make("vindr-mammo-like", raw, key=True, command="index")
+    assert [reason for _, reason in rejects(tmp_path)] == ["file-missing"] * 8
+
+
+def test_cbis_ddsm_of_which_a_part_was_downloaded(tmp_path, make):
+    raw = cbis_ddsm(tmp_path / "raw")
+    for path in raw.glob("CBIS-DDSM/*_P_00003_*"):
+        shutil.rmtree(path)
+    make("cbis-ddsm-like", raw, command="index")
+    (row,) = read_csv(tmp_path / "set" / "rejects.csv")
+    assert (row["image"], row["reason"]) == ("P_00003_LEFT_CC", "no-region")
+    assert row["words"].endswith("; there is no such image file either; is the download complete?")
 
 
 def test_dmid(tmp_path, make):
