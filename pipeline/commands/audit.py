@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline.audit import AuditFinding, audit
 from pipeline.commands.arguments import add_folder
 from pipeline.dataset.folder import DatasetFolder
-from pipeline.files import DONE, FINDINGS, add_command, add_json, print_json
+from pipeline.files import DONE, FINDINGS, add_command, add_json, one_line, print_json
 from pipeline.privacy.audit import audit_privacy, collect_identifiers
 
 
@@ -47,7 +47,7 @@ def execute(arguments: argparse.Namespace) -> int:
     else:
         for finding in findings:
             print(f"{finding.code}: {finding.count} {finding.unit}")
-            print("\n".join(f"    {example}" for example in finding.examples))
+            print("\n".join(f"    {one_line(example)}" for example in finding.examples))
         counts = f"{len(findings) or 'no'} finding{'s' if len(findings) != 1 else ''}"
         print(f"audit: {counts} in {arguments.folder}{_describe_limits(findings)}")
     return FINDINGS if findings else DONE

@@ -10,7 +10,7 @@ from pipeline.commands.arguments import add_making, check_recipe
 from pipeline.commands.strict import check_strict
 from pipeline.contract import REASONS
 from pipeline.dataset.folder import DatasetFolder
-from pipeline.files import DONE, add_command, add_json, print_json
+from pipeline.files import DONE, add_command, add_json, one_line, print_json
 from pipeline.privacy.site_key import load_site_key
 from pipeline.recipe import load_recipe
 from pipeline.sources import describe_unread_images
@@ -100,12 +100,12 @@ def _print_sums(counts: Mapping, reasons: str) -> None:
 def _print_remarks(counts: Mapping) -> None:
     """Prints what is not a fault but should be known."""
     for files in counts["unread"]:
-        print(f"index: found, not used: {UnreadFiles(**files)}")
+        print(f"index: found, not used: {one_line(str(UnreadFiles(**files)))}")
     _print_pixels(counts)
     _print_collection(counts)
     passed_over = counts.get("not_looked_into", [])
     for line in passed_over[:_MOST_LINES]:
-        print(f"index: passed over: {line}")
+        print(f"index: passed over: {one_line(line)}")
     if len(passed_over) > _MOST_LINES:
         print(f"index: passed over: {len(passed_over) - _MOST_LINES} more links or folders")
     if silent := counts["text_unknown"]:

@@ -31,6 +31,7 @@ from pipeline.files.foreign_tables import (
 from pipeline.files.json_files import check_json, parse_json, read_json
 from pipeline.files.locking import LOCK, clear_folder, locked
 from pipeline.files.memory import FileMemory
+from pipeline.files.printing import cursor_stream, one_line
 from pipeline.files.program import (
     BAD_INPUT,
     DONE,
@@ -78,6 +79,7 @@ __all__ = [
     "check_settings",
     "clear_folder",
     "csv_text",
+    "cursor_stream",
     "decode_text",
     "dump_toml",
     "install_command",
@@ -87,6 +89,7 @@ __all__ = [
     "locked",
     "make_parser",
     "name_problem",
+    "one_line",
     "open_regular",
     "package_version",
     "parse_json",

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.files.printing import plain_output
 from pipeline.files.program import run_program
 
 DISTRIBUTION = "cesm-segmentation"
@@ -101,10 +102,23 @@ def package_version() -> str:
         return "unknown"
 
 
-def run_command(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
-    """Reads the command line and runs its command, or with --check only the command's check; returns the exit status."""
-    arguments = parser.parse_args(sys.argv[1:] if argv is None else argv)
-    return run_program(lambda: _check(arguments) if arguments.only_check else arguments.command(arguments))
+def run_command(
+    parser: argparse.ArgumentParser,
+    argv: Sequence[str] | None,
+    find_private: Callable[[argparse.Namespace], Sequence[Path]] = lambda _: (),
+) -> int:
+    """Reads the command line and runs its command, or with --check only the command's check; returns the exit status.
+
+    Args:
+      parser: of the program.
+      argv: its arguments; None means those of the process.
+      find_private: the folders of which no error is to name a file or quote contents.
+    """
+    with plain_output():
+        arguments = parser.parse_args(sys.argv[1:] if argv is None else argv)
+        return run_program(
+            lambda: _check(arguments) if arguments.only_check else arguments.command(arguments), find_private(arguments)
+        )
 
 
 def _check(arguments: argparse.Namespace) -> None:

@@ -4,8 +4,10 @@ import errno
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
+from pipeline.files.printing import one_line
 from pipeline.files.reading import UnfitFile
 
 DONE, FINDINGS, BAD_INPUT, INTERNAL, INTERRUPTED = 0, 1, 2, 3, 130
@@ -39,11 +41,15 @@ class InputError(Exception):
     """The user's files or arguments are not usable; the message states what was found, where, and what to do."""
 
 
-def run_program(program: Callable[[], int | None]) -> int:
+def run_program(program: Callable[[], int | None], private: Sequence[Path] = ()) -> int:
     """Runs a program's body and turns what it raises into an exit status: 0, 1, 2, 3 or 130.
 
     An `InputError` and a fault of the system, such as a full disk, are printed as one line. Any other error is a fault of the
     program and is printed with its traceback.
+
+    Args:
+      program: the body.
+      private: folders whose files and contents are not to be named: tracebacks are then printed without any value.
     """
     try:
         status = program() or DONE
@@ -55,16 +61,21 @@ def run_program(program: Callable[[], int | None]) -> int:
         print("interrupted; run the same command again to continue from here", file=sys.stderr)
         return INTERRUPTED
     except Exception as error:
-        if message := describe_system_fault(error):
+        if message := describe_system_fault(error, private):
             _drop_output()
             return _fail(f"{message}; then run the same command again")
-        traceback.print_exc()
+        lines = _trace_without_values(error) if private else traceback.format_exception(error)
+        print("".join(lines), end="", file=sys.stderr)
         print("internal error: this is a fault of the program, not of your data; please report the lines above", file=sys.stderr)
         return INTERNAL
 
 
-def describe_system_fault(error: BaseException) -> str:
+def describe_system_fault(error: BaseException, private: Sequence[Path] = ()) -> str:
     """What happened and what to do, for an error that the system and not the program is at fault for; else empty.
+
+    Args:
+      error: of any type.
+      private: folders whose files are not to be named.
 
     Example:
       >>> describe_system_fault(OSError(28, "No space left on device", "out/a.png"))
@@ -75,11 +86,27 @@ def describe_system_fault(error: BaseException) -> str:
     if isinstance(error, MemoryError) or type(error).__name__ in _OUT_OF_MEMORY:
         return f"there is not enough memory{_detail(error)}; close other programs, give fewer --workers or a smaller batch_size"
     if isinstance(error, UnfitFile):
-        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+        return f"{_shown(error.filename, private)}: {error.strerror}"
     if isinstance(error, OSError) and error.errno in _ADVICE:
-        path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes | os.PathLike) else "standard output"
+        path = _shown(error.filename, private) if isinstance(error.filename, str | bytes | os.PathLike) else "standard output"
         return f"{path}: {error.strerror}; {_ADVICE[error.errno]}"
     return ""
+
+
+def _shown(path: str | bytes | os.PathLike, private: Sequence[Path]) -> str:
+    name = os.fsdecode(path)
+    folder = next((folder for folder in private if Path(os.path.abspath(name)).is_relative_to(os.path.abspath(folder))), None)
+    return name if folder is None or Path(name) == folder else f"a file below {folder}"
+
+
+def _trace_without_values(error: BaseException) -> Iterator[str]:
+    """The calls that led to an error, and its type. Its message and its causes' may quote what was read."""
+    if error.__cause__ or error.__context__:
+        yield from _trace_without_values(error.__cause__ or error.__context__)  # type: ignore[arg-type]
+    if type(error).__name__ == "_RemoteTraceback":  # of a worker, as text
+        yield from (f"{line}\n" for line in str(error).splitlines() if line.startswith('  File "'))
+    yield from traceback.format_tb(error.__traceback__)
+    yield f"{type(error).__name__}: the message is not shown under a site key\n"
 
 
 def _detail(error: BaseException) -> str:
@@ -96,7 +123,5 @@ def _drop_output() -> None:
 
 
 def _fail(message: str) -> int:
-    # One line, in which a file's name cannot move the terminal's cursor or hide what stands before it.
-    line = " ".join(message.splitlines())
-    print("error: " + "".join(text if text.isprintable() else repr(text)[1:-1] for text in line), file=sys.stderr)
+    print("error: " + one_line(" ".join(message.splitlines())), file=sys.stderr)
     return BAD_INPUT

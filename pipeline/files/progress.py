@@ -5,6 +5,8 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
+from pipeline.files.printing import cursor_stream
+
 Item = TypeVar("Item")
 
 
@@ -13,7 +15,7 @@ def progress(items: Iterable[Item], total: int, label: str, unit: str = "images"
     if sys.stderr.isatty():
         from tqdm import tqdm
 
-        yield from tqdm(items, total=total, desc=label, unit=f" {unit}", dynamic_ncols=True)
+        yield from tqdm(items, total=total, desc=label, unit=f" {unit}", dynamic_ncols=True, file=cursor_stream())
         return
     printed = time.monotonic()
     count = 0

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import keras
 from tqdm import tqdm
 
+from pipeline.files import cursor_stream
 from segmenter.configuration import TrainSettings
 
 LINE_SECONDS = 10  # between two lines where there is no terminal
@@ -18,7 +19,7 @@ LONG_SECONDS = 3600
 
 def notify(message: str) -> None:
     """Prints a line to stderr, above a bar where one is shown."""
-    tqdm.write(message, file=sys.stderr)
+    tqdm.write(message, file=cursor_stream())
 
 
 def describe_seconds(seconds: float) -> str:
@@ -106,6 +107,7 @@ class Progress(keras.callbacks.Callback):
                 miniters=1,
                 dynamic_ncols=True,
                 leave=False,
+                file=cursor_stream(),
             )
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
