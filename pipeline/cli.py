@@ -1,6 +1,9 @@
 """The program `cesm-pipeline`. Its commands hold the arguments and messages, its stages all work."""
 
+import argparse
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from pipeline.commands import (
     audit,
@@ -17,6 +20,7 @@ from pipeline.commands import (
     variants,
 )
 from pipeline.files import make_parser, run_command
+from pipeline.privacy.site_key import VARIABLE
 
 COMMANDS = (phantom, sources, index, dataset, split, masks, variants, audit, stats, report, export, schema)
 
@@ -29,4 +33,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         "The stages are index, split, masks, variants; `dataset` runs them all, then audit and stats.",
         COMMANDS,
     )
-    return run_command(parser, argv)
+    return run_command(parser, argv, _find_private)
+
+
+def _find_private(arguments: argparse.Namespace) -> list[Path]:
+    """The folders of sources and annotations, if their names are keyed or searched for."""
+    names = ("raw", "annotations", "privacy")
+    folders = [folder for name in names if (folder := getattr(arguments, name, None))]
+    is_private = os.environ.get(VARIABLE) or getattr(arguments, "site_key", None) or getattr(arguments, "privacy", None)
+    return folders if is_private else []

@@ -1,6 +1,8 @@
 """The stage index: which source images there are, and which of them the recipe takes."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
@@ -77,7 +79,7 @@ def index(
     folder.claim(recipe, survey.sources.origin, keyed=key is not None)
     if not map_file and survey.is_indexed(folder):
         return Outcome(False, folder.read_state(folder.index_state)["summary"])
-    result = survey.build(folder, executor)
+    result = survey.build(folder, executor, map_file)
     changed = write_csv(folder.regions, REGION_COLUMNS, result.regions)
     folder.write_rejects(result.rejects)
     changed |= write_csv(folder.index, COLUMNS, (image.to_row() for image in result.images))
@@ -138,13 +140,16 @@ class Survey:
             and not any(find_reason(reject.reason).passing for reject in folder.read_rejects())
         )
 
-    def build(self, folder: DatasetFolder, executor: Executor) -> Index:
-        """Reads the files and joins them; images that the folder's earlier index has are not read again. Writes nothing.
+    def build(self, folder: DatasetFolder, executor: Executor, map_file: Path | None = None) -> Index:
+        """Reads the files and joins them; images that the folder's earlier index has are not read again.
+
+        Writes nothing but a message with names, where there is a site key and a file for its map.
 
         Raises:
           InputError: there is no annotation table, or no file of regions.
         """
-        annotations = read_annotations(self.annotation_files, self.annotations_path, self.recipe.layout)
+        with self._names_withheld(map_file):
+            annotations = read_annotations(self.annotation_files, self.annotations_path, self.recipe.layout)
         found, roots = [*self.annotation_files, *self.others], [self.annotations_path, self.sources.raw]
         annotations.unread = describe_unread(found, [*annotations.files, *annotations.crops], roots, annotations.passed_over)
         if self.recipe.layout.unlisted_class == "normal":
@@ -159,10 +164,27 @@ class Survey:
             )
         earlier = folder.read_images() if folder.index.exists() else []
         times = folder.read_state(folder.index_state).get("times", {})
-        result = build_index(self.sources, self.files, annotations, self.recipe, earlier, times, executor)
+        with self._names_withheld(map_file):
+            result = build_index(self.sources, self.files, annotations, self.recipe, earlier, times, executor)
         result.summary["unread_images"] = find_unread_images(self.sources.raw)
         result.summary["not_looked_into"] = self._describe_passed_over()
         return result
+
+    @contextlib.contextmanager
+    def _names_withheld(self, map_file: Path | None) -> Iterator[None]:
+        """Under a site key, keeps the message of an error from the terminal, since it quotes names, and writes it to the map."""
+        try:
+            yield
+        except InputError as error:
+            if not self.sources.key:
+                raise
+            if map_file:
+                write_map(map_file, {"error": str(error)})
+            where = f"{map_file} has it" if map_file else "index --write-map FILE writes it to a file outside of the data set"
+            raise InputError(
+                f"{self.annotations_path}: an annotation file or a source cannot be used; the message names it, and is not shown "
+                f"under a site key: {where}"
+            ) from None
 
     def _describe_passed_over(self) -> list[str]:
         """What was not looked into; under a site key only how much, because the lines have paths."""
