@@ -28,6 +28,13 @@ _KINDS = dict.fromkeys(_ARCHIVES, "an archive that is not unpacked") | {
     ".parquet": "Parquet",
     ".xls": "a workbook of Excel before 2007",
     ".ods": "a workbook of LibreOffice",
+    ".numbers": "a workbook of Numbers",
+    ".xlsm": "a workbook of Excel with macros",
+    ".xlsb": "a binary workbook of Excel",
+    ".h5": "HDF5",
+    ".hdf5": "HDF5",
+    ".pkl": "a pickle of Python",
+    ".svg": "SVG",
 }
 _TEXTS = frozenset({".json", ".xml", ".txt"}) | TABLE_SUFFIXES
 _SUFFIXES = _TEXTS | _KINDS.keys()
@@ -48,7 +55,7 @@ _MARKS = (
 _MASK_WORD = r"(?:masks?|seg|segs|segmentations?|labels?|rois?|annotations?|gt|ground[_ -]?truth|contours?|lesions?)"
 _LIKE_MASK = re.compile(rf"(?:^|[\W_\d]){_MASK_WORD}(?:[\W_\d]|$)", re.IGNORECASE)
 _ADDED = re.compile(rf"^{_MASK_WORD}[_ -]+|[_ -]+{_MASK_WORD}[_ -]?\d*$|(?<=[_ -]){_MASK_WORD}$", re.IGNORECASE)
-_YOLO = re.compile(r"(\s*\d+([ \t]+-?\d+(\.\d+)?(e-?\d+)?){4,}[ \t]*(\r?\n|$))+\s*", re.IGNORECASE)
+_YOLO = re.compile(r"(\s*\d+([ \t]+-?(\d+\.?\d*|\.\d+)(e-?\d+)?){4,}[ \t]*(\r?\n|$))+\s*", re.IGNORECASE)
 _BETWEEN_NAMES = re.compile(r"[\"'<>/\\,;|\r\n\t]+")
 _MOST_BYTES = 2**20  # in which the marks of a file are
 _LINK = "a link to a folder, where no annotations are looked for"

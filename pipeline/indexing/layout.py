@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 
-from pipeline.contract import IMAGE_SUFFIXES, ImageName, SourceError, clean_name, parse_image
+from pipeline.contract import IMAGE_SUFFIXES, ImageName, SourceError, clean_name, fold_patient, parse_image
 from pipeline.files import InputError, search_expression
 from pipeline.recipe import IDENTITY, Layout
 
@@ -135,14 +135,20 @@ def _unite(named: Mapping[str, str], stated: Mapping[str, str]) -> dict[str, str
             raise SourceError(
                 "name-differs", f"has several rows in the table, which state different values for {part}; correct them"
             )
-        if part in named and _plain(named[part]) != _plain(text):
+        if part in named and plain_patient(named[part]) != plain_patient(text):
             raise SourceError("name-differs", f"has another {part} in its path than in its table row; correct one of them")
     return {**stated, **named}
 
 
-def _plain(text: str) -> str:
+def plain_patient(text: str) -> str:
+    """A patient's name as it is compared between tables, paths and assignments: its number, if it is one.
+
+    Example:
+      >>> {plain_patient(text) for text in ("P12", "p012", "12", "12.0", "P_00012")}
+      {'12'}
+    """
     number = _NUMBER.fullmatch(text)
-    return str(int(number[1])) if number else text
+    return str(int(number[1])) if number else fold_patient(text)
 
 
 def _search(expression: str | None, path: str) -> re.Match[str] | None:

@@ -1,11 +1,13 @@
 """assignment.csv: the split and fold of each patient or sample; reads it, keeps what it lists, and assigns the rest."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from pipeline.contract import SPLIT_FOLDERS, SPLITS, sample_name
 from pipeline.files import InputError, read_number, read_table
+from pipeline.indexing.layout import plain_patient
 from pipeline.indexing.tables import SourceImage
 from pipeline.recipe import Recipe
 from pipeline.splitting.splits import SplitImage, assign_folds, split_by_patient, split_by_sample
@@ -57,6 +59,29 @@ def read_assignment(path: Path, recipe: Recipe) -> Assignment:
     by = recipe.split.by
     rows = read_table(path, (by, "split")).records((by, "split"), ("patient", "fold"))
     return Assignment(path, by, _splits(path, rows, by), _folds(path, rows, recipe.split.folds))
+
+
+def respell(assignment: Assignment, images: Sequence[SourceImage]) -> Assignment:
+    """The assignment with its patients as the index spells them: spreadsheets write P1 as 1.0, and people as P001.
+
+    Raises:
+      InputError: two spellings of one patient have different splits or folds.
+    """
+    patients = {image.patient for image in images}
+    spellings = {plain_patient(patient): patient for patient in sorted(patients)}
+
+    def unite(values: Mapping[str, Any]) -> dict[str, Any]:
+        united: dict[str, Any] = {}
+        for name, value in values.items():
+            patient = name if name in patients else spellings.get(plain_patient(name), name)
+            if united.setdefault(patient, value) != value:
+                raise InputError(
+                    f"{assignment.path}: {patient}, in several spellings, is in {united[patient]} and in {value}; expected one"
+                )
+        return united
+
+    splits = unite(assignment.splits) if assignment.by == "patient" else assignment.splits
+    return replace(assignment, splits=splits, folds=unite(assignment.folds))
 
 
 _Rows = Sequence[tuple[int, Mapping[str, str]]]

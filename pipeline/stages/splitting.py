@@ -10,7 +10,7 @@ from pipeline.dataset.folder import DatasetFolder
 from pipeline.files import InputError, csv_text, write_text
 from pipeline.indexing.tables import SourceImage
 from pipeline.recipe import Recipe
-from pipeline.splitting.assignment import Assignment, complete, count_splits, read_assignment
+from pipeline.splitting.assignment import Assignment, complete, count_splits, read_assignment, respell
 from pipeline.splitting.splits import SplitError
 from pipeline.stages.locking import under_lock
 from pipeline.stages.outcome import Outcome
@@ -61,7 +61,7 @@ def assign(folder: DatasetFolder, recipe: Recipe, images: Sequence[SourceImage],
     own = bool(given or (follows and before.get("given")))
     kept = None
     if given or (follows and (own or recipe.split.by == "patient")):
-        kept = read_assignment(given or folder.assignment, recipe)
+        kept = respell(read_assignment(given or folder.assignment, recipe), images)
     try:
         assignment = complete(images, recipe, folder.assignment, kept)
     except SplitError as error:

@@ -39,6 +39,8 @@ VIA_3 = {"project": {"pid": "x"}, "config": {}, "attribute": {}, "file": {}, "me
         ("a.txt", "Dear reader,\n1 2 3 4 5 apples\n", ""),
         ("a.txt", "", ""),
         ("a.tsv", "what\thow many\n", "a table without the expected columns"),
+        ("a.txt", "0 .5 .5 .1 1. .2 .3", "YOLO labels"),
+        ("a.xlsm", "PK", "a workbook of Excel with macros"),
         ("a.zip", "PK", "an archive that is not unpacked"),
         ("a.nii.gz", "", "NIfTI"),
         ("A.XLS", "", "a workbook of Excel before 2007"),

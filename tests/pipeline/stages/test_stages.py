@@ -385,8 +385,9 @@ def test_a_users_own_assignment_is_followed(project, tmp_path):
     [
         b"patient;split;fold\r\nP1;test;2\r\nP2;valid;0\r\nP77;train;\r\n",
         b"\xef\xbb\xbfpatient,split,fold\r\nP1,test,2\r\n,,\r\nP2,valid,0\r\nP77,train,\r\n,,\r\n",
-        b'Patient, SPLIT ,Fold,note\nP1,Test,2.0,\n P2 ,Val,"0,0",x\nP77,TRAIN\n',
+        b'Patient, SPLIT ,Fold,note\nP1,Test,2.0,\n P2 ,Val,"0,0",x\nP77,TRAINING\n',
         "sep=\t\npatient\tsplit\tfold\nP1\ttest\t2\nP2\tvalidation\t0\nP77\ttrain\n".encode("utf-16"),
+        b"patient,split,fold\n1.0,test,2\nP001,test,2\np002,valid,0\nP77,train\n",
     ],
 )
 def test_an_assignment_may_be_saved_by_a_spreadsheet(project, tmp_path, data):
@@ -406,8 +407,9 @@ def test_an_assignment_may_be_saved_by_a_spreadsheet(project, tmp_path, data):
         ("patient,split,fold\nP1,train,1\nP1,train,2\n", "P1 has both fold 1 and fold 2; expected one"),
         ("patient,split,fold\nP1,train,\u00b2\n", "row 2 has fold '\u00b2'; expected a number from 0 to 2"),
         ("patient,split,split\nP1,train,test\n", "has 2 columns 'split'; keep one of them"),
-        ("patient,split\nP1,training\n", "row 2 gives P1 the split 'training'; expected train, valid, test"),
+        ("patient,split\nP1,dev\n", "row 2 gives P1 the split 'dev'; expected train, valid, test"),
         ("patient,split\nP1,train\nP1,test\n", "P1 is both in train and in test; expected one split each"),
+        ("patient,split\nP001,train\nP1,test\n", "P1, in several spellings, is in train and in test; expected one"),
         ("patient,part\nP1,train\n", "has the columns patient, part; expected split too"),
         ("patient,split,fold\nP1,train,7\n", "row 2 has fold '7'; expected a number from 0 to 2"),
     ],
