@@ -41,6 +41,7 @@ TARGETS = {
     "overlap": Target("segmenter/evaluation/overlap.py", ("tests/segmenter/evaluation/test_overlap.py",)),
     "surfaces": Target("segmenter/evaluation/surfaces.py", ("tests/segmenter/evaluation/test_surfaces.py",)),
     "bootstrap": Target("segmenter/evaluation/bootstrap.py", ("tests/segmenter/evaluation/test_bootstrap.py",)),
+    "masks": Target("pipeline/sources/masks.py", ("tests/pipeline/sources/test_masks.py",)),
     "contract": Target("pipeline/contract.py", ("tests/pipeline/test_contract.py",)),
 }
 

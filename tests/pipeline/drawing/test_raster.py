@@ -228,6 +228,15 @@ def test_coverage_of_a_bitmap_across_the_border_is_exact():
     assert coverage(parse_region(bitmap(4, 2, [0, 8], x=-1, y=-1)), 10, 10) == Coverage(3.0, 3 / 8)
 
 
+@pytest.mark.parametrize(("width", "height"), [(4000, 2000), (1500, 4000)])
+def test_coverage_of_a_large_region_ends_at_each_border(width, height):
+    """Half of it lies below the image, or to the right of it; it is measured at a coarser scale."""
+    region = parse_region(polygon((0, 1000), (3000, 1000), (3000, 3000), (0, 3000)))
+    measured = coverage(region, width, height, finest=300)
+    assert measured.area_px == pytest.approx(3_000_000, rel=0.02)
+    assert measured.share == pytest.approx(0.5, abs=0.01)
+
+
 def test_a_vanishing_region_keeps_its_fullest_pixel_not_its_first():
     wedge = polygon((5, 5), (12, 8), (12, 10))  # thin at the upper left, thick at the lower right
     box = Letterbox(16, 16, 4)
