@@ -96,17 +96,36 @@ def test_levels_far_from_both_need_a_threshold_of_ones_own():
     np.testing.assert_array_equal(read_mask(encode(LESION * 76), cut=cut, any_levels=True), LESION)
 
 
+def png(width, height, depth, color, data):
+    """The bytes of a PNG of `data` as it is compressed; color 0 is gray, 3 has a palette."""
+
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
+    palette = [chunk(b"PLTE", bytes(6))] if color == 3 else []
+    chunks = [chunk(b"IHDR", header), *palette, chunk(b"IDAT", data), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
 def png_of_bits(values, depth):
     """The bytes of a gray PNG of one row with `depth` bits per pixel."""
-
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
     bits = "".join(format(value, f"0{depth}b") for value in values)
     packed = bytes(int(bits[start : start + 8].ljust(8, "0"), 2) for start in range(0, len(bits), 8))
-    header = struct.pack(">IIBBBBB", len(values), 1, depth, 0, 0, 0, 0)
-    chunks = [chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(b"\0" + packed)), chunk(b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+    return png(len(values), 1, depth, 0, zlib.compress(b"\0" + packed))
+
+
+@pytest.mark.parametrize(
+    ("color", "message"),
+    [
+        (0, r"^cannot be decoded \(\d+ bytes\); write it again as a gray PNG of 0 and 255$"),
+        (3, r"^cannot be decoded \(.*(truncated|broken).*\); write it again as a gray PNG of 0 and 255$"),
+    ],
+)
+@pytest.mark.parametrize("data", [b"", b"hello", zlib.compress(bytes(3))], ids=["empty", "text", "too few"])
+def test_a_sound_png_of_damaged_pixels_is_refused(color, message, data):
+    with pytest.raises(MaskError, match=message):
+        decode_mask(png(4, 4, 8, color, data))
 
 
 @pytest.mark.parametrize(
@@ -180,6 +199,11 @@ GOOD = "a mask is a gray PNG of 0 and 255"
             encode(np.array([[[9, 9, 9, 254], [9, 9, 9, 255]]], np.uint8)),
             f"is partly transparent, so that it is unclear what marks the lesion; {ADVICE}",
             id="nearly opaque",
+        ),
+        pytest.param(
+            encode(np.array([[[9, 9, 9, 30_000], [9, 9, 9, 65535]]], np.uint16)),
+            f"is partly transparent, so that it is unclear what marks the lesion; {ADVICE}",
+            id="transparent in 16 bits",
         ),
         pytest.param(
             encode(np.array([[256]], np.uint16)),
