@@ -26,6 +26,7 @@ from pipeline.contract import (
     cut_levels,
     find_reason,
     find_split_folders,
+    fold_patient,
     parse_image,
     parse_sample,
     read_row,
@@ -184,6 +185,33 @@ def test_a_split_is_found_in_any_case_and_in_both_layouts(tmp_path, name, split)
         *(split, tmp_path / "flat" / "images" / name),
         tmp_path / "flat" / "masks" / name,
     )
+
+
+def test_images_and_masks_are_found_in_any_case_and_first_as_they_are_spelled(tmp_path):
+    for folder in ("train/Images", "train/MASKS", "test/images", "test/IMAGES", "test/masks", "Images/val", "Masks/VAL"):
+        (tmp_path / folder).mkdir(parents=True)
+    assert [(folder.images, folder.masks) for folder in find_split_folders(tmp_path)] == [
+        (tmp_path / "train/Images", tmp_path / "train/MASKS"),
+        (tmp_path / "Images/val", tmp_path / "Masks/VAL"),
+        (tmp_path / "test/images", tmp_path / "test/masks"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("patient", "folded"),
+    [
+        ("P1", "p1"),
+        (" p001 ", "p1"),
+        ("P100", "p100"),
+        ("0", "0"),
+        ("000", "0"),
+        ("D01-0007", "d1-7"),
+        ("10.05", "10.5"),
+        ("A", "a"),
+    ],
+)
+def test_a_patient_is_compared_without_case_spaces_and_leading_zeros(patient, folded):
+    assert fold_patient(patient) == folded
 
 
 def test_folders_of_one_split_come_in_the_order_of_their_names_and_files_are_no_folders(tmp_path):

@@ -7,6 +7,7 @@ from inputs import Download
 
 from pipeline.audit import audit
 from pipeline.audit.samples import Sample, describe_missing_splits, list_not_read, list_samples, patient_by_regex
+from pipeline.contract import COLUMN_NAMES
 from pipeline.files import InputError
 
 MASK = cv2.circle(np.zeros((64, 64), np.uint8), (30, 25), 10, 255, -1)
@@ -157,3 +158,25 @@ def test_all_checks_run_over_samples_in_the_order_of_their_codes(tmp_path):
     assert found_by_manifest["changed"].examples == tuple(
         f"test/case: {part} differs from the file in the manifest" for part in ("image", "mask")
     )
+
+
+def test_the_manifest_of_a_folder_is_read(tmp_path):
+    """Its image's name and digest count, and not what the file is called."""
+    put(tmp_path, "train/images", "one")
+    put(tmp_path, "test/images", "two")
+    numbers = {"schema": "1", "source_width": "64", "source_height": "64", "scale": "1"}
+    files = {"image": "train/images/one.png", "mask": "train/masks/one.png", "source": "one.jpg"}
+    cells = dict.fromkeys(COLUMN_NAMES, "") | numbers | files | row("train", "one", image_id="P1_L_DM_CC", patient="P1")
+    (tmp_path / "manifest.csv").write_text(f"{','.join(cells)}\n{','.join(cells.values())}\n")
+    findings = {finding.code: finding.examples for finding in audit(tmp_path)}
+    assert findings["patient-unknown"] == ("test/two",)
+    assert findings["changed"][0] == "train/one: image differs from the file in the manifest"
+    assert "changed" not in {finding.code for finding in audit(tmp_path, [])}
+
+
+def test_a_folder_without_samples_is_refused_with_the_folders_that_have_some(tmp_path):
+    put(tmp_path, "fold_1/images", "one")
+    with pytest.raises(InputError) as error:
+        audit(tmp_path)
+    assert str(error.value) == describe_missing_splits(tmp_path)
+    assert "images and masks are in fold_1" in str(error.value)

@@ -49,6 +49,7 @@ def pillow(pixels, mode, **options):
         pytest.param(encode(LESION * 255, ".jpg"), id="JPEG"),
         pytest.param(encode(cv2.merge([LESION * 255] * 3), ".jpg"), id="color JPEG of gray"),
         pytest.param(encode(LESION * 255, ".tiff"), id="TIFF"),
+        pytest.param(encode(LESION, ".tiff"), id="TIFF of 0 and 1"),
     ],
 )
 def test_a_binary_mask_is_read_in_every_encoding(data):

@@ -103,6 +103,8 @@ def test_a_difference_of_medians_draws_the_same_patients_for_both(table):
     assert estimate.value == pytest.approx(difference(range(40)))
     assert (estimate.low, estimate.high) == pytest.approx(tuple(by_loop(patients, bootstrap.times, difference)))
     assert bootstrap.median_difference(values, values) == Estimate(0.0, 0.0, 0.0)
+    only_one = np.where(patients == patients[0], others, np.nan)
+    assert bootstrap.median_difference(values, only_one).low is None
 
 
 def test_each_draw_has_as_many_patients_as_there_are(table):
