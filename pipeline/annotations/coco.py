@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.annotations.contents import AnnotatedImage, Annotations, DrawnRegion
 from pipeline.annotations.format import AnnotationFile, AnnotationFormat, add_images
-from pipeline.drawing.regions import MOST_PIXELS, RegionError, bitmap_attributes, box_attributes, decode_runs
+from pipeline.drawing.regions import MOST_PIXELS, RegionError, are_fractions, bitmap_attributes, box_attributes, decode_runs
 from pipeline.files import InputError, require
 from pipeline.recipe import Layout
 
@@ -124,6 +124,8 @@ def _read_annotation(entry: Mapping, size: Size, where: str, label: str) -> list
 def _polygon(numbers: object) -> dict:
     if not isinstance(numbers, list) or len(numbers) % 2 or not _are_numbers(numbers):
         raise RegionError(f"polygon is {str(numbers)[:40]}; expected a list x, y, x, y, ... of numbers")
+    if are_fractions(numbers):
+        raise RegionError(f"polygon is {str(numbers)[:40]}, which are fractions of the image; expected pixels")
     shifted = [number - 0.5 for number in numbers]
     return {"name": "polygon", "all_points_x": shifted[::2], "all_points_y": shifted[1::2]}
 
@@ -139,6 +141,8 @@ def _box(bbox: object) -> dict | None:
         return None
     if not isinstance(bbox, list) or len(bbox) != 4 or not _are_numbers(bbox) or min(bbox[2:]) < 0:
         raise RegionError(f"box is {str(bbox)[:40]}; expected a list of left, top, width, height")
+    if are_fractions(bbox):
+        raise RegionError(f"box is {str(bbox)[:40]}, which are fractions of the image; expected pixels")
     left, top, width, height = bbox
     if not width or not height:
         return None

@@ -11,7 +11,7 @@ from pipeline.annotations.format import AnnotationFile
 from pipeline.annotations.labels import read_class
 from pipeline.annotations.table import UNNAMED, read_cell
 from pipeline.contract import DETAILS, LESION_CLASSES, WORST_FIRST
-from pipeline.drawing.regions import box_attributes
+from pipeline.drawing.regions import are_fractions, box_attributes
 from pipeline.files import InputError, Table, plain_header, read_number
 from pipeline.indexing.layout import image_key, read_identity
 from pipeline.recipe import CORNER_BOX, IDENTITY, SIZED_BOX, Layout
@@ -127,6 +127,10 @@ def _read_box(cells: Mapping[str, str], where: str) -> DrawnRegion | None:
     numbers = [number for text in texts if (number := read_number(text)) is not None]
     if len(numbers) < len(texts):
         return DrawnRegion(None, where, f"box is {', '.join(texts)[:60]}; expected four numbers", label)
+    if are_fractions(numbers):
+        return DrawnRegion(
+            None, where, f"box is {', '.join(texts)[:60]}, which are fractions of the image; expected pixels", label
+        )
     first, second, third, fourth = numbers
     width, height = (third - first, fourth - second) if names == CORNER_BOX else (third, fourth)
     if width <= 0 or height <= 0:

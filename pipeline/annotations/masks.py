@@ -15,11 +15,13 @@ from pipeline.annotations.contents import AnnotatedImage, Annotations, DrawnRegi
 from pipeline.contract import LESION_LEVEL, MaskError, SourceError
 from pipeline.dicom.parsing import guarded, has_mark, parse
 from pipeline.drawing.regions import bitmap_attributes
+from pipeline.files import TABLE_SUFFIXES
 from pipeline.indexing.layout import lesion_of, mask_key
 from pipeline.recipe import Layout
 from pipeline.sources import decode_values, find_files, read_bytes
 
 _SUFFIXES = {".png", ".tif", ".tiff", ".jpg", ".jpeg", ".dcm"}
+_TEXTS = TABLE_SUFFIXES | {".json", ".xml"}
 # A mask has a level per class or lesion; a picture of a breast has hundreds.
 _MOST_LEVELS = 16
 # Levels between the lowest and the highest that smoothed edges may have, as a fraction of all pixels.
@@ -35,8 +37,8 @@ def find_masks(root: Path, layout: Layout) -> list[Path]:
 
 
 def is_mask(path: Path, root: Path, layout: Layout) -> bool:
-    """Whether a path is that of a mask, by the layout's expression."""
-    return bool(mask_key(_below(path, root), layout))
+    """Whether a path is that of a mask, by the layout's expression; a table or a text, which a loose one matches too, is none."""
+    return path.suffix.lower() not in _TEXTS and bool(mask_key(_below(path, root), layout))
 
 
 def add_masks(annotations: Annotations, paths: Iterable[Path], root: Path, layout: Layout) -> None:

@@ -5,7 +5,7 @@ bitmap; ours holds runs as COCO does (Lin et al., ECCV 2014): column by column, 
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -219,6 +219,16 @@ def box_attributes(left: float, top: float, width: float, height: float) -> dict
       {'name': 'rect', 'x': 45, 'y': 85, 'width': 29, 'height': 39}
     """
     return {"name": "rect", "x": left, "y": top, "width": max(width - 1, 0), "height": max(height - 1, 0)}
+
+
+def are_fractions(numbers: Sequence[float]) -> bool:
+    """Whether coordinates are fractions of the image's sides, as YOLO writes them, and not pixels.
+
+    Example:
+      >>> are_fractions([0.1, 0.2, 0.3, 0.3]), are_fractions([0, 0, 1, 1]), are_fractions([0.5, 12, 30, 40])
+      (True, False, False)
+    """
+    return all(0 <= number <= 1 for number in numbers) and any(number != int(number) for number in numbers)
 
 
 def encode_runs(mask: np.ndarray) -> list[int]:

@@ -89,6 +89,10 @@ def test_polygons_cover_what_pycocotools_draws_but_for_edge_pixels(tmp_path):
     [
         ([[1, 2, 3]], "polygon is [1, 2, 3]; expected a list x, y, x, y, ... of numbers"),
         ([["a", 2]], "polygon is ['a', 2]; expected a list"),
+        (
+            [[0.1, 0.2, 0.9, 0.2, 0.5, 1]],
+            "polygon is [0.1, 0.2, 0.9, 0.2, 0.5, 1], which are fractions of the image; expected pixels",
+        ),
         ([[1, 2, 3, 4]], "polygon has 2 points; expected 3 or more"),
         ([1, 2, 3, 4], "polygon is 1; expected a list"),
         (None, "segmentation is None and there is no box; expected polygons, run lengths or a box"),
@@ -174,6 +178,13 @@ def test_two_images_of_one_id_have_a_fault_each(tmp_path):
         ]
         for name in ("P1_L_DM_CC", "P2_L_DM_CC")
     }
+
+
+def test_a_box_of_fractions_is_a_fault(tmp_path):
+    path = coco(tmp_path / "coco.json", [])
+    path.write_text(path.read_text().replace('"iscrowd"', '"bbox": [0.1, 0.2, 0.5, 0.5], "iscrowd"'))
+    (region,) = read(path)
+    assert region.fault == "box is [0.1, 0.2, 0.5, 0.5], which are fractions of the image; expected pixels"
 
 
 def test_two_images_of_one_name_have_one_fault(tmp_path):

@@ -76,6 +76,7 @@ def test_a_box_covers_its_pixels(tmp_path, columns, box):
         ("45,85,inf,125", "box is 45, 85, inf, 125; expected four numbers"),
         ("75,85,45,125", "box is 75, 85, 45, 125, which has no area"),
         ("45,85,45,125", "box is 45, 85, 45, 125, which has no area"),
+        ("0.1,0.2,0.4,1", "box is 0.1, 0.2, 0.4, 1, which are fractions of the image; expected pixels"),
     ],
 )
 def test_a_box_that_is_none_is_a_fault_of_its_image(tmp_path, box, fault):

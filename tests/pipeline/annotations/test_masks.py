@@ -51,6 +51,14 @@ def test_any_color_is_inside_and_opacity_is_ignored(tmp_path, pixels):
     np.testing.assert_array_equal(rasterise([parse_region(region.attributes)], 5, 3), MASK)
 
 
+def test_a_table_that_the_expression_matches_is_no_mask(tmp_path):
+    write(tmp_path / "P1_L_DM_CC.png", MASK)
+    (tmp_path / "list.csv").write_text("image,class\nP1_L_DM_CC,benign\n")
+    layout = Layout(mask="(?P<image>.+)", table={"columns": {"image": "image", "class": "class"}})
+    annotations = read_annotations(find_annotations(tmp_path, layout), tmp_path, layout)
+    assert (annotations.rows.keys(), annotations.regions.keys()) == ({"P1_L_DM_CC"}, {"P1_L_DM_CC"})
+
+
 def test_an_empty_mask_is_an_image_without_a_region(tmp_path):
     write(tmp_path / "masks" / "P1_L_DM_CC.png", MASK * 0)
     assert read(tmp_path) == {"P1_L_DM_CC": []}
