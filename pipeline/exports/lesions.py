@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from pipeline import contract, sources
-from pipeline.files import InputError
+from pipeline.files import InputError, read_regular
 from pipeline.geometry import connected_components
 from pipeline.recipe import Recipe
 
@@ -33,7 +33,7 @@ def read_mask(path: Path, names: tuple[str, ...]) -> np.ndarray:
       InputError: it cannot be read, or holds another class.
     """
     try:
-        mask = sources.read_mask(path.read_bytes(), None)
+        mask = sources.read_mask(read_regular(path), None)
     except (OSError, contract.MaskError) as error:
         raise InputError(f"{path}: {error}") from error
     if (highest := int(mask.max(initial=0))) > len(names):

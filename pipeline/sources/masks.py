@@ -74,13 +74,32 @@ def decode_values(data: bytes) -> tuple[np.ndarray, bool]:
 
 def _decode_png(data: bytes, facts: PngFacts) -> np.ndarray:
     if facts.has_palette:
-        try:
-            return np.asarray(PIL.Image.open(io.BytesIO(data)))
-        except (OSError, SyntaxError, ValueError) as error:
-            raise MaskError(f"cannot be decoded ({error}); write it again as a gray PNG of 0 and 255") from error
+        _decode(data)  # which notices indices that end early, as Pillow does not
+        return _palette_indices(data)
     values = _decode(data)
     spread = _SPREAD.get(facts.depth, 1) if facts.is_gray else 1
     return values // spread if spread > 1 and len(np.setdiff1d(values, (0, 255))) > 0 else values
+
+
+def _palette_indices(data: bytes) -> np.ndarray:
+    """The indices of an image with a palette, unless it is of grays and a higher index is darker.
+
+    Programs that reduce colors may write 0 for white: it is unclear then whether a mask is meant by index or by color.
+    """
+    try:
+        image = PIL.Image.open(io.BytesIO(data))
+        indices, colors = np.asarray(image), image.getpalette("RGB") or []
+    except (OSError, SyntaxError, ValueError) as error:
+        raise MaskError(f"cannot be decoded ({error}); write it again as a gray PNG of 0 and 255") from error
+    values = np.unique(indices).tolist()
+    used = [colors[3 * value : 3 * value + 3] for value in values]
+    if all(len(set(color)) == 1 for color in used) and used != sorted(used):
+        raise MaskError(
+            f"has a palette that shows its indices {', '.join(map(str, values[:3]))} as the gray levels "
+            f"{', '.join(str(color[0]) for color in used[:3])}, so that it is unclear which is the lesion; write it again as a "
+            "gray PNG of 0 and 255"
+        )
+    return indices
 
 
 def _decode(data: bytes) -> np.ndarray:

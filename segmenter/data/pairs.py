@@ -5,6 +5,7 @@ Pixels stay uint8 up to the model, which scales them: a pair takes a quarter of 
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.contract import SourceError
-from pipeline.files import InputError
+from pipeline.files import InputError, read_regular
 from pipeline.sources import decode_mask, read_image
 from segmenter.configuration import Configuration, MaskSettings
 from segmenter.data.dataset import Sample
@@ -91,7 +92,8 @@ def _read_image(read: Callable[[bytes | np.ndarray], np.ndarray], argument: tf.T
 
 
 def _bytes_of(value: bytes | np.ndarray) -> bytes:
-    return bytes(np.asarray(value).item())  # outside of a graph, TensorFlow passes an array that contains the bytes
+    # Outside of a graph, TensorFlow passes an array that contains the bytes. NumPy's own type for bytes drops zeros at their end.
+    return bytes(np.asarray(value, object).item())
 
 
 def _decode_mask(data: tf.Tensor, form: PairFormat) -> tf.Tensor:
@@ -144,15 +146,29 @@ def explained(samples: Sequence[Sample], form: PairFormat) -> Iterator[None]:
 
 
 def check_lesions(samples: Sequence[Sample], form: PairFormat) -> None:
-    """Checks that at least one mask holds a lesion; reads masks until one does.
+    """Checks that at least one mask holds a lesion; reads masks until one does, in at most half of its pixels.
+
+    Where lesions always fill more than half, as in inverted masks, a warning is printed.
 
     Raises:
       InputError: none does, or a mask cannot be read.
     """
-    if any(read_mask_file(sample.mask, form.classes, form.mask).any() for sample in samples):
-        return
+    inverted = 0
+    for sample in samples:
+        mask = read_mask_file(sample.mask, form.classes, form.mask)
+        lesion = np.count_nonzero(mask)
+        if 0 < lesion <= mask.size / 2:
+            return
+        inverted += int(lesion > 0)
     first = samples[0].mask
-    values = ", ".join(map(str, decode_mask(first.read_bytes()).values[:5]))
+    if inverted:
+        print(
+            f"warning: {first.parent}: in all {inverted} masks that hold a lesion it fills more than half of the image; "
+            "are they inverted? Lesion is white or the higher value",
+            file=sys.stderr,
+        )
+        return
+    values = ", ".join(map(str, decode_mask(read_regular(first)).values[:5]))
     raise InputError(
         f"{first.parent}: 0 of {len(samples)} {samples[0].split} masks hold a lesion ({first.name} holds the values {values}); "
         "check which values mark lesions there, and [mask] threshold, or give a data set with lesions"

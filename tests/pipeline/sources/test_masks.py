@@ -273,3 +273,35 @@ def test_damaged_and_foreign_masks_are_refused_and_never_read_in_part():
     PIL.Image.fromarray(noise).save(pages, "TIFF", save_all=True, append_images=[PIL.Image.fromarray(noise)])
     with pytest.raises(MaskError, match="holds 2 frames"):
         decode_mask(pages.getvalue())
+
+
+def palette(indices, colors):
+    image = PIL.Image.frombytes("P", indices.shape[::-1], indices.tobytes())
+    image.putpalette([level for color in colors for level in color])
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+def test_a_palette_that_shows_higher_indices_darker_is_refused():
+    for data in (palette(LESION, [[255] * 3, [0] * 3]), palette(LESION * 255, [[255] * 3] + [[0] * 3] * 255)):
+        with pytest.raises(MaskError, match=r"shows its indices 0, (1|255) as the gray levels 255, 0, so that it is unclear"):
+            read_mask(data)
+    with pytest.raises(MaskError, match="shows its indices 0, 1 as the gray levels"):
+        read_mask(palette(1 - LESION, [[200] * 3, [100] * 3]))
+
+
+@pytest.mark.parametrize("colors", [[[0] * 3, [255] * 3], [[255] * 3, [255, 0, 0]], [[0] * 3, [0] * 3]])
+def test_any_other_palette_is_read_by_its_indices(colors):
+    np.testing.assert_array_equal(read_mask(palette(LESION, colors)), LESION)
+
+
+def test_a_palette_whose_indices_end_early_is_refused():
+    def chunk(kind, content):
+        return len(content).to_bytes(4, "big") + kind + content + zlib.crc32(kind + content).to_bytes(4, "big")
+
+    header = (16).to_bytes(4, "big") * 2 + bytes([8, 3, 0, 0, 0])
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"PLTE", bytes([0, 0, 0, 255, 0, 0]))
+    rows = zlib.compress(b"".join(b"\0" + bytes(row) for row in LESION[:9]))
+    with pytest.raises(MaskError, match="cannot be decoded"):
+        read_mask(data + chunk(b"IDAT", rows) + chunk(b"IEND", b""))

@@ -154,6 +154,29 @@ def test_a_split_without_any_lesion_is_named(tmp_path, write_data_set, write_pai
     check_lesions(samples, PairFormat(8, 1))
 
 
+def test_masks_that_are_mostly_lesion_may_be_inverted(tmp_path, write_data_set, write_pair, capsys):
+    folder = write_data_set(tmp_path / "set", train=0)
+    for name in ("a", "b"):
+        write_pair(folder, "train", name, np.zeros((16, 16), np.uint8), 255 - np.eye(16, dtype=np.uint8) * 255)
+    samples = read_data_set(folder).split("train")
+    check_lesions(samples, PairFormat(8, 1))
+    assert "in all 2 masks that hold a lesion it fills more than half of the image; are they inverted?" in capsys.readouterr().err
+    write_pair(folder, "train", "b", np.zeros((16, 16), np.uint8), np.eye(16, dtype=np.uint8) * 255)
+    check_lesions(samples, PairFormat(8, 1))
+    assert not capsys.readouterr().err
+
+
+def test_zeros_at_the_end_of_a_file_belong_to_it(tmp_path, write_data_set, write_pair):
+    folder = write_data_set(tmp_path / "set", train=0)
+    write_pair(folder, "train", "a", np.zeros((16, 16), np.uint8), np.eye(16, dtype=np.uint8))
+    mask = folder / "train/masks/a.png"
+    lesion = np.diag([1] * 15 + [0]).astype(np.uint8)
+    PIL.Image.fromarray(lesion * 255).save(mask, "TIFF")
+    assert mask.read_bytes().endswith(b"\0")
+    files = [tf.constant(str(folder / "train" / kind / "a.png")) for kind in ("images", "masks")]
+    np.testing.assert_array_equal(read_pair(*files, PairFormat(16, 1))[1][..., 0], lesion)
+
+
 def test_binary_masks_of_0_and_1_are_lesion_and_background(tmp_path, write_data_set, write_pair):
     folder = write_data_set(tmp_path / "set", train=0)
     write_pair(folder, "train", "a", np.zeros((16, 16), np.uint8), np.eye(16, dtype=np.uint8))
