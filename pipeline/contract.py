@@ -281,7 +281,7 @@ def read_row(row: Mapping[str, str]) -> dict[str, Any]:
 # Masks
 
 LESION_LEVEL = 128  # gray levels of a mask from this one on are lesion
-_MOST_CLASSES = 15  # a lossless mask without higher values holds class indices, not gray levels
+MOST_CLASSES = 15  # a lossless mask without higher values holds class indices, not gray levels
 
 
 class MaskError(ValueError):
@@ -344,7 +344,7 @@ def as_classes(
       [[0, 2]]
     """
     highest = int(mask.levels.max(initial=0))
-    indices = not mask.lossy and highest <= _MOST_CLASSES
+    indices = not mask.lossy and highest <= MOST_CLASSES
     if classes is None and indices:
         return mask.levels
     if classes is not None and classes > 1:
@@ -356,7 +356,7 @@ def as_classes(
         return mask.levels
     if indices:
         raise ClassesError(f"holds class indices up to {highest}; expected 0 and 255, or 0 and 1")
-    if highest < LESION_LEVEL and not any_levels and not (mask.lossy and highest <= _MOST_CLASSES):
+    if highest < LESION_LEVEL and not any_levels and not (mask.lossy and highest <= MOST_CLASSES):
         raise MaskError(f"holds only levels up to {highest}, which are neither class indices nor lesion; expected 0 and 255")
     return cut(mask.levels)
 

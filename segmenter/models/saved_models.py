@@ -3,14 +3,17 @@
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
+from pipeline.contract import MOST_CLASSES
 from pipeline.files import InputError, refuse_zip_bomb, replacing
 from segmenter.models.registry import register_layers
 
 MOST_SIDE = 4096  # of a model's input; a mammogram has some 3000 pixels in its longer side
+_ROUNDING = 1e-3  # of probabilities in 16 bits
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,19 @@ class Predictor:
 
         Returns:
           (batch, side, side, classes) float32.
+
+        Raises:
+          InputError: they are not probabilities, for example because the model ends without a sigmoid.
         """
-        return np.asarray(self.model.predict_on_batch(images), np.float32)
+        # A model of one output may return it in a list or by its name.
+        predicted = np.asarray(keras.tree.flatten(self.model.predict_on_batch(images))[0], np.float32)
+        lowest, highest = float(predicted.min()), float(predicted.max())
+        if not (lowest >= -_ROUNDING and highest <= 1 + _ROUNDING):  # also where they are not numbers
+            raise InputError(
+                f"{self.name}: predicts values from {lowest:.4g} to {highest:.4g}; expected probabilities, 0 to 1: does it "
+                "lack a sigmoid or softmax at its end, or did its training diverge?"
+            )
+        return np.clip(predicted, 0, 1)
 
 
 def save_whole(model: keras.Model, path: Path) -> None:
@@ -64,19 +78,25 @@ def load_predictor(path: Path) -> Predictor:
       InputError: the file is not a Keras model, or not one from square images to probabilities per pixel.
     """
     model = load_whole(path, compile=False)
-    input_shape, output_shape = model.input_shape, model.output_shape
+    # A model that is not built has none.
+    input_shape: Any = getattr(model, "input_shape", None)
+    output_shape: Any = getattr(model, "output_shape", None)
     fits = (
-        len(model.inputs) == len(model.outputs) == 1
+        isinstance(input_shape, tuple)
+        and isinstance(output_shape, tuple)
+        and len(model.inputs) == len(model.outputs) == 1
         and len(input_shape) == len(output_shape) == 4
         and input_shape[1] == input_shape[2] is not None
         and input_shape[1] <= MOST_SIDE
         and input_shape[3] in (1, 3)
         and output_shape[1:3] == input_shape[1:3]
+        and output_shape[3] in range(1, MOST_CLASSES + 2)
     )
     if not fits:
         raise InputError(
-            f"{path}: has the input shape {input_shape} and the output shape {output_shape}; expected (None, side, side, 1 or 3) "
-            f"with sides up to {MOST_SIDE} and (None, side, side, classes); give a model that `cesm-segmenter train` wrote"
+            f"{path}: has the input shape {input_shape} and the output shape {output_shape}; expected one input, "
+            f"(None, side, side, 1 or 3) with sides up to {MOST_SIDE}, and one output, (None, side, side, classes) with up to "
+            f"{MOST_CLASSES + 1} classes; give a model that `cesm-segmenter train` wrote"
         )
     return Predictor(model, input_shape[1], input_shape[3], output_shape[3], str(path))
 
@@ -96,7 +116,10 @@ def load_whole(path: Path, *, compile: bool = True) -> keras.Model:
             raise InputError(f"{path}: is not a Keras model: it starts with {file.read(8)!r}; {remedy}")
     refuse_zip_bomb(path, remedy)
     try:
-        return keras.saving.load_model(path, compile=compile, safe_mode=True)
+        model = keras.saving.load_model(path, compile=compile, safe_mode=True)
     except Exception as error:  # Keras raises many types of them
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(f"{path}: cannot be loaded as a Keras model ({reason}); {remedy}") from error
+    if not isinstance(model, keras.Model):
+        raise InputError(f"{path}: holds a {type(model).__name__}, which is no Keras model; {remedy}")
+    return model

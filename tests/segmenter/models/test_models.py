@@ -1,4 +1,6 @@
+import json
 import re
+import zipfile
 
 import keras
 import numpy as np
@@ -133,7 +135,7 @@ def classifier(path):
         pytest.param(broken_zip, r"cannot be loaded as a Keras model \(.*\); give a .keras file", id="another zip"),
         pytest.param(
             classifier,
-            r"has the input shape \(None, 8, 8, 1\) and the output shape \(None, 1\); expected \(None, side, side",
+            r"has the input shape \(None, 8, 8, 1\) and the output shape \(None, 1\); expected one input, \(None, side, side",
             id="another model",
         ),
     ],
@@ -145,6 +147,54 @@ def test_files_that_are_not_a_model_are_reported(write, message, tmp_path):
         load_predictor(path)
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def one_layer(**changes):
+    return keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(**{"filters": 1, "kernel_size": 1} | changes)])
+
+
+def test_the_only_output_of_a_model_may_have_a_name(tmp_path):
+    pixels = keras.Input((8, 8, 1))
+    lesion = keras.layers.Conv2D(1, 1, activation="sigmoid", kernel_initializer="zeros")(pixels)
+    keras.Model(pixels, {"mask": lesion}).save(tmp_path / "model.keras")
+    np.testing.assert_array_equal(load_predictor(tmp_path / "model.keras").predict(np.zeros((2, 8, 8, 1), np.uint8)), 0.5)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        pytest.param(lambda: keras.Sequential([keras.layers.Conv2D(1, 1)]), "has the input shape None", id="not built"),
+        pytest.param(lambda: one_layer(filters=300), r"\(None, 8, 8, 300\); expected .* with up to 16 classes", id="300 classes"),
+    ],
+)
+def test_models_of_other_shapes_are_refused(model, message, tmp_path):
+    model().save(tmp_path / "model.keras")
+    with pytest.raises(InputError, match=message):
+        load_predictor(tmp_path / "model.keras")
+
+
+def test_what_is_a_keras_object_and_no_model_is_refused(tmp_path):
+    one_layer().save(tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "layer.keras", "w") as new, zipfile.ZipFile(tmp_path / "model.keras") as old:
+        config = json.loads(old.read("config.json")) | {"module": "keras.layers", "class_name": "ReLU", "config": {"name": "x"}}
+        for name in old.namelist():
+            new.writestr(name, json.dumps(config) if name == "config.json" else old.read(name))
+    with pytest.raises(InputError, match=r"layer.keras: holds a ReLU, which is no Keras model"):
+        load_predictor(tmp_path / "layer.keras")
+
+
+@pytest.mark.parametrize(
+    ("bias", "message"),
+    [
+        pytest.param(7.0, "predicts values from 7 to 7; expected probabilities, 0 to 1: does it lack a sigmoid", id="7"),
+        pytest.param(-0.5, "predicts values from -0.5 to -0.5", id="below 0"),
+        pytest.param(np.nan, "predicts values from nan to nan", id="not a number"),
+    ],
+)
+def test_what_is_no_probability_is_never_thresholded(bias, message, tmp_path):
+    one_layer(kernel_initializer="zeros", bias_initializer=keras.initializers.Constant(bias)).save(tmp_path / "model.keras")
+    with pytest.raises(InputError, match=message):
+        load_predictor(tmp_path / "model.keras").predict(np.zeros((2, 8, 8, 1), np.uint8))
 
 
 def test_every_network_has_settings_tiny_settings_and_a_paper(tiny):
