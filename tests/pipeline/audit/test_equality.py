@@ -75,3 +75,19 @@ def test_copies_are_found_in_every_part_of_a_long_list():
 
 def test_a_single_image_has_no_equal():
     assert list(find_equal(thumb(12)[None])) == []
+
+
+def test_only_pairs_that_are_close_are_compared_in_full(monkeypatch):
+    """Among images that differ, only copies; a copy with noise below the threshold is compared, and refused by its pixels."""
+    compared = []
+
+    def compare(first, second):
+        compared.append((first.tobytes(), second.tobytes()))
+        return same_turned(first, second)
+
+    monkeypatch.setattr(equality, "same_turned", compare)
+    noise = np.random.default_rng(1).normal(0, 6, (THUMB, THUMB))
+    similar = (thumb(0) + noise).clip(0, 255).astype(np.uint8)
+    thumbs = np.stack([thumb(seed) for seed in range(60)] + [similar, np.rot90(thumb(1))])
+    assert list(find_equal(thumbs)) == [(1, 61)]
+    assert compared == [(thumbs[first].tobytes(), thumbs[second].tobytes()) for first, second in ((0, 60), (1, 61))]

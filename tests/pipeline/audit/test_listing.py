@@ -180,3 +180,10 @@ def test_a_folder_without_samples_is_refused_with_the_folders_that_have_some(tmp
         audit(tmp_path)
     assert str(error.value) == describe_missing_splits(tmp_path)
     assert "images and masks are in fold_1" in str(error.value)
+
+
+def test_folders_that_are_called_like_a_split_are_named_where_they_hold_images(tmp_path):
+    touch(tmp_path, "train/images/a.png", "test/image/a.PNG", "Train_images/a.webp", "valid/notes.txt", "other/a.png")
+    assert list_not_read(tmp_path) == [
+        f"{folder}: holds images that are not in images or masks" for folder in ("Train_images", "test/image")
+    ]
