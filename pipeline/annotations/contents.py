@@ -91,7 +91,8 @@ class UnreadFiles:
     Attributes:
       looks_like: their kind, as text.
       count: how many there are.
-      first: the path of the first one, below the folder where it was found; empty under a site key.
+      first: the path of the first one, below the folder where it was found, and with that folder's name where there are several;
+        empty under a site key.
     """
 
     looks_like: str
@@ -117,7 +118,7 @@ class Annotations:
       references: those of the DICOM segmentations; `check_reference` checks each against the images.
       regions_by_uid: the segments of segmentations that reference one image, by its SOPInstanceUID.
       boxes: those of the tables of another collection, by key; `read_annotations` adds them to the regions.
-      passed_over: tables that lack a column of the layout, each with what it is.
+      passed_over: tables that lack a column of the layout, and paths that are no files, each with what it is.
       unread: all files that were found and not read, tables that were passed over among them.
       unread_names: the images that these name, where an image without an annotation would be normal.
       crops: files among the masks that are pictures of a lesion and not its mask.

@@ -13,7 +13,7 @@ from pipeline.annotations.osirix import OSIRIX
 from pipeline.annotations.seg import SEG
 from pipeline.annotations.table import CDD_CESM_TABLE
 from pipeline.annotations.via import VIA_CSV, VIA_JSON
-from pipeline.files import TABLE_SUFFIXES, InputError
+from pipeline.files import TABLE_SUFFIXES, InputError, UnfitFile, open_regular
 from pipeline.recipe import CDD_CESM, Layout
 from pipeline.sources import find_files
 
@@ -41,6 +41,8 @@ def find_annotations(root: Path, layout: Layout = CDD_CESM) -> list[Path]:
 def read_annotations(paths: Sequence[Path], root: Path, layout: Layout = CDD_CESM) -> Annotations:
     """Reads every file that holds an annotation table or regions and skips the others.
 
+    What is not a file, such as a link to nothing, is skipped too, and noted.
+
     Several files may hold the same rows or regions, which then count once.
 
     Args:
@@ -55,7 +57,9 @@ def read_annotations(paths: Sequence[Path], root: Path, layout: Layout = CDD_CES
     masks = [path for path in paths if is_mask(path, root, layout)]
     tables = []
     for file in (AnnotationFile(path) for path in sorted({*paths} - {*masks})):
-        if any(file_format.add(annotations, file, layout) for file_format in FORMATS):
+        if not file.path.is_file():
+            annotations.passed_over[file.path] = _describe_odd(file.path)
+        elif any(file_format.add(annotations, file, layout) for file_format in FORMATS):
             annotations.files.append(file.path)
         elif file.suffix in TABLE_SUFFIXES:
             tables.append(file)
@@ -64,3 +68,14 @@ def read_annotations(paths: Sequence[Path], root: Path, layout: Layout = CDD_CES
     add_masks(annotations, masks, root, layout)
     keep_lesions(annotations, layout)
     return annotations
+
+
+def _describe_odd(path: Path) -> str:
+    """What a path is that is no regular file."""
+    try:
+        open_regular(path).close()
+    except UnfitFile as error:
+        return error.reason.removeprefix("is ")
+    except OSError as error:
+        return f"a file that cannot be read ({error.strerror})"
+    return "a file that was not there a moment ago"

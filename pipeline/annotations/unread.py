@@ -3,7 +3,7 @@
 import os
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePath
 
 from pipeline.annotations.contents import UnreadFiles
@@ -91,11 +91,17 @@ def describe_unread(
     """
     kinds: dict[str, list[str]] = defaultdict(list)
     done = set(map(os.path.abspath, read))
+    reasons = {os.path.abspath(path): reason for path, reason in known.items()}
     for path in sorted(set(map(os.path.abspath, paths)) - done):
-        if kind := known.get(Path(path)) or _describe(Path(path)):
-            root = next((root for root in roots if Path(path).is_relative_to(os.path.abspath(root))), Path(path).parent)
-            kinds[kind].append(os.path.relpath(path, root).replace(os.sep, "/"))
+        if kind := reasons.get(path) or _describe(Path(path)):
+            kinds[kind].append(_name_below(path, list(dict.fromkeys(map(os.path.abspath, roots)))))
     return [UnreadFiles(kind, len(files), files[0]) for kind, files in sorted(kinds.items())]
+
+
+def _name_below(path: str, roots: Sequence[str]) -> str:
+    """A path below the folder where it was found; of several folders it begins with the name of that one."""
+    root = next((root for root in roots if Path(path).is_relative_to(root)), os.path.dirname(path))
+    return os.path.relpath(path, os.path.dirname(root) if len(roots) > 1 else root).replace(os.sep, "/")
 
 
 def find_image_names(paths: Iterable[Path]) -> set[str]:

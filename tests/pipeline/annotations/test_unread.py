@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -101,8 +102,26 @@ def test_annotations_of_raw_are_listed_where_others_are_given(tmp_path):
     for name in (TABLE, REGIONS):
         (download.root / name).rename(tmp_path / "mine" / name)
     (download.root / "old.csv").write_text("#filename,file_size,region_shape_attributes\n")
+    (tmp_path / "mine" / "old.csv").write_text("unlike,any\n")
     outcome = index(DatasetFolder(tmp_path / "set"), load_recipe("v2"), download.root, tmp_path / "mine", Inline())
-    assert outcome.summary["unread"] == [{"looks_like": "VIA 2", "count": 1, "first": "old.csv"}]
+    assert outcome.summary["unread"] == [
+        {"looks_like": "VIA 2", "count": 1, "first": "raw/old.csv"},
+        {"looks_like": "a table without the expected columns", "count": 1, "first": "mine/old.csv"},
+    ]
+
+
+def test_what_is_no_file_is_passed_over_with_a_line(tmp_path, monkeypatch):
+    download = small_download(tmp_path / "raw", patients=3)
+    (download.root / "other.csv").symlink_to("nowhere.csv")
+    (download.root / "loop.json").symlink_to("loop.json")
+    os.mkfifo(download.root / "pipe.xml")
+    monkeypatch.chdir(tmp_path)
+    outcome = index(DatasetFolder(tmp_path / "set"), load_recipe("v2"), Path("raw"), None, Inline())
+    assert {files["first"]: files["looks_like"].split(";")[0] for files in outcome.summary["unread"]} == {
+        "other.csv": "a link to a file that is not there",
+        "loop.json": "a link that leads back to itself",
+        "pipe.xml": "a named pipe, not a file with contents",
+    }
 
 
 def test_the_card_and_the_description_list_them(tmp_path):
