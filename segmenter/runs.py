@@ -196,6 +196,11 @@ def read_state(run: Run) -> State | None:
 def write_state(run: Run, state: State) -> None:
     """Records an epoch; its checkpoint must be there already. Older checkpoints are removed."""
     write_text(run.state, json.dumps(asdict(state), indent=1) + "\n")
+    remove_older_checkpoints(run, state)
+
+
+def remove_older_checkpoints(run: Run, state: State) -> None:
+    """Removes all checkpoints that are not the state's; an interruption may have left one."""
     for path in run.folder.glob("last_epoch_*.keras"):
         if path.name != state.checkpoint:
             path.unlink()

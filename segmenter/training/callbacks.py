@@ -11,7 +11,7 @@ from types import FrameType
 import keras
 import numpy as np
 
-from pipeline.files import InputError, write_csv
+from pipeline.files import InputError, sync, write_csv
 from segmenter.configuration import Configuration, TrainSettings
 from segmenter.inference.thresholding import threshold_mask
 from segmenter.inference.tiling import predict_tiled
@@ -141,7 +141,7 @@ class Schedule(keras.callbacks.Callback):
 
 
 class RunRecorder(keras.callbacks.Callback):
-    """Writes the best model, then the checkpoint and the state, then curves and tables, after each epoch.
+    """Writes the best model, the checkpoint, curves and tables, and last the state, after each epoch.
 
     It also restores early stopping and learning-rate reduction: Keras resets both when `fit` begins, so that after a resume
     a worse epoch would count as the best.
@@ -189,8 +189,8 @@ class RunRecorder(keras.callbacks.Callback):
             else {},
             [*(self.state.history if self.state else []), row],
         )
-        write_state(self.run, self.state)
         write_history(self.run, self.state)
+        write_state(self.run, self.state)  # last: after the last epoch nothing is written again
         print(describe_epoch(row, metric_names(row)[:2], best_epoch == epoch + 1), flush=True)
 
 
@@ -250,6 +250,7 @@ class EpochPictures(keras.callbacks.Callback):
                 gray, predicted, ground_truth, f"{name}, epoch {epoch + 1}", self.colors, self.configuration.class_names
             )
             write_png(self.folder / f"Epoch_{epoch + 1}_{name}.png", row)
+        sync()  # before the state says that the epoch is whole
 
     def predict(self, image: np.ndarray) -> np.ndarray:
         """Probabilities of one image, (height, width, classes) float32, by the current model."""

@@ -45,6 +45,7 @@ def _train_run(
     state = runs.begin_or_resume(run, configuration, data, resume=resume, restart=restart)
     if state and state.is_finished(configuration.train):
         runs.record_configuration(run, configuration)
+        runs.remove_older_checkpoints(run, state)
         print(f"{run.folder}: trained already, {_describe_state(state)}; --restart would train it again from the start")
         return
     if state:

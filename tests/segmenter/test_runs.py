@@ -18,6 +18,7 @@ from segmenter.runs import (
     trained_on,
     write_state,
 )
+from segmenter.training.start import train_run
 
 OLD = Configuration(train=TrainSettings(epochs=5, patience=2))
 
@@ -168,6 +169,15 @@ def test_the_state_is_the_last_to_be_written(run):
     write_state(run, state(3))
     assert [path.name for path in run.folder.glob("last_*")] == ["last_epoch_0003.keras"]
     assert json.loads(run.state.read_text())["epoch"] == 3
+
+
+def test_a_finished_run_loses_the_checkpoint_that_an_interruption_left(run, data, capsys):
+    run.checkpoint(4).write_text("")
+    run.checkpoint(5).write_text("")
+    run.state.write_text(run.state.read_text().replace('"epoch": 2', '"epoch": 5').replace("last_epoch_0002", "last_epoch_0005"))
+    train_run(run, OLD, data)
+    assert [path.name for path in run.folder.glob("last_*")] == ["last_epoch_0005.keras"]
+    assert "trained already, 5 epochs" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("epoch", "wait", "finished"), [(4, 1, False), (5, 0, True), (4, 2, True)])

@@ -96,6 +96,15 @@ def test_a_resumed_run_equals_one_without_interruption(begin, configure, monkeyp
     assert [path.name for path in run.folder.glob("last_*")] == ["last_epoch_0004.keras"]
 
 
+def test_the_state_is_written_after_all_else_of_an_epoch(begin, configure, monkeypatch):
+    written = []
+    for name in ("sync", "save_whole", "write_csv", "write_curves", "write_state"):
+        monkeypatch.setattr(callbacks, name, lambda *_, name=name: written.append(name))
+    monkeypatch.setattr(callbacks, "save_for_prediction", lambda *_: None)
+    begin(configure(model__num_layers=1, train__epochs=1))
+    assert written == ["sync", "save_whole", "write_csv", "write_curves", "write_csv", "write_curves", "write_state"]
+
+
 def test_a_resume_keeps_the_best_epoch_before_it(begin, small):
     run, state = begin(small(train__epochs=1))
     # As if the first epoch had been so good that none can be better, and the learning rate were about to be cut.
