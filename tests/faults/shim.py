@@ -38,13 +38,13 @@ class Shim:
             setattr(os, name, functools.partial(self._call, name))
         self._originals["open"] = os.open
         os.open = self._open  # type: ignore[assignment]
-        opener = io.open
-        io.open = builtins.open = functools.partial(self._open_file, opener)  # type: ignore[assignment]
+        io.open = builtins.open = functools.partial(self._open_file, io.open)  # type: ignore[assignment]
         # Pathlib and shutil hold functions of their own where Python 3.11 binds them early.
         shutil._use_fd_functions = False  # type: ignore[attr-defined]
         return self
 
-    def _count(self) -> None:
+    def count(self) -> None:
+        """Counts a call, and ends this process at the deadly one."""
         self.calls += 1
         if self.calls == self.deadly:
             self._die()
@@ -59,7 +59,7 @@ class Shim:
     def _call(self, name: str, *arguments: Any, **options: Any) -> Any:
         if name == "write" and self.calls + 1 == self.deadly:
             self._originals[name](arguments[0], bytes(arguments[1])[: len(arguments[1]) // 2])
-        self._count()
+        self.count()
         if name == "write" and (path := os.readlink(f"/proc/self/fd/{arguments[0]}")).startswith("/"):
             self._unsafe.setdefault(path, os.fstat(arguments[0]).st_size)
         result = self._originals[name](*arguments, **options)
@@ -73,16 +73,37 @@ class Shim:
 
     def _open(self, path: Any, flags: int, *arguments: Any, **options: Any) -> int:
         if flags & _WRITING and flags & os.O_CREAT:
-            self._count()
+            self.count()
             self._unsafe[os.path.abspath(path)] = 0
         return self._originals["open"](path, flags, *arguments, **options)
 
-    def _open_file(self, opener: Callable[..., Any], file: Any, mode: str = "r", *arguments: Any, **options: Any) -> Any:
-        if set(mode) & set("wax+") and isinstance(file, str | os.PathLike):
-            self._count()
-            is_longer = "a" in mode and os.path.exists(file)
-            self._unsafe.setdefault(os.path.abspath(file), os.path.getsize(file) if is_longer else 0)
-        return opener(file, mode, *arguments, **options)
+    def _open_file(
+        self, original: Callable[..., Any], file: Any, mode: str = "r", buffering: int = -1, *arguments: Any, **options: Any
+    ) -> Any:
+        if not set(mode) & set("wax+") or not isinstance(file, str | os.PathLike) or "opener" in options:
+            return original(file, mode, buffering, *arguments, **options)
+        self.count()
+        is_longer = "a" in mode and os.path.exists(file)
+        self._unsafe.setdefault(os.path.abspath(file), os.path.getsize(file) if is_longer else 0)
+        raw = _CountedFile(self, file, mode.replace("b", "").replace("t", ""))
+        if buffering == 0:
+            return raw
+        binary = io.BufferedRandom(raw) if "+" in mode else io.BufferedWriter(raw)
+        return binary if "b" in mode else io.TextIOWrapper(binary, *arguments, **options)
+
+
+class _CountedFile(io.FileIO):
+    """A file of `open`, whose writes are counted: Python's own buffers do not call `os.write`."""
+
+    def __init__(self, shim: Shim, file: str | os.PathLike, mode: str):
+        super().__init__(file, mode)
+        self._shim = shim
+
+    def write(self, data: Any) -> int:
+        if self._shim.calls + 1 == self._shim.deadly:
+            super().write(bytes(data)[: len(data) // 2])
+        self._shim.count()
+        return super().write(data)
 
 
 def run_in_fork(work: Callable[[], int], deadly: int, *, power: bool, output: Path) -> tuple[int, int]:

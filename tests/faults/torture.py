@@ -1,13 +1,12 @@
 """Kills each stage at each of its changes of the file system, runs the same command again, and compares all bytes.
 
 Run by `make torture`. Each stage of a data set of six images is killed at every call that `shim` counts, once as a kill and once
-as a power cut; afterwards the same command must end with the bytes of a run that nobody interrupted.
+as a power cut; afterwards the same command must end with the bytes of a run that nobody interrupted. So is a training of three
+epochs, at each fifth call.
 """
 
 import argparse
 import functools
-import hashlib
-import re
 import shutil
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+from faults.contents import contents
 from faults.shim import KILLED, run_in_fork
 from inputs import small_download, small_recipe
 
@@ -24,13 +24,30 @@ import pipeline.exports
 import pipeline.phantom
 import pipeline.report.charts
 import pipeline.report.dataset_page  # noqa: F401  # loaded before the forks
+import segmenter.cli
 from pipeline.cli import COMMANDS, main
 from pipeline.workers import Inline
+from segmenter.backend import load_tensorflow
 
 # A stage, and what must have run before it. Later stages of the list find what the earlier ones left.
 STAGES = ("index", "split", "masks", "variants", "stats", "report", "coco", "hf", "nnunet", "tfrecord", "via")
 ALONE = ("dataset", "phantom")
-_TIMES = re.compile(rb'"mtime_ns":\s?\d+')  # of written files, in the journal
+TRAIN = "train"  # after dataset: three epochs of one step
+ALL = (*STAGES, *ALONE, TRAIN)
+_TRAINING_EVERY = 5  # of its calls only each fifth is taken, because a point takes 10 seconds
+_TINY = """[model]
+model = "SlightlyFlexibleUNet"
+image_width = 16
+image_height = 16
+base_filters = 2
+num_layers = 2
+[train]
+epochs = 3
+batch_size = 8
+steps_per_epoch = 1
+num_infer_images = 1
+deterministic = true
+"""
 
 
 @dataclass(frozen=True)
@@ -55,11 +72,13 @@ class Torture:
     def __init__(self, root: Path):
         self.root, self.place = root, root / "here"
         cv2.setNumThreads(1)
+        tempfile.tempdir = str(root)  # for what a killed process leaves there
         for module in COMMANDS:
             if hasattr(module, "open_executor"):
                 module.open_executor = lambda workers: Inline()  # one process, so that the calls have one order
         small_download(root / "start" / "raw", patients=3)
         small_recipe(root / "start" / "small.toml", variants=("original", "mirrored"))
+        (root / "start" / "tiny.toml").write_text(_TINY)
 
     def command(self, stage: str) -> Callable[[], int]:
         """The command line of a stage."""
@@ -69,6 +88,8 @@ class Torture:
             arguments = [stage, *making]
         elif stage == "phantom":
             arguments = [stage, str(self.place / "phantom"), "--patients", "6"]
+        elif stage == TRAIN:
+            return functools.partial(segmenter.cli.main, [stage, folder, "--config", str(self.place / "tiny.toml")])
         elif stage in STAGES[:6]:
             arguments = [stage, folder]
         else:
@@ -87,6 +108,11 @@ class Torture:
         for stage in ALONE:
             if stage in stages:
                 yield from self._interrupt(stage, self.root / "start", every)
+        if TRAIN in stages:
+            load_tensorflow()  # once; its threads start in the forks, with the first operation
+            import segmenter.training.trainer  # noqa: F401
+
+            yield from self._interrupt(TRAIN, self._advance("dataset", self.root / "start"), every * _TRAINING_EVERY)
 
     def _advance(self, stage: str, before: Path) -> Path:
         after = self.root / f"after-{stage}"
@@ -125,28 +151,16 @@ class Torture:
         return f"other bytes than without an interruption: {', '.join(differing[:5])}" if differing else ""
 
 
-def contents(root: Path) -> dict[str, str]:
-    """The hash of each file below a folder; the journal by its entries, whose lines may be repeated, and without times."""
-    files = {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
-    return {
-        name: hashlib.sha256(_journal_entries(data) if name.endswith("made.jsonl") else data).hexdigest()
-        for name, data in files.items()
-    }
-
-
-def _journal_entries(data: bytes) -> bytes:
-    entries = {}
-    for line in _TIMES.sub(b"", data).splitlines():
-        if line.endswith(b"}}"):  # a line that was cut off does not
-            entries[line[:40]] = line
-    return b"\n".join(sorted(entries.values()))
-
-
 def run_all() -> int:
     """Runs the program; the exit status is 1 where a point did not survive."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--stages", nargs="+", default=[*STAGES, *ALONE], choices=[*STAGES, *ALONE])
-    parser.add_argument("--every", type=int, default=1, help="only each of so many calls (default: %(default)s)")
+    parser.add_argument("--stages", nargs="+", default=ALL, choices=ALL)
+    parser.add_argument(
+        "--every",
+        type=int,
+        default=1,
+        help=f"only each of so many calls, of train {_TRAINING_EVERY} times as many (default: %(default)s)",
+    )
     arguments = parser.parse_args()
     counts: dict[str, list[int]] = {}
     start = time.monotonic()
