@@ -27,6 +27,8 @@ from pipeline.files import (
 from pipeline.indexing.tables import Reject, SourceImage, read_images, read_rejects, write_rejects
 from pipeline.recipe import Recipe
 
+_BLOCK_BYTES = 512  # the smallest that disks have
+
 
 class DatasetFolder:
     """The files of one data set. What several stages read is read once, and again only after it has changed.
@@ -154,13 +156,15 @@ class DatasetFolder:
         return write_text(path, json.dumps(state, indent=1) + "\n")
 
     def holds(self, path: str, stamp: Stamp) -> bool:
-        """Whether the file at `path` is the stamped one; it is hashed only where its modification time differs."""
+        """Whether the file at `path` is the stamped one; it is hashed where its modification time differs, or it may be cut."""
         file = path_below(self.root, path, f"{self.journal.path}: {path}")
         try:
             stat = file.stat()
         except OSError:
             return False
-        return stat.st_size == stamp.size and (stat.st_mtime_ns == stamp.mtime_ns or sha256(file) == stamp.sha256)
+        # Earlier versions recorded files that a full disk had cut, and a disk cuts at whole blocks.
+        trusted = stat.st_mtime_ns == stamp.mtime_ns and stat.st_size % _BLOCK_BYTES != 0
+        return stat.st_size == stamp.size and (trusted or sha256(file) == stamp.sha256)
 
     def has_file(self, path: str, named_by: Path) -> bool:
         """Whether a file that a state file of this folder names is there; an InputError where it lies outside."""

@@ -1,5 +1,6 @@
 """Faults that pass while the files stay as they are: the same command tries those files again."""
 
+import functools
 import os
 import shutil
 from pathlib import Path
@@ -11,9 +12,10 @@ from pipeline import stages
 from pipeline.contract import SourceError
 from pipeline.dataset import samples
 from pipeline.dataset.folder import DatasetFolder
-from pipeline.files import InputError
+from pipeline.files import InputError, sha256
 from pipeline.indexing import inspect
 from pipeline.recipe import load_recipe
+from pipeline.sources import read_image
 from pipeline.workers import Inline
 
 
@@ -97,6 +99,33 @@ def test_squares_that_cannot_be_read_are_made_again_from_the_source(project):
     stages.variants(project.folder, Inline())
     assert project.reasons() == {}
     assert len(project.folder.read_manifest()) == 36
+
+
+@pytest.mark.parametrize("cut", ["squares", "samples"])
+def test_files_that_an_earlier_version_recorded_as_whole_though_they_were_cut_are_made_again(project, monkeypatch, cut):
+    def write_cut(path, data):
+        Path(path).write_bytes(data[: min(512, len(data) // 512 * 512)])
+        return os.stat(path)
+
+    project.index()
+    stages.split(project.folder)
+    fused = functools.partial(stages.variants, fused=True)
+    make = stages.masks if cut == "squares" else fused
+    with monkeypatch.context() as patch:
+        patch.setattr(samples, "write_bytes", write_cut)
+        make(project.folder, Inline())
+    make(project.folder, Inline())
+    if cut == "squares":
+        squares = [*project.folder.squares.glob("*/*.png")]
+        assert len(squares) == 24
+        assert all(read_image(path) is not None for path in squares)
+        stages.variants(project.folder, Inline())
+    assert project.reasons() == {}
+    rows = project.folder.read_manifest()
+    assert len(rows) == 36
+    for row in rows:
+        for name in ("image", "mask"):
+            assert sha256(project.folder.root / row[name]) == row[f"{name}_sha256"]
 
 
 @pytest.mark.parametrize("mount_point", [True, False])
