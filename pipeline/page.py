@@ -122,7 +122,10 @@ def chart(figure: Any, description: str) -> "Markup":
     import matplotlib
     from markupsafe import Markup, escape
     from matplotlib.colors import to_hex
+    from matplotlib.text import Text
 
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)  # a dollar sign in a name or a BI-RADS cell such as 4$5$2 begins no formula
     for artist in figure.findobj(lambda artist: hasattr(artist, "get_color") or hasattr(artist, "get_edgecolor")):
         for name in ("color", "edgecolor"):
             color = getattr(artist, f"get_{name}", lambda: None)()

@@ -31,7 +31,7 @@ def write_card(folder: DatasetFolder, description: Mapping[str, Any]) -> None:
         "## Groups\n",
         _groups(description["groups"]),
         "## How it differs from the published data set\n",
-        _wrap(description["differs"]),
+        _wrap(markdown_text(description["differs"])),
         "## What was dropped, and why\n",
         _dropped(description),
         "## Regions\n",
@@ -43,8 +43,9 @@ def write_card(folder: DatasetFolder, description: Mapping[str, Any]) -> None:
         "## Recipe\n",
         f"```toml\n{dump_toml(folder.load_recipe())}```\n",
         "## Licence and citations\n",
-        _wrap(description["licence"]),
-        "\n".join(_wrap(citation, first="- ", others="  ").rstrip() for citation in description["citations"]) + "\n",
+        _wrap(markdown_text(description["licence"])),
+        "\n".join(_wrap(markdown_text(citation), first="- ", others="  ").rstrip() for citation in description["citations"])
+        + "\n",
     ]
     write_text(folder.card, "\n".join(part for part in parts if part.strip()))
 
@@ -88,7 +89,7 @@ def _dropped(description: Mapping[str, Any]) -> str:
     ]
     lines += [f"| `{reason['reason']}` | {reason['images']} | {reason['meaning']} |" for reason in dropped]
     if unread := description.get("unread"):
-        files = "; ".join(str(UnreadFiles(**kind)) for kind in unread)
+        files = "; ".join(markdown_text(UnreadFiles(**kind)) for kind in unread)
         lines.append(f"\nFound with the annotations, and not used: {files}.")
     return "\n".join(lines) + "\n"
 
@@ -101,7 +102,8 @@ def _audit(folder: DatasetFolder) -> str:
         return "No findings: no patient or image in two splits, no duplicates, every pair complete, every mask clean.\n"
     lines = ["| finding | count | asked for by the recipe | examples |", "| --- | ---: | --- | --- |"]
     lines += [
-        f"| `{finding['code']}` | {finding['count']} | {'yes' if finding['code'] in report['expected'] else 'no'} | "
+        f"| `{markdown_text(finding['code'])}` | {finding['count']} | "
+        f"{'yes' if finding['code'] in report['expected'] else 'no'} | "
         f"{'; '.join(map(markdown_text, finding['examples'][:2]))} |"
         for finding in report["findings"]
     ]

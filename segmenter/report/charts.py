@@ -140,7 +140,7 @@ def strata_chart(metrics: "pd.DataFrame", dice: str) -> "Markup":
         means = np.array([row["mean"] for row in group_rows])
         _draw_intervals(ax, group_rows, means, heights, SERIES[number % 2])
         positions += heights
-        labels += [f"{group_name(group)} {row['value']} ({row['images']}; {row['patients']})" for row in group_rows]
+        labels += [f"{group_name(group)} {_short(row['value'])} ({row['images']}; {row['patients']})" for row in group_rows]
         position = heights[-1] + 1.7
     ax.set_yticks(positions, labels)
     ax.invert_yaxis()
@@ -149,6 +149,12 @@ def strata_chart(metrics: "pd.DataFrame", dice: str) -> "Markup":
     ax.grid(axis="x", **_GRID)
     values = "; ".join(f"{group_name(row['group'])} {row['value']} {format_number(row['mean'], 2)}" for row in rows)
     return chart(figure, f"Mean {dice} by group: {values}.")
+
+
+def _short(value: object, most: int = 40) -> str:
+    """A value that leaves room for the axes."""
+    text = str(value)
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _strata_rows(metrics: "pd.DataFrame") -> list[dict]:

@@ -278,3 +278,20 @@ def test_the_page_works_in_a_browser(leaking_once, browser):
         browser.open(leaking_once.report)
         assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"scrolls sideways at {width} px"
     assert browser.errors == []
+
+
+def test_names_and_texts_of_others_are_only_text_in_page_and_card(tmp_path):
+    def plant(download):
+        (download.root / "<img src=x onerror=alert(1)>](javascript:alert(1))|`x`.zip").write_bytes(b"PK\3\4")
+        for row in download.rows:
+            row |= {"Findings": "<script>alert(1)</script>|](javascript:alert(1))", "Machine": "<b>`|", "BIRADS": "4$5$2"}
+
+    folder = make(tmp_path, change=plant)
+    page, card = report(folder), folder.card.read_text()
+    for text in (page, card):
+        assert not re.search(r"<(img src=x|script>alert|b>)", text)
+        assert "&lt;b&gt;" in text
+    assert "&lt;img src=x onerror=alert(1)&gt;" in card
+    plain = re.sub(r"\\.", "", card)
+    assert not re.search(r"\]\(javascript", plain)
+    assert {line.count("|") for line in plain.split("## Groups")[1].splitlines() if line.startswith("|")} == {5, 4}

@@ -1,6 +1,7 @@
 """Reports of runs with predictions that are made here, so that each case is known beforehand; no network is trained."""
 
 import csv
+import html.parser
 import json
 import re
 import subprocess
@@ -381,7 +382,7 @@ def test_the_model_card_has_the_sections_of_model_cards_and_the_run_s_metrics(ru
         "Ethical considerations, caveats",
         "Licence and citations of the data",
     ]
-    for text in ("Not a medical device", "Out of scope: any clinical use", "the best of 3 was epoch 2", "Free <for all>"):
+    for text in ("Not a medical device", "Out of scope: any clinical use", "the best of 3 was epoch 2", "Free &lt;for all&gt;"):
         assert text in card
     tables = [block.splitlines() for block in card.split("\n\n") if block.startswith("|")]
     assert len(tables) == 5
@@ -493,3 +494,58 @@ def test_the_page_states_what_was_trained_when_and_where(run):
 def test_a_description_of_another_manifest_is_ignored(folder, run):
     describe(folder, phantom=True, manifest_sha256="0" * 64)
     assert "This is a phantom" not in report(run)[0]
+
+
+HOSTILE = "<img src=x onerror=alert(1)>](javascript:alert(1))`x`|'\"><script>alert(1)</script>$\\frac{$"
+
+
+class Elements(html.parser.HTMLParser):
+    """The elements of a page with the names of their attributes, and all addresses."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.shapes, self.addresses, self.scripts = set(), set(), 0
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.shapes |= {(tag, name) for name, _ in attrs} | {(tag, "")}
+        self.addresses |= {
+            value.split(",")[0] for name, value in attrs if name.endswith(("href", "src", "action")) and value[0] != "#"
+        }
+        self.scripts += tag == "script"
+
+
+def markdown_elements(text):
+    """Links, pictures, tags and the number of cells of each row that a card has."""
+    plain = re.sub(r"\\.", "", text)
+    return re.findall(r"\]\(|<(?!!--)[a-z/]", plain), {line.count("|") for line in plain.splitlines() if line.startswith("|")}
+
+
+def test_names_and_texts_of_others_add_no_element_to_page_and_card(folder, run, tmp_path):
+    page, card = report(run)
+    plain, (links, cells) = Elements(page), markdown_elements(card)
+    (tmp_path / "hostile").mkdir()
+    hostile = folder.rename(tmp_path / "hostile" / HOSTILE.replace("/", "")[:80])
+    rows = read_csv(hostile / "manifest.csv")
+    for row in rows:
+        row |= {"findings": HOSTILE, "birads": "4$5$2", "machine": HOSTILE, "density": HOSTILE}
+        for column, suffix in (("image", "images"), ("mask", "masks")):
+            name = f"{row['image_id']}{HOSTILE.replace('/', '')[:60]}"
+            (hostile / row[column]).rename(hostile / row["split"] / suffix / f"{name}.png")
+            row[column] = f"{row['split']}/{suffix}/{name}.png"
+        row["sample"] = row["image_id"] = name
+    with (hostile / "manifest.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    describe(hostile, licence=HOSTILE, citations=[HOSTILE, "javascript:alert(1)"], title=HOSTILE, differs=HOSTILE)
+    other = open_run(hostile, "tiny")
+    evaluate(other, read_data_set(hostile), Configuration())
+    page, card = report(other)
+    parsed = Elements(page)
+    assert parsed.shapes <= plain.shapes | {("p", "")}
+    assert parsed.scripts == plain.scripts
+    assert parsed.addresses <= plain.addresses | {"data:image/jpeg;base64"}
+    assert "&lt;img src=x onerror=alert(1)&gt;" in page
+    assert (links, cells) == markdown_elements(card)
+    assert "&lt;img src=x onerror=alert(1)&gt;" in card
