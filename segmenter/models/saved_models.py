@@ -1,6 +1,9 @@
 """Reads and writes `.keras` files: whole or not at all; other files are refused in one line."""
 
+import contextlib
+import math
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,10 +119,36 @@ def load_whole(path: Path, *, compile: bool = True) -> keras.Model:
             raise InputError(f"{path}: is not a Keras model: it starts with {file.read(8)!r}; {remedy}")
     refuse_zip_bomb(path, remedy)
     try:
-        model = keras.saving.load_model(path, compile=compile, safe_mode=True)
+        with _weights_within(path):
+            model = keras.saving.load_model(path, compile=compile, safe_mode=True)
     except Exception as error:  # Keras raises many types of them
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(f"{path}: cannot be loaded as a Keras model ({reason}); {remedy}") from error
     if not isinstance(model, keras.Model):
         raise InputError(f"{path}: holds a {type(model).__name__}, which is no Keras model; {remedy}")
     return model
+
+
+@contextlib.contextmanager
+def _weights_within(path: Path) -> Iterator[None]:
+    """Lets layers make only weights that the file can hold: their sizes are somebody's, and memory is taken before any is read.
+
+    Raises:
+      InputError: within the block, where a layer would make more.
+    """
+    with zipfile.ZipFile(path) as archive:
+        left = 2 * sum(member.file_size for member in archive.infolist())  # a weight of 16 bits takes 32 bits here
+    plain = keras.layers.Layer.add_weight
+
+    def add_weight(layer, shape=None, *args, **kwargs):
+        nonlocal left
+        left -= 4 * math.prod(shape or ())
+        if left < 0:
+            raise InputError(f"its layer {layer.name!r} of shape {tuple(shape)} has more weights than the file holds")
+        return plain(layer, shape, *args, **kwargs)
+
+    keras.layers.Layer.add_weight = add_weight
+    try:
+        yield
+    finally:
+        keras.layers.Layer.add_weight = plain

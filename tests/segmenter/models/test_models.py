@@ -244,3 +244,21 @@ def test_every_network_memorises_two_phantom_images(name, configure, phantom_pai
         if dice > 0.95:
             return
     pytest.fail(f"Dice {dice:.3f} after 600 steps")
+
+
+def test_a_layer_larger_than_the_file_is_refused_before_memory_is_taken(tmp_path):
+    image = keras.Input((16, 16, 1))
+    keras.Model(image, keras.layers.Conv2D(2, 3, padding="same")(image)).save(tmp_path / "a.keras")
+    assert load_predictor(tmp_path / "a.keras").classes == 2
+    with zipfile.ZipFile(tmp_path / "a.keras") as whole, zipfile.ZipFile(tmp_path / "giant.keras", "w") as giant:
+        for name in whole.namelist():
+            data = whole.read(name)
+            if name == "config.json":
+                config = json.loads(data)
+                config["config"]["layers"][1]["config"]["filters"] = 10**9
+                data = json.dumps(config).encode()
+            giant.writestr(name, data)
+    with pytest.raises(
+        InputError, match=r"its layer 'conv2d\w*' of shape \(3, 3, 1, 1000000000\) has more weights than the file"
+    ):
+        load_predictor(tmp_path / "giant.keras")
