@@ -2,6 +2,7 @@
 
 import json
 import random
+import resource
 import shutil
 import signal
 import warnings
@@ -29,6 +30,7 @@ from segmenter.data.dataset import read_data_set
 from segmenter.inference.outputs import clear_outputs
 
 SECONDS = 10  # of computing; a run that waits for something is stopped after a minute
+MEGABYTES = 500  # by which one input may raise the peak of memory
 ALLOWED = (InputError, SourceError, MaskError)
 
 
@@ -58,12 +60,12 @@ def use_folder(root: Path) -> None:
 
 
 def tolerate(part) -> None:
-    """Runs a part within the time; errors that a user understands are fine, and are one line."""
+    """Runs a part within time and memory; errors that a user understands are fine, and are one line."""
     signal.signal(signal.SIGPROF, _late)
     signal.signal(signal.SIGALRM, _late)
     signal.setitimer(signal.ITIMER_PROF, SECONDS)
     signal.alarm(60)
-    message = ""
+    message, peak = "", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -74,6 +76,7 @@ def tolerate(part) -> None:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)
     assert "\n" not in message
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < MEGABYTES * 1024  # in KiB, on Linux
 
 
 def _late(*_):
