@@ -1,15 +1,19 @@
 """Some hundreds of damaged inputs: each ends as a result, a reject or one line, never in another error, a warning or a hang."""
 
+import csv
+import io
 import json
 import random
 import resource
 import shutil
 import signal
 import warnings
+import zipfile
 from pathlib import Path
 
 import cv2
 import numpy as np
+import openpyxl
 import pytest
 from faults.damage import damage_bytes, damage_json, damage_text
 from inputs import REGIONS, TABLE, mammogram, small_recipe
@@ -152,6 +156,32 @@ def test_damaged_annotations_are_refused_or_read(tmp_path, made, name):
             tolerate(lambda: read_annotations(find_annotations(tmp_path, layout), tmp_path, layout))
             count += 1
     assert count >= 32
+
+
+def test_damaged_workbooks_are_refused_or_read(tmp_path, made):
+    rng, count = random.Random(7), 0
+    raw, path = made.root.parent / "raw", tmp_path / "table.xlsx"
+    shutil.copyfile(raw / REGIONS, tmp_path / REGIONS)
+    book = openpyxl.Workbook()
+    with (raw / TABLE).open(newline="") as file:
+        for row in csv.reader(file):
+            book.active.append(row)
+    book.save(path)
+    whole, layout = path.read_bytes(), load_recipe("v2").layout
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    kinds = list(damage_bytes(whole, rng))
+    for name in ("xl/worksheets/sheet1.xml", "xl/workbook.xml"):  # whole zip files with damaged content
+        for _, data in (*damage_bytes(members[name], rng), *damage_text(members[name].decode(), rng)):
+            with zipfile.ZipFile(buffer := io.BytesIO(), "w") as archive:
+                for other, content in members.items():
+                    archive.writestr(other, data if other == name else content)
+            kinds.append((name, buffer.getvalue()))
+    for _, damaged in kinds:
+        path.write_bytes(damaged)
+        tolerate(lambda: read_annotations(find_annotations(tmp_path, layout), tmp_path, layout))
+        count += 1
+    assert count >= 70
 
 
 FILES = ["index.csv", "regions.csv", "rejects.csv", "assignment.csv", "manifest.csv", "dataset.json", "audit.json", "recipe.toml"]
