@@ -120,3 +120,17 @@ def test_a_flip_reorders_the_descriptors():
     ]
     assert len(matched) >= 20
     assert np.median(matched) > 0.98
+
+
+def test_a_large_image_is_averaged_over_blocks():
+    pixels = np.random.default_rng(4).integers(0, 256, (SIDE * 4, SIDE * 4), dtype=np.uint8)
+    means = pixels.reshape(SIDE, 4, SIDE, 4).mean(axis=(1, 3))
+    assert np.corrcoef(spread_contrast(pixels).ravel(), means.ravel())[0, 1] > 0.99
+
+
+def test_a_few_pixels_beyond_the_others_are_black_and_white():
+    pixels = np.tile(np.linspace(20_000, 21_000, SIDE), (SIDE, 1)).astype(np.uint16)
+    pixels[:5, :5], pixels[-5:, -5:] = 65_000, 0
+    image = spread_contrast(pixels)
+    assert (image[:5, :5] == 255).all()
+    assert (image[-5:, -5:] == 0).all()
