@@ -26,7 +26,7 @@ def test_an_interrupted_stage_ends_with_the_same_bytes(tmp_path, stage, every):
 @pytest.mark.slow
 def test_an_interrupted_training_ends_with_the_same_bytes():
     # By a program of its own: TensorFlow has threads here once another test has used it, and a fork of those may hang.
-    command = [sys.executable, "-m", "faults.torture", "--stages", "train", "--every", "20"]
+    command = [sys.executable, "-m", "faults.torture", "--stages", "train", "--every", "25"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
