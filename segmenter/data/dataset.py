@@ -275,6 +275,8 @@ def _by_stem(folder: Path) -> dict[str, Path]:
 
 
 def _named(name: str, split: str, image: Path, mask: Path) -> Sample:
+    if problem := name_problem(name):
+        raise InputError(f"{image.parent}: the name {shorten(image.name)} {problem}; rename the image and its mask")
     variant, source = parse_sample(name)
     details = dict.fromkeys(DESCRIPTIONS, "") | {column: getattr(source, column) for column in ("side", "kind", "view")}
     return Sample(name, split, image, mask, source.image_id, variant, source.patient, label="", details=details)

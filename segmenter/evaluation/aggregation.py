@@ -27,7 +27,13 @@ _TEXTS = [
     *("sample", "image_id", "patient", "variant", "split", "class", *contract.DESCRIPTIONS),
     *("size", "run", "criterion", "group", "value", "metric"),
 ]
-_NAMES = {"per_image.csv": ("sample", "variant"), "metrics.csv": ("group", "metric")}
+# The columns that reports and comparisons need; tables of earlier versions have them too.
+_NEEDED = {
+    "per_image.csv": ("sample", "variant", "truth_px", "empty_truth", "dice"),
+    "per_lesion.csv": ("sample", "lesion", "area_px", "detected"),
+    "metrics.csv": tuple(METRIC_COLUMNS),
+    "froc_curve.csv": ("lesions", "detection_rate", "low", "high", "false_positives_per_image"),
+}
 Row = dict[str, object]
 
 
@@ -77,9 +83,11 @@ def read_table(path: Path) -> pd.DataFrame:
     """
     remedy = "evaluate again with `cesm-segmenter evaluate`"
     try:
-        header, rows = read_header_and_rows(path, _NAMES.get(path.name, ()))
+        header, rows = read_header_and_rows(path, _NEEDED.get(path.name, ()))
     except InputError as error:
         raise InputError(f"{error}; {remedy}") from error
+    if path.name == "per_image.csv" and not rows:
+        raise InputError(f"{path}: has a header and no rows; {remedy}")
     table = pd.DataFrame(rows, columns=header)
     for name in table.columns.difference(_TEXTS):
         try:

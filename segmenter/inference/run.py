@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from pipeline.contract import DATASET_MARK, IMAGE_SUFFIXES, SPLITS, SourceError
-from pipeline.files import InputError, locked, progress, sha256, stamp_of
+from pipeline.files import InputError, locked, name_problem, progress, sha256, shorten, stamp_of
 from pipeline.sources import (
     DEFAULT_DICOM,
     DicomOptions,
@@ -133,7 +133,8 @@ def _job_of(sample: Sample) -> Job:
 
 
 def _is_below(file: Path, folder: Path) -> bool:
-    return file.resolve().is_relative_to(folder.resolve())
+    # Unlike Path.resolve, this raises nothing for a link that leads back to itself.
+    return Path(os.path.realpath(file)).is_relative_to(os.path.realpath(folder))
 
 
 def _is_same(path: Path, other: Path) -> bool:
@@ -154,6 +155,8 @@ def name_outputs(images: Sequence[Path]) -> dict[str, Path]:
         common = os.path.commonpath([image.absolute().parent for image in sharing])
         for image in sharing:
             name = stem if len(sharing) == 1 else "__".join(image.absolute().relative_to(common).parts)
+            if problem := name_problem(name):
+                raise InputError(f"{shorten(str(image))}: its name {problem}, and its outputs would have it too; rename it")
             if name in names:
                 raise InputError(f"{image}: its outputs would be named {name}, like those of {names[name]}; rename one of them")
             names[name] = image
@@ -193,7 +196,9 @@ def read_result(output: Path, identity: dict[str, object]) -> InferenceResult | 
         return None
     if report := mark.get("report"):  # as the previous version wrote it, which counted findings
         return InferenceResult(report["skipped"], report["findings"], report["without_seg"])
-    return InferenceResult(**mark["result"]) if "result" in mark else None
+    if not (result := mark.get("result")):
+        return None
+    return InferenceResult(result["skipped"], result["lesions"], result["without_seg"])
 
 
 def infer(plan: Plan, jobs: Sequence[Job], output: Path, identity: dict[str, object]) -> InferenceResult:

@@ -172,3 +172,11 @@ def test_how_dicom_is_read_is_the_recipes(tmp_path):
     (tmp_path / "recipe.toml").write_text('[dicom]\nvoi = "both"\n')
     with pytest.raises(InputError, match=r"\[dicom\]: voi: Input should be 'lut' or 'window' (.found 'both'.)"):
         read_dicom_options(tmp_path)
+
+
+def test_names_with_control_characters_are_refused(tmp_path, write_data_set):
+    folder = write_data_set(tmp_path / "set")
+    for kind in ("images", "masks"):
+        (folder / "train" / kind / "P1_L_CM_CC.png").rename(folder / "train" / kind / "a\x1bb.png")
+    with pytest.raises(InputError, match=r"the name 'a\\x1bb.png' holds a control character; rename the image and its mask"):
+        read_data_set(folder)

@@ -206,3 +206,19 @@ def test_a_file_that_is_not_a_table_is_an_error(tmp_path):
     (tmp_path / "metrics.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match=r"metrics\.csv: cannot be read as CSV .*evaluate again with `cesm-segmenter eval"):
         read_table(tmp_path / "metrics.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("per_image.csv", "sample,variant,dice\na,original,1\n", "expected truth_px, empty_truth too; evaluate again"),
+        ("per_image.csv", "sample,variant,truth_px,empty_truth,dice\n", "has a header and no rows; evaluate again"),
+        ("per_lesion.csv", "", "has the columns none; expected sample, lesion, area_px, detected too"),
+        ("metrics.csv", "group,value,metric,images,patients,mean\n", "expected mean_low, mean_high, median"),
+        ("froc_curve.csv", "criterion,size\n", "expected lesions, detection_rate, low, high"),
+    ],
+)
+def test_tables_that_lack_columns_or_rows_are_errors(tmp_path, name, text, message):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_table(tmp_path / name)

@@ -31,8 +31,10 @@ def write(folder, dices, *, detected=DETECTED, false_positives=(0, 0, 0, 1), ima
     annotated = [(sample, truth_px // lesions, 5.0, y) for sample, _, truth_px, lesions in images for y in range(lesions)]
     path = folder / "evaluation" / "test"
     path.mkdir(parents=True)
-    pd.DataFrame(rows).to_csv(path / "per_image.csv", index=False)
-    pd.DataFrame(annotated, columns=["sample", "area_px", "centre_x", "centre_y"]).to_csv(path / "per_lesion.csv", index=False)
+    per_image = pd.DataFrame(rows)
+    per_image.assign(empty_truth=(per_image["truth_px"] == 0).astype(int)).to_csv(path / "per_image.csv", index=False)
+    per_lesion = pd.DataFrame(annotated, columns=["sample", "area_px", "centre_x", "centre_y"])
+    per_lesion.assign(lesion=1, detected=1).to_csv(path / "per_lesion.csv", index=False)
     contents = {"identity": {}, "tolerance_px": 2.0, "patients": 3, "patients_in_train": 0} | summary
     (path / "summary.json").write_text(json.dumps(contents))
     return folder

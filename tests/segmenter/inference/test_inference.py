@@ -1,6 +1,7 @@
 import json
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import keras
@@ -435,3 +436,22 @@ def test_other_images_need_no_dicom_package(model, tmp_path, monkeypatch):
     jobs = [Job("image", tmp_path / "image.png")]
     assert run(model, jobs, tmp_path / "out").lesions == 1
     assert "segmentations" not in inference_identity(plan_for(model), jobs)
+
+
+def test_links_that_lead_back_to_themselves_are_left_to_their_reader(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "loop.png").symlink_to("loop.png")
+    (tmp_path / "out").mkdir()
+    assert [job.name for job in find_jobs([tmp_path / "images"], None, tmp_path / "out")] == ["loop"]
+
+
+def test_names_with_control_characters_are_refused_before_anything_is_written():
+    with pytest.raises(InputError, match=r"images/a\\x1bb.png': its name holds a control character.*rename it"):
+        name_outputs([Path("images/a\x1bb.png")])
+
+
+def test_a_mark_with_other_keys_is_read(tmp_path):
+    identity = {"images": [["a"]]}
+    mark = {"identity": identity, "result": {"skipped": [], "lesions": 3, "without_seg": [], "extra": 1}}
+    (tmp_path / "inference.json").write_text(json.dumps(mark))
+    assert read_result(tmp_path, identity).lesions == 3

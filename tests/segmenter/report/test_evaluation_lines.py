@@ -24,7 +24,9 @@ def write(tmp_path):
     def write_tables(metrics, variants, values):
         table = pd.DataFrame([dict(zip(METRIC_COLUMNS, row, strict=True)) for row in metrics], columns=METRIC_COLUMNS)
         write_metrics(tmp_path, MetricTables(table, pd.DataFrame(columns=CURVE_COLUMNS)))
-        write_csv(tmp_path / "per_image.csv", ["sample", "variant"], [{"sample": "x", "variant": name} for name in variants])
+        columns = ["sample", "variant", "truth_px", "empty_truth", "dice"]
+        rows = [{"sample": "x", "variant": name, "truth_px": 9, "empty_truth": 0, "dice": 0.5} for name in variants]
+        write_csv(tmp_path / "per_image.csv", columns, rows)
         write_text(tmp_path / "summary.json", json.dumps({"metrics": values}))
         return tmp_path
 
