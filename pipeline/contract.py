@@ -356,7 +356,7 @@ def as_classes(
         return mask.levels
     if indices:
         raise ClassesError(f"holds class indices up to {highest}; expected 0 and 255, or 0 and 1")
-    if highest < LESION_LEVEL and not any_levels and not (mask.lossy and highest <= MOST_CLASSES):
+    if 0 < highest < LESION_LEVEL and not any_levels:
         raise MaskError(f"holds only levels up to {highest}, which are neither class indices nor lesion; expected 0 and 255")
     return cut(mask.levels)
 

@@ -159,7 +159,7 @@ def _find_inside(levels: np.ndarray, lossy: bool) -> tuple[np.ndarray, str]:
     if not lossy and _count_levels(levels) <= _MOST_LEVELS:
         inside = levels != 0
     elif lossy and high < LESION_LEVEL:
-        return nothing, "" if high < _MOST_LEVELS else f"is a JPEG of levels up to {high:g}; expected 0 outside and 255 inside"
+        return nothing, f"is a JPEG of levels up to {high:g}; expected 0 outside and 255 inside" if high else ""
     else:
         margin = (high - low) / 8
         between = np.count_nonzero((levels > low + margin) & (levels < high - margin))

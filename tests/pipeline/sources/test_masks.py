@@ -116,16 +116,10 @@ def png_of_bits(values, depth):
     return png(len(values), 1, depth, 0, zlib.compress(b"\0" + packed))
 
 
-@pytest.mark.parametrize(
-    ("color", "message"),
-    [
-        (0, r"^cannot be decoded \(\d+ bytes\); write it again as a gray PNG of 0 and 255$"),
-        (3, r"^cannot be decoded \(.*(truncated|broken).*\); write it again as a gray PNG of 0 and 255$"),
-    ],
-)
+@pytest.mark.parametrize("color", [0, 3], ids=["gray", "palette"])
 @pytest.mark.parametrize("data", [b"", b"hello", zlib.compress(bytes(3))], ids=["empty", "text", "too few"])
-def test_a_sound_png_of_damaged_pixels_is_refused(color, message, data):
-    with pytest.raises(MaskError, match=message):
+def test_a_sound_png_of_damaged_pixels_is_refused(color, data):
+    with pytest.raises(MaskError, match=r"^cannot be decoded \(\d+ bytes\); write it again as a gray PNG of 0 and 255$"):
         decode_mask(png(4, 4, 8, color, data))
 
 
