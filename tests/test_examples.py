@@ -26,7 +26,7 @@ EXPECTED = {
     },
     "own_data_and_audit": {
         "try:": "[split] sed: unknown key; expected one of by, seed, fractions, folds",
-        "data.describe()": "{'drawn': 12, 'clipped': 0, 'vanished': 0, 'ignored': 0}, True",
+        "data.describe()": "{'drawn': 12, 'clipped': 0, 'vanished': 0, 'ignored': 0, 'left_out': 0}, True",
         "data.audit()": "Empty DataFrame",
         "found = ": "duplicate-pixels",
         "for row in found": "patient-in-splits: P",

@@ -44,7 +44,7 @@ def name_problem(name: object) -> str:
 
     Example:
       >>> name_problem("P1_L_DM_CC"), name_problem("../P1")
-      ('', "holds '/' or '..', and names a file")
+      ('', "leads outside with '..'")
     """
     if problem := _problem(name):
         return problem

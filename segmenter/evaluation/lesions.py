@@ -59,6 +59,7 @@ def match_regions(ground_truth: Components, predicted: Components) -> Matching:
     """Matches the components of two masks of the same size.
 
     Example:
+      >>> from pipeline.geometry import connected_components
       >>> ground_truth, predicted = np.array([[1, 1, 0, 0, 0, 1]]), np.array([[1, 1, 0, 1, 0, 0]])
       >>> matching = match_regions(connected_components(ground_truth), connected_components(predicted))
       >>> matching.detected.tolist(), matching.false_positives

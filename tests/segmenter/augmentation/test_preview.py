@@ -92,7 +92,7 @@ def test_a_configuration_without_variations_is_refused(data_folder, config, caps
 def test_a_broken_file_is_named(data_folder, config, capsys):
     (data_folder / "train/masks/P1_L_CM_CC.png").write_bytes(b"no image")
     assert preview(data_folder, "--config", config) == 2
-    assert "train/masks/P1_L_CM_CC.png: cannot be read as an image" in capsys.readouterr().err
+    assert "train/masks/P1_L_CM_CC.png: starts with b'no image', which is not JPEG, PNG or TIFF" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def convolution():
 
     def make(height, width, radius, classes=2):
         pixels = keras.Input((height, width, 1))
-        layer = keras.layers.Conv2D(classes, 2 * radius + 1, padding="same")
+        layer = keras.layers.Conv2D(classes, 2 * radius + 1, padding="same", activation="sigmoid")
         model = keras.Model(pixels, layer(keras.layers.Rescaling(1 / 255)(pixels)))
         rng = np.random.default_rng(2)
         layer.set_weights([rng.normal(size=weight.shape) / 8 for weight in layer.get_weights()])

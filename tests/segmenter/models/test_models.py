@@ -167,6 +167,7 @@ def test_the_only_output_of_a_model_may_have_a_name(tmp_path):
         pytest.param(lambda: one_layer(filters=300), r"\(None, 8, 8, 300\); expected .* with up to 16 classes", id="300 classes"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:You are saving a model that has not yet been built")
 def test_models_of_other_shapes_are_refused(model, message, tmp_path):
     model().save(tmp_path / "model.keras")
     with pytest.raises(InputError, match=message):
