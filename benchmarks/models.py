@@ -121,7 +121,7 @@ def measure_times(name: str) -> dict[str, object]:
 
 def time_steps(settings, repeats: int = 5) -> tuple[int, float]:
     """Returns the parameters, and the median seconds of some training steps after one to warm up."""
-    from segmenter.training.trainer import compile_model
+    from segmenter.training.compilation import compile_model
 
     model = compile_model(Configuration(model=settings))
     rng = np.random.default_rng(1)

@@ -77,7 +77,7 @@ def build_model(
     size = {"image_width": side, "image_height": side, "image_channels": channels, "num_classes": classes}
     configuration = check_settings(Configuration, {"model": {"model": model, **size, **keys}}, "build_model")
     load_tensorflow()
-    from segmenter.training.trainer import compile_model
+    from segmenter.training.compilation import compile_model
 
     return compile_model(configuration, allow_download=allow_download)
 

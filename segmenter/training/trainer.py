@@ -19,13 +19,11 @@ from segmenter.data.dataset import DataSet, Sample, describe_counts
 from segmenter.data.input_pipeline import fits_cache, read_all, training_batches, validation_batches
 from segmenter.data.originals import originals_or_all
 from segmenter.data.pairs import PairFormat, check_lesions, check_pair, explained
-from segmenter.models import build_model
 from segmenter.models.backbones import weights_file
 from segmenter.models.saved_models import load_whole
 from segmenter.runs import TRAINED_ON, Run, State, record_start
 from segmenter.training import callbacks
-from segmenter.training.losses import make_loss
-from segmenter.training.metrics import keras_metrics
+from segmenter.training.compilation import compile_model
 from segmenter.training.progress import Progress
 
 
@@ -68,24 +66,6 @@ def train(run: Run, configuration: Configuration, data: DataSet, state: State | 
                 f"{run.config}: a step with [train] batch_size {configuration.train.batch_size} does not fit "
                 "into memory; lower it, or image_width and image_height"
             ) from error
-
-
-def compile_model(configuration: Configuration, *, allow_download: bool = False) -> keras.Model:
-    """Builds the model of a configuration, with its loss, its metrics and a new optimizer."""
-    settings = configuration.model
-    model = build_model(settings, configuration.image, allow_download=allow_download)
-    metrics = keras_metrics(settings.metrics, configuration.class_names)
-    model.compile(_optimizer(settings), make_loss(settings), metrics=metrics, jit_compile=settings.jit_compile)
-    return model
-
-
-def _optimizer(settings: ModelSettings) -> keras.optimizers.Optimizer:
-    options: dict[str, object] = {"clipvalue": settings.clipvalue, "clipnorm": settings.clipnorm}
-    if settings.ema_momentum:
-        options |= {"use_ema": True, "ema_momentum": settings.ema_momentum}
-    if settings.weight_decay:
-        options["weight_decay"] = settings.weight_decay
-    return getattr(keras.optimizers, settings.optimizer)(settings.learning_rate, **options)
 
 
 def _fit(

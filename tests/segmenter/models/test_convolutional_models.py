@@ -16,7 +16,7 @@ from segmenter.models import build_model
 from segmenter.models.saved_models import load_predictor, load_whole, save_for_prediction, save_whole
 from segmenter.models.sharp_unet import Sharpen
 from segmenter.models.supervision import PresenceGate, Supervised
-from segmenter.training.trainer import compile_model
+from segmenter.training.compilation import compile_model
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from segmenter.configuration.networks import MODEL_SETTINGS
 from segmenter.configuration.networks import SlightlyFlexibleUNetSettings as UNetSettings
 from segmenter.models import MODELS, build_model
 from segmenter.models.saved_models import load_predictor, load_whole, save_for_prediction, save_whole
-from segmenter.training.trainer import compile_model
+from segmenter.training.compilation import compile_model
 
 # What a network needs in addition to its tiny settings to memorise two images of 64 px.
 OVERFIT: dict[str, dict[str, object]] = {
