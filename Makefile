@@ -219,7 +219,7 @@ docs: install  ## write the API pages to build/docs; a warning is an error
 	  --docformat google --output-directory build/docs pipeline segmenter
 	@echo 'docs: build/docs/index.html'
 
-mutation: install  ## change the core modules in small ways and count what their own tests notice (half an hour)
+mutation: install  ## change the core modules in small ways and count what their own tests notice (about an hour)
 	@.venv/bin/python benchmarks/mutation.py $(args)
 
 bench: install  ## measure the pipeline: benchmarks/dataset.py

@@ -22,6 +22,7 @@ from small_sets import make_set
 from pipeline import stages
 from pipeline.annotations import find_annotations, read_annotations
 from pipeline.audit import audit
+from pipeline.cli import main
 from pipeline.contract import MaskError, SourceError
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.exports.exporting import export
@@ -182,6 +183,104 @@ def test_damaged_workbooks_are_refused_or_read(tmp_path, made):
         tolerate(lambda: read_annotations(find_annotations(tmp_path, layout), tmp_path, layout))
         count += 1
     assert count >= 70
+
+
+def test_damaged_segmentations_are_refused_or_read(tmp_path):
+    from seg_inputs import STUDY, write_seg
+
+    image = mammogram(tmp_path / "image.dcm", np.zeros((40, 32), np.uint16), **STUDY)
+    masks = np.zeros((40, 32, 1), np.uint8)
+    masks[3:9, 4:10] = 1
+    path = write_seg(tmp_path / "seg.dcm", image, masks, ["malignant"])
+    whole, layout, count = path.read_bytes(), load_recipe("v2").layout, 0
+    for seed in (8, 9, 10):
+        for _, damaged in damage_bytes(whole, random.Random(seed)):
+            path.write_bytes(damaged)
+            tolerate(lambda: read_annotations(find_annotations(tmp_path, layout), tmp_path, layout))
+            count += 1
+    assert count == 36
+
+
+@pytest.mark.slow
+def test_damaged_models_are_refused_or_read(tmp_path):
+    import keras
+
+    from segmenter.models.saved_models import load_predictor
+
+    rng, count, path = random.Random(11), 0, tmp_path / "model.keras"
+    pixels = keras.Input((8, 8, 1))
+    keras.Model(pixels, keras.layers.Conv2D(1, 3, padding="same", activation="sigmoid")(pixels)).save(path)
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    config, weights = members["config.json"], members["model.weights.h5"]
+    kinds = [data for _, data in damage_bytes(path.read_bytes(), rng)]
+    for name, damages in (
+        ("config.json", (*damage_bytes(config, rng), *damage_text(config.decode(), rng), *damage_json(config.decode(), rng))),
+        ("model.weights.h5", damage_bytes(weights, rng)),
+    ):
+        for _, data in damages:
+            with zipfile.ZipFile(buffer := io.BytesIO(), "w") as archive:
+                for other, content in members.items():
+                    archive.writestr(other, data if other == name else content)
+            kinds.append(buffer.getvalue())
+    for damaged in kinds:
+        path.write_bytes(damaged)
+        tolerate(lambda: load_predictor(path).predict(np.zeros((1, 8, 8, 1), np.uint8)))
+        count += 1
+    assert count >= 60
+
+
+NAMES = ["-", "--help", " P1_L_DM_CC", "P1_L_DM_CC\n", "P1\x1b[31m_L_DM_CC", "é" * 60, "P1_L_DM_CC" * 20, "$(touch x)", "`id`"]
+NAMES += [
+    "a;b",
+    "'",
+    '"',
+    "<b>",
+    "](x)",
+    "%s",
+    "{0}",
+    "~",
+    "#",
+    "*",
+    "CON",
+    "...",
+    "P\u0661_L_DM_CC",
+    "P1_L_DM_CC\u202e",
+    "\udcff",
+]
+
+
+def test_files_of_odd_names_are_rejects(tmp_path, made, capfd):
+    raw = tmp_path / "raw"
+    shutil.copytree(made.root.parent / "raw", raw)
+    data = next(raw.rglob("*.jpg")).read_bytes()
+    for name in NAMES:
+        (raw / f"{name}.jpg").write_bytes(data)
+    tolerate(lambda: stages.index(DatasetFolder(tmp_path / "set"), load_recipe("v2"), raw, None, Inline()))
+    with (tmp_path / "set" / "rejects.csv").open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        rejects = list(csv.DictReader(file))
+    assert len(rejects) >= len(NAMES) - 2, "two of them are spellings of an image that is there"
+    assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["index", "audit"])
+def test_programs_end_with_one_line_where_an_input_is_damaged(tmp_path, made, capsys, command):
+    """A share of the inputs above, by the command line: its status is never that of a fault of the program."""
+    shutil.copytree(made.root.parent, tmp_path / "all")
+    root = tmp_path / "all" / made.root.name
+    path = root / {"index": f"../raw/{REGIONS}", "audit": "manifest.csv"}[command]
+    text = path.read_text()
+    arguments = {
+        "index": ["index", "--raw", str(tmp_path / "all" / "raw"), "--out", str(tmp_path / "new"), "--workers", "1"],
+        "audit": ["audit", str(root)],
+    }[command]
+    rng = random.Random(12)
+    for _, damaged in list(damage_bytes(text.encode(), rng))[:6] + list(damage_text(text, rng))[:8]:
+        path.write_bytes(damaged)
+        status = main(arguments)
+        errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith(("error:", "Traceback", "internal"))]
+        assert status in (0, 1, 2), errors
+        assert len(errors) == (1 if status == 2 else 0), errors
 
 
 FILES = ["index.csv", "regions.csv", "rejects.csv", "assignment.csv", "manifest.csv", "dataset.json", "audit.json", "recipe.toml"]

@@ -3,13 +3,12 @@
 import json
 import re
 import sys
-import warnings
 
 import numpy as np
 import pydicom
 import pytest
 from inputs import REGIONS, Download, circle, mammogram
-from skips import need_package
+from seg_inputs import STUDY, write_seg
 
 from pipeline.annotations import SegReference, check_reference, find_annotations, read_annotations
 from pipeline.dataset.folder import DatasetFolder
@@ -20,59 +19,11 @@ from pipeline.recipe import load_recipe
 from pipeline.stages import index
 from pipeline.workers import Inline
 
-highdicom = need_package("highdicom")
-
-STUDY = {
-    "StudyInstanceUID": "2.25.10",
-    "SeriesInstanceUID": "2.25.11",
-    "PatientName": "",
-    "PatientSex": "",
-    "PatientBirthDate": "",
-    "StudyID": "",
-    "StudyDate": "",
-    "StudyTime": "",
-    "AccessionNumber": "",
-    "ReferringPhysicianName": "",
-    "SeriesNumber": 1,
-    "InstanceNumber": 1,
-    "PatientOrientation": ["A", "R"],
-}
-
 
 @pytest.fixture
 def image(tmp_path):
     """A mammogram of 32 x 40 pixels."""
     return mammogram(tmp_path / "image.dcm", np.zeros((40, 32), np.uint16), **STUDY)
-
-
-def write_seg(path, image, masks, labels, kind="BINARY"):
-    """Writes a segmentation of (height, width, segments)."""
-    from pydicom.sr.codedict import codes
-
-    segments = [
-        highdicom.seg.SegmentDescription(
-            number, label, codes.cid7150.MorphologicallyAbnormalStructure, codes.cid7159.Lesion, "MANUAL"
-        )
-        for number, label in enumerate(labels, 1)
-    ]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        seg = highdicom.seg.Segmentation(
-            [pydicom.dcmread(image)],
-            masks[None],
-            kind,
-            segments,
-            series_instance_uid="2.25.20",
-            series_number=2,
-            sop_instance_uid=f"2.25.{sum(path.name.encode())}",
-            instance_number=1,
-            manufacturer="test",
-            manufacturer_model_name="test",
-            software_versions="1",
-            device_serial_number="1",
-        )
-    seg.save_as(path)
-    return path
 
 
 def squares():
