@@ -20,13 +20,20 @@ CLASSES = ("benign", "malignant")
         pytest.param([0, 2], ".png", [0, 2], id="class indices"),
         pytest.param([0, 0], ".png", [0, 0], id="empty"),
         pytest.param([100, 160], ".jpg", [0, 1], id="JPEG has a threshold of 128"),
-        pytest.param([2, 2], ".jpg", [0, 0], id="low levels of a JPEG are ringing"),
+        pytest.param([0, 0], ".jpg", [0, 0], id="empty JPEG"),
     ],
 )
 def test_a_mask_is_read_as_classes(tmp_path, levels, suffix, classes):
     path = tmp_path / f"mask{suffix}"
     cv2.imwrite(str(path), np.repeat(np.array(levels, np.uint8), 8)[None].repeat(8, 0))
     np.testing.assert_array_equal(read_mask(path, CLASSES)[0, ::8], classes)
+
+
+def test_class_indices_that_were_saved_as_jpeg_are_an_error(tmp_path):
+    path = tmp_path / "mask.jpg"
+    cv2.imwrite(str(path), np.full((8, 8), 2, np.uint8))
+    with pytest.raises(InputError, match=r"mask.jpg: holds only levels up to 2, which are neither class indices nor lesion"):
+        read_mask(path, CLASSES)
 
 
 def test_a_class_that_the_recipe_does_not_know_is_an_error(tmp_path):
