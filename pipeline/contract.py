@@ -402,6 +402,33 @@ class Dropped:
 
 
 @dataclass(frozen=True)
+class RegionCounts:
+    """What became of the drawn regions."""
+
+    drawn: int
+    clipped: int
+    vanished: int
+    ignored: int
+    left_out: int = 0
+
+
+@dataclass(frozen=True)
+class Bands:
+    """Images with long thin regions, and those of them in which these are most of the lesion."""
+
+    images: Sequence[str]
+    mostly: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Doubtful:
+    """Annotations that a user should know to be doubtful."""
+
+    bands: Bands
+    contradicted: Sequence[Mapping[str, str]]
+
+
+@dataclass(frozen=True)
 class DescriptionFile:
     """dataset.json; `pipeline.dataset.description` writes it."""
 
@@ -417,9 +444,10 @@ class DescriptionFile:
     groups: Mapping[str, Mapping[str, SplitCounts]]
     named: int
     dropped: Sequence[Dropped]
-    regions: Mapping[str, int]
+    regions: RegionCounts
     licence: str
     citations: Sequence[str]
+    doubtful: Doubtful | None = None  # an earlier version did not count them
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from pipeline.contract import SCHEMA, find_reason, sample_name
 from pipeline.dataset.card import write_card
-from pipeline.dataset.description import describe_dataset, write_description
+from pipeline.dataset.description import describe_dataset, read_description, write_description
 from pipeline.dataset.doubtful import find_doubtful
 from pipeline.dataset.folder import DatasetFolder, digest_of, make_split_folders, sample_paths
 from pipeline.dataset.journal import COUNT_NAMES, JournalEntry
@@ -194,9 +194,13 @@ class Builder:
         counts: Counter = Counter()
         for entry in self.entries.values():
             counts.update(entry.counts)
-        digest, earlier = hashlib.sha256(manifest.encode()).hexdigest(), self.folder.read_state(self.folder.description)
+        digest = hashlib.sha256(manifest.encode()).hexdigest()
+        try:
+            earlier = read_description(self.folder.description)
+        except InputError:
+            earlier = {}  # it is written again
         # Masks are read for it only where they are not those of the last time.
-        is_known = earlier.get("manifest_sha256") == digest and "doubtful" in earlier
+        is_known = earlier.get("manifest_sha256") == digest and earlier.get("doubtful") is not None
         description = describe_dataset(
             self.recipe,
             rows,

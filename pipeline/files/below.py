@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipeline.files.program import InputError
 
+_LONGEST_NAME = 255
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -64,6 +65,8 @@ def _problem(stored: object) -> str:
         return "is empty"
     if any(ord(character) < 32 or ord(character) == 127 for character in stored):
         return "holds a control character"
+    if max(len(os.fsencode(part)) for part in stored.split("/")) > _LONGEST_NAME:
+        return f"holds a name of more than {_LONGEST_NAME} bytes, which no file has"
     if stored[0] in "/\\" or _DRIVE.match(stored):
         return "is an absolute path"
     return "leads outside with '..'" if ".." in re.split(r"[/\\]", stored) else ""
