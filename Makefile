@@ -222,8 +222,8 @@ docs: install  ## write the API pages to build/docs; a warning is an error
 mutation: install  ## change the core modules in small ways and count what their own tests notice (about an hour)
 	@.venv/bin/python benchmarks/mutation.py $(args)
 
-bench: install  ## measure the pipeline: benchmarks/dataset.py
-	@.venv/bin/python benchmarks/dataset.py $(args)
+bench: install  ## measure speed again and write docs/benchmarks.md; ARGS="loader" for one part
+	@.venv/bin/python benchmarks/run.py $(args)
 
 clean:  ## delete the data set's files, but not its runs (trained models)
 	@[ ! -f "$(FOLDER)/recipe.toml" ] || find "$(FOLDER)" -mindepth 1 -maxdepth 1 ! -name runs -exec rm -rf {} +
