@@ -33,6 +33,7 @@ class Target:
 
 # Without the tests of whole folders, which take seconds for each fault that nothing notices.
 AUDIT_PARTS = ("candidates", "checks", "contents", "equality", "features", "listing", "pairs", "registration")
+CONTRACT_PARTS = ("columns", "folders", "masks", "names", "reasons")
 TARGETS = {
     "geometry": Target("pipeline/geometry.py", ("tests/pipeline/test_geometry.py",)),
     "raster": Target("pipeline/drawing/raster.py", ("tests/pipeline/drawing/test_raster.py",)),
@@ -42,7 +43,7 @@ TARGETS = {
     "surfaces": Target("segmenter/evaluation/surfaces.py", ("tests/segmenter/evaluation/test_surfaces.py",)),
     "bootstrap": Target("segmenter/evaluation/bootstrap.py", ("tests/segmenter/evaluation/test_bootstrap.py",)),
     "masks": Target("pipeline/sources/masks.py", ("tests/pipeline/sources/test_masks.py",)),
-    "contract": Target("pipeline/contract.py", ("tests/pipeline/test_contract.py",)),
+    "contract": Target("pipeline/contract/*", tuple(f"tests/pipeline/contract/test_{name}.py" for name in CONTRACT_PARTS)),
 }
 
 

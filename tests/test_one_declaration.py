@@ -37,7 +37,7 @@ def copy(tmp_path_factory):
     root = tmp_path_factory.mktemp("copy")
     for package in ("pipeline", "segmenter"):
         shutil.copytree(ROOT / package, root / package, ignore=shutil.ignore_patterns("__pycache__"))
-    contract = root / "pipeline" / "contract.py"
+    contract = root / "pipeline" / "contract" / "columns.py"
     text = contract.read_text()
     before = '    Column("regions", int),\n'
     assert text.count(before) == 1
