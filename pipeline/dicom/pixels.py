@@ -12,12 +12,21 @@ from pipeline.contract import SourceError
 from pipeline.dicom.options import DicomOptions
 from pipeline.dicom.parsing import guarded
 
+_BLOCK_ROWS = 256  # mapped in one step: an index into a table takes eight bytes per pixel
 
-def read_gray(dataset: Any, options: DicomOptions) -> np.ndarray:
+
+def read_gray(dataset: Any, options: DicomOptions, bits: int) -> np.ndarray:
     """Decodes the one frame of a checked dataset.
 
+    Each stored value has one gray level, so the levels of the values that occur are calculated, and the pixels looked up.
+
+    Args:
+      dataset: as `pipeline.dicom.parsing` returns it.
+      options: which table or window applies.
+      bits: of a level in the result, 8 or 16.
+
     Returns:
-      (height, width) float64, 0 is black and 1 white.
+      (height, width) uint8, or uint16 with 16 bits: 0 is black, and 255 or 65535 white.
 
     Raises:
       SourceError: `pixels-unreadable`, `no-such-window`.
@@ -27,14 +36,43 @@ def read_gray(dataset: Any, options: DicomOptions) -> np.ndarray:
     with guarded("pixels-unreadable", f"its pixels cannot be decoded from {syntax.name}", remedy):
         window = _choose_window(dataset, options)
         stored = dataset.pixel_array  # without the bits beyond BitsStored, in which old files keep overlays
-        padding = _find_padding(stored, dataset)
-        values = _apply_voi(_apply_modality(stored, dataset), dataset, window)
-        low, high = _output_range(dataset, window)
-        is_flat = _is_flat(values[~padding]) and not _is_flat(stored[~padding])
-        is_sound = low != high and np.isfinite(high - low) and np.isfinite(values).all() and not is_flat
-    if values.shape != (dataset.Rows, dataset.Columns):
-        raise SourceError("pixels-unreadable", f"decodes to {values.shape}, expected {(dataset.Rows, dataset.Columns)}")
-    if not is_sound:
+        if stored.shape != (dataset.Rows, dataset.Columns):
+            size = (dataset.Rows, dataset.Columns)
+            raise SourceError("pixels-unreadable", f"decodes to {stored.shape}, expected {size}")
+        levels = _find_levels(stored)
+        gray = _show_levels(levels, dataset, window)
+    table = np.zeros(2 ** (8 * stored.itemsize), np.uint8 if bits == 8 else np.uint16)
+    table[_indices(levels)] = np.rint(gray * (2**bits - 1))
+    shown = np.empty(stored.shape, table.dtype)
+    for block in _blocks(stored):
+        shown[block] = table[_indices(stored[block])]
+    return shown
+
+
+def _find_levels(stored: np.ndarray) -> np.ndarray:
+    """The values that occur, each once: (values,) of the dtype of `stored`, which has 8 or 16 bits."""
+    occurs = np.zeros(2 ** (8 * stored.itemsize), bool)
+    for block in _blocks(stored):
+        occurs[_indices(stored[block])] = True
+    return np.flatnonzero(occurs).astype(f"u{stored.itemsize}").view(stored.dtype.newbyteorder("="))
+
+
+def _indices(stored: np.ndarray) -> np.ndarray:
+    """Stored values as indices into a table of all values of their width; negative ones are in its upper half."""
+    return stored.astype(f"u{stored.itemsize}", copy=False)
+
+
+def _blocks(pixels: np.ndarray) -> list[slice]:
+    return [slice(row, row + _BLOCK_ROWS) for row in range(0, len(pixels), _BLOCK_ROWS)]
+
+
+def _show_levels(levels: np.ndarray, dataset: Any, window: int | None) -> np.ndarray:
+    """The gray of stored values, (values,) float64 from 0, black, to 1, white."""
+    padding = _find_padding(levels, dataset)
+    values = _apply_voi(_apply_modality(levels, dataset), dataset, window)
+    low, high = _output_range(dataset, window)
+    is_flat = _is_flat(values[~padding]) and not _is_flat(levels[~padding])
+    if low == high or not np.isfinite(high - low) or not np.isfinite(values).all() or is_flat:
         raise SourceError(
             "pixels-unreadable",
             "has a rescale or a window that leaves no gray levels; expected finite values, and no slope of 0",
@@ -52,7 +90,7 @@ def _is_flat(values: np.ndarray) -> bool:
 
 
 def _find_padding(stored: np.ndarray, dataset: Any) -> np.ndarray:
-    """Marks the pixels that are not of the image but around it: those of PixelPaddingValue, or between it and its limit."""
+    """Marks the values that are not of the image but around it: PixelPaddingValue, or those between it and its limit."""
     ends = [dataset.get(tag) for tag in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
     if ends[0] in (None, ""):
         return np.zeros(stored.shape, bool)

@@ -33,8 +33,7 @@ def read_dicom_pixels(data: bytes, options: DicomOptions, bits: int) -> np.ndarr
     dataset = parse(data)
     check(dataset, options)
     _check_coded(dataset)
-    gray = read_gray(dataset, options)
-    return np.rint(gray * (2**bits - 1)).astype(np.uint8 if bits == 8 else np.uint16)
+    return read_gray(dataset, options, bits)
 
 
 def _check_coded(dataset: Any) -> None:

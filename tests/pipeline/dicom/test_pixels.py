@@ -1,5 +1,7 @@
 """What a viewer shows: tables, windows, inversions and codings, compared with the standard's own formulas."""
 
+import tracemalloc
+
 import dicom_inputs
 import numpy as np
 import pydicom
@@ -9,6 +11,7 @@ from pydicom.dataset import Dataset
 
 from pipeline.contract import SourceError
 from pipeline.dicom.options import DicomOptions
+from pipeline.dicom.pixels import read_gray
 from pipeline.sources import read_image
 
 GRAY = dicom_inputs.GRAY
@@ -244,3 +247,31 @@ def test_overlays_in_the_bits_above_the_stored_ones_are_not_read(tmp_path, signe
     )
     expected = (levels - levels.min()) * 255.0 / (2**bits - 1)
     np.testing.assert_allclose(read_image(path), expected, atol=0.51)
+
+
+def test_memory_is_a_few_bytes_per_pixel(tmp_path):
+    stored = np.resize(np.arange(4096, dtype=np.uint16), (2000, 1500))
+    rescaled = {"RescaleSlope": "2", "RescaleIntercept": "-100", "PixelPaddingValue": 0}
+    data = mammogram(tmp_path / "a.dcm", stored, WindowCenter="3000", WindowWidth="4000", **rescaled).read_bytes()
+    tracemalloc.start()
+    image = read_image(tmp_path / "a.dcm", data)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(np.unique(image)) == 256
+    assert peak < 10 * stored.size  # was 25: several images of float64
+
+
+@pytest.mark.parametrize("kind", ["uint8", "int8", "uint16", "int16", ">u2", ">i2"])
+def test_each_stored_value_gets_its_own_level(kind):
+    ends = np.iinfo(kind)
+    stored = np.resize(np.arange(ends.min, ends.max + 1), (600, 300)).astype(kind)  # more rows than are mapped in one step
+    dataset = Dataset()
+    dataset.file_meta = pydicom.dataset.FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    dataset.Rows, dataset.Columns = stored.shape
+    dataset.BitsAllocated = dataset.BitsStored = ends.bits
+    dataset.PixelRepresentation = int(ends.min < 0)
+    dataset.PhotometricInterpretation = "MONOCHROME2"
+    dataset._pixel_array, dataset._pixel_id = stored, pydicom.pixels.utils.get_image_pixel_ids(dataset)
+    expected = stored.astype(np.int64) - ends.min
+    np.testing.assert_array_equal(read_gray(dataset, DicomOptions(), ends.bits), expected)
