@@ -5,14 +5,27 @@ leaves one whole epoch to resume from. TensorFlow is not imported here, so that 
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from pipeline.files import InputError, check_json, clear_folder, dump_toml, load_toml, path_below, read_json, write_text
+from pydantic import FiniteFloat, PositiveInt
+
+from pipeline.files import (
+    InputError,
+    check_json,
+    clear_folder,
+    dump_toml,
+    load_toml,
+    path_below,
+    read_json,
+    shorten,
+    write_text,
+)
 from segmenter.configuration import Configuration, TrainSettings
 from segmenter.data.dataset import DataSet
 
@@ -80,12 +93,12 @@ class Run:
 class State:
     """The progress of training that the checkpoint does not hold. Epochs count from 1."""
 
-    epoch: int
+    epoch: PositiveInt
     checkpoint: str
-    best_epoch: int
-    best_val_loss: float
-    early_stopping: dict[str, int | float]
-    reducer: dict[str, int | float]
+    best_epoch: PositiveInt
+    best_val_loss: FiniteFloat
+    early_stopping: dict[Literal["wait", "best"], int | FiniteFloat]
+    reducer: dict[Literal["wait", "best", "cooldown_counter"], int | FiniteFloat]
     history: list[dict[str, int | float]] = field(default_factory=list)
 
     def is_finished(self, train: TrainSettings) -> bool:
@@ -178,19 +191,61 @@ def check_applied(settings: Mapping[str, Any] | None) -> Mapping[str, Any]:
 
 
 def read_state(run: Run) -> State | None:
-    """Reads the progress of a run, or None if no epoch was finished.
+    """Reads the progress of a run that training can be resumed from, or None if no epoch was finished.
 
     Raises:
-      InputError: the state cannot be read, or its checkpoint does not exist.
+      InputError: as in `read_progress`, or the checkpoint does not exist.
+    """
+    state = read_progress(run)
+    if state and not (run.folder / state.checkpoint).is_file():
+        raise InputError(f"{run.state}: names {state.checkpoint}, which does not exist; start again with --restart")
+    return state
+
+
+def read_progress(run: Run) -> State | None:
+    """Reads the progress of a run, with or without its checkpoint; None if no epoch was finished.
+
+    Raises:
+      InputError: the state cannot be read, or its values contradict each other.
     """
     if not run.state.is_file():
         return None
     state = read_json(run.state, State, "start again with --restart")
-    if "wait" not in state.early_stopping:
-        raise InputError(f"{run.state}: is not a training state; start again with --restart")
-    if not path_below(run.folder, state.checkpoint, f"{run.state}: checkpoint").is_file():
-        raise InputError(f"{run.state}: names {state.checkpoint}, which does not exist; start again with --restart")
+    path_below(run.folder, state.checkpoint, f"{run.state}: checkpoint")
+    if fault := _find_contradiction(state) or _find_broken_row(state):
+        raise InputError(f"{run.state}: {fault}; start again with --restart")
     return state
+
+
+def _find_contradiction(state: State) -> str | None:
+    expected = Run(Path()).checkpoint(state.epoch).name
+    if state.checkpoint != expected:
+        return f"checkpoint is {shorten(state.checkpoint)}, expected {expected}, as epoch is {state.epoch}"
+    if state.best_epoch > state.epoch:
+        return f"best_epoch is {state.best_epoch}, but epoch is {state.epoch}"
+    if missing := {"wait", "best"} - state.early_stopping.keys():
+        return f"has no early_stopping.{min(missing)}"
+    for name, counters in (("early_stopping", state.early_stopping), ("reducer", state.reducer)):
+        if negative := [f"{key} is {value}" for key, value in counters.items() if key != "best" and value < 0]:
+            return f"{name}.{negative[0]}, expected 0 or more"
+    if len(state.history) != state.epoch:
+        return f"history has {len(state.history)} rows, expected one per epoch, {state.epoch}"
+    return None
+
+
+def _find_broken_row(state: State) -> str | None:
+    """A fault of the history: each epoch has a row, with finite losses and the columns of the first."""
+    columns = state.history[0].keys() | {"epoch", "loss", "val_loss", "learning_rate", "seconds"}
+    for index, row in enumerate(state.history):
+        if row.keys() != columns:
+            return f"history.{index} has other keys than expected: {', '.join(sorted(row.keys() ^ columns))}"
+        if row["epoch"] != index + 1:
+            return f"history.{index}.epoch is {row['epoch']}, expected {index + 1}"
+        if infinite := [name for name in ("loss", "val_loss") if not math.isfinite(row[name])]:
+            return f"history.{index}.{infinite[0]} is {row[infinite[0]]}, expected a finite number"
+    if (loss := state.history[state.best_epoch - 1]["val_loss"]) != state.best_val_loss:
+        return f"best_val_loss is {state.best_val_loss}, but epoch {state.best_epoch} of the history has {loss}"
+    return None
 
 
 def write_state(run: Run, state: State) -> None:

@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
-from small_sets import make_set
+from small_sets import make_set, training_state
 
 from pipeline import stages
 from pipeline.audit import audit
@@ -21,10 +21,9 @@ from pipeline.indexing.find import SourceFiles
 from pipeline.workers import Inline
 from segmenter.data.dataset import read_data_set
 from segmenter.inference.outputs import OUTPUTS, clear_outputs
-from segmenter.runs import Run, State, read_state
+from segmenter.runs import Run, read_state
 
 OUTSIDE = ["../{}", "{outside}/{}", "train/../../{}", "C:\\{}", "..\\{}", "link/{}", "a\0{}"]
-STATE = State(1, "last_epoch_0001.keras", 1, 0.5, {"wait": 0, "best": 0.5}, {}, [{"epoch": 1, "val_loss": 0.5}])
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +126,7 @@ def resume(folder: DatasetFolder, value: str) -> None:
     run = Run(folder.root / "runs" / "r")
     run.folder.mkdir(parents=True)
     (run.folder / "link").symlink_to(folder.root.parent)
-    run.state.write_text(json.dumps(asdict(replace(STATE, checkpoint=value))))
+    run.state.write_text(json.dumps(asdict(replace(training_state(1), checkpoint=value))))
     read_state(run)
 
 

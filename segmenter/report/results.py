@@ -14,7 +14,7 @@ from segmenter.configuration import Configuration
 from segmenter.data.dataset import DataSet, Sample
 from segmenter.data.originals import original_rows
 from segmenter.evaluation.state import read_record, read_summary
-from segmenter.runs import Run, data_of, open_run, read_configuration
+from segmenter.runs import Run, data_of, open_run, read_configuration, read_progress
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,8 +115,9 @@ class RunResults:
 
     @property
     def best_epoch(self) -> int | None:
-        """The epoch whose model was evaluated."""
-        return read_record(self.run.state).get("best_epoch")
+        """The epoch whose model was evaluated; None where it is not recorded."""
+        progress = read_progress(self.run)
+        return progress.best_epoch if progress else None
 
     @property
     def versions(self) -> dict[str, object]:

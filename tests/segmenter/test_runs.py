@@ -1,6 +1,11 @@
+import functools
 import json
+import math
+import operator
+from dataclasses import asdict
 
 import pytest
+from small_sets import training_state
 
 from pipeline.files import InputError
 from segmenter.configuration import Configuration, InferSettings, TrainSettings
@@ -8,7 +13,6 @@ from segmenter.configuration.networks import SlightlyFlexibleUNetSettings as UNe
 from segmenter.data.dataset import DataSet, Sample
 from segmenter.runs import (
     TRAINED_ON,
-    State,
     begin_or_resume,
     data_of,
     find_trained,
@@ -24,7 +28,7 @@ OLD = Configuration(train=TrainSettings(epochs=5, patience=2))
 
 
 def state(epoch, wait=0):
-    return State(epoch, f"last_epoch_{epoch:04d}.keras", 1, 0.5, {"wait": wait, "best": 0.5}, {})
+    return training_state(epoch, wait=wait)
 
 
 @pytest.fixture
@@ -163,6 +167,52 @@ def test_a_broken_state_is_reported(run, harm, message):
         read_state(run)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("epoch", -3, "epoch is -3, which should be greater than 0"),
+        (
+            "epoch",
+            10**12,
+            "checkpoint is 'last_epoch_0002.keras', expected last_epoch_1000000000000.keras, as epoch is 1000000000000",
+        ),
+        (
+            "checkpoint",
+            "last_epoch_0001.keras",
+            "checkpoint is 'last_epoch_0001.keras', expected last_epoch_0002.keras, as epoch is 2",
+        ),
+        (
+            "checkpoint",
+            "../../old/best_model.keras",
+            "checkpoint: .*best_model.keras.*; expected the relative path of a file inside",
+        ),
+        ("best_epoch", 0, "best_epoch is 0, which should be greater than 0"),
+        ("best_epoch", 3, "best_epoch is 3, but epoch is 2"),
+        ("best_epoch", 2, "best_val_loss is 0.5, but epoch 2 of the history has 0.9"),
+        ("best_val_loss", math.nan, "best_val_loss is nan, which should be a finite number"),
+        ("history", [], "history has 0 rows, expected one per epoch, 2"),
+        ("history.1.epoch", 7, "history.1.epoch is 7, expected 2"),
+        ("history.1.loss", math.nan, "history.1.loss is nan, expected a finite number"),
+        ("history.0.val_loss", math.inf, "history.0.val_loss is inf, expected a finite number"),
+        ("history.1.dice_coef", 0.5, "history.1 has other keys than expected: dice_coef"),
+        ("history.0", {}, "history.0 has other keys than expected: epoch, learning_rate, loss, seconds, val_loss"),
+        ("early_stopping", {}, "has no early_stopping.best"),
+        ("early_stopping", {"wait": 0}, "has no early_stopping.best"),
+        ("early_stopping.wait", -1, "early_stopping.wait is -1, expected 0 or more"),
+        ("early_stopping.model", 1, r"early_stopping.model.* is 'model', which should be 'wait' or 'best'"),
+        ("reducer", {"cooldown_counter": -2}, "reducer.cooldown_counter is -2, expected 0 or more"),
+    ],
+)
+def test_a_state_with_odd_values_is_reported_with_the_key(run, key, value, message):
+    content = json.loads(run.state.read_text())
+    *parents, last = [int(part) if part.isdigit() else part for part in key.split(".")]
+    functools.reduce(operator.getitem, parents, content)[last] = value
+    run.state.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=f"state.json: {message}") as error:
+        read_state(run)
+    assert "\n" not in str(error.value)
+
+
 def test_the_state_is_the_last_to_be_written(run):
     run.checkpoint(3).write_text("")  # interrupted between checkpoint and state
     assert read_state(run) == state(2)
@@ -174,7 +224,7 @@ def test_the_state_is_the_last_to_be_written(run):
 def test_a_finished_run_loses_the_checkpoint_that_an_interruption_left(run, data, capsys):
     run.checkpoint(4).write_text("")
     run.checkpoint(5).write_text("")
-    run.state.write_text(run.state.read_text().replace('"epoch": 2', '"epoch": 5').replace("last_epoch_0002", "last_epoch_0005"))
+    run.state.write_text(json.dumps(asdict(state(5))))
     train_run(run, OLD, data)
     assert [path.name for path in run.folder.glob("last_*")] == ["last_epoch_0005.keras"]
     assert "trained already, 5 epochs" in capsys.readouterr().out

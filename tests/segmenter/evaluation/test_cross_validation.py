@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from small_sets import training_state
 
 from pipeline.files import InputError, read_csv
 from segmenter.cli import main
@@ -11,7 +12,7 @@ from segmenter.data.dataset import read_data_set
 from segmenter.evaluation import read_summary, write_evaluation
 from segmenter.evaluation.cross_validation import describe, pool_folds
 from segmenter.evaluation.measuring import Tables
-from segmenter.runs import State, find_trained, open_run, write_state
+from segmenter.runs import find_trained, open_run, write_state
 from segmenter.training import callbacks
 
 CONFIG = """
@@ -158,7 +159,7 @@ def evaluated(folder, fold, images, shared=()):
     run = open_run(folder, f"hand-fold{fold}")
     run.folder.mkdir(parents=True)
     run.checkpoint(4).write_text("")
-    write_state(run, State(4, run.checkpoint(4).name, 2 + fold, 0.5, {"wait": 0, "best": 0.5}, {}))
+    write_state(run, training_state(4, best_epoch=2 + fold))
     tables = Tables()
     for patient, dice, lesions, detected, false_positives in images:
         name = f"{patient}_L_CM_CC"

@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+from small_sets import training_state
 
 from pipeline.files import InputError, read_csv, sha256, write_text
 from segmenter.cli import main
@@ -22,7 +23,7 @@ from segmenter.evaluation.measuring import measure_batches
 from segmenter.pictures import write_png
 from segmenter.report import cases, contents
 from segmenter.report.results import read_results
-from segmenter.runs import State, open_run, record_start, write_state
+from segmenter.runs import open_run, record_start, write_state
 
 MISSED, CLEAN, ALARM = "P4_R_DM_MLO", "P5_L_CM_CC", "P5_R_DM_MLO"
 SECTIONS = ["key", "data", "training", "metrics", "froc", "groups", "sizes", "cases", "images", "making"]
@@ -99,7 +100,7 @@ def run(folder):
     write_text(run.folder / "train_losses.csv", "epoch,loss,val_loss\n1,0.9,0.8\n2,0.5,0.6\n3,0.4,0.7\n")
     write_text(run.folder / "train_metrics.csv", "epoch,dice_coef,val_dice_coef\n1,0.1,0.2\n2,0.5,0.4\n3,0.6,0.3\n")
     write_text(run.folder / "last_epoch_0003.keras", "")
-    write_state(run, State(3, "last_epoch_0003.keras", 2, 0.6, {"wait": 1}, {}))
+    write_state(run, training_state(3, best_epoch=2, wait=1))
     return run
 
 
@@ -279,7 +280,7 @@ def pooled(folder):
     for fold, run in enumerate(runs):
         evaluate(run, data.in_fold(fold), configuration)
         write_text(run.folder / "last_epoch_0002.keras", "")
-        write_state(run, State(2, "last_epoch_0002.keras", 1, 0.5, {"wait": 1}, {}))
+        write_state(run, training_state(2, wait=1))
     pooled = open_run(folder, "tiny-cv")
     pool_folds(runs, pooled)
     record_start(pooled, configuration, {})

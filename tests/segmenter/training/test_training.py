@@ -113,6 +113,7 @@ def test_a_resume_keeps_the_best_epoch_before_it(begin, small):
         dataclasses.replace(
             state,
             best_val_loss=0.0,
+            history=[state.history[0] | {"val_loss": 0.0}],
             early_stopping={"wait": 1, "best": 0.0},
             reducer={"wait": 3, "best": 0.0, "cooldown_counter": 0},
         ),
