@@ -6,7 +6,7 @@ the file names.
 
 import hashlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,11 @@ class Sample:
     def owner(self) -> str:
         """The patient, or the source image where the patient is unknown; no two splits may share an owner."""
         return self.patient or self.image_id
+
+
+def count_patients(samples: Iterable[Sample]) -> int:
+    """The number of patients of samples; each image of an unknown patient counts as a patient of its own."""
+    return len({sample.owner for sample in samples})
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from importlib import metadata
 
 from pipeline.contract import MANIFEST, SPLITS
-from segmenter.data.dataset import Sample
+from segmenter.data.dataset import Sample, count_patients
 from segmenter.evaluation.aggregation import GROUPS
 from segmenter.evaluation.formatting import (
     NONE,
@@ -232,7 +232,7 @@ def split_rows(results: RunResults) -> Rows:
     return [
         (
             split,
-            len({sample.patient for sample in samples} - {""}),
+            count_patients(samples),
             len({sample.image_id for sample in samples}),
             len(samples),
             _classes(samples),

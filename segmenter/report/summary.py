@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.contract import SPLITS
-from segmenter.data.dataset import DataSet
+from segmenter.data.dataset import DataSet, count_patients
 from segmenter.evaluation import read_summary
 from segmenter.evaluation.formatting import counted
 from segmenter.report.labels import WIDE_UNDER
@@ -25,7 +25,7 @@ def collect_summary(data: DataSet, run: Run) -> dict[str, Any]:
       `originals` with lesions and their `mean` and `median`, else the number of `images` without; `few_patients`: the
       patients of test where these are too few for a narrow interval, else None; `read_first`, `pictures`: paths.
     """
-    patients = len({sample.owner for sample in data.samples if sample.split == "test"})
+    patients = count_patients(sample for sample in data.samples if sample.split == "test")
     return {
         "dataset": _display_path(data.folder),
         "run": _display_path(run.folder),
@@ -39,8 +39,8 @@ def collect_summary(data: DataSet, run: Run) -> dict[str, Any]:
 
 def _count_split(data: DataSet, split: str) -> dict[str, int]:
     samples = [sample for sample in data.samples if sample.split == split]
-    images, patients = {sample.image_id for sample in samples}, {sample.patient for sample in samples if sample.patient}
-    return {"samples": len(samples), "images": len(images), "patients": len(patients)}
+    images = {sample.image_id for sample in samples}
+    return {"samples": len(samples), "images": len(images), "patients": count_patients(samples)}
 
 
 def _dice(summary: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,8 +59,8 @@ def describe_summary(summary: Mapping[str, Any]) -> list[str]:
     """The lines for the terminal, of what `collect_summary` returns."""
     lines = [f"data set  {summary['dataset']}"]
     for split, count in summary["splits"].items():
-        patients = f", {counted(count['patients'], 'patient')}" if count["patients"] else ""
-        lines.append(f"  {split:<6}  {count['samples']} samples of {count['images']} images{patients}")
+        patients = counted(count["patients"], "patient")
+        lines.append(f"  {split:<6}  {count['samples']} samples of {count['images']} images, {patients}")
     lines.append(f"run       {summary['run']}")
     lines += [f"  {split:<6}  {_describe_dice(dice)}" for split, dice in summary["dice"].items()]
     if summary["few_patients"] is not None:

@@ -1,9 +1,13 @@
 from pathlib import Path
+from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
 from pipeline.files import write_text
 from segmenter.data.dataset import DataSet, Sample
+from segmenter.evaluation.aggregation import owners
+from segmenter.report import contents
 from segmenter.report.summary import collect_summary, describe_summary
 from segmenter.runs import Run
 
@@ -36,3 +40,16 @@ def test_an_evaluation_of_the_previous_version_must_be_repeated(tmp_path):
     lines = describe_summary(collect_summary(data_set(30), run))
     assert "  test    evaluated by an earlier version; evaluate again" in lines
     assert "  valid   not evaluated" in lines
+
+
+def test_an_image_of_an_unknown_patient_counts_as_a_patient_of_its_own_everywhere(tmp_path):
+    names = [("a", "a", "P1"), ("flipped_a", "a", "P1"), ("b", "b", "P1"), ("c", "c", ""), ("flipped_c", "c", ""), ("d", "d", "")]
+    path, first = tmp_path / "x.png", {"a": "original", "f": "flipped"}
+    samples = tuple(
+        Sample(name, "test", path, path, image, first.get(name[0], "original"), patient, "") for name, image, patient in names
+    )
+    data = DataSet(tmp_path, samples, "abc")
+    assert collect_summary(data, Run(tmp_path / "run"))["splits"]["test"] == {"samples": 6, "images": 4, "patients": 3}
+    assert contents.split_rows(SimpleNamespace(data=data))[2][:4] == ("test", 3, 4, 6)
+    table = pd.DataFrame({"patient": [sample.patient for sample in samples], "image_id": [sample.image_id for sample in samples]})
+    assert owners(table).nunique() == 3
