@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.contract import AuditFile
-from pipeline.files import InputError, check_json, read_json
+from pipeline.files import read_object
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,4 @@ _SHAPES = {"index.json": _Index, "stats.json": _Stats, "audit.json": AuditFile}
 
 def load_state(path: Path) -> dict[str, Any]:
     """Reads a state file; empty where it is broken, or does not hold values of the types that its readers expect."""
-    try:
-        state = read_json(path, dict[str, Any], "")
-        if shape := _SHAPES.get(path.name):
-            check_json(state, shape, str(path), "")
-    except InputError:
-        return {}
-    return state
+    return read_object(path, _SHAPES.get(path.name))

@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.exports import coco, hf, nnunet, tfrecord, via
 from pipeline.exports.format import ExportFormat, Options
-from pipeline.files import LOCK, InputError, clear_folder, locked, path_below, read_json, remove_tree, sync, write_text
+from pipeline.files import LOCK, InputError, clear_folder, locked, path_below, read_object, remove_tree, sync, write_text
 
 FORMATS: dict[str, ExportFormat] = {module.FORMAT.name: module.FORMAT for module in (coco, hf, nnunet, tfrecord, via)}
 MARK = "export.json"
@@ -88,10 +88,7 @@ def _complete_options(export_format: ExportFormat, given: Options) -> dict[str, 
 
 def _read_mark(output: Path) -> dict[str, Any]:
     """Reads the mark of an earlier export; empty where there is none."""
-    try:
-        return vars(read_json(output / MARK, _Mark, ""))
-    except InputError:
-        return {}
+    return read_object(output / MARK, _Mark)
 
 
 def _check_free(output: Path, mark: Mapping[str, Any]) -> None:

@@ -28,7 +28,7 @@ from pipeline.files.foreign_tables import (
     read_sheets,
     read_table,
 )
-from pipeline.files.json_files import check_json, parse_json, read_json
+from pipeline.files.json_files import check_json, parse_json, read_json, read_object
 from pipeline.files.locking import LOCK, clear_folder, locked
 from pipeline.files.memory import FileMemory
 from pipeline.files.printing import cursor_stream, one_line
@@ -104,6 +104,7 @@ __all__ = [
     "read_header_and_rows",
     "read_json",
     "read_number",
+    "read_object",
     "read_regular",
     "read_sheets",
     "read_table",

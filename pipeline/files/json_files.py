@@ -37,6 +37,17 @@ def read_json(path: Path, shape: type[Shape], remedy: str) -> Shape:
     return parse_json(data, shape, str(path), remedy)
 
 
+def read_object(path: Path, shape: type | None = None) -> dict[str, Any]:
+    """Reads a JSON object that can be made again; empty where the file is missing or broken, or its values are not of `shape`."""
+    try:
+        content = read_json(path, dict[str, Any], "")
+        if shape:
+            check_json(content, shape, str(path), "")
+    except InputError:
+        return {}
+    return content
+
+
 def parse_json(data: bytes | str, shape: type[Shape], origin: str, remedy: str) -> Shape:
     """Reads JSON from memory; arguments, result and errors as for `read_json`.
 

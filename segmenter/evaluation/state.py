@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.contract import DATASET_JSON, Dropped
-from pipeline.files import InputError, check_json, read_json, sha256
+from pipeline.files import read_object, sha256
 from segmenter.configuration import Configuration
 from segmenter.configuration.objectives import loss_parameters
 from segmenter.data.dataset import DataSet
@@ -100,11 +100,5 @@ def describe_leak(summary: Mapping[str, Any], split: str) -> str:
 
 
 def read_record(path: Path) -> dict:
-    """A JSON file's object; empty where the file is missing or broken."""
-    try:
-        content = read_json(path, dict[str, Any], "")
-        if shape := _SHAPES.get(path.name):
-            check_json(content, shape, str(path), "")
-    except InputError:
-        return {}
-    return content
+    """A JSON file's object; empty where the file is missing or broken, or holds values of other types than are read from it."""
+    return read_object(path, _SHAPES.get(path.name))

@@ -15,7 +15,7 @@ import numpy as np
 import pydantic
 
 from pipeline.contract import MaskError
-from pipeline.files import InputError, check_json, path_below, read_json, read_regular, sync, write_bytes, write_text
+from pipeline.files import InputError, path_below, read_object, read_regular, sync, write_bytes, write_text
 from pipeline.sources import read_mask
 from segmenter.captions import Color, draw_legend, legend
 from segmenter.inference import dicom_seg
@@ -72,12 +72,7 @@ class Prediction:
 
 def read_mark(output: Path) -> dict[str, Any]:
     """The mark of an earlier inference; empty where there is none that can be read."""
-    try:
-        mark = read_json(output / MARK, dict[str, Any], "")
-        check_json(mark, _Mark, MARK, "")
-    except InputError:
-        return {}
-    return mark
+    return read_object(output / MARK, _Mark)
 
 
 def write_mark(output: Path, identity: dict[str, object], result: dict[str, object] | None = None) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.files import InputError, json_files, parse_json, read_json
+from pipeline.files import InputError, json_files, parse_json, read_json, read_object
 
 
 @dataclass(frozen=True)
@@ -53,3 +53,17 @@ def test_whole_numbers_stay_whole_and_other_keys_are_ignored():
     assert progress == Progress(2, [{"epoch": 1, "loss": 0.5}])
     assert isinstance(progress.rows[0]["epoch"], int)
     assert parse_json("[" * 99 + "]" * 99, list[Any], "x", "y")
+
+
+@pytest.mark.parametrize("data", [None, b"{", b"[1]", b'{"epoch": "two"}', b'{"rows": []}'])
+def test_an_object_that_is_missing_broken_or_of_other_values_is_empty(tmp_path, data):
+    path = tmp_path / "state.json"
+    if data is not None:
+        path.write_bytes(data)
+    assert read_object(path, Progress) == {}
+
+
+def test_an_object_keeps_the_keys_that_its_shape_lacks(tmp_path):
+    path = tmp_path / "state.json"
+    path.write_text('{"epoch": 2, "more": {}}')
+    assert read_object(path, Progress) == read_object(path) == {"epoch": 2, "more": {}}
