@@ -188,7 +188,7 @@ def make_dataset(
             stages.index(target, chosen, source, _path(annotations), executor, key, follow_links=follow_links)
             stages.split(target, _path(assignment))
             stages.variants(target, executor, fused=True, raw=source, key=key)
-        found = stages.audit(target).summary
+            found = stages.audit(target, executor).summary
         stages.stats(target)
     if unexpected := [finding["code"] for finding in found["findings"] if finding["code"] not in found["expected"]]:
         warnings.warn(f"{target.root}: the audit found {', '.join(unexpected)}; see Dataset.audit()", stacklevel=2)

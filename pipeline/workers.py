@@ -209,11 +209,29 @@ def in_batches(
       size: of a list.
       crashed: as for `in_order`, of a single item.
     """
+    batches = [list(items[start : start + size]) for start in range(0, len(items), size)]
+    return in_groups(executor, function, batches, crashed=crashed)
 
-    def one_by_one(batch: list[Item]) -> list[Result]:
-        single = in_order(executor, function, [[item] for item in batch], 1, crashed=lambda one: [crashed(one[0])])
+
+def in_groups(
+    executor: Executor,
+    function: Callable[[list[Item]], list[Result]],
+    groups: Iterable[list[Item]],
+    *,
+    crashed: Callable[[Item], Result],
+) -> Iterator[Result]:
+    """As `in_order`, of lists of items that are worked on together, until a process dies of one: then one by one.
+
+    Args:
+      executor: runs the calls.
+      function: of a list of items; gives one result for each.
+      groups: what to work on.
+      crashed: as for `in_order`, of a single item.
+    """
+
+    def one_by_one(group: list[Item]) -> list[Result]:
+        single = in_order(executor, function, [[item] for item in group], 1, crashed=lambda one: [crashed(one[0])])
         return [result for results in single for result in results]
 
-    batches = [list(items[start : start + size]) for start in range(0, len(items), size)]
-    for results in in_order(executor, function, batches, crashed=one_by_one):
+    for results in in_order(executor, function, groups, crashed=one_by_one):
         yield from results

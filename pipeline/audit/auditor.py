@@ -2,11 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
+from concurrent.futures import Executor
+from contextlib import nullcontext
 from pathlib import Path
-
-import cv2
 
 from pipeline.audit.checks import (
     find_broken_files,
@@ -16,7 +14,7 @@ from pipeline.audit.checks import (
     find_unclean_masks,
     find_unknown_patients,
 )
-from pipeline.audit.contents import read_contents
+from pipeline.audit.contents import describe_crash, read_contents
 from pipeline.audit.duplicates import find_duplicates
 from pipeline.audit.findings import AuditFinding, make_finding
 from pipeline.audit.samples import (
@@ -31,10 +29,12 @@ from pipeline.audit.samples import (
 from pipeline.contract import MANIFEST
 from pipeline.dataset.manifest import read_manifest
 from pipeline.files import InputError, progress
-from pipeline.workers import all_cores, in_order
+from pipeline.workers import all_cores, in_groups, open_executor
 
 
-def audit(folder: Path, manifest: Rows | None = None, patient: str | None = None) -> list[AuditFinding]:
+def audit(
+    folder: Path, manifest: Rows | None = None, patient: str | None = None, executor: Executor | None = None
+) -> list[AuditFinding]:
     """Audits a data set folder, with a manifest or without; nothing is written.
 
     Without a manifest, patient and source image come from the samples' names.
@@ -43,6 +43,7 @@ def audit(folder: Path, manifest: Rows | None = None, patient: str | None = None
       folder: with train, valid and test.
       manifest: its rows where the caller has read them already.
       patient: a regular expression with one group, which finds the patient in a sample's name; None finds CDD-CESM's.
+      executor: reads the files; processes on all cores where it is left out.
 
     Raises:
       InputError: the folder holds no split with images and masks, or `patient` is not such an expression.
@@ -53,9 +54,8 @@ def audit(folder: Path, manifest: Rows | None = None, patient: str | None = None
     samples = [sample for group in _by_image(list_samples(folder, manifest or [], name_patient)) for sample in group]
     if not samples:
         raise InputError(describe_missing_splits(folder))
-    cv2.setNumThreads(1)
-    with ThreadPoolExecutor(all_cores()) as executor:  # OpenCV decodes without holding the interpreter's lock
-        read = chain.from_iterable(in_order(executor, read_contents, _by_image(samples)))
+    with nullcontext(executor) if executor else open_executor(all_cores()) as workers:
+        read = in_groups(workers, read_contents, _by_image(samples), crashed=describe_crash)
         contents = list(progress(read, len(samples), "audit", "pairs"))
     findings = [
         *find_leaks(samples),

@@ -33,7 +33,7 @@ class Contents:
 
 
 def read_contents(samples: Sequence[Sample]) -> list[Contents]:
-    """Reads both files of each of an image's samples in one split; runs in a thread.
+    """Reads both files of each of an image's samples in one split; runs in a worker.
 
     Variants of one image share one `Features` object, which makes up most of the time of an audit.
     """
@@ -41,6 +41,12 @@ def read_contents(samples: Sequence[Sample]) -> list[Contents]:
     for sample in samples:
         read.append(_read_sample(sample, [contents for contents in read if contents.features]))
     return read
+
+
+def describe_crash(sample: Sample) -> Contents:
+    """What is reported of a sample when the process that read its files died."""
+    names = " or ".join(name for name, path in (("image", sample.image), ("mask", sample.mask)) if path)
+    return Contents(broken=(f"its {names} made the process that read it die, of its decoder's fault or for want of memory",))
 
 
 def _read_sample(sample: Sample, siblings: Sequence[Contents]) -> Contents:

@@ -1,5 +1,7 @@
 """The stages that inspect a complete data set: audit, stats and report."""
 
+from concurrent.futures import Executor
+
 from pipeline.audit import audit as audit_folder
 from pipeline.audit import expected_codes
 from pipeline.dataset.card import audit_json, read_audit, write_card
@@ -14,11 +16,12 @@ from pipeline.stages.outcome import Outcome
 
 
 @under_lock
-def audit(folder: DatasetFolder) -> Outcome:
+def audit(folder: DatasetFolder, executor: Executor | None = None) -> Outcome:
     """Audits the data set, writes audit.json, and brings the data set card up to date.
 
     Args:
       folder: a complete data set.
+      executor: as for `pipeline.audit.audit`.
 
     Returns:
       The summary is the content of audit.json; its `findings` and `expected` are those of `pipeline.audit`.
@@ -26,7 +29,8 @@ def audit(folder: DatasetFolder) -> Outcome:
     folder.need(folder.manifest, "variants")
     changed = not read_audit(folder)
     if changed:
-        findings, expected = audit_folder(folder.root, folder.read_manifest()), expected_codes(folder.load_recipe())
+        findings = audit_folder(folder.root, folder.read_manifest(), executor=executor)
+        expected = expected_codes(folder.load_recipe())
         write_text(folder.audit, audit_json(folder, [finding.to_json() for finding in findings], expected))
     write_card(folder, read_description(folder.description))
     return Outcome(changed, read_audit(folder))

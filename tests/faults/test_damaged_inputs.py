@@ -56,8 +56,8 @@ def use_folder(root: Path) -> None:
         lambda: stages.index(DatasetFolder(root), load_recipe(str(recipe)), root.parent / "raw", None, Inline()),
         lambda: stages.split(DatasetFolder(root)),
         lambda: stages.variants(DatasetFolder(root), Inline(), fused=True),
-        lambda: audit(root),
-        lambda: stages.audit(DatasetFolder(root)),
+        lambda: audit(root, executor=Inline()),
+        lambda: stages.audit(DatasetFolder(root), Inline()),
         lambda: export(DatasetFolder(root), "hf", None, {}),
         lambda: read_data_set(root),
     ):

@@ -43,7 +43,7 @@ def clean(tmp_path):
 
 
 def codes(root):
-    return {finding.code: finding.count for finding in audit(root)}
+    return {finding.code: finding.count for finding in audit(root, executor=Inline())}
 
 
 def test_a_sound_set_has_no_findings(clean):
@@ -53,7 +53,7 @@ def test_a_sound_set_has_no_findings(clean):
 def test_an_image_and_a_patient_in_two_splits(clean):
     put(clean, "test", "mirrored_P1_L_DM_CC", vary(pixels("P1_L_DM_CC"), "mirrored"), vary(MASK, "mirrored"))
     assert codes(clean) == {"image-in-splits": 1, "patient-in-splits": 1, "duplicate-pixels": 1}
-    finding = {finding.code: finding for finding in audit(clean)}["image-in-splits"]
+    finding = {finding.code: finding for finding in audit(clean, executor=Inline())}["image-in-splits"]
     assert finding.examples == ("P1_L_DM_CC: 2 in train, 1 in test",)
     assert finding.pairs == (("train/images/P1_L_DM_CC.jpg", "test/images/mirrored_P1_L_DM_CC.jpg"),)
 
@@ -61,7 +61,7 @@ def test_an_image_and_a_patient_in_two_splits(clean):
 @pytest.mark.parametrize("variant", ["original", "rotated_90", "rotated_270", "mirrored", "flipped"])
 def test_a_renamed_and_turned_copy_is_found_after_jpeg(clean, variant):
     put(clean, "test", "P900_R_DM_MLO", vary(pixels("P2_L_CM_CC"), variant), MASK, quality=60)
-    (finding,) = audit(clean)
+    (finding,) = audit(clean, executor=Inline())
     assert (finding.code, finding.count) == ("duplicate-pixels", 1)
     assert finding.examples == ("train/P2_L_CM_CC = test/P900_R_DM_MLO and 1 more",)
     ((first, second),) = finding.pairs
@@ -86,7 +86,7 @@ def test_jpeg_masks_are_one_finding(clean):
         mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
         path.unlink()
         cv2.imwrite(str(path.with_suffix(".jpg")), mask)
-    (finding,) = audit(clean)
+    (finding,) = audit(clean, executor=Inline())
     assert (finding.code, finding.count) == ("mask-values", 20)
     assert "expected 0 and 255" in finding.examples[0]
 
@@ -127,7 +127,7 @@ def test_with_a_manifest_identity_and_normals_come_from_it(tmp_path):
 
 def test_nothing_is_written(clean):
     before = sorted((path, path.stat().st_mtime_ns) for path in clean.rglob("*"))
-    audit(clean)
+    audit(clean, executor=Inline())
     assert sorted((path, path.stat().st_mtime_ns) for path in clean.rglob("*")) == before
 
 
@@ -140,7 +140,7 @@ def test_every_leak_has_a_pair_for_each_example(clean):
     for patient in range(10, 17):
         for split in ("train", "valid"):
             put(clean, split, f"P{patient}_L_{'DM' if split == 'train' else 'CM'}_CC", pixels(f"{patient}{split}"), MASK)
-    (finding,) = audit(clean)
+    (finding,) = audit(clean, executor=Inline())
     assert (finding.code, finding.count, len(finding.pairs)) == ("patient-in-splits", 7, 5)
     for example, pair in zip(finding.examples, finding.pairs, strict=True):
         patient = example.split(":")[0]
@@ -150,14 +150,14 @@ def test_every_leak_has_a_pair_for_each_example(clean):
 def test_every_finding_has_a_meaning(clean):
     (clean / "train/masks/P1_L_DM_CC.png").unlink()
     put(clean, "test", "mirrored_P2_L_DM_CC", vary(pixels("P2_L_DM_CC"), "mirrored"), MASK[:64])
-    assert {finding.code for finding in audit(clean)} <= MEANINGS.keys()
+    assert {finding.code for finding in audit(clean, executor=Inline())} <= MEANINGS.keys()
 
 
 @pytest.mark.parametrize("folder", ["val", "validation"])
 def test_a_folder_of_another_name_for_valid_is_audited(tmp_path, folder):
     for split in ("train", folder):
         put(tmp_path, split, "P1_L_DM_CC", pixels("P1_L_DM_CC"), MASK)
-    (finding, *_) = audit(tmp_path)
+    (finding, *_) = audit(tmp_path, executor=Inline())
     assert (finding.code, finding.examples) == ("image-in-splits", ("P1_L_DM_CC: 1 in train, 1 in valid",))
     assert finding.pairs == (("train/images/P1_L_DM_CC.jpg", f"{folder}/images/P1_L_DM_CC.jpg"),)
 
@@ -165,6 +165,6 @@ def test_a_folder_of_another_name_for_valid_is_audited(tmp_path, folder):
 def test_a_colored_mask_is_named_with_its_color(tmp_path):
     put(tmp_path, "train", "P1_L_DM_CC", pixels("P1_L_DM_CC"), cv2.merge([MASK * 0, MASK * 0, MASK]))
     put(tmp_path, "test", "P2_L_DM_CC", pixels("P2_L_DM_CC"), MASK)
-    (finding,) = audit(tmp_path)
+    (finding,) = audit(tmp_path, executor=Inline())
     assert finding.code == "mask-values"
     assert finding.examples[0].startswith("train/P1_L_DM_CC: is colored, for example red 255 green 0 blue 0; write it again")

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from pipeline.audit import audit
+from pipeline.workers import Inline
 
 MASK = cv2.circle(np.zeros((160, 120), np.uint8), (40, 60), 20, 255, -1)
 
@@ -37,7 +38,7 @@ def write_set(root, images):
 
 
 def duplicates(root):
-    return [finding.examples for finding in audit(root) if finding.code == "duplicate-pixels"]
+    return [finding.examples for finding in audit(root, executor=Inline()) if finding.code == "duplicate-pixels"]
 
 
 def gamma(pixels, exponent):

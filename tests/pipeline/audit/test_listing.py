@@ -9,6 +9,7 @@ from pipeline.audit import audit
 from pipeline.audit.samples import Sample, describe_missing_splits, list_not_read, list_samples, patient_by_regex
 from pipeline.contract import COLUMN_NAMES
 from pipeline.files import InputError
+from pipeline.workers import Inline
 
 MASK = cv2.circle(np.zeros((64, 64), np.uint8), (30, 25), 10, 255, -1)
 
@@ -144,15 +145,16 @@ def test_all_checks_run_over_samples_in_the_order_of_their_codes(tmp_path):
     cv2.imwrite(str(tmp_path / "train/images/P6_L_DM_CC.png"), MASK[:20])
     cv2.imwrite(str(tmp_path / "train/masks/P6_L_DM_CC.png"), MASK * 0)
     cv2.imwrite(str(tmp_path / "train/masks/P4_L_DM_CC.png"), MASK // 2)
-    findings = audit(tmp_path)
+    findings = audit(tmp_path, executor=Inline())
     assert [(finding.code, finding.count, finding.unit) for finding in findings] == [
         *(("image-in-splits", 1, "source images"), ("patient-in-splits", 1, "patients"), ("patient-unknown", 1, "samples")),
         *(("not-read", 1, "paths"), ("duplicate-pixels", 1, "groups"), ("image-missing", 1, "files"), ("size", 1, "files")),
         *(("mask-values", 2, "files"), ("mask-empty", 1, "files"), ("unreadable", 1, "files")),
     ]
-    assert {finding.code: finding.count for finding in audit(tmp_path, patient="(P[56])")}["patient-unknown"] == 4
+    found_by_name = audit(tmp_path, patient="(P[56])", executor=Inline())
+    assert {finding.code: finding.count for finding in found_by_name}["patient-unknown"] == 4
     manifest = [row("test", "case", image_id="P1_L_DM_CC", patient="P6")]
-    found_by_manifest = {finding.code: finding for finding in audit(tmp_path, manifest)}
+    found_by_manifest = {finding.code: finding for finding in audit(tmp_path, manifest, executor=Inline())}
     assert found_by_manifest["image-in-splits"].examples == ("P1_L_DM_CC: 1 in train, 2 in test",)
     assert found_by_manifest["patient-in-splits"].count == 2
     assert found_by_manifest["changed"].examples == tuple(
@@ -168,10 +170,10 @@ def test_the_manifest_of_a_folder_is_read(tmp_path):
     files = {"image": "train/images/one.png", "mask": "train/masks/one.png", "source": "one.jpg"}
     cells = dict.fromkeys(COLUMN_NAMES, "") | numbers | files | row("train", "one", image_id="P1_L_DM_CC", patient="P1")
     (tmp_path / "manifest.csv").write_text(f"{','.join(cells)}\n{','.join(cells.values())}\n")
-    findings = {finding.code: finding.examples for finding in audit(tmp_path)}
+    findings = {finding.code: finding.examples for finding in audit(tmp_path, executor=Inline())}
     assert findings["patient-unknown"] == ("test/two",)
     assert findings["changed"][0] == "train/one: image differs from the file in the manifest"
-    assert "changed" not in {finding.code for finding in audit(tmp_path, [])}
+    assert "changed" not in {finding.code for finding in audit(tmp_path, [], executor=Inline())}
 
 
 def test_a_folder_without_samples_is_refused_with_the_folders_that_have_some(tmp_path):

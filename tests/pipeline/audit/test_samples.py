@@ -12,6 +12,7 @@ from pipeline.audit.samples import list_not_read, patient_by_regex
 from pipeline.cli import main
 from pipeline.files import InputError
 from pipeline.library import audit_dataset
+from pipeline.workers import Inline
 
 MASK = cv2.circle(np.zeros((64, 64), np.uint8), (30, 25), 10, 255, -1)
 
@@ -26,7 +27,7 @@ def put(root, images, name, seed=None, masks=None):
 
 
 def found(root, **options):
-    return {finding.code: finding for finding in audit(root, **options)}
+    return {finding.code: finding for finding in audit(root, **options, executor=Inline())}
 
 
 @pytest.mark.parametrize("other", ["val", "Validation", "TEST", "testing", "Valid"])
@@ -34,7 +35,7 @@ def found(root, **options):
 def test_a_split_is_audited_however_its_folder_is_spelled(tmp_path, layout, other):
     put(tmp_path, layout.format("Train"), "P1_L_DM_CC")
     put(tmp_path, layout.format(other), "P1_L_DM_MLO")
-    (finding,) = audit(tmp_path)
+    (finding,) = audit(tmp_path, executor=Inline())
     assert (finding.code, finding.count) == ("patient-in-splits", 1)
     ((first, second),) = finding.pairs
     assert (tmp_path / first).is_file()
