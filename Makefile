@@ -16,9 +16,10 @@ NAME        ?= $(lastword $(basename $(notdir $(CONFIG))))$(if $(FOLD),-fold$(FO
 IMAGES      ?=
 ASSIGNMENT  ?=
 WORKERS     ?=
+SCHEDULER   ?=
 GPU         ?=
 ARGS        ?=
-VARIABLES    = RAW ANNOTATIONS OUT RECIPE DATASET CONFIG NAME IMAGES ASSIGNMENT FOLD FOLDS WORKERS PYTHON GPU ARGS
+VARIABLES    = RAW ANNOTATIONS OUT RECIPE DATASET CONFIG NAME IMAGES ASSIGNMENT FOLD FOLDS WORKERS SCHEDULER PYTHON GPU ARGS
 
 # Between double quotes the shell still runs or changes what stands behind these characters. Values are looked at unexpanded:
 # make itself would run $(shell ...) in them.
@@ -72,7 +73,7 @@ PIPELINE   = .venv/bin/python -m pipeline
 SEGMENTER  = .venv/bin/python -m segmenter
 gpu        = $(filter-out 0,$(GPU))
 INSTALLED  = .venv/installed$(if $(gpu),-gpu)
-workers    = $(if $(WORKERS),--workers "$(WORKERS)")
+workers    = $(if $(WORKERS),--workers "$(WORKERS)") $(if $(SCHEDULER),--scheduler "$(SCHEDULER)")
 assignment = $(if $(ASSIGNMENT),--assignment "$(ASSIGNMENT)")
 from_raw   = --raw "$(RAW)" --annotations "$(ANNOTATIONS)" --out "$(FOLDER)" --recipe "$(RECIPE)" $(workers)
 
@@ -112,7 +113,8 @@ help:  ## this list
 	@echo 'Variables:'
 	@echo "  RAW=$(RAW)  ANNOTATIONS=$(ANNOTATIONS)  OUT=$(OUT)  RECIPE=$(RECIPE)  DATASET=$(DATASET)"
 	@echo "  CONFIG=$(CONFIG)  NAME=$(NAME)  IMAGES  ASSIGNMENT  FOLD (for train: the fold to hold out)  FOLDS (for cv: how many)"
-	@echo "  WORKERS  PYTHON=$(PYTHON)  GPU (for install; 1: NVIDIA GPUs too)  ARGS (more options for the program)"
+	@echo "  WORKERS  SCHEDULER (of a Dask cluster: its address, or its .json file)"
+	@echo "  PYTHON=$(PYTHON)  GPU (for install; 1: NVIDIA GPUs too)  ARGS (more options for the program)"
 
 install: $(INSTALLED)  ## make .venv with everything that the project needs; GPU=1 for NVIDIA GPUs too
 

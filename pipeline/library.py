@@ -153,6 +153,7 @@ def make_dataset(
     assignment: AnyPath | None = None,
     site_key: AnyPath | None = None,
     workers: int | None = None,
+    scheduler: str = "",
     follow_links: bool = False,
 ) -> Dataset:
     """Makes a data set: index, split, masks, variants, audit and stats, as `cesm-pipeline dataset` does.
@@ -169,6 +170,7 @@ def make_dataset(
       assignment: your own assignment.csv, with the columns patient, split and maybe fold.
       site_key: a file with the secret under which DICOM sources get keyed names; else the variable CESM_SITE_KEY.
       workers: how many processes work; all cores where it is left out.
+      scheduler: of a Dask cluster that does the work instead: its address, or the path of its .json file (extra `dask`).
       follow_links: read files that are links out of `raw`, and look into folders that are links.
 
     Raises:
@@ -184,7 +186,7 @@ def make_dataset(
     target, source = DatasetFolder(Path(folder)), Path(raw)
     key = load_site_key(_path(site_key), target.root)
     with target.locked("dataset"):
-        with open_executor(workers or all_cores()) as executor:
+        with open_executor(workers or all_cores(), scheduler, [source, target.root]) as executor:
             stages.index(target, chosen, source, _path(annotations), executor, key, follow_links=follow_links)
             stages.split(target, _path(assignment))
             stages.variants(target, executor, fused=True, raw=source, key=key)

@@ -1,7 +1,7 @@
 """Work over many images through the standard `concurrent.futures.Executor` interface, bounded in memory.
 
-Any executor will do, also one of a cluster; the default is a pool of processes on this machine. A process that dies, of a
-decoder's fault or because the system is out of memory, costs the item that it died on and nothing else.
+Any executor will do; there are a pool of processes on this machine and `pipeline.cluster`. A process that dies, of a decoder's
+fault or because the system is out of memory, costs the item that it died on and nothing else.
 """
 
 import collections
@@ -15,9 +15,10 @@ import threading
 import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from pathlib import Path
 from typing import TypeVar
 
-from pipeline.files import InputError
+from pipeline.files import InputError, sync
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -46,7 +47,24 @@ class _Processes(ProcessPoolExecutor):
             return super().submit(fn, *args, **kwargs)
 
 
-class Pool(Executor):
+class Workers(Executor):
+    """Processes that may die.
+
+    Attributes:
+      ahead: how many calls keep all of them busy.
+    """
+
+    ahead = 32
+
+    def renew(self) -> None:
+        """Replaces processes of which one has died."""
+
+    def sync(self) -> None:
+        """Waits until all that they wrote is on the disk."""
+        sync()
+
+
+class Pool(Workers):
     """Processes of this machine, started when they are needed and replaced when one of them has died."""
 
     def __init__(self, workers: int):
@@ -90,8 +108,21 @@ def all_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def open_executor(workers: int) -> Executor:
-    """Opens an executor of `workers` processes. One worker is a process too, because a crash would end the program otherwise."""
+def open_executor(workers: int, scheduler: str = "", folders: Sequence[Path] = ()) -> Workers:
+    """Opens an executor. One worker is a process too, because a crash would end the program otherwise.
+
+    Args:
+      workers: the number of processes on this machine.
+      scheduler: of a Dask cluster that does the work instead: its address, or its file.
+      folders: what is read from and written to; all workers of a cluster must see them.
+
+    Raises:
+      InputError: the cluster cannot be used.
+    """
+    if scheduler:
+        from pipeline.cluster import open_cluster
+
+        return open_cluster(scheduler, folders)
     return Pool(workers)
 
 
@@ -108,7 +139,7 @@ def _start_processes(workers: int) -> _Processes:
 def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; only the parent acts on it
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _one_thread()
+    use_one_thread()
 
 
 def _end_with_parent() -> None:
@@ -119,7 +150,8 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _one_thread() -> None:
+def use_one_thread() -> None:
+    """Turns off OpenCV's own threads in this process."""
     import cv2
 
     cv2.setNumThreads(1)  # one image per core; OpenCV's own threads would fight over them
@@ -129,7 +161,7 @@ def in_order(
     executor: Executor,
     function: Callable[[Item], Result],
     items: Iterable[Item],
-    ahead: int = 32,
+    ahead: int = 0,
     *,
     crashed: Callable[[Item], Result] | None = None,
 ) -> Iterator[Result]:
@@ -142,13 +174,14 @@ def in_order(
       executor: runs the calls.
       function: of one item.
       items: what to work on.
-      ahead: how many results may wait.
+      ahead: how many results may wait; 0 means as many as keep the executor busy.
       crashed: gives the result of an item whose process died twice, the second time alone; without it that is an error.
 
     Raises:
       InputError: an item's process died.
     """
     waiting: collections.deque[tuple[Item, Future]] = collections.deque()
+    ahead = ahead or (executor.ahead if isinstance(executor, Workers) else Workers.ahead)
 
     def results(limit: int) -> Iterator[Result]:
         while len(waiting) >= limit:
@@ -188,8 +221,13 @@ def _run_alone(
 
 
 def _renew(executor: Executor) -> None:
-    if isinstance(executor, Pool):
+    if isinstance(executor, Workers):
         executor.renew()
+
+
+def sync_all(executor: Executor) -> None:
+    """Waits until all that the executor's processes wrote is on the disks."""
+    executor.sync() if isinstance(executor, Workers) else sync()
 
 
 def in_batches(

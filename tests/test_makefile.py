@@ -130,6 +130,15 @@ def test_more_options_go_to_the_program_of_the_target_alone(target, program):
     assert [name in check for check in checks] == [True], "checked first, and of the stages before it nothing"
 
 
+@pytest.mark.parametrize("target", ["phantom", "index", "masks", "variants", "dataset"])
+def test_a_scheduler_goes_to_all_that_works_over_images_and_to_its_check(target):
+    out = make("-n", "-o", ".venv/installed", target, "SCHEDULER=tcp://node 1:8786")
+    lines = [line for line in out.splitlines() if f"pipeline {target} " in line]
+    assert lines
+    assert all('--scheduler "tcp://node 1:8786"' in line for line in lines)
+    assert "--scheduler" not in make("-n", "-o", ".venv/installed", target)
+
+
 def test_a_fold_is_trained_under_its_own_name():
     out = make("-n", "-o", ".venv/installed", "evaluate", "CONFIG=my/own.toml", "FOLD=0")
     assert '--config "my/own.toml" --name "own-fold0" --fold "0"' in out
@@ -185,6 +194,7 @@ ATTACKS = ["`touch {}`", "$(shell touch {})", "$(touch {})", "$$(touch {})", 'a"
             "FOLD",
             "FOLDS",
             "WORKERS",
+            "SCHEDULER",
         ]
     ]
     + [("PYTHON", ATTACKS[:2]), ("GPU", ATTACKS[1:2])],

@@ -1,12 +1,13 @@
 """Arguments that several commands have in common."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.files import add_settings, positive
 from pipeline.privacy.site_key import VARIABLE
 from pipeline.recipe import load_recipe, recipe_names
-from pipeline.workers import all_cores
+from pipeline.workers import Workers, all_cores, open_executor
 
 
 def add_folder(parser: argparse.ArgumentParser) -> None:
@@ -67,13 +68,25 @@ def add_site_key(parser: argparse.ArgumentParser) -> None:
 
 
 def add_workers(parser: argparse.ArgumentParser) -> None:
-    """Adds --workers."""
+    """Adds --workers and --scheduler."""
     parser.add_argument(
         "--workers",
         type=positive,
         default=all_cores(),
         help="number of processes; the output is the same with any number (default: %(default)s)",
     )
+    parser.add_argument(
+        "--scheduler",
+        default="",
+        metavar="ADDRESS",
+        help="of a Dask cluster that does the work instead, such as tcp://node1:8786, or the .json file of its scheduler; all "
+        "machines share the folders (needs the extra `dask`)",
+    )
+
+
+def open_workers(arguments: argparse.Namespace, folders: Sequence[Path]) -> Workers:
+    """Opens what the options of `add_workers` ask for; `folders` are those that workers read from and write to."""
+    return open_executor(arguments.workers, arguments.scheduler, folders)
 
 
 def add_assignment(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from pipeline import stages
-from pipeline.commands.arguments import add_assignment, add_making
+from pipeline.commands.arguments import add_assignment, add_making, open_workers
 from pipeline.commands.index import print_counts, print_index, run_index
 from pipeline.commands.masks import print_pixels
 from pipeline.commands.split import describe_splits, print_split
@@ -16,7 +16,6 @@ from pipeline.files import DONE, FINDINGS, InputError, add_command
 from pipeline.privacy.site_key import load_site_key
 from pipeline.recipe import load_recipe
 from pipeline.stages import Outcome
-from pipeline.workers import open_executor
 
 
 def add(commands) -> None:
@@ -57,7 +56,7 @@ def execute(arguments: argparse.Namespace) -> int:
 def _print_plan(arguments: argparse.Namespace) -> int:
     folder, recipe = DatasetFolder(arguments.out), load_recipe(arguments.recipe, arguments.settings)
     key = load_site_key(arguments.site_key, folder.root)
-    with open_executor(arguments.workers) as executor:
+    with open_workers(arguments, [arguments.raw]) as executor:
         plan = stages.plan(
             folder,
             recipe,
@@ -84,7 +83,7 @@ def _print_plan(arguments: argparse.Namespace) -> int:
 
 def _make(arguments: argparse.Namespace) -> int:
     folder, lines = DatasetFolder(arguments.out), _Lines()
-    with open_executor(arguments.workers) as executor:
+    with open_workers(arguments, [arguments.raw, folder.root]) as executor:
         outcome = run_index(folder, arguments, executor)
         lines.add("index", outcome, lambda: print_index(folder, outcome))
         check_strict(folder.rejects, folder.read_rejects(), arguments.strict)

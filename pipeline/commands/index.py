@@ -6,7 +6,7 @@ from concurrent.futures import Executor
 
 from pipeline import stages
 from pipeline.annotations import UnreadFiles
-from pipeline.commands.arguments import add_making, check_recipe
+from pipeline.commands.arguments import add_making, check_recipe, open_workers
 from pipeline.commands.strict import check_strict
 from pipeline.contract import REASONS
 from pipeline.dataset.folder import DatasetFolder
@@ -15,7 +15,6 @@ from pipeline.privacy.site_key import load_site_key
 from pipeline.recipe import load_recipe
 from pipeline.sources import describe_unread_images
 from pipeline.stages import Outcome
-from pipeline.workers import open_executor
 
 _MOST_LINES = 10
 
@@ -37,7 +36,7 @@ def add(commands) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Runs the command and returns the exit status."""
     folder = DatasetFolder(arguments.out)
-    with open_executor(arguments.workers) as executor:
+    with folder.locked("index"), open_workers(arguments, [arguments.raw, folder.root]) as executor:
         outcome = run_index(folder, arguments, executor)
     if arguments.json:
         print_json({"folder": folder.root, "up_to_date": not outcome.changed, **outcome.summary})

@@ -3,9 +3,8 @@
 import argparse
 from pathlib import Path
 
-from pipeline.commands.arguments import add_workers
-from pipeline.files import DONE, add_command
-from pipeline.workers import open_executor
+from pipeline.commands.arguments import add_workers, open_workers
+from pipeline.files import DONE, add_command, locked
 
 
 def add(commands) -> None:
@@ -36,7 +35,7 @@ def execute(arguments: argparse.Namespace) -> int:
     """Runs the command and returns the exit status."""
     from pipeline.phantom import write_phantom
 
-    with open_executor(arguments.workers) as executor:
+    with locked(arguments.out, "pipeline phantom"), open_workers(arguments, [arguments.out]) as executor:
         summary = write_phantom(arguments.out, arguments.patients, arguments.seed, arguments.dicom, executor)
     print(f"phantom: {summary}")
     return DONE

@@ -3,13 +3,13 @@
 import argparse
 
 from pipeline import stages
-from pipeline.commands.arguments import add_pixels
+from pipeline.commands.arguments import add_pixels, open_workers
 from pipeline.commands.masks import print_pixels
 from pipeline.commands.strict import check_strict
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.files import DONE, add_command
+from pipeline.indexing.find import find_raw
 from pipeline.privacy.site_key import load_site_key
-from pipeline.workers import open_executor
 
 
 def add(commands) -> None:
@@ -27,7 +27,7 @@ def add(commands) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Runs the command and returns the exit status."""
     folder = DatasetFolder(arguments.folder)
-    with open_executor(arguments.workers) as executor:
+    with folder.locked("variants"), open_workers(arguments, [folder.root, find_raw(folder, arguments.raw)]) as executor:
         key = load_site_key(arguments.site_key, folder.root)
         print_pixels("variants", stages.variants(folder, executor, raw=arguments.raw, key=key))
     check_strict(folder.rejects, folder.read_rejects(), arguments.strict)

@@ -15,11 +15,11 @@ from pipeline.dataset.folder import DatasetFolder, digest_of, make_split_folders
 from pipeline.dataset.journal import COUNT_NAMES, JournalEntry
 from pipeline.dataset.manifest import manifest_text, sample_rows
 from pipeline.dataset.samples import Task, reject_crashed
-from pipeline.files import InputError, progress, sync
+from pipeline.files import InputError, progress
 from pipeline.indexing.find import SourceFiles
 from pipeline.indexing.tables import Reject, SourceImage, read_regions, read_shape
 from pipeline.splitting.assignment import read_assignment
-from pipeline.workers import in_order
+from pipeline.workers import in_order, sync_all
 
 
 def read_kept(folder: DatasetFolder) -> list[SourceImage]:
@@ -97,8 +97,8 @@ class Builder:
         return Task(
             image.image_id,
             pixel_key(image, attributes),
-            self.folder.root,
-            self.sources.path(image.source),
+            self.folder.root.absolute(),  # a worker may run in another folder
+            self.sources.path(image.source).absolute(),
             image.source.rsplit("/", 1)[-1],
             image.source_size,
             self.times.get(image.source),
@@ -147,7 +147,7 @@ class Builder:
             for entry in progress(results, len(tasks), label):
                 append(entry)
                 self.entries[entry.image_id] = entry
-        sync()  # before the squares that samples were made from are deleted, and before a manifest lists the samples
+        sync_all(executor)  # before the squares that samples were made from are deleted, and before a manifest lists the samples
         self._check_sources()
 
     def _check_sources(self) -> None:

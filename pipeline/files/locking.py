@@ -83,6 +83,7 @@ def _take(folder: Path, work: str) -> int | None:
                     f"{folder}: {holder} is writing here; wait for it, or stop it, and run the same command again"
                 ) from None
             if error.errno != errno.ENOENT:  # ENOENT: its holder has just finished
+                _sign(descriptor, work)  # by which other machines recognise the folder, and people who is writing
                 os.close(descriptor)
                 return None
         os.close(descriptor)

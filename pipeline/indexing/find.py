@@ -47,6 +47,12 @@ class SourceFiles:
         return {self.name(path.relative_to(self.raw).as_posix()): path for path in paths}
 
 
+def find_raw(folder: DatasetFolder, given: Path | None = None) -> Path:
+    """RAW of an indexed data set: `given`, or what its index was made from; a path to nothing where neither is known."""
+    state = folder.read_state(folder.index_state)
+    return given or Path("" if state.get("keyed") else state.get("raw", ""))
+
+
 def open_sources(folder: DatasetFolder, raw: Path | None, key: SiteKey | None) -> SourceFiles:
     """Returns the source files of an indexed data set.
 

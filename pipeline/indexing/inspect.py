@@ -51,7 +51,7 @@ def stat_file(path: Path, sources: SourceFiles) -> SourceFile:
     if not _is_text(shown):
         shown = shown.encode("utf-8", "backslashreplace").decode()
         fault = ("file-unreadable", "has a path that is not valid UTF-8; rename the file or its folder")
-    return SourceFile(path, relative, shown, size, mtime_ns, fault=fault)
+    return SourceFile(path.absolute(), relative, shown, size, mtime_ns, fault=fault)
 
 
 def _is_text(name: str) -> bool:

@@ -117,7 +117,7 @@ def _write_all(
     """Writes the files of a phantom; returns False if it is there already."""
     made = _begin(out, about)
     if made:
-        work = functools.partial(_write_pair, out=out, seed=seed, dicom=dicom)
+        work = functools.partial(_write_pair, out=out.absolute(), seed=seed, dicom=dicom)  # a worker may run elsewhere
         sizes: dict[str, int] = {}
         for pair in progress(in_order(executor, work, exposures), len(exposures), "phantom", "views"):
             sizes |= pair

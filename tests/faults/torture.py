@@ -74,8 +74,8 @@ class Torture:
         cv2.setNumThreads(1)
         tempfile.tempdir = str(root)  # for what a killed process leaves there
         for module in COMMANDS:
-            if hasattr(module, "open_executor"):
-                module.open_executor = lambda workers: Inline()  # one process, so that the calls have one order
+            if hasattr(module, "open_workers"):
+                module.open_workers = lambda *_: Inline()  # one process, so that the calls have one order
         small_download(root / "start" / "raw", patients=3)
         small_recipe(root / "start" / "small.toml", variants=("original", "mirrored"))
         (root / "start" / "tiny.toml").write_text(_TINY)

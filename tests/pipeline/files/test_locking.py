@@ -1,5 +1,6 @@
 """One writer per output folder."""
 
+import json
 import os
 import signal
 import subprocess
@@ -73,6 +74,7 @@ def test_a_file_system_without_locks_is_no_obstacle(tmp_path, monkeypatch):
     part.touch()
     with locked(tmp_path, "writing"):
         assert part.exists()  # it may be another process's
+        assert json.loads((tmp_path / ".lock").read_text())["work"] == "writing"
 
 
 def test_a_file_in_the_place_of_the_folder_is_left_to_what_is_written_next(tmp_path):
