@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 SERIES = ("#4477aa", "#ee6677", "#228833", "#aa8800", "#aa3377", "#2299bb")
 # The colors of contours in every picture and page.
 GROUND_TRUTH_COLOR, PREDICTION_COLOR = "#50dc50", "#ff8c00"
+# Of charts, in inches. A phone is 360 px wide: a letter of 10 pt in a chart of this width is then 10 px high, in a panel 13 px.
+WIDTH = 4.6
+PANEL_WIDTH, PANEL_HEIGHT = 3.4, 2.7
 _INK = "#010203"  # lines and text in this color take the page's text color, in light, dark and print
 
 
@@ -98,6 +101,26 @@ def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **o
     return figure, axes
 
 
+def new_panels(count: int, width: float = PANEL_WIDTH, height: float = PANEL_HEIGHT) -> tuple[list[Any], list[Any]]:
+    """Makes figures of one axes each, which a page shows side by side or, on a phone, one below the other.
+
+    Args:
+      count: of figures.
+      width, height: of each, in inches.
+
+    Returns:
+      The figures and their axes.
+    """
+    panels = [new_figure(width, height) for _ in range(count)]
+    return [figure for figure, _ in panels], [axes[0] for _, axes in panels]
+
+
+def add_legend(axes: Sequence[Any], **options: Any) -> None:
+    """Draws the legend of the first axes above each figure that the axes are in."""
+    for figure in dict.fromkeys(ax.get_figure() for ax in axes):
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False, **options)
+
+
 def set_log_axis(ax: Any, which: str, values: Sequence[float]) -> None:
     """Makes an axis logarithmic around values above 0, with ticks at 1, 2 and 5 times powers of ten, in plain numbers.
 
@@ -113,14 +136,22 @@ def set_log_axis(ax: Any, which: str, values: Sequence[float]) -> None:
     ax.minorticks_off()
 
 
-def chart(figure: Any, description: str) -> "Markup":
-    """Renders a figure as SVG for a page; what is black in it takes the color of the page's text.
+def chart(figures: Any, description: str) -> "Markup":
+    """Renders a figure, or several panels of one chart, as SVG for a page; what is black takes the color of the page's text.
 
     Args:
+      figures: one, or a sequence of those of `new_panels`.
       description: for readers who cannot see it.
     """
-    import matplotlib
     from markupsafe import Markup, escape
+
+    panels = figures if isinstance(figures, list) else [figures]
+    drawn = "".join(map(_draw_svg, panels))
+    return Markup(f'<div class="panels" role="img" aria-label="{escape(description)}">{drawn}</div>')
+
+
+def _draw_svg(figure: Any) -> str:
+    import matplotlib
     from matplotlib.colors import to_hex
     from matplotlib.text import Text
 
@@ -142,9 +173,8 @@ def chart(figure: Any, description: str) -> "Markup":
     svg = re.sub(r'\bid="', f'id="{prefix}', svg)
     svg = re.sub(r'(url\(#|href="#)', rf"\1{prefix}", svg)
     view = svg.split('viewBox="', 1)[1].split('"', 1)[0]
-    width = f"--width: {view.split()[2]}pt"  # as drawn: a letter of 10 pt stays 10 pt high
-    opening = f'<svg class="chart" role="img" aria-label="{escape(description)}" viewBox="{view}" style="{width}">'
-    return Markup(opening + svg[svg.index(">") + 1 :])
+    width = f"--width: {view.split()[2]}pt"  # as drawn; the style makes a chart up to 1.3 times as wide
+    return f'<svg class="chart" aria-hidden="true" viewBox="{view}" style="{width}">' + svg[svg.index(">") + 1 :]
 
 
 def picture(image: np.ndarray, quality: int = 85) -> str:

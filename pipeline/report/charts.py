@@ -16,7 +16,7 @@ import PIL.ImageFont
 
 from pipeline.contract import GROUPS, SPLITS, MaskError, SourceError, cut_levels
 from pipeline.files import write_buffered
-from pipeline.page import GROUND_TRUTH_COLOR, SERIES, new_figure, rgb, set_log_axis
+from pipeline.page import GROUND_TRUTH_COLOR, SERIES, WIDTH, add_legend, new_figure, new_panels, rgb, set_log_axis
 from pipeline.sources import read_image, read_mask
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ Rows = Sequence[Mapping[str, Any]]
 SPLIT_COLORS = {"train": "#4477aa", "valid": "#ddaa33", "test": "#bb5566"}  # distinct for the color-blind too
 # A black edge makes light bars legible on white and dark ones on black.
 _EDGE: dict = {"edgecolor": "black", "linewidth": 0.6}
+_COUNTED = {"samples": "sample", "source images": "image_id", "patients": "patient"}
 _CELL, _GAP, _CAPTION = 220, 6, 32
 _TITLE_FONT, _CAPTION_FONT, _SMALLEST_FONT = 30, 24, 8  # height of the letters, in pixels of a sheet some 2000 px wide
 
@@ -45,7 +46,7 @@ def draw_stats(folder: Path, rows: Rows, out: Path) -> list[Path]:
     sheets = [out / f"contact_sheet_{split}.png" for split in SPLITS]
     for split, path in zip(SPLITS, sheets, strict=True):
         write_buffered(path, functools.partial(contact_sheet(folder, rows, split).save, format="PNG", optimize=True))
-    charts = {"counts": draw_counts(rows), "lesion_sizes": draw_lesion_sizes(rows), "strata": draw_strata(rows)}
+    charts = {"counts": _counts_figure(rows), "lesion_sizes": draw_lesion_sizes(rows, 7), "strata": _strata_figure(rows)}
     for name, figure in charts.items():
         # No software version and no date in the file: the same data set gives the same bytes.
         save = functools.partial(figure.savefig, format="png", dpi=120, metadata={"Software": None})
@@ -53,12 +54,21 @@ def draw_stats(folder: Path, rows: Rows, out: Path) -> list[Path]:
     return sheets + [out / f"{name}.png" for name in charts]
 
 
-def draw_counts(rows: Rows) -> "Figure":
-    """Draws the numbers of samples, source images and patients of each split."""
+def _counts_figure(rows: Rows) -> "Figure":
     figure, axes = new_figure(9, 3.2, 1, 3)
-    for ax, (title, column) in zip(
-        axes, (("samples", "sample"), ("source images", "image_id"), ("patients", "patient")), strict=True
-    ):
+    _fill_counts(list(axes), rows)
+    return figure
+
+
+def draw_counts(rows: Rows) -> list["Figure"]:
+    """Draws the numbers of samples, source images and patients of each split, a panel for each."""
+    panels, axes = new_panels(len(_COUNTED))
+    _fill_counts(axes, rows)
+    return panels
+
+
+def _fill_counts(axes: Sequence, rows: Rows) -> None:
+    for ax, (title, column) in zip(axes, _COUNTED.items(), strict=True):
         counts = [len({row[column] for row in rows if row["split"] == split}) for split in SPLITS]
         bars = ax.bar(SPLITS, counts, color=[SPLIT_COLORS[split] for split in SPLITS], **_EDGE)
         total = len({row[column] for row in rows})
@@ -67,12 +77,11 @@ def draw_counts(rows: Rows) -> "Figure":
         ax.margins(y=0.22)
         ax.set_yticks([])
         ax.spines["left"].set_visible(False)
-    return figure
 
 
-def draw_lesion_sizes(rows: Rows) -> "Figure":
+def draw_lesion_sizes(rows: Rows, width: float = WIDTH) -> "Figure":
     """Draws the lesion areas of the source images of each split, as a share of the square, on a logarithmic axis."""
-    figure, (ax,) = new_figure(7, 3.6)
+    figure, (ax,) = new_figure(width, 3.6)
     shares = {split: lesion_shares(rows, split=split) for split in SPLITS}
     every = [share for values in shares.values() for share in values]
     if not every:
@@ -91,10 +100,10 @@ def draw_lesion_sizes(rows: Rows) -> "Figure":
     return figure
 
 
-def draw_lesion_boxes(rows: Rows) -> "Figure":
+def draw_lesion_boxes(rows: Rows) -> list["Figure"]:
     """Draws lesion areas by split and by fold as boxes: quartiles, and whiskers that reach up to 1.5 times their distance."""
     folds = sorted({row["fold"] for row in rows})
-    figure, axes = new_figure(9, 3.6, 1, 2)
+    panels, axes = new_panels(2, WIDTH, 3.6)
     for ax, column, values in zip(axes, ("split", "fold"), (SPLITS, folds), strict=True):
         colors = [SPLIT_COLORS.get(value, SERIES[0]) for value in values]
         boxes = ax.boxplot(
@@ -110,8 +119,7 @@ def draw_lesion_boxes(rows: Rows) -> "Figure":
         set_log_axis(ax, "y", lesion_shares(rows) or [1.0])
         ax.set_xlabel(column)
         ax.set_ylabel("lesion area, % of the square image")
-    axes[1].sharey(axes[0])
-    return figure
+    return panels
 
 
 def source_images(rows: Rows, **where: Any) -> list[Mapping[str, Any]]:
@@ -138,14 +146,26 @@ def lesion_share(row: Mapping[str, Any]) -> float:
     return 100 * row["lesion_px"] / round(side) ** 2
 
 
-def draw_strata(rows: Rows) -> "Figure":
-    """Draws the shares of classes, kinds, views and the other groups of the manifest within each split."""
+def _strata_figure(rows: Rows) -> "Figure":
     rows_of_panels = -(-len(GROUPS) // 2)
     figure, axes = new_figure(10, 3 * rows_of_panels, rows_of_panels, 2)
     for ax in axes[len(GROUPS) :]:
         ax.remove()
+    _fill_strata(list(axes)[: len(GROUPS)], rows)
+    figure.suptitle("Source images; the number on a bar is their count", fontsize=11)
+    return figure
+
+
+def draw_strata(rows: Rows) -> list["Figure"]:
+    """Draws the shares of classes, kinds, views and the other groups of the manifest within each split, a panel for each."""
+    panels, axes = new_panels(len(GROUPS), WIDTH, 2.8)
+    _fill_strata(axes, rows)
+    return panels
+
+
+def _fill_strata(axes: Sequence, rows: Rows) -> None:
     images = {split: source_images(rows, split=split) for split in SPLITS}
-    for ax, (column, title) in zip(axes, GROUPS.items(), strict=False):
+    for ax, (column, title) in zip(axes, GROUPS.items(), strict=True):
         values = sorted({row[column] or "unknown" for row in rows}, key=lambda value: (value == "unknown", value))
         for number, split in enumerate(SPLITS):
             counts = Counter(row[column] or "unknown" for row in images[split])
@@ -153,19 +173,17 @@ def draw_strata(rows: Rows) -> "Figure":
             positions = np.arange(len(values)) + (number - 1) * 0.27
             heights = [100 * counts[value] / total for value in values]
             bars = ax.bar(positions, heights, 0.25, color=SPLIT_COLORS[split], label=split, **_EDGE)
-            ax.bar_label(bars, [str(counts[value]) for value in values], fontsize=7)
+            ax.bar_label(bars, [str(counts[value]) for value in values], fontsize=9)
         ax.set_xticks(np.arange(len(values)), values)
         ax.set_title(title, fontsize=10)
         ax.set_ylabel("% of the split")
         ax.margins(y=0.12)
-    figure.suptitle("Source images; the number on a bar is their count", fontsize=11)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=3, frameon=False, fontsize=9)
-    return figure
+    add_legend(axes, fontsize=9)
 
 
 def draw_reasons(reasons: Sequence[tuple[str, int, str]]) -> "Figure":
     """Draws the numbers of dropped source images; each reason is (reason, count, meaning)."""
-    figure, (ax,) = new_figure(8, 0.7 + 0.4 * len(reasons))
+    figure, (ax,) = new_figure(WIDTH, 0.7 + 0.4 * len(reasons))
     names = [reason for reason, _, _ in reasons][::-1]
     counts = [count for _, count, _ in reasons][::-1]
     bars = ax.barh(names, counts, 0.7, color=SERIES[0], **_EDGE)

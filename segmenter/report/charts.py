@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.page import SERIES, chart, new_figure, set_log_axis
+from pipeline.page import SERIES, WIDTH, add_legend, chart, new_figure, new_panels, set_log_axis
 from segmenter.evaluation.aggregation import GROUPS
 from segmenter.evaluation.formatting import counted, format_number, row_interval
 from segmenter.report.labels import CRITERIA, KINDS, group_name
@@ -19,7 +19,6 @@ _INK = "#000000"  # `chart` turns black into the color of the page's text
 _MARKERS, _DASHES = ("o", "s", "^", "D"), ("-", "--", "-.", ":")
 _QUIET = "0.55"  # gray that is visible on white and on black
 _GRID = {"color": _QUIET, "alpha": 0.25, "linewidth": 0.8}
-_PANELS = 3  # side by side
 _FEWEST = 0.125  # false positives per image; below it a curve's axis is linear
 
 
@@ -30,11 +29,9 @@ def training_chart(history: Sequence[Mapping[str, float]], best_epoch: int | Non
       history: one row per epoch with `epoch`, and for each metric a column with its name and one with `val_` before it.
     """
     names = [name for name in history[0] if f"val_{name}" in history[0]]
-    columns = min(_PANELS, len(names))
-    rows = math.ceil(len(names) / columns)
-    figure, axes = new_figure(3.1 * columns, 2.5 * rows + 0.3, rows, columns)
+    panels, axes = new_panels(len(names))
     epochs = [row["epoch"] for row in history]
-    for ax, name in zip(axes, names, strict=False):
+    for ax, name in zip(axes, names, strict=True):
         for number, (column, label) in enumerate(((name, "train"), (f"val_{name}", "valid"))):
             values = [row.get(column, math.nan) for row in history]
             ax.plot(epochs, values, _DASHES[number], color=SERIES[number], marker=_MARKERS[number], markersize=3, label=label)
@@ -44,10 +41,8 @@ def training_chart(history: Sequence[Mapping[str, float]], best_epoch: int | Non
         ax.set_xlabel("epoch")
         ax.grid(axis="y", **_GRID)
         ax.xaxis.get_major_locator().set_params(integer=True)
-    for ax in axes[len(names) :]:
-        ax.remove()
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
-    return chart(figure, _training_description(history, names, best_epoch))
+    add_legend(axes, fontsize=9, columnspacing=1)
+    return chart(panels, _training_description(history, names, best_epoch))
 
 
 def _training_description(history: Sequence[Mapping[str, float]], names: Sequence[str], best_epoch: int | None) -> str:
@@ -66,7 +61,7 @@ def froc_chart(curve: "pd.DataFrame", points: Mapping[str, tuple[float, float]])
       curve: froc_curve.csv.
       points: by criterion, false positives per image and detection rate as evaluated, where the curve ends.
     """
-    figure, (ax,) = new_figure(7.2, 4)
+    figure, (ax,) = new_figure(WIDTH, 4)
     shown = curve[curve["size"] == "all"]
     for number, (criterion, name) in enumerate(CRITERIA.items()):
         _draw_curve(ax, shown[shown["criterion"] == criterion], number, name, band=True)
@@ -83,7 +78,7 @@ def froc_chart(curve: "pd.DataFrame", points: Mapping[str, tuple[float, float]])
 
 def froc_by_size_chart(curve: "pd.DataFrame") -> "Markup":
     """The FROC curve by IoU for each size of lesion."""
-    figure, (ax,) = new_figure(7.2, 4)
+    figure, (ax,) = new_figure(WIDTH, 4)
     shown = curve[(curve["criterion"] == "iou") & (curve["size"] != "all")]
     descriptions = []
     for number, size in enumerate(("small", "medium", "large")):
@@ -132,7 +127,7 @@ def strata_chart(metrics: "pd.DataFrame", dice: str) -> "Markup":
     """
     rows = _strata_rows(metrics)
     groups = list(dict.fromkeys(row["group"] for row in rows))
-    figure, (ax,) = new_figure(7.2, 0.9 + 0.25 * len(rows) + 0.18 * len(groups))
+    figure, (ax,) = new_figure(WIDTH, 0.9 + 0.25 * len(rows) + 0.18 * len(groups))
     positions, labels, position = [], [], 0.0
     for number, group in enumerate(groups):
         group_rows = [row for row in rows if row["group"] == group]
@@ -142,16 +137,16 @@ def strata_chart(metrics: "pd.DataFrame", dice: str) -> "Markup":
         positions += heights
         labels += [f"{group_name(group)} {_short(row['value'])} ({row['images']}; {row['patients']})" for row in group_rows]
         position = heights[-1] + 1.7
-    ax.set_yticks(positions, labels)
+    ax.set_yticks(positions, labels, fontsize=9)
     ax.invert_yaxis()
     ax.set_xlim(-0.01, 1.01)
-    ax.set_xlabel(f"mean {dice}, 95 % interval (images with lesions; their patients)")
+    ax.set_xlabel(f"mean {dice}, 95 % interval")  # the caption explains the numbers in parentheses
     ax.grid(axis="x", **_GRID)
     values = "; ".join(f"{group_name(row['group'])} {row['value']} {format_number(row['mean'], 2)}" for row in rows)
     return chart(figure, f"Mean {dice} by group: {values}.")
 
 
-def _short(value: object, most: int = 40) -> str:
+def _short(value: object, most: int = 24) -> str:
     """A value that leaves room for the axes."""
     text = str(value)
     return text if len(text) <= most else f"{text[: most - 1]}…"
@@ -176,7 +171,7 @@ def size_chart(images: "pd.DataFrame", detection: Sequence[Mapping]) -> "Markup"
       images: per_image.csv.
       detection: rows of metrics.csv, one per size.
     """
-    figure, (left, right) = new_figure(9, 3.6, 1, 2)
+    panels, (left, right) = new_panels(2, WIDTH, 3.6)
     annotated = images[images["empty_truth"] == 0]
     kinds = sorted(annotated["kind"].unique())
     for number, kind in enumerate(kinds):
@@ -187,9 +182,9 @@ def size_chart(images: "pd.DataFrame", detection: Sequence[Mapping]) -> "Markup"
     set_log_axis(left, "x", annotated["truth_px"].tolist())
     left.set(xlabel="lesion area of the image, px (log scale)", ylabel="Dice", ylim=(-0.03, 1.03))
     left.grid(**_GRID)
-    figure.legend(loc="outside upper left", ncols=2, frameon=False)
+    left.get_figure().legend(loc="outside upper left", ncols=2, frameon=False)
     _draw_detection(right, detection)
-    return chart(figure, _size_description(annotated, detection))
+    return chart(panels, _size_description(annotated, detection))
 
 
 def _size_description(annotated: "pd.DataFrame", detection: Sequence[Mapping]) -> str:
@@ -214,7 +209,7 @@ def _draw_detection(ax: Any, rows: Sequence[Mapping]) -> None:
 def folds_chart(folds: Sequence[Mapping[str, str]]) -> "Markup":
     """Mean Dice, NSD and detection rate of each fold of a cross-validation."""
     names = {"dice_mean": "mean Dice", "nsd": "NSD", "detection_rate": "detection rate"}
-    figure, (ax,) = new_figure(7.2, 3.4)
+    figure, (ax,) = new_figure(WIDTH, 3.4)
     positions = np.arange(len(folds))
     for number, (column, label) in enumerate(names.items()):
         values = [float(row[column]) if row[column] else math.nan for row in folds]

@@ -273,6 +273,11 @@ def test_the_page_works_in_a_browser(leaking_once, browser):
     assert browser.evaluate("document.querySelector('#large img').src === document.querySelector('.pair img').src")
     browser.press("Escape")
     assert not browser.evaluate("document.getElementById('large').open")
+    browser.emulate(width=360)
+    letters = """[...document.querySelectorAll('svg.chart text')].map(
+        text => parseFloat(getComputedStyle(text).fontSize) * text.ownerSVGElement.getScreenCTM().a)"""
+    assert min(browser.evaluate(letters)) >= 9, "pixels on a phone"
+    assert browser.evaluate("document.documentElement.scrollWidth") <= 360
     for width in (390, 320):
         browser.emulate(width=width)
         browser.open(leaking_once.report)

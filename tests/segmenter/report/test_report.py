@@ -466,6 +466,10 @@ def test_the_table_of_all_images_sorts_and_filters_in_a_browser(run, browser):
     assert browser.errors == []
 
 
+LETTERS = """[...document.querySelectorAll('svg.chart text')].map(
+    text => parseFloat(getComputedStyle(text).fontSize) * text.ownerSVGElement.getScreenCTM().a)"""
+
+
 def test_charts_fit_a_phone_and_nothing_is_cut_off_in_print(run, browser):
     report(run)
     browser.emulate(width=320)
@@ -474,6 +478,9 @@ def test_charts_fit_a_phone_and_nothing_is_cut_off_in_print(run, browser):
     assert max(browser.evaluate(widths)) <= 320
     boxes = "[...document.querySelectorAll('figure.drawn')].every(f => f.scrollWidth <= f.clientWidth)"
     assert browser.evaluate(boxes), "a chart scrolls sideways"
+    assert min(browser.evaluate(LETTERS)) >= 8, "pixels on the narrowest phone"
+    browser.emulate(width=360)
+    assert min(browser.evaluate(LETTERS)) >= 9
     browser.emulate(media="print")
     assert browser.evaluate("getComputedStyle(document.querySelector('.sortable .scroll')).maxHeight") == "none"
     assert browser.evaluate("getComputedStyle(document.querySelector('main p')).orphans") == "3"
