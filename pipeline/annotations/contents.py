@@ -119,6 +119,7 @@ class Annotations:
       regions_by_uid: the segments of segmentations that reference one image, by its SOPInstanceUID.
       boxes: those of the tables of another collection, by key; `read_annotations` adds them to the regions.
       passed_over: tables that lack a column of the layout, and paths that are no files, each with what it is.
+      headers_below: the row of a table's header, where other rows are above it.
       unread: all files that were found and not read, tables that were passed over among them.
       unread_names: the images that these name, where an image without an annotation would be normal.
       crops: files among the masks that are pictures of a lesion and not its mask.
@@ -133,6 +134,7 @@ class Annotations:
     regions_by_uid: dict[str, list[DrawnRegion]] = field(default_factory=dict)
     boxes: dict[str, list[DrawnRegion]] = field(default_factory=dict)
     passed_over: dict[Path, str] = field(default_factory=dict)
+    headers_below: dict[Path, int] = field(default_factory=dict)
     unread: list[UnreadFiles] = field(default_factory=list)
     unread_names: set[str] = field(default_factory=set)
     crops: list[Path] = field(default_factory=list)

@@ -19,6 +19,7 @@ class AnnotationFile:
 
     def __init__(self, path: Path):
         self.path = path
+        self.header_below = 0  # the row of the header of the table that was found, where other rows are above it
         self._read: dict[str, list[Table]] = {}
 
     @property
@@ -51,21 +52,24 @@ class AnnotationFile:
         return parse_json(self.data, object, str(self.path), "export it again")
 
     def find_table(self, fits: Callable[[Table], bool], delimiter: str = ",") -> Table | None:
-        """The table of a CSV file, or the sheet of a workbook, that fits; None where none does.
+        """The table of a CSV file, or the sheet of a workbook, that fits, also below titles; None where none does.
 
         Args:
           fits: whether a table has the columns that are needed.
           delimiter: of CSV, the one to prefer where several are possible.
 
         Raises:
-          InputError: it cannot be read as a table, or several sheets fit and none of them is called `all`.
+          InputError: it cannot be read as a table, several rows could be its header, or several sheets fit and none of them
+            is called `all`.
         """
-        tables = [table for table in self._tables(delimiter) if fits(table)]
+        tables = [found for table in self._tables(delimiter) if (found := table.with_header(fits))]
         if len(tables) > 1 and tables[0].sheet.casefold() != ALL:
             raise InputError(
                 f"{self.path}: the sheets {tables[0].sheet!r} and {tables[1].sheet!r} both hold the table; remove one of them, "
                 f"or call the one to use {ALL!r}"
             )
+        if tables:
+            self.header_below = tables[0].header_row if tables[0].above else 0
         return tables[0] if tables else None
 
     def _tables(self, delimiter: str) -> list[Table]:

@@ -61,13 +61,22 @@ def read_annotations(paths: Sequence[Path], root: Path, layout: Layout = CDD_CES
             annotations.passed_over[file.path] = _describe_odd(file.path)
         elif any(file_format.add(annotations, file, layout) for file_format in FORMATS):
             annotations.files.append(file.path)
+            _note_header(annotations, file)
         elif file.suffix in TABLE_SUFFIXES:
             tables.append(file)
     read_listed(annotations, tables, layout)
+    for file in tables:
+        if file.path in annotations.files:
+            _note_header(annotations, file)
     add_regions(annotations, "a table", ((key, None, boxes) for key, boxes in annotations.boxes.items()))
     add_masks(annotations, masks, root, layout)
     keep_lesions(annotations, layout)
     return annotations
+
+
+def _note_header(annotations: Annotations, file: AnnotationFile) -> None:
+    if file.header_below:
+        annotations.headers_below[file.path] = file.header_below
 
 
 def _describe_odd(path: Path) -> str:

@@ -100,6 +100,8 @@ def _print_remarks(counts: Mapping) -> None:
     """Prints what is not a fault but should be known."""
     for files in counts["unread"]:
         print(f"index: found, not used: {one_line(str(UnreadFiles(**files)))}")
+    for line in counts.get("headers_below", []):
+        print(f"index: {one_line(line)}")
     _print_pixels(counts)
     _print_collection(counts)
     passed_over = counts.get("not_looked_into", [])

@@ -19,6 +19,7 @@ from pipeline.files.command_line import (
 from pipeline.files.expressions import search_expression
 from pipeline.files.extras import install_command, is_installed, require
 from pipeline.files.foreign_tables import (
+    MOST_TITLES,
     TABLE_SUFFIXES,
     Table,
     decode_text,
@@ -65,6 +66,7 @@ __all__ = [
     "INTERNAL",
     "INTERRUPTED",
     "LOCK",
+    "MOST_TITLES",
     "TABLE_SUFFIXES",
     "FileMemory",
     "InputError",

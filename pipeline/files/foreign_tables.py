@@ -7,8 +7,9 @@ import csv
 import io
 import math
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipeline.files.program import InputError
@@ -17,6 +18,7 @@ from pipeline.files.tables import limited_cells
 from pipeline.files.zips import refuse_zip_bomb
 
 TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".xlsx"})
+MOST_TITLES = 20  # rows of a table among which its header is looked for
 _DELIMITERS = (",", ";", "\t", "|")
 _SAMPLE = 2**16  # characters from which the delimiter is found
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
@@ -33,12 +35,38 @@ class Table:
       rows: each with its number in the file, counted from 1, and its cells as they are; blank rows are left out, and so
         are empty cells beyond the header.
       sheet: its name in a workbook; empty for CSV.
+      header_row: the number of the header in the file; 0 in an empty table.
+      above: blank rows and titles before the header.
+      raw: all rows that are not blank, as they are in the file.
     """
 
     path: Path
     header: list[str]
     rows: list[tuple[int, list[str]]]
     sheet: str = ""
+    header_row: int = 0
+    above: int = 0
+    raw: Sequence[tuple[int, list[str]]] = field(default=(), repr=False, compare=False)
+
+    def with_header(self, fits: Callable[["Table"], bool]) -> "Table | None":
+        """This table if it fits, else with the one of its first rows as header with which it does; None where none does.
+
+        Spreadsheets often have titles above the header.
+
+        Args:
+          fits: whether a table has the columns that are needed.
+
+        Raises:
+          InputError: it fits with several rows as header.
+        """
+        if fits(self):
+            return self
+        tables = [_as_table(self.path, self.raw[index:], self.sheet) for index in range(1, min(MOST_TITLES, len(self.raw)))]
+        fitting = [replace(table, above=table.header_row - self.header_row + self.above) for table in tables if fits(table)]
+        if len(fitting) > 1:
+            rows = " and ".join(str(table.header_row) for table in fitting[:2])
+            raise InputError(f"{self.path}: the rows {rows} both look like the header; remove what does not belong to the table")
+        return fitting[0] if fitting else None
 
     def column(self, name: str) -> int | None:
         """The position of a column, whatever the case and spaces of its header; None if there is none.
@@ -145,7 +173,7 @@ def read_csv_table(path: Path, delimiter: str = ",", data: bytes | None = None) 
         records = limited_cells(path, _records(text[start:], delimiter))
     except csv.Error as error:
         raise InputError(f"{path}: cannot be read as CSV ({error}); {remedy}") from error
-    return _as_table(path, records, first=2 if start else 1)
+    return _as_table(path, _numbered(records, first=2 if start else 1))
 
 
 def decode_text(data: bytes) -> str:
@@ -166,15 +194,22 @@ def decode_text(data: bytes) -> str:
 
 
 def _find_delimiter(sample: str, preferred: str) -> str:
-    """The delimiter with which most rows have as many cells as the header, of these the one with the most cells."""
+    """The delimiter with which most rows have as many cells as the header, of these the one with the most cells.
+
+    The header is the first row as wide as most rows are, since titles may be above it.
+    """
 
     def fit(delimiter: str) -> tuple[bool, float, int]:
         try:
-            header, *rows = [row for row in csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter) if any(row)] or [[]]
+            rows = [row for row in csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter) if any(row)]
         except csv.Error:
             return False, 0, 0
-        whole = [len(row) == len(header) for row in rows[:100]]
-        return len(header) > 1, sum(whole) / len(whole) if whole else 1.0, len(header)
+        widths = [len(row) for row in rows[: MOST_TITLES + 100]]
+        ((usual, _),) = Counter(width for width in widths if width > 1).most_common(1) or [(0, 0)]
+        first = next((number for number, width in enumerate(widths[:MOST_TITLES]) if width == usual), 0)
+        header, *others = widths[first:] or [0]
+        whole = [width == header for width in others]
+        return header > 1, sum(whole) / len(whole) if whole else 1.0, header
 
     return max((preferred, *_DELIMITERS), key=fit)
 
@@ -188,15 +223,20 @@ def _records(text: str, delimiter: str) -> Iterator[list[str]]:
         yield from csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
 
 
-def _as_table(path: Path, records: Sequence[list[str]], first: int = 1, sheet: str = "") -> Table:
-    numbered = [(number, cells) for number, cells in enumerate(records, first) if any(cell.strip() for cell in cells)]
+def _numbered(records: Sequence[list[str]], first: int = 1) -> list[tuple[int, list[str]]]:
+    """The rows that are not blank, with their numbers in the file."""
+    return [(number, cells) for number, cells in enumerate(records, first) if any(cell.strip() for cell in cells)]
+
+
+def _as_table(path: Path, numbered: Sequence[tuple[int, list[str]]], sheet: str = "") -> Table:
     if not numbered:
         return Table(path, [], [], sheet)
-    (_, header), *rows = numbered
+    (header_row, header), *rows = numbered
     names = _trimmed([name.replace("\ufeff", "").strip() for name in header], 0)
     filling = len(names) if sheet else 0  # a sheet's rows end where its last cell is
     trimmed = [(number, _trimmed(cells, len(names))) for number, cells in rows]
-    return Table(path, names, [(number, cells + [""] * (filling - len(cells))) for number, cells in trimmed], sheet)
+    filled = [(number, cells + [""] * (filling - len(cells))) for number, cells in trimmed]
+    return Table(path, names, filled, sheet, header_row, raw=numbered)
 
 
 def _trimmed(cells: list[str], least: int) -> list[str]:
@@ -222,7 +262,7 @@ def read_sheets(path: Path) -> Iterator[Table]:
         for sheet in sheets:
             sheet.reset_dimensions()  # other programs state them wrongly
             rows = ([_text(value) for value in row] for row in sheet.iter_rows(values_only=True))
-            yield _as_table(path, limited_cells(path, rows), sheet=sheet.title)
+            yield _as_table(path, _numbered(limited_cells(path, rows)), sheet.title)
     except InputError:
         raise
     except Exception as error:  # openpyxl raises whatever its unzipping and its XML parser raise

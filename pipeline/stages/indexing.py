@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.annotations import Annotations, describe_unread, find_annotations, find_image_names, find_others, read_annotations
 from pipeline.contract import IMAGE_SUFFIXES, SCHEMA, find_reason
 from pipeline.dataset.folder import DatasetFolder, digest_of
-from pipeline.files import InputError, stamp_of, write_csv
+from pipeline.files import MOST_TITLES, InputError, stamp_of, write_csv
 from pipeline.indexing.find import SourceFiles
 from pipeline.indexing.match import Index, build_index
 from pipeline.indexing.tables import COLUMNS, REGION_COLUMNS, write_map
@@ -168,6 +168,7 @@ class Survey:
             result = build_index(self.sources, self.files, annotations, self.recipe, earlier, times, executor)
         result.summary["unread_images"] = find_unread_images(self.sources.raw)
         result.summary["not_looked_into"] = self._describe_passed_over()
+        result.summary["headers_below"] = self._describe_headers(annotations)
         return result
 
     @contextlib.contextmanager
@@ -185,6 +186,13 @@ class Survey:
                 f"{self.annotations_path}: an annotation file or a source cannot be used; the message names it, and is not shown "
                 f"under a site key: {where}"
             ) from None
+
+    def _describe_headers(self, annotations: Annotations) -> list[str]:
+        """Which rows above headers were not read; under a site key without the names of files."""
+        return [
+            f"{'a table' if self.sources.key else path.name}: its header is row {row}; what is above it was skipped"
+            for path, row in annotations.headers_below.items()
+        ]
 
     def _describe_passed_over(self) -> list[str]:
         """What was not looked into; under a site key only how much, because the lines have paths."""
@@ -207,7 +215,7 @@ def _missing(annotations: Annotations, layout: Layout) -> str:
         image, image_class = "Image_name", "Pathology Classification"
         if layout.table.columns:
             image, image_class = (" or ".join(layout.table.spellings(name)) for name in ("image", "class"))
-        return f"annotation table (CSV or xlsx with {image} and {image_class})"
+        return f"annotation table (CSV or xlsx with {image} and {image_class} in one of the first {MOST_TITLES} rows)"
     if not annotations.regions and not annotations.regions_by_uid:
         return "file of drawn regions (VIA CSV or JSON, COCO JSON, OsiriX XML, DICOM SEG, or boxes or masks by [layout])"
     return ""

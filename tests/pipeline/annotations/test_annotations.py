@@ -92,6 +92,25 @@ def test_the_workbook_is_read_by_its_sheet_all(download):
     }
 
 
+@pytest.mark.parametrize("name", [TABLE, REGIONS, "table.xlsx"])
+def test_titles_above_a_header_are_skipped_and_noted(download, name):
+    expected = read(download)
+    if name == "table.xlsx":
+        (download.root / TABLE).unlink()
+        workbook(download, download.root / name)
+        book = openpyxl.load_workbook(download.root / name)
+        book["all"].insert_rows(1, 3)
+        book["all"]["A1"] = "Second reading, March"
+        book.save(download.root / name)
+    else:
+        path = download.root / name
+        path.write_text("Second reading, March\n\n;;\n" + path.read_text())
+    annotations = read(download)
+    assert annotations.headers_below == {download.root / name: 4}
+    assert annotations.regions.keys() == expected.regions.keys()
+    assert {key: row.cells for key, row in annotations.rows.items()} == {key: row.cells for key, row in expected.rows.items()}
+
+
 def test_tables_that_contradict_each_other_are_an_error(download):
     workbook(download, download.root / "table.xlsx", {"BIRADS": "4"})
     with pytest.raises(InputError) as error:

@@ -89,6 +89,14 @@ def test_they_are_printed_and_nobody_is_said_to_have_drawn_nothing(tmp_path, cap
     assert "nobody drew" not in printed
 
 
+def test_titles_above_a_header_are_reported(tmp_path, capsys):
+    download = small_download(tmp_path / "raw", patients=4)
+    table = download.root / TABLE
+    table.write_text("Readings of 2021\n\n" + table.read_text())
+    print_counts(index(DatasetFolder(tmp_path / "set"), load_recipe("v2"), download.root, None, Inline()).summary)
+    assert f"index: {TABLE}: its header is row 3; what is above it was skipped\n" in capsys.readouterr().out
+
+
 def test_an_error_names_what_was_found_instead(tmp_path):
     download = small_download(tmp_path / "raw", patients=3)
     (download.root / REGIONS).rename(download.root / "regions.zip")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.files import InputError, read_csv_table, read_number, read_table
+from pipeline.files import InputError, read_csv_table, read_number, read_sheets, read_table
 
 ROWS = [["Image", "Größe, mm", "class"], ["P1", "1,5", "benign"], ["P2", "", "a;b"]]
 
@@ -152,3 +152,33 @@ def test_any_bytes_are_a_table_or_an_error(data):
     except InputError:
         return
     assert all(number >= 1 and any(cell.strip() for cell in cells) for number, cells in table.rows)
+
+
+TITLES = [["Annotations, second reader"], [], ["of 2021", "", "version 2"], []]
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx", "sep="])
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_the_header_is_found_below_titles_and_blank_rows(tmp_path, kind, delimiter):
+    if kind == "xlsx":
+        workbook(tmp_path / "t.xlsx", a=[[cell or None for cell in row] for row in TITLES + ROWS])
+        (table,) = read_sheets(tmp_path / "t.xlsx")
+    else:
+        table = read(tmp_path, csv_bytes(TITLES + ROWS, delimiter, before=f"sep={delimiter}\r\n" if kind == "sep=" else ""))
+    first = 6 if kind == "sep=" else 5
+    found = table.with_header(lambda table: table.column("class") is not None)
+    assert (found.header, found.header_row, found.above) == (ROWS[0], first, 4)
+    assert found.rows == [(first + 1, ROWS[1]), (first + 2, ROWS[2])]
+    assert found.with_header(lambda table: True) is found
+    assert table.with_header(lambda table: table.column("clas") is not None) is None
+
+
+def test_the_header_is_not_looked_for_everywhere_and_is_one_row(tmp_path):
+    def fits(table):
+        return table.column("class") is not None
+
+    assert read(tmp_path, csv_bytes([["title", ""]] * 19 + ROWS)).with_header(fits).header_row == 20
+    assert read(tmp_path, csv_bytes([["title", ""]] * 20 + ROWS)).with_header(fits) is None
+    with pytest.raises(InputError, match=r"table.csv: the rows 2 and 5 both look like the header; remove what does not belong"):
+        read(tmp_path, csv_bytes([["title", "", ""], *ROWS, *ROWS])).with_header(fits)
+    assert read(tmp_path, csv_bytes(ROWS + ROWS)).with_header(fits).above == 0, "as before where the first row is the header"

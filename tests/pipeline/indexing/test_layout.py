@@ -329,7 +329,10 @@ def test_a_path_without_a_match_is_reported(tmp_path, make):
     ("changes", "message"),
     [
         ([("ACR", "Density")], "has no column 'Density', which [layout.table] names; it has Laterality, View, File Name"),
-        ([('class = "Bi-Rads"', 'class = "Result"')], "holds no annotation table (CSV or xlsx with File Name and Result);"),
+        (
+            [('class = "Bi-Rads"', 'class = "Result"')],
+            "(CSV or xlsx with File Name and Result in one of the first 20 rows);",
+        ),
         ([("(?P<patient>[0-9a-f]+)", "[0-9a-f]+")], "image has no group patient; add it as (?P<patient>...), or name its column"),
         ([("masks/(?P<image>", "masks/(?P<name>")], "[layout] mask: lacks the group image"),
         ([("(?P<side>[LR])", "(?P<side>[LR)")], "[layout] image: is not a regular expression: "),
