@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.contract import MOST_PIXELS, SourceError
 from pipeline.dicom.options import DicomOptions
 from pipeline.dicom.streams import read_claim
-from pipeline.files import install_command
+from pipeline.files import InputError, install_command
 
 PRESENTATION = "1.2.840.10008.5.1.4.1.1.1.2"
 PROCESSING = "1.2.840.10008.5.1.4.1.1.1.2.1"
@@ -54,7 +54,7 @@ def guarded(reason: str, message: str, remedy: str = "export it again") -> Itera
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom warns of odd values in fields that are not used here
             yield
-    except SourceError:
+    except (SourceError, InputError):
         raise
     except RecursionError as error:
         raise SourceError("too-large", "nests sequences in hundreds of levels; a mammogram has under ten") from error

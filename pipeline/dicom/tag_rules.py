@@ -11,6 +11,7 @@ from typing import Any
 from pipeline.dicom.options import DicomOptions, Rule
 from pipeline.dicom.parsing import read_words
 from pipeline.dicom.tags import Tags
+from pipeline.files import search_expression
 
 # If two tags match, the one that is listed first applies.
 RULES = (
@@ -54,7 +55,7 @@ def _apply_rules(dataset: Any, name: str, *tables: Sequence[Rule]) -> str:
 
 
 def _matches(rule: Rule, values: Sequence[str]) -> bool:
-    return any(re.search(rule.matches, value) for value in values)
+    return any(search_expression(re.compile(rule.matches), value, f"a value of {rule.tag}") for value in values)
 
 
 def _values(dataset: Any, tag: str) -> Iterator[str]:

@@ -92,3 +92,10 @@ def test_a_rule_that_cannot_work_is_an_error(tmp_path, rule, message):
     with pytest.raises(InputError) as error:
         load_toml(tmp_path / "a.toml", Recipe)
     assert message in str(error.value)
+
+
+def test_a_rule_that_takes_forever_ends_in_one_line_that_quotes_no_value(tmp_path):
+    options = DicomOptions(rules=[{"tag": "SeriesDescription", "matches": "^(a+)+$", "kind": "DM"}])
+    with pytest.raises(InputError, match="takes longer than 2 s on a value of SeriesDescription; repeat no group") as error:
+        tags(tmp_path, options, SeriesDescription="a" * 40 + "!")
+    assert "aaa" not in str(error.value)

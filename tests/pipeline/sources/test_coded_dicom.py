@@ -6,14 +6,18 @@ import pydicom
 import pytest
 from inputs import mammogram
 from pydicom.encaps import encapsulate, generate_frames
-from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGLSLossless, RLELossless
+from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
 
 from pipeline.contract import SourceError
+from pipeline.phantom.compression import compress
 from pipeline.sources import read_image
 
 _ROWS, _COLUMNS = np.mgrid[0:96, 0:120]
 NOISE = np.random.default_rng(0).normal(0, 8, (96, 120))
 SMOOTH = (110 + 60 * np.sin(_ROWS / 7) + 40 * np.cos(_COLUMNS / 5) + NOISE).astype(np.uint8)
+
+
+SYNTAXES = [JPEGBaseline8Bit, JPEGLossless, JPEGLosslessSV1, JPEG2000Lossless, JPEGLSLossless, RLELossless]
 
 
 def coded(path, syntax):
@@ -24,13 +28,13 @@ def coded(path, syntax):
         mammogram(path, SMOOTH, syntax, **tags)
         return pydicom.dcmread(path), frame
     dataset = pydicom.dcmread(mammogram(path, SMOOTH.astype(np.uint16) * 16))
-    dataset.compress(syntax)
+    compress(dataset, syntax)
     dataset.save_as(path)
     return dataset, next(generate_frames(dataset.PixelData, number_of_frames=1))
 
 
 @pytest.mark.parametrize("share", [0.9, 0.5, 0.1])
-@pytest.mark.parametrize("syntax", [JPEGBaseline8Bit, JPEG2000Lossless, JPEGLSLossless, RLELossless], ids=lambda uid: uid.name)
+@pytest.mark.parametrize("syntax", SYNTAXES, ids=lambda uid: uid.name)
 def test_data_that_ends_early_is_refused(tmp_path, syntax, share):
     path = tmp_path / "a.dcm"
     dataset, frame = coded(path, syntax)
