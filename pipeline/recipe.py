@@ -12,8 +12,7 @@ from pipeline.contract import DETAILS
 from pipeline.dicom.options import DicomOptions
 from pipeline.files import InputError, Settings, load_toml, suggest
 from pipeline.geometry import VARIANTS
-
-RECIPES = Path(__file__).parent / "recipes"
+from pipeline.recipes import RECIPES, recipe_names
 
 ClassName = Literal["malignant", "benign", "normal"]
 Share = Annotated[float, pydantic.Field(ge=0, le=1)]
@@ -229,8 +228,3 @@ def load_recipe(name_or_path: str | PathLike[str], settings: Mapping[str, Any] |
             known = f"known are {', '.join(names)}, or give a path to a .toml file{suggest(str(name_or_path), names)}"
             raise InputError(f"no recipe {str(name_or_path)!r}; {known}")
     return load_toml(path, Recipe, settings)
-
-
-def recipe_names() -> list[str]:
-    """The recipes that come with the package."""
-    return sorted(path.stem for path in RECIPES.glob("*.toml"))

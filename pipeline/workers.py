@@ -23,6 +23,8 @@ from pipeline.files import InputError, sync
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+_PRELOADED = ["concurrent.futures.process", "pipeline.dataset.samples", "pipeline.indexing.inspect"]  # what runs in workers
+
 
 class Inline(Executor):
     """Runs each call immediately in this process, which ends with a decoder that crashes: for tests and small work."""
@@ -126,13 +128,25 @@ def open_executor(workers: int, scheduler: str = "", folders: Sequence[Path] = (
     return Pool(workers)
 
 
+def _has_server() -> bool:
+    return "forkserver" in multiprocessing.get_all_start_methods()
+
+
+def start_server() -> None:
+    """Starts the process that those of `open_executor` are forked from; it loads what they need while this one goes on."""
+    if _has_server():
+        from multiprocessing import forkserver  # there is none on Windows
+
+        multiprocessing.get_context("forkserver").set_forkserver_preload(_PRELOADED)
+        with _without_main():
+            forkserver.ensure_running()
+
+
 def _start_processes(workers: int) -> _Processes:
     """Processes are started fresh (forkserver, or spawn where there is none): a fork of a process that holds threads, such
     as OpenCV's or TensorFlow's, may hang."""
-    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    context = multiprocessing.get_context(method)
-    if method == "forkserver":
-        context.set_forkserver_preload(["pipeline.dataset.samples"])
+    start_server()
+    context = multiprocessing.get_context("forkserver" if _has_server() else "spawn")
     return _Processes(workers, mp_context=context, initializer=_start_worker)
 
 

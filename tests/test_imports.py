@@ -41,6 +41,27 @@ def test_what_needs_no_tensorflow_loads_none():
     assert not {"tensorflow", "keras"} & {name.split(".")[0] for name in done.stdout.split()}
 
 
+HELP = """
+import contextlib, sys
+from {package}.cli import COMMANDS, main
+for module in COMMANDS:
+    name = module.__name__.split(".")[-1].replace("_", "-").replace("cross-validate", "cv")
+    with contextlib.suppress(SystemExit):
+        main([name, "--help"] if name != "export" else ["--help"])
+print("loaded:", *sys.modules)
+"""
+
+
+@pytest.mark.parametrize("package", ["pipeline", "segmenter"])
+def test_help_loads_nothing_heavy(package):
+    """All but that of `export`, whose options are those that the formats declare."""
+    done = python("-c", HELP.format(package=package))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("show this help message and exit") > 10
+    loaded = {name.split(".")[0] for name in done.stdout.split("loaded:")[1].split()}
+    assert not HEAVY & loaded
+
+
 @pytest.mark.parametrize("package", ["pipeline", "segmenter"])
 def test_a_package_lists_what_it_offers_and_nothing_else_is_found(package):
     code = f"import {package} as p; assert set(p.__all__) <= set(dir(p)); [getattr(p, n) for n in p.__all__]; p.nothing"

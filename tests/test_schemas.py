@@ -9,7 +9,8 @@ from skips import need_package
 
 import pipeline.cli
 import segmenter.cli
-from pipeline.recipe import RECIPES, load_recipe
+from pipeline.recipe import load_recipe
+from pipeline.recipes import RECIPES
 from segmenter.configuration import CONFIGS, load_configuration
 from segmenter.configuration.networks import MODEL_SETTINGS
 from segmenter.configuration.objectives import LOSSES, METRICS

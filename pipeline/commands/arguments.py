@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pipeline.files import add_settings, positive
 from pipeline.privacy.site_key import VARIABLE
-from pipeline.recipe import load_recipe, recipe_names
-from pipeline.workers import Workers, all_cores, open_executor
+from pipeline.recipes import recipe_names
+from pipeline.workers import Workers, all_cores, open_executor, start_server
 
 
 def add_folder(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +40,8 @@ def add_making(parser: argparse.ArgumentParser) -> None:
 
 def check_recipe(arguments: argparse.Namespace) -> None:
     """Raises InputError where the recipe of `add_making` cannot be used."""
+    from pipeline.recipe import load_recipe
+
     load_recipe(arguments.recipe, arguments.settings)
 
 
@@ -82,6 +84,12 @@ def add_workers(parser: argparse.ArgumentParser) -> None:
         help="of a Dask cluster that does the work instead, such as tcp://node1:8786, or the .json file of its scheduler; all "
         "machines share the folders (needs the extra `dask`)",
     )
+
+
+def start_workers(arguments: argparse.Namespace) -> None:
+    """Lets the processes of `open_workers` load what they need while the command does."""
+    if not arguments.scheduler:
+        start_server()
 
 
 def open_workers(arguments: argparse.Namespace, folders: Sequence[Path]) -> Workers:

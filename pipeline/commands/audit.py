@@ -3,12 +3,13 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipeline.audit import AuditFinding, audit
 from pipeline.commands.arguments import add_folder
-from pipeline.dataset.folder import DatasetFolder
 from pipeline.files import DONE, FINDINGS, add_command, add_json, one_line, print_json
-from pipeline.privacy.audit import audit_privacy, collect_identifiers
+
+if TYPE_CHECKING:
+    from pipeline.audit import AuditFinding
 
 
 def add(commands) -> None:
@@ -39,6 +40,8 @@ def add(commands) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Runs the command and returns the exit status."""
+    from pipeline.audit import audit
+
     findings = audit(arguments.folder, patient=arguments.patient)
     if arguments.privacy:
         findings += _audit_privacy(arguments.folder, arguments.privacy)
@@ -53,7 +56,7 @@ def execute(arguments: argparse.Namespace) -> int:
     return FINDINGS if findings else DONE
 
 
-def _describe_limits(findings: list[AuditFinding]) -> str:
+def _describe_limits(findings: "list[AuditFinding]") -> str:
     """States, for the last line, what the audit could not compare or did not look at."""
     counts = {finding.code: finding.count for finding in findings}
     limits = []
@@ -64,7 +67,10 @@ def _describe_limits(findings: list[AuditFinding]) -> str:
     return f"; {'; '.join(limits)}" if limits else ""
 
 
-def _audit_privacy(root: Path, raw: Path) -> list[AuditFinding]:
+def _audit_privacy(root: Path, raw: Path) -> "list[AuditFinding]":
+    from pipeline.dataset.folder import DatasetFolder
+    from pipeline.privacy.audit import audit_privacy, collect_identifiers
+
     folder = DatasetFolder(root)
     keyed = folder.read_state(folder.index_state).get("keyed", False)
     identifiers = collect_identifiers(raw, public=not keyed)

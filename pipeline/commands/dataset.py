@@ -3,19 +3,21 @@
 import argparse
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pipeline import stages
-from pipeline.commands.arguments import add_assignment, add_making, open_workers
+from pipeline.commands.arguments import add_assignment, add_making, open_workers, start_workers
 from pipeline.commands.index import print_counts, print_index, run_index
 from pipeline.commands.masks import print_pixels
 from pipeline.commands.split import describe_splits, print_split
 from pipeline.commands.stats import print_stats
 from pipeline.commands.strict import check_strict
-from pipeline.dataset.folder import DatasetFolder
 from pipeline.files import DONE, FINDINGS, InputError, add_command
 from pipeline.privacy.site_key import load_site_key
-from pipeline.recipe import load_recipe
-from pipeline.stages import Outcome
+
+if TYPE_CHECKING:
+    from pipeline.dataset.folder import DatasetFolder
+    from pipeline.stages import Outcome
 
 
 def add(commands) -> None:
@@ -36,6 +38,8 @@ def add(commands) -> None:
 
 def check_folds(arguments: argparse.Namespace) -> None:
     """Raises InputError where the recipe cannot be used, or has other folds than are needed next."""
+    from pipeline.recipe import load_recipe
+
     recipe = load_recipe(arguments.recipe, arguments.settings)
     needed, count, folds = arguments.need_fold, arguments.need_folds, recipe.split.folds
     if needed is not None and not (needed.isdecimal() and int(needed) < folds):
@@ -47,14 +51,20 @@ def check_folds(arguments: argparse.Namespace) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Runs the command and returns the exit status."""
     check_folds(arguments)
+    start_workers(arguments)
+    from pipeline.dataset.folder import DatasetFolder
+
+    folder = DatasetFolder(arguments.out)
     if arguments.dry_run:
-        return _print_plan(arguments)
-    with DatasetFolder(arguments.out).locked("dataset"):
-        return _make(arguments)
+        return _print_plan(folder, arguments)
+    with folder.locked("dataset"):
+        return _make(folder, arguments)
 
 
-def _print_plan(arguments: argparse.Namespace) -> int:
-    folder, recipe = DatasetFolder(arguments.out), load_recipe(arguments.recipe, arguments.settings)
+def _print_plan(folder: "DatasetFolder", arguments: argparse.Namespace) -> int:
+    from pipeline.recipe import load_recipe
+
+    recipe = load_recipe(arguments.recipe, arguments.settings)
     key = load_site_key(arguments.site_key, folder.root)
     with open_workers(arguments, [arguments.raw]) as executor:
         plan = stages.plan(
@@ -81,8 +91,8 @@ def _print_plan(arguments: argparse.Namespace) -> int:
     return DONE
 
 
-def _make(arguments: argparse.Namespace) -> int:
-    folder, lines = DatasetFolder(arguments.out), _Lines()
+def _make(folder: "DatasetFolder", arguments: argparse.Namespace) -> int:
+    lines = _Lines()
     with open_workers(arguments, [arguments.raw, folder.root]) as executor:
         outcome = run_index(folder, arguments, executor)
         lines.add("index", outcome, lambda: print_index(folder, outcome))
@@ -114,7 +124,7 @@ class _Lines:
         self.printed = False
         self._done: list[str] = []
 
-    def add(self, stage: str, outcome: Outcome, show: Callable[[], None]) -> None:
+    def add(self, stage: str, outcome: "Outcome", show: Callable[[], None]) -> None:
         """Takes the outcome of the next stage; `show` prints it."""
         if not outcome.changed:
             self._done.append(stage)

@@ -4,9 +4,7 @@ import argparse
 from pathlib import Path
 
 from pipeline.commands.arguments import add_folder
-from pipeline.dataset.folder import DatasetFolder
-from pipeline.exports import FORMATS, export
-from pipeline.files import DONE, add_command
+from pipeline.files import DONE, CommandParser, add_command
 
 
 def add(commands) -> None:
@@ -19,6 +17,12 @@ def add(commands) -> None:
         "The data set itself is only read. docs/exports.md describes the formats and how to use them.",
     )
     add_folder(parser)
+    parser.add_later(_add_formats)
+
+
+def _add_formats(parser: CommandParser) -> None:
+    from pipeline.exports import FORMATS
+
     parser.add_argument("--format", required=True, choices=FORMATS, help="%(choices)s")
     parser.add_argument("--output", type=Path, metavar="DIR", help="new or empty folder (default: FOLDER/exports/FORMAT)")
     for export_format in FORMATS.values():
@@ -28,6 +32,9 @@ def add(commands) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Runs the command and returns the exit status."""
+    from pipeline.dataset.folder import DatasetFolder
+    from pipeline.exports import FORMATS, export
+
     names = [option.name for export_format in FORMATS.values() for option in export_format.options]
     given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
     done = export(DatasetFolder(arguments.folder), arguments.format, arguments.output, given)

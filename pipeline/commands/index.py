@@ -3,18 +3,17 @@
 import argparse
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
+from typing import TYPE_CHECKING
 
 from pipeline import stages
-from pipeline.annotations import UnreadFiles
-from pipeline.commands.arguments import add_making, check_recipe, open_workers
+from pipeline.commands.arguments import add_making, check_recipe, open_workers, start_workers
 from pipeline.commands.strict import check_strict
-from pipeline.contract import REASONS
-from pipeline.dataset.folder import DatasetFolder
 from pipeline.files import DONE, add_command, add_json, one_line, print_json
 from pipeline.privacy.site_key import load_site_key
-from pipeline.recipe import load_recipe
-from pipeline.sources import describe_unread_images
-from pipeline.stages import Outcome
+
+if TYPE_CHECKING:
+    from pipeline.dataset.folder import DatasetFolder
+    from pipeline.stages import Outcome
 
 _MOST_LINES = 10
 
@@ -35,6 +34,9 @@ def add(commands) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Runs the command and returns the exit status."""
+    start_workers(arguments)
+    from pipeline.dataset.folder import DatasetFolder
+
     folder = DatasetFolder(arguments.out)
     with folder.locked("index"), open_workers(arguments, [arguments.raw, folder.root]) as executor:
         outcome = run_index(folder, arguments, executor)
@@ -46,8 +48,10 @@ def execute(arguments: argparse.Namespace) -> int:
     return DONE
 
 
-def run_index(folder: DatasetFolder, arguments: argparse.Namespace, executor: Executor) -> Outcome:
+def run_index(folder: "DatasetFolder", arguments: argparse.Namespace, executor: Executor) -> "Outcome":
     """Runs the stage with the arguments of `add_making`."""
+    from pipeline.recipe import load_recipe
+
     recipe = load_recipe(arguments.recipe, arguments.settings)
     key = load_site_key(arguments.site_key, folder.root)
     return stages.index(
@@ -62,7 +66,7 @@ def run_index(folder: DatasetFolder, arguments: argparse.Namespace, executor: Ex
     )
 
 
-def print_index(folder: DatasetFolder, outcome: Outcome) -> None:
+def print_index(folder: "DatasetFolder", outcome: "Outcome") -> None:
     """Prints the outcome of the stage."""
     counts = outcome.summary
     if outcome.changed:
@@ -78,6 +82,8 @@ def print_counts(counts: Mapping, reasons: str = "") -> None:
 
 
 def _print_sums(counts: Mapping, reasons: str) -> None:
+    from pipeline.contract import REASONS
+
     left_out, rejected = counts["left_out"], counts["rejected"]
     print(
         f"index: {counts['files']} image files; {counts['rows']} table rows; {counts['annotated']} images with "
@@ -98,6 +104,8 @@ def _print_sums(counts: Mapping, reasons: str) -> None:
 
 def _print_remarks(counts: Mapping) -> None:
     """Prints what is not a fault but should be known."""
+    from pipeline.annotations import UnreadFiles
+
     for files in counts["unread"]:
         print(f"index: found, not used: {one_line(str(UnreadFiles(**files)))}")
     for line in counts.get("headers_below", []):
@@ -158,6 +166,8 @@ def _print_collection(counts: Mapping) -> None:
 
 def _print_pixels(counts: Mapping) -> None:
     """Prints which files are not read at all, are turned, or use a part of their levels; older indexes lack these counts."""
+    from pipeline.sources import describe_unread_images
+
     if unread := describe_unread_images(counts.get("unread_images", {})):
         print(f"index: {unread}")
     if unclear := counts["rejected"].get("levels-unclear"):

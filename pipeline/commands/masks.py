@@ -1,15 +1,16 @@
 """Runs the stage masks and prints what it drew."""
 
 import argparse
+from typing import TYPE_CHECKING
 
 from pipeline import stages
-from pipeline.commands.arguments import add_pixels, open_workers
+from pipeline.commands.arguments import add_pixels, open_workers, start_workers
 from pipeline.commands.strict import check_strict
-from pipeline.dataset.folder import DatasetFolder
 from pipeline.files import DONE, add_command
-from pipeline.indexing.find import find_raw
 from pipeline.privacy.site_key import load_site_key
-from pipeline.stages import Outcome
+
+if TYPE_CHECKING:
+    from pipeline.stages import Outcome
 
 
 def add(commands) -> None:
@@ -20,6 +21,10 @@ def add(commands) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Runs the command and returns the exit status."""
+    start_workers(arguments)
+    from pipeline.dataset.folder import DatasetFolder
+    from pipeline.indexing.find import find_raw
+
     folder = DatasetFolder(arguments.folder)
     with folder.locked("masks"), open_workers(arguments, [folder.root, find_raw(folder, arguments.raw)]) as executor:
         key = load_site_key(arguments.site_key, folder.root)
@@ -28,7 +33,7 @@ def execute(arguments: argparse.Namespace) -> int:
     return DONE
 
 
-def print_pixels(stage: str, outcome: Outcome) -> None:
+def print_pixels(stage: str, outcome: "Outcome") -> None:
     """Prints the outcome of masks or variants."""
     count = outcome.summary
     parts = [

@@ -4,7 +4,6 @@ import argparse
 
 from pipeline import stages
 from pipeline.commands.arguments import add_folder
-from pipeline.dataset.folder import DatasetFolder
 from pipeline.files import DONE, add_command
 
 
@@ -22,6 +21,8 @@ def add(commands) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Runs the command and returns the exit status."""
+    from pipeline.dataset.folder import DatasetFolder
+
     folder = DatasetFolder(arguments.folder)
     outcome = stages.report(folder)
     print(f"report: {'' if outcome.changed else 'up to date; '}{folder.report}, {outcome.summary['bytes'] / 1e6:.1f} MB")

@@ -2,12 +2,14 @@
 
 import argparse
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from pipeline import stages
 from pipeline.commands.arguments import add_assignment, add_folder
-from pipeline.dataset.folder import DatasetFolder
 from pipeline.files import DONE, add_command, add_json, print_json
-from pipeline.stages import Outcome
+
+if TYPE_CHECKING:
+    from pipeline.stages import Outcome
 
 
 def add(commands) -> None:
@@ -20,6 +22,8 @@ def add(commands) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Runs the command and returns the exit status."""
+    from pipeline.dataset.folder import DatasetFolder
+
     folder = DatasetFolder(arguments.folder)
     outcome = stages.split(folder, arguments.assignment)
     if arguments.json:
@@ -29,7 +33,7 @@ def execute(arguments: argparse.Namespace) -> int:
     return DONE
 
 
-def print_split(outcome: Outcome) -> None:
+def print_split(outcome: "Outcome") -> None:
     """Prints the outcome of the stage."""
     print(f"split: {'' if outcome.changed else 'up to date; '}{describe_splits(outcome.summary)}")
     if added := outcome.summary["assigned_now"]:

@@ -2,12 +2,15 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline import stages
 from pipeline.commands.arguments import add_folder
-from pipeline.dataset.folder import DatasetFolder
 from pipeline.files import DONE, add_command
-from pipeline.stages import Outcome
+
+if TYPE_CHECKING:
+    from pipeline.dataset.folder import DatasetFolder
+    from pipeline.stages import Outcome
 
 
 def add(commands) -> None:
@@ -18,12 +21,14 @@ def add(commands) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Runs the command and returns the exit status."""
+    from pipeline.dataset.folder import DatasetFolder
+
     folder = DatasetFolder(arguments.folder)
     print_stats(folder, stages.stats(folder))
     return DONE
 
 
-def print_stats(folder: DatasetFolder, outcome: Outcome) -> None:
+def print_stats(folder: "DatasetFolder", outcome: "Outcome") -> None:
     """Prints the outcome of the stage."""
     names = [Path(path).name for path in outcome.summary["pictures"]]
     if outcome.changed:

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipeline.contract import find_reason
 from pipeline.files import InputError
-from pipeline.indexing.tables import Reject
+
+if TYPE_CHECKING:
+    from pipeline.indexing.tables import Reject
 
 
-def check_strict(file: Path, rejects: Iterable[Reject], strict: bool) -> None:
+def check_strict(file: Path, rejects: "Iterable[Reject]", strict: bool) -> None:
     """With `strict`, raises an InputError that names the first rejected source image; what a recipe leaves out does not count.
 
     Args:
@@ -16,6 +18,8 @@ def check_strict(file: Path, rejects: Iterable[Reject], strict: bool) -> None:
       rejects: its rows.
       strict: whether --strict was given.
     """
+    from pipeline.contract import find_reason
+
     rejected = [reject for reject in rejects if not find_reason(reject.reason).left_out]
     if strict and rejected:
         first = rejected[0]

@@ -3,12 +3,10 @@
 import argparse
 
 from pipeline import stages
-from pipeline.commands.arguments import add_pixels, open_workers
+from pipeline.commands.arguments import add_pixels, open_workers, start_workers
 from pipeline.commands.masks import print_pixels
 from pipeline.commands.strict import check_strict
-from pipeline.dataset.folder import DatasetFolder
 from pipeline.files import DONE, add_command
-from pipeline.indexing.find import find_raw
 from pipeline.privacy.site_key import load_site_key
 
 
@@ -26,6 +24,10 @@ def add(commands) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Runs the command and returns the exit status."""
+    start_workers(arguments)
+    from pipeline.dataset.folder import DatasetFolder
+    from pipeline.indexing.find import find_raw
+
     folder = DatasetFolder(arguments.folder)
     with folder.locked("variants"), open_workers(arguments, [folder.root, find_raw(folder, arguments.raw)]) as executor:
         key = load_site_key(arguments.site_key, folder.root)

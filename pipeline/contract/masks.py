@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 LESION_LEVEL = 128  # gray levels of a mask from this one on are lesion
 MOST_CLASSES = 15  # a lossless mask without higher values holds class indices, not gray levels
@@ -26,27 +28,29 @@ class MaskLevels:
       lossy: whether the encoding changes values, as JPEG does.
     """
 
-    levels: np.ndarray
+    levels: "np.ndarray"
     lossy: bool
 
     @property
     def values(self) -> list[int]:
         """The values that occur, in ascending order."""
+        import numpy as np  # what commands read of the contract does not wait for it
+
         return np.flatnonzero(np.bincount(self.levels.ravel(), minlength=256)).tolist()
 
 
-def cut_levels(levels: np.ndarray) -> np.ndarray:
+def cut_levels(levels: "np.ndarray") -> "np.ndarray":
     """Thresholds gray levels: 1 where a level is lesion, else 0; uint8 of the shape of `levels`."""
-    return (levels >= LESION_LEVEL).astype(np.uint8)
+    return (levels >= LESION_LEVEL).astype("uint8")
 
 
 def as_classes(
     mask: MaskLevels,
     classes: int | None = 1,
-    cut: Callable[[np.ndarray], np.ndarray] = cut_levels,
+    cut: "Callable[[np.ndarray], np.ndarray]" = cut_levels,
     *,
     any_levels: bool = False,
-) -> np.ndarray:
+) -> "np.ndarray":
     """Converts a decoded mask to classes.
 
     Args:
@@ -63,6 +67,7 @@ def as_classes(
       MaskError: it holds values that a mask of these classes cannot hold.
 
     Example:
+      >>> import numpy as np
       >>> as_classes(MaskLevels(np.array([[0, 255]], np.uint8), lossy=False)).tolist()
       [[0, 1]]
       >>> as_classes(MaskLevels(np.array([[0, 2]], np.uint8), lossy=False), classes=3).tolist()

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from pipeline.contract.images import IMAGE_SUFFIXES
-from pipeline.geometry import VARIANTS
 
 # A second exposure carries a suffix (`P99_L_DM_MLO_2`, `P281_L_DM_MLO2`) and is an image of its own.
 _IMAGE = re.compile(r"(?P<patient>P\d+)_(?P<side>[LR])_(?P<kind>DM|CM)_(?P<view>CC|MLO)(_?\d+)?", re.ASCII)
@@ -85,6 +84,8 @@ def parse_sample(sample: str) -> tuple[str, ImageName]:
       >>> parse_sample("deformed_alpha_1300_p01_L_DM_CC")[1].patient
       'P1'
     """
+    from pipeline.geometry import VARIANTS  # loads OpenCV, and most of the contract needs none
+
     variant = next((name for name in VARIANTS if sample.startswith(f"{name}_")), "original")
     image_id = sample.removeprefix(f"{variant}_")
     found = [[field.upper() for field in match.groups()] for match in _ANYWHERE.finditer(image_id)]

@@ -1,12 +1,16 @@
 """What both halves need for files and programs, behind one name: writing, memory, tables, settings, progress, programs,
 optional packages.
 
-Knows no image, no recipe and no model.
+Knows no image, no recipe and no model. What stands on pydantic, and what reads tables of others, is loaded when it is first used,
+so that `--help` does not wait for it.
 """
+
+from typing import TYPE_CHECKING
 
 from pipeline.files.below import name_problem, path_below, shorten
 from pipeline.files.changes import add_settings
 from pipeline.files.command_line import (
+    CommandParser,
     add_command,
     add_json,
     make_parser,
@@ -16,20 +20,7 @@ from pipeline.files.command_line import (
     run_command,
     suggest,
 )
-from pipeline.files.expressions import search_expression
 from pipeline.files.extras import install_command, is_installed, require
-from pipeline.files.foreign_tables import (
-    MOST_TITLES,
-    TABLE_SUFFIXES,
-    Table,
-    decode_text,
-    plain_header,
-    read_csv_table,
-    read_number,
-    read_sheets,
-    read_table,
-)
-from pipeline.files.json_files import check_json, parse_json, read_json, read_object
 from pipeline.files.locking import LOCK, clear_folder, locked
 from pipeline.files.memory import FileMemory
 from pipeline.files.printing import cursor_stream, one_line
@@ -44,7 +35,6 @@ from pipeline.files.program import (
 )
 from pipeline.files.progress import progress
 from pipeline.files.reading import UnfitFile, open_regular, read_regular, stamp_of
-from pipeline.files.settings import Settings, check_settings, dump_toml, json_schema, load_toml, read_toml
 from pipeline.files.tables import csv_text, quote_formula, read_csv, read_header_and_rows, unquote_formula, write_csv
 from pipeline.files.writing import (
     append,
@@ -57,7 +47,24 @@ from pipeline.files.writing import (
     write_bytes,
     write_text,
 )
-from pipeline.files.zips import refuse_zip_bomb
+from pipeline.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from pipeline.files.expressions import search_expression
+    from pipeline.files.foreign_tables import (
+        MOST_TITLES,
+        TABLE_SUFFIXES,
+        Table,
+        decode_text,
+        plain_header,
+        read_csv_table,
+        read_number,
+        read_sheets,
+        read_table,
+    )
+    from pipeline.files.json_files import check_json, parse_json, read_json, read_object
+    from pipeline.files.settings import Settings, check_settings, dump_toml, json_schema, load_toml, read_toml
+    from pipeline.files.zips import refuse_zip_bomb
 
 __all__ = [
     "BAD_INPUT",
@@ -68,6 +75,7 @@ __all__ = [
     "LOCK",
     "MOST_TITLES",
     "TABLE_SUFFIXES",
+    "CommandParser",
     "FileMemory",
     "InputError",
     "Settings",
@@ -130,3 +138,24 @@ __all__ = [
     "write_csv",
     "write_text",
 ]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "pipeline.files.expressions": ["search_expression"],
+        "pipeline.files.foreign_tables": [
+            "MOST_TITLES",
+            "TABLE_SUFFIXES",
+            "Table",
+            "decode_text",
+            "plain_header",
+            "read_csv_table",
+            "read_number",
+            "read_sheets",
+            "read_table",
+        ],
+        "pipeline.files.json_files": ["check_json", "parse_json", "read_json", "read_object"],
+        "pipeline.files.settings": ["Settings", "check_settings", "dump_toml", "json_schema", "load_toml", "read_toml"],
+        "pipeline.files.zips": ["refuse_zip_bomb"],
+    },
+)

@@ -27,9 +27,16 @@ class CommandParser(argparse.ArgumentParser):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.commands: Mapping[str, argparse.ArgumentParser] = {}
+        self._later: list[Callable[[CommandParser], None]] = []
+
+    def add_later(self, add: Callable[["CommandParser"], None]) -> None:
+        """Lets `add` give this parser arguments once its command is asked for: what they are may take time to load."""
+        self._later.append(add)
 
     def parse_known_args(self, args=None, namespace=None):  # type: ignore[override]
         """Parses as argparse does, but reports unknown options and commands first, before what may be missing."""
+        while self._later:
+            self._later.pop(0)(self)
         if args is not None:
             self._refuse_unknown(args)
         namespace, extras = super().parse_known_args(args, namespace)
@@ -134,7 +141,7 @@ def add_command(
     description: str = "",
     *,
     check: Callable[[argparse.Namespace], object] = lambda _: None,
-) -> argparse.ArgumentParser:
+) -> CommandParser:
     """Adds a subcommand to a program.
 
     Args:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from pipeline.files import DONE, add_command, json_schema, print_json
+from pipeline.files import DONE, add_command, print_json
 
 
 def add(commands) -> None:
@@ -18,6 +18,7 @@ def add(commands) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Runs the command and returns the exit status."""
+    from pipeline.files import json_schema
     from segmenter.configuration import Configuration
 
     print_json(json_schema(Configuration))

@@ -4,7 +4,8 @@ import pytest
 from inputs import small_recipe
 
 from pipeline.files import InputError, dump_toml
-from pipeline.recipe import Recipe, load_recipe, recipe_names
+from pipeline.recipe import Recipe, load_recipe
+from pipeline.recipes import recipe_names
 
 
 def test_the_recipes_of_the_design_are_there():

@@ -10,7 +10,7 @@ from collection_phantoms import SIZE, cbis_ddsm, dmid, inbreast, lesion, vindr_m
 from pipeline.cli import main
 from pipeline.dataset.manifest import read_manifest
 from pipeline.files import read_csv
-from pipeline.recipe import RECIPES
+from pipeline.recipes import RECIPES
 
 KEY = "00112233445566778899aabbccddeeff"
 SQUARE = np.pad(lesion(), ((0, 0), (4, 4)))  # letterboxed

@@ -14,7 +14,8 @@ from pipeline.drawing.raster import rasterise
 from pipeline.drawing.regions import parse_region
 from pipeline.files import InputError, read_csv
 from pipeline.indexing.layout import image_key, mask_key, name_image
-from pipeline.recipe import CDD_CESM, RECIPES, Layout, load_recipe, recipe_names
+from pipeline.recipe import CDD_CESM, Layout, load_recipe
+from pipeline.recipes import RECIPES, recipe_names
 
 EXAMPLES = RECIPES / "examples"
 INBREAST = load_recipe(str(EXAMPLES / "inbreast-like.toml")).layout

@@ -16,7 +16,7 @@ from pipeline.dataset.description import read_description, write_description
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.dataset.manifest import read_manifest
 from pipeline.files import read_csv
-from pipeline.recipe import RECIPES
+from pipeline.recipes import RECIPES
 from pipeline.report import dataset_page
 
 
