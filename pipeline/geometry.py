@@ -102,8 +102,7 @@ def area_average(patch: np.ndarray, box: Letterbox, left: int = 0, top: int = 0)
     table = cv2.integral(patch, sdepth=cv2.CV_32S if small else cv2.CV_64F)
     rows, first_row = _cell_edges(patch.shape[0], top + box.pad_top, box)
     columns, first_column = _cell_edges(patch.shape[1], left + box.pad_left, box)
-    sums = np.diff(_interpolate_rows(np.diff(_interpolate_rows(table, rows), axis=0).T, columns), axis=0).T
-    return sums * box.scale**2, first_column, first_row
+    return _sums_between(table, rows, columns) * box.scale**2, first_column, first_row
 
 
 def _cell_edges(length: int, start: int, box: Letterbox) -> tuple[np.ndarray, int]:
@@ -115,11 +114,18 @@ def _cell_edges(length: int, start: int, box: Letterbox) -> tuple[np.ndarray, in
     return np.clip(np.arange(first, last + 1) / box.scale - start, 0, length), first
 
 
-def _interpolate_rows(table: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """Returns the rows of a table at fractional positions, interpolated linearly."""
-    below = np.minimum(positions.astype(np.intp), len(table) - 2)
-    lower = table[below]
-    return lower + (table[below + 1] - lower) * (positions - below)[:, None]
+def _sums_between(table: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """The sums between edges of a summed-area table, (edges of rows - 1, edges of columns - 1) float64.
+
+    Only the rows and columns next to an edge are calculated with, which are fewer than half of those of a mammogram. Samples are
+    rounded from these numbers, so the order of the operations matters to their bytes.
+    """
+    above, left = (np.minimum(edges.astype(np.intp), size - 2) for edges, size in zip((rows, columns), table.shape, strict=True))
+    both = np.concatenate([left, left + 1])
+    upper = table.take(above, axis=0).take(both, axis=1)
+    sums = np.diff(upper + (table.take(above + 1, axis=0).take(both, axis=1) - upper) * (rows - above)[:, None], axis=0)
+    nearer, farther = np.split(sums, 2, axis=1)
+    return np.diff(nearer + (farther - nearer) * (columns - left), axis=1)
 
 
 def square_image(image: np.ndarray, target: int) -> np.ndarray:

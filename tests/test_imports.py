@@ -20,9 +20,9 @@ def python(*arguments, cwd=ROOT, paths=(ROOT,)):
 def test_importing_a_package_loads_nothing_heavy_and_takes_no_time(package):
     code = f"""
         import sys, time
-        start = time.perf_counter()
+        start = time.process_time()
         import {package}
-        print(min(1.0, time.perf_counter() - start), *sys.modules)
+        print(min(1.0, time.process_time() - start), *sys.modules)
     """
     seconds, *loaded = python("-c", textwrap.dedent(code)).stdout.split()
     assert not HEAVY & {name.split(".")[0] for name in loaded}

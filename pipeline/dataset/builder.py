@@ -199,15 +199,15 @@ class Builder:
             earlier = read_description(self.folder.description)
         except InputError:
             earlier = {}  # it is written again
-        # Masks are read for it only where they are not those of the last time.
         is_known = earlier.get("manifest_sha256") == digest and earlier.get("doubtful") is not None
+        shares = {name: entry.band_share for name, entry in self.entries.items()}
         description = describe_dataset(
             self.recipe,
             rows,
             digest,
             self.folder.read_rejects(),
             counts,
-            doubtful=earlier["doubtful"] if is_known else find_doubtful(self.folder.root, rows),
+            doubtful=earlier["doubtful"] if is_known else find_doubtful(self.folder.root, rows, shares),
             named=self.indexed.get("summary", {}).get("named", 0),
             unread=self.indexed.get("summary", {}).get("unread", ()),
             phantom=bool(self.indexed.get("phantom")),

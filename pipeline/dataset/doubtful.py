@@ -10,12 +10,13 @@ from pipeline.geometry import BAND_FILLING, BAND_LENGTH, band_share
 from pipeline.sources import read_mask
 
 
-def find_doubtful(root: Path, rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def find_doubtful(root: Path, rows: Iterable[Mapping[str, Any]], shares: Mapping[str, float | None]) -> dict[str, Any]:
     """Lists the doubtful images of a data set, as dataset.json has them; none of them is dropped.
 
     Args:
       root: the data set's folder.
       rows: of its manifest; originals count.
+      shares: by image_id, as `measure_bands` returns them; a mask whose share is not known is read.
 
     Returns:
       `bands`: the names of images with long thin lesion components (`images`), and of those where these have more than half
@@ -26,7 +27,9 @@ def find_doubtful(root: Path, rows: Iterable[Mapping[str, Any]]) -> dict[str, An
     for row in rows:
         if row["variant"] != "original":
             continue
-        share = _band_share(root / row["mask"]) if row["lesion_px"] else 0.0
+        share = shares.get(row["image_id"]) if row["lesion_px"] else 0.0
+        if share is None:
+            share = _read_bands(root / row["mask"])
         for name in ("images", "mostly")[: int(share > 0) + int(share > 0.5)]:
             bands[name].append(row["image_id"])
         if reason := find_contradiction(row["class"], row["regions"], row["birads"], row["findings"]):
@@ -34,10 +37,18 @@ def find_doubtful(root: Path, rows: Iterable[Mapping[str, Any]]) -> dict[str, An
     return {"bands": bands, "contradicted": contradicted}
 
 
-def _band_share(mask: Path) -> float:
+def measure_bands(mask: bytes) -> float:
+    """The share of the lesion in a mask file that lies in long thin bands; 0 where it cannot be read: the audit names it."""
     try:
-        return band_share(read_mask(mask.read_bytes(), None))
-    except (OSError, MaskError):  # the audit names the file
+        return band_share(read_mask(mask, None))
+    except MaskError:
+        return 0.0
+
+
+def _read_bands(mask: Path) -> float:
+    try:
+        return measure_bands(mask.read_bytes())
+    except OSError:
         return 0.0
 
 

@@ -37,6 +37,7 @@ class JournalEntry:
       counts: `drawn`, `ignored`, `clipped`, `vanished` regions and `lesion_px`.
       square: the square image and mask between the stages masks and variants.
       samples: by variant, the files `image`, `mask` and, with class indices, `mask_color`.
+      band_share: the share of the original mask's lesion in long thin bands; None from a version that did not record it.
     """
 
     image_id: str
@@ -45,6 +46,7 @@ class JournalEntry:
     counts: Mapping[str, int] = field(default_factory=dict)
     square: Mapping[str, Stamp] = field(default_factory=dict)
     samples: Mapping[str, Mapping[str, Stamp]] = field(default_factory=dict)
+    band_share: float | None = None
 
     def to_json(self) -> str:
         """Returns the entry as one line of JSON."""

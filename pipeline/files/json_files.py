@@ -62,7 +62,7 @@ def parse_json(data: bytes | str, shape: type[Shape], origin: str, remedy: str) 
         raise InputError(f"{origin}: nests more than {MOST_DEPTH} levels; {remedy}") from error
     except ValueError as error:  # not JSON, not UTF-8, or a number of thousands of digits
         raise InputError(f"{origin}: is not valid JSON ({error}); {remedy}") from error
-    if _is_deep(content):
+    if _may_be_deep(data) and _is_deep(content):
         raise InputError(f"{origin}: nests more than {MOST_DEPTH} levels; {remedy}")
     return check_json(content, shape, origin, remedy)
 
@@ -78,6 +78,13 @@ def check_json(content: Any, shape: type[Shape], origin: str, remedy: str) -> Sh
 @cache
 def _adapter(shape: Any) -> pydantic.TypeAdapter:
     return pydantic.TypeAdapter(shape)
+
+
+def _may_be_deep(data: bytes | str) -> bool:
+    """Whether a text has enough brackets to nest so deep. Regions are thousands of short texts, each of which has few."""
+    if isinstance(data, bytes):
+        data = data.decode(json.detect_encoding(data), "surrogatepass")
+    return data.count("[") + data.count("{") > MOST_DEPTH
 
 
 def _is_deep(content: Any) -> bool:

@@ -50,7 +50,10 @@ def open_regular(path: str | os.PathLike[str], most: int = MOST_BYTES) -> Binary
 def read_regular(path: str | os.PathLike[str], most: int = MOST_BYTES) -> bytes:
     """Reads all bytes of a file; errors as of `open_regular`."""
     with open_regular(path, most) as file:
-        data = file.read(most + 1)
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(size + 1)  # and not `most`: the system would hand out new memory for each file
+        if len(data) > size:  # it has grown meanwhile
+            data += file.read(most + 1 - len(data))
     if len(data) > most:
         raise UnfitFile(path, _too_large(len(data), most))
     return data

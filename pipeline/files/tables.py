@@ -18,6 +18,7 @@ from pipeline.files.writing import write_text
 csv.field_size_limit(2**31 - 1)
 MOST_BYTES = 256 * 2**20
 MOST_CELLS = 10_000_000  # a manifest of 40,000 samples has a million; in memory a cell takes up to a hundred times its bytes
+_FIRST = frozenset("'=+-@\t\r")  # most cells begin with none of them, which is quicker to see than to match
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-](inf|nan)")
 
@@ -31,16 +32,19 @@ def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> st
       >>> csv_text(["sample", "shift"], [{"sample": "=1+1", "shift": "-3"}]).splitlines()
       ['sample,shift', "'=1+1,-3"]
     """
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: quote_formula(value) for name, value in row.items()} for row in rows)
+    text, known = io.StringIO(), set(columns)
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        if not row.keys() <= known:
+            raise ValueError(f"columns are {', '.join(columns)}, and not {', '.join(row.keys() - known)}")
+        writer.writerow([quote_formula(row.get(column)) for column in columns])
     return text.getvalue()
 
 
 def quote_formula(value: object) -> object:
     """A cell as it is written: a text that a spreadsheet would run as a formula has an apostrophe before it."""
-    return f"'{value}" if isinstance(value, str) and _is_formula(value) else value
+    return f"'{value}" if isinstance(value, str) and value[:1] in _FIRST and _is_formula(value) else value
 
 
 def unquote_formula(cell: str) -> str:

@@ -30,7 +30,7 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     Raises:
       OSError: the file cannot be written; `filename` is set.
     """
-    temporary = path.with_name(_part_name(path))
+    temporary = path.with_name(_part_name(path.name))
     if not os.path.isdir(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
     with _whole_or_nothing(str(temporary), str(path)):
@@ -54,7 +54,8 @@ def write_bytes(path: str, data: bytes, *, durable: bool = False) -> os.stat_res
     Raises:
       OSError: the file cannot be written; `filename` is set.
     """
-    temporary = os.path.join(os.path.dirname(path), _part_name(Path(path)))
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, _part_name(name))
     with _whole_or_nothing(temporary, path):
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o666)
         try:
@@ -82,9 +83,10 @@ def write_buffered(path: Path, save: Callable[[BinaryIO], object], *, durable: b
     write_bytes(str(path), buffer.getvalue(), durable=durable)
 
 
-def _part_name(path: Path) -> str:
+def _part_name(name: str) -> str:
     """A name for the unfinished file; short, because the file's own name may be as long as the system allows."""
-    return f".{path.stem[:40]}.{os.getpid()}-{next(_numbers)}.part{path.suffix[:8]}"
+    stem, suffix = os.path.splitext(name)
+    return f".{stem[:40]}.{os.getpid()}-{next(_numbers)}.part{suffix[:8]}"
 
 
 @contextlib.contextmanager

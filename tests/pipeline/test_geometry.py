@@ -67,6 +67,27 @@ def test_the_average_of_a_patch_is_that_of_the_whole_image(width, height, left, 
     assert part.sum() == pytest.approx(whole.sum()), "the patch's target pixels hold all of it"
 
 
+def sums_by_whole_rows(patch, rows, columns):
+    """The sums between edges as the first data sets were made from them: all columns, in the same order of operations."""
+
+    def interpolate(table, positions):
+        below = np.minimum(positions.astype(np.intp), len(table) - 2)
+        return table[below] + (table[below + 1] - table[below]) * (positions - below)[:, None]
+
+    table = cv2.integral(patch, sdepth=cv2.CV_32S)
+    return np.diff(interpolate(np.diff(interpolate(table, rows), axis=0).T, columns), axis=0).T
+
+
+@pytest.mark.parametrize(("width", "height", "target"), [(61, 97, 32), (97, 61, 32), (128, 96, 64), (40, 40, 40), (9, 13, 32)])
+def test_the_average_is_the_same_to_the_last_bit(width, height, target):
+    """A rounding the other way would change the bytes of samples."""
+    patch, box = np.random.default_rng(0).integers(0, 256, (height, width), dtype=np.uint8), Letterbox(width, height, target)
+    averages, left, top = area_average(patch, box)
+    rows = np.clip(np.arange(top, top + len(averages) + 1) / box.scale - box.pad_top, 0, height)
+    columns = np.clip(np.arange(left, left + averages.shape[1] + 1) / box.scale - box.pad_left, 0, width)
+    np.testing.assert_array_equal(averages, sums_by_whole_rows(patch, rows, columns) * box.scale**2)
+
+
 def test_variants_are_those_of_the_published_names():
     square = np.array([[1, 2], [3, 4]], np.uint8)
     expected = {

@@ -7,7 +7,7 @@ from inputs import Download, circle
 from small_sets import make_set, make_set_of_classes
 
 from pipeline.dataset.description import read_description
-from pipeline.dataset.doubtful import describe_doubtful
+from pipeline.dataset.doubtful import describe_doubtful, find_doubtful
 
 BAND = {"name": "polygon", "all_points_x": [2, 37, 37, 3, 3, 2], "all_points_y": [2, 2, 3, 3, 57, 57]}
 LEAVE_OUT = [('values = "binary"', 'values = "binary"\nbands = "leave-out"')]
@@ -31,6 +31,15 @@ def test_images_with_bands_are_listed_and_stay(download, tmp_path):
     card = " ".join(folder.card.read_text().split())
     assert "2 images have long thin regions, as skin thickening and edema are drawn, and in 2 of them these are most" in card
     assert {row["image_id"] for row in folder.read_manifest()} == {f"P{patient}_L_DM_CC" for patient in range(1, 7)}
+
+
+def test_shares_of_bands_come_from_the_journal_and_else_from_the_masks(download, tmp_path):
+    folder = make_set(tmp_path, download.write())
+    rows, entries = folder.read_manifest(), folder.journal.read()
+    shares = {name: entry.band_share for name, entry in entries.items()}
+    assert [name for name, share in shares.items() if share > 0.5] == ["P1_L_DM_CC", "P2_L_DM_CC"]
+    assert find_doubtful(folder.root, rows, {}) == find_doubtful(folder.root, rows, dict.fromkeys(shares))
+    assert find_doubtful(tmp_path / "elsewhere", rows, shares) == find_doubtful(folder.root, rows, {})
 
 
 def test_a_recipe_leaves_bands_out_and_counts_them(download, tmp_path):

@@ -22,6 +22,7 @@ class Progress:
         (b"\xff\xfe\x00", "is not valid JSON"),
         (b"[" * 100_000, "nests more than 100 levels"),
         (b'{"epoch": 1, "rows": ' + b"[" * 101 + b"]" * 101 + b"}", "nests more than 100 levels"),
+        (("[" * 101 + "]" * 101).encode("utf-16"), "nests more than 100 levels"),
         (b'{"epoch": ' + b"9" * 5000 + b"}", "is not valid JSON"),
         (b"[1]", r"the content is \[1\], which"),
         (b"null", "the content is None, which"),

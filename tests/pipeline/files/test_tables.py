@@ -7,6 +7,12 @@ import pytest
 from pipeline.files import InputError, read_csv, tables, write_csv
 
 
+def test_a_row_may_lack_a_column_but_have_no_other(tmp_path):
+    assert tables.csv_text(["a", "b"], [{"b": 1}]) == "a,b\n,1\n"
+    with pytest.raises(ValueError, match="columns are a, b, and not c"):
+        tables.csv_text(["a", "b"], [{"a": 1, "c": 2}])
+
+
 def test_csv_comes_back_as_written(tmp_path):
     path = tmp_path / "a.csv"
     write_csv(path, ("name", "words"), [{"name": "P1", "words": 'says "so", and\nmore'}, {"name": "P2", "words": None}])

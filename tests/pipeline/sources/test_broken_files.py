@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.contract import SourceError
 from pipeline.sources import read_header, read_image
+from pipeline.sources.contents import _count_scans
 
 GRAY = np.arange(0, 240, 4, dtype=np.uint8).reshape(10, 6)
 
@@ -69,6 +70,8 @@ def test_a_jpeg_of_very_many_scans_is_refused_before_it_is_decoded(tmp_path):
     assert read_image(path).shape == (8, 8)
     scan = data[data.rindex(b"\xff\xda") : -2]
     path.write_bytes(data[:-2] + scan * 100 + data[-2:])
+    assert path.read_bytes().count(b"\xff\xda") == _count_scans(path.read_bytes()) > 100
+    assert _count_scans(b"\xff\xda\xda\xff\xda") == _count_scans(b"\0" + b"\xff\xda" * 2) == 2
     with pytest.raises(SourceError, match=r"is a JPEG of \d+ scans; expected at most 100") as error:
         read_image(path)
     assert error.value.reason == "too-large"
