@@ -215,7 +215,7 @@ docs: install  ## write the API pages to build/docs; a warning is an error
 	@# The fields of losses are made from their declaration, so no line of code defines them.
 	@.venv/bin/python -W error::UserWarning -W 'ignore:Cannot determine where segmenter.configuration:UserWarning' -c \
 	  'import pkgutil, sys, pipeline, segmenter; from pdoc.__main__ import cli; \
-	  from segmenter.backend import load_tensorflow; load_tensorflow(); faces = (pipeline, segmenter); \
+	  from segmenter.backend import load_backend; load_backend(); faces = (pipeline, segmenter); \
 	  rooms = [room.name for face in faces for room in pkgutil.iter_modules(face.__path__, f"{face.__name__}.")]; \
 	  cli([*sys.argv[1:], *(room for room in rooms if not room.endswith("__main__"))])' \
 	  --docformat google --output-directory build/docs pipeline segmenter

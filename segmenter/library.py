@@ -14,7 +14,7 @@ import pandas as pd
 
 from pipeline.files import InputError, check_settings
 from segmenter import runs
-from segmenter.backend import load_tensorflow
+from segmenter.backend import load_backend
 from segmenter.configuration import Configuration, load_configuration
 from segmenter.configuration.networks import MODEL_SETTINGS, describe_sides
 from segmenter.data.dataset import DataSet, folder_of, read_data_set
@@ -76,7 +76,7 @@ def build_model(
     """
     size = {"image_width": side, "image_height": side, "image_channels": channels, "num_classes": classes}
     configuration = check_settings(Configuration, {"model": {"model": model, **size, **keys}}, "build_model")
-    load_tensorflow()
+    load_backend()
     from segmenter.training.compilation import compile_model
 
     return compile_model(configuration, allow_download=allow_download)
@@ -126,9 +126,10 @@ def batches(
     size = {"image_width": side, "image_height": side, "image_channels": channels, "num_classes": classes}
     variation = AUGMENTATION if augment is True else augment or {}
     configuration = check_settings(Configuration, {"model": size | {"num_layers": 1}, **variation}, "batches")
-    load_tensorflow()
-    from segmenter.augmentation import make_augmentation
-    from segmenter.data.input_pipeline import epoch_batches, fits_cache
+    load_backend()
+    from segmenter.augmentation import make_variation
+    from segmenter.data.batches import fits_cache
+    from segmenter.data.input_pipeline import epoch_batches
     from segmenter.data.pairs import PairFormat, check_pair
 
     pair_format = PairFormat.of(configuration)
@@ -140,7 +141,7 @@ def batches(
         cache=fits_cache(len(samples), side, channels),
         shuffle=split == "train" if shuffle is None else shuffle,
         seed=seed,
-        augment=make_augmentation(configuration) if variation else None,
+        variation=make_variation(configuration, seed) if variation else None,
     )
 
 

@@ -31,6 +31,7 @@ from segmenter.data.dataset import DataSet
 
 RUNS = "runs"
 TRAINED_ON = "trained_on"  # in versions.json: the patients of the training set
+_HOW = {"jit_compile", "cache_limit_mb"}  # keys that change how a training is computed, and its result at most by rounding
 _AFTER_TRAINING = {"eval", "infer", "tiledinfer"}  # sections that a trained run may change
 
 
@@ -307,13 +308,14 @@ def _may_grow(configuration: Configuration) -> tuple[str, ...]:
 
 
 def _changes(old: Configuration, new: Configuration) -> list[tuple[str, object, object]]:
-    """The keys that affect training and differ, with both values; for another network, only `model`."""
+    """The keys that affect what is trained and differ, with both values; for another network, only `model`."""
     changes = []
     for section in Configuration.model_fields.keys() - _AFTER_TRAINING:
         before, after = (getattr(configuration, section).model_dump() for configuration in (old, new))
         if section == "model" and before["model"] != after["model"]:
             before, after = {"model": before["model"]}, {"model": after["model"]}
-        changes += [(f"[{section}] {key}", value, after[key]) for key, value in before.items() if value != after[key]]
+        differing = [key for key, value in before.items() if value != after[key] and key not in _HOW]
+        changes += [(f"[{section}] {key}", before[key], after[key]) for key in differing]
     return sorted(changes, key=lambda change: list(Configuration.model_fields).index(change[0][1:].split("]")[0]))
 
 

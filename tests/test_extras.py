@@ -7,10 +7,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from hidden import run_without
 from small_sets import make_set
 
 from pipeline import cli
 from pipeline.files import install_command
+from segmenter.backend.selection import EXTRAS
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = [path for package in ("pipeline", "segmenter") for path in (ROOT / package).rglob("*.py")]
@@ -24,13 +26,9 @@ def folder(tmp_path_factory):
 
 
 def without(hidden, *words, cwd=None):
-    """Runs cesm-segmenter in a Python that lacks some packages; gives its exit status and both outputs."""
-    program = (
-        f"import sys; sys.modules.update(dict.fromkeys({hidden!r})); from segmenter.cli import main; sys.exit(main(sys.argv[1:]))"
-    )
-    words = [sys.executable, "-c", program, *map(str, words)]
-    environment = {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120, cwd=cwd, env=environment, check=False)
+    """Runs cesm-segmenter in a Python that lacks some packages, JAX and PyTorch too; gives its exit status and both outputs."""
+    program = "from segmenter.cli import main; sys.exit(main(sys.argv[1:]))"
+    done = run_without([*hidden, "jax", "torch"], program, *words, environment={"KERAS_BACKEND": ""}, cwd=cwd)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -39,7 +37,8 @@ def test_every_extra_that_a_message_names_is_declared():
     texts = [path.read_text() for path in SOURCES]
     named = {extra for text in texts for extra in re.findall(r"install_command\(['\"](\w+)", text)}
     named |= {extra for text in texts for extra in re.findall(r'require\([^()]*, "(\w+)"\)', text)}
-    assert {"dicom", "train"} <= named <= declared.keys()
+    named |= set(EXTRAS.values())
+    assert {"dicom", "train", "jax", "torch"} <= named <= declared.keys()
 
 
 def test_no_message_and_no_page_installs_from_a_checkout():

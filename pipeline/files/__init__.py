@@ -22,6 +22,7 @@ from pipeline.files.command_line import (
 )
 from pipeline.files.extras import install_command, is_installed, require
 from pipeline.files.locking import LOCK, clear_folder, locked
+from pipeline.files.machine import free_memory
 from pipeline.files.memory import FileMemory
 from pipeline.files.printing import cursor_stream, one_line
 from pipeline.files.program import (
@@ -92,6 +93,7 @@ __all__ = [
     "cursor_stream",
     "decode_text",
     "dump_toml",
+    "free_memory",
     "install_command",
     "is_installed",
     "json_schema",

@@ -5,6 +5,6 @@ and what changes gray levels leaves the mask as it is.
 """
 
 from segmenter.augmentation.drawing import VARIATIONS, Draw, draw
-from segmenter.augmentation.variation import Augmentation, apply, make_augmentation
+from segmenter.augmentation.variation import Augmentation, apply, make_augmentation, make_variation
 
-__all__ = ["VARIATIONS", "Augmentation", "Draw", "apply", "draw", "make_augmentation"]
+__all__ = ["VARIATIONS", "Augmentation", "Draw", "apply", "draw", "make_augmentation", "make_variation"]

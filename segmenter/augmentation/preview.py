@@ -12,8 +12,7 @@ from segmenter.augmentation.variation import apply
 from segmenter.captions import WHITE, add_text, add_titles, legend
 from segmenter.configuration import Configuration
 from segmenter.data.dataset import Sample
-from segmenter.data.input_pipeline import read_all
-from segmenter.data.pairs import PairFormat, explained
+from segmenter.data.pairs import PairFormat, read_all
 from segmenter.pictures import draw_overlay, lesion_colors, write_png
 from segmenter.training.trainer import choose_evenly
 
@@ -32,10 +31,9 @@ def write_preview(configuration: Configuration, samples: Sequence[Sample], path:
     """
     chosen = choose_evenly(samples, count)
     pair_format = PairFormat.of(configuration)
-    with explained(chosen, pair_format):
-        images, masks = read_all(chosen, pair_format)
+    images, masks = read_all(chosen, pair_format)
     colors = lesion_colors(configuration.infer.mask_colors, len(configuration.class_names))
-    panels = [_draw_panel(image, mask, colors) for image, mask in zip(images.numpy(), masks.numpy(), strict=True)]
+    panels = [_draw_panel(image, mask, colors) for image, mask in zip(images, masks, strict=True)]
     varied = tf.function(lambda *arguments: _vary(configuration, *arguments), autograph=False)
     rows = []
     for index, sample in enumerate(chosen):

@@ -8,6 +8,7 @@ from segmenter.augmentation.drawing import Draw, draw
 from segmenter.augmentation.geometry import move
 from segmenter.augmentation.intensity import change_intensity
 from segmenter.configuration import Configuration
+from segmenter.data.batches import Variation
 
 # Maps image, mask and a seed of two int64 to image and mask.
 Augmentation = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
@@ -27,6 +28,21 @@ def make_augmentation(configuration: Configuration) -> Augmentation:
         return apply(configuration, draw(configuration, seed), image, mask)
 
     return augment
+
+
+def make_variation(configuration: Configuration, seed: int) -> Variation:
+    """How a loader varies the pairs of a batch: as `make_augmentation` does, each with its number behind the seed."""
+    augment = make_augmentation(configuration)
+
+    @tf.autograph.experimental.do_not_convert
+    def vary(pair: tuple[tf.Tensor, tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        image, mask, number = pair
+        return augment(image, mask, tf.stack([tf.constant(seed, tf.int64), number]))
+
+    return Variation(
+        lambda numbers: numbers,
+        lambda numbers, images, masks: tf.map_fn(vary, (images, masks, numbers), fn_output_signature=(tf.uint8, tf.uint8)),
+    )
 
 
 def apply(configuration: Configuration, drawn: Draw, image: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

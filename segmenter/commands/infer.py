@@ -112,9 +112,9 @@ def execute(arguments: argparse.Namespace) -> int:
         for message in result.without_seg:
             print(f"no SEG: {message}", file=sys.stderr)
     else:
-        from segmenter.backend import load_tensorflow
+        from segmenter.backend import load_backend
 
-        load_tensorflow()
+        load_backend()
         result = inference.infer(plan, jobs, output, identity)
     images = len(jobs) - len(result.skipped)
     if arguments.json:

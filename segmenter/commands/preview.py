@@ -46,9 +46,9 @@ def execute(arguments: argparse.Namespace) -> int:
     samples = read_data_set(arguments.dataset).split("train")
     output = arguments.output or arguments.dataset / f"preview-{Path(arguments.config).stem}.png"
     seed = configuration.train.seed if arguments.seed is None else arguments.seed
-    from segmenter.backend import load_tensorflow
+    from segmenter.backend import load_backend
 
-    load_tensorflow()
+    load_backend()
     from segmenter.augmentation.preview import write_preview
 
     write_preview(configuration, samples, output, arguments.count, seed)

@@ -48,7 +48,7 @@ class ModelSettings(_WithLossParameters):
     metrics: MetricNames = ("dice_coef",)
     generator: bool = False  # augment the training pairs as [augmentor] says
     mixed_precision: bool = False  # bfloat16 between input and head; fast where the hardware supports it, slow elsewhere
-    jit_compile: bool = False  # XLA; Keras would turn it on by default on a GPU, and it is slower on CPUs
+    jit_compile: bool | None = None  # compile the training step; None: on JAX, which needs it, and not on TensorFlow and PyTorch
 
     @property
     def side_multiple(self) -> int:

@@ -77,6 +77,7 @@ class TrainSettings(Section):
     epoch_change_tiledinfer: bool = False  # also at full size by tiles, as set in [tiledinfer]
     num_infer_images: int = Field(default=4, ge=1)
     seed: int = Field(default=1, ge=0, lt=2**31)
+    cache_limit_mb: int | None = Field(default=None, ge=0)  # pairs may take this much memory; None: half of what is free; 0: none
     deterministic: bool = False  # the same weights from each run on one machine; slower on GPUs
 
     @model_validator(mode="after")

@@ -3,22 +3,23 @@
 Pixels stay uint8 up to the model, which scales them: a pair takes a quarter of the memory of floats.
 """
 
-import contextlib
-import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import cv2
 import numpy as np
-import tensorflow as tf
 
-from pipeline.contract import SourceError
+from pipeline.contract import MaskError, SourceError
 from pipeline.files import InputError, read_regular
 from pipeline.sources import decode_mask, read_image
 from segmenter.configuration import Configuration, MaskSettings
 from segmenter.data.dataset import Sample
-from segmenter.data.ground_truth import read_classes, read_gray, read_mask_file, read_sample_image
+from segmenter.data.ground_truth import read_classes, read_mask_file, read_sample_image
+
+_HALF = 0.5 - 1e-5  # averages are sums of rounded shares
 
 
 @dataclass(frozen=True)
@@ -37,112 +38,95 @@ class PairFormat:
         return cls(model.image_width, model.image_channels, model.num_classes, configuration.mask)
 
 
-def read_pair(image_file: tf.Tensor, mask_file: tf.Tensor, form: PairFormat) -> tuple[tf.Tensor, tf.Tensor]:
+def read_pair(sample: Sample, form: PairFormat) -> tuple[np.ndarray, np.ndarray]:
     """Reads one pair at the model's size.
 
     Returns:
       The image, (side, side, channels) uint8 raw, and the mask, (side, side, 1) uint8 of classes. A pixel is
       lesion if at least half of its area is, and has the lesion class of the largest area.
+
+    Raises:
+      InputError: as `read_pair_whole` does.
     """
-    image, mask = read_pair_whole(image_file, mask_file, form)
+    image, mask = read_pair_whole(sample, form)
     return shrink_image(image, form.side), _shrink_mask(mask, form)
 
 
-def read_pair_whole(image_file: tf.Tensor, mask_file: tf.Tensor, form: PairFormat) -> tuple[tf.Tensor, tf.Tensor]:
-    """As `read_pair`, at the size of the files. Files that are not a valid pair raise `InvalidArgumentError`."""
+def read_pair_whole(sample: Sample, form: PairFormat) -> tuple[np.ndarray, np.ndarray]:
+    """As `read_pair`, at the size of the files.
 
-    def read(file: bytes | np.ndarray) -> np.ndarray:
-        return read_sample_image(Path(os.fsdecode(_bytes_of(file))), form.channels)
-
-    return _checked(_read_image(read, image_file, form), _decode_mask(tf.io.read_file(mask_file), form))
-
-
-def decode_pair(image_data: tf.Tensor, mask_data: tf.Tensor, form: PairFormat) -> tuple[tf.Tensor, tf.Tensor]:
-    """As `read_pair_whole`, from the bytes of files that `cesm-pipeline` wrote."""
-
-    def decode(data: bytes | np.ndarray) -> np.ndarray:
-        pixels = read_image(Path(), _bytes_of(data), color=form.channels == 3, stated_bits=16)
-        return pixels if form.channels == 3 else pixels[..., None]
-
-    return _checked(_read_image(decode, image_data, form), _decode_mask(mask_data, form))
-
-
-def _checked(image: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The same pair, once its sizes are known to be equal and square."""
-    same_size = tf.debugging.assert_equal(tf.shape(image)[:2], tf.shape(mask)[:2])
-    square = tf.debugging.assert_equal(tf.shape(image)[0], tf.shape(image)[1])
-    with tf.control_dependencies([check for check in (same_size, square) if check is not None]):
-        return tf.identity(image), tf.identity(mask)
-
-
-def _read_image(read: Callable[[bytes | np.ndarray], np.ndarray], argument: tf.Tensor, form: PairFormat) -> tf.Tensor:
-    """An image, (height, width, channels) uint8, by the only reader of images; `argument` is passed to `read`.
-
-    TensorFlow's own decoders ignore EXIF, fill missing data with gray, and shift 16 bits instead of rounding them.
+    Raises:
+      InputError: one of the files cannot be read, is not square, or is smaller than the model's side; their sizes
+        differ; or the mask's values are not what the number of classes asks for.
     """
-
-    @tf.autograph.experimental.do_not_convert
-    def explaining(value: bytes | np.ndarray) -> np.ndarray:
-        try:
-            return read(value)
-        except SourceError as error:
-            raise ValueError(str(error)) from error  # which TensorFlow raises as InvalidArgumentError
-
-    return tf.ensure_shape(tf.numpy_function(explaining, [argument], tf.uint8, stateful=False), (None, None, form.channels))
-
-
-def _bytes_of(value: bytes | np.ndarray) -> bytes:
-    # Outside of a graph, TensorFlow passes an array that contains the bytes. NumPy's own type for bytes drops zeros at their end.
-    return bytes(np.asarray(value, object).item())
-
-
-def _decode_mask(data: tf.Tensor, form: PairFormat) -> tf.Tensor:
-    """The class map of a mask, (height, width, 1) uint8, by the only reader of masks, which uses OpenCV."""
-
-    @tf.autograph.experimental.do_not_convert
-    def decode(data: bytes | np.ndarray) -> np.ndarray:
-        return read_classes(_bytes_of(data), form.classes, form.mask)[..., None]
-
-    return tf.ensure_shape(tf.numpy_function(decode, [data], tf.uint8, stateful=False), (None, None, 1))
-
-
-def shrink_image(image: tf.Tensor, side: int) -> tf.Tensor:
-    """Area average of a square image, (size, size, channels) uint8, rounded; as `pipeline.geometry` does it."""
-    return tf.cast(tf.round(_area_average(tf.cast(image, tf.float32), side)), tf.uint8)
-
-
-def _shrink_mask(mask: tf.Tensor, form: PairFormat) -> tf.Tensor:
-    if form.classes == 1:
-        return tf.cast(_area_average(tf.cast(mask, tf.float32), form.side) >= 0.5, tf.uint8)
-    shares = _area_average(tf.one_hot(mask[..., 0], form.classes), form.side)
-    lesion = tf.argmax(shares[..., 1:], -1, output_type=tf.int32)[..., None] + 1
-    return tf.cast(tf.where(shares[..., :1] <= 0.5, lesion, 0), tf.uint8)
-
-
-def _area_average(square: tf.Tensor, side: int) -> tf.Tensor:
-    tf.debugging.assert_greater_equal(tf.shape(square)[0], side)
-    averages = tf.cond(
-        tf.shape(square)[0] == side,
-        lambda: square,  # three times as fast as averaging single pixels
-        lambda: tf.image.resize(square, (side, side), method="area"),
-    )
-    return tf.ensure_shape(averages, (side, side, square.shape[-1]))
-
-
-@contextlib.contextmanager
-def explained(samples: Sequence[Sample], form: PairFormat) -> Iterator[None]:
-    """Turns TensorFlow's error about a file into an `InputError` that names the file and what is wrong with it."""
     try:
-        yield
-    except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError):
-        sizes = {check_pair(sample, form): sample.image for sample in samples}
-        if len(sizes) > 1:
-            examples = ", ".join(f"{path.name} {size} px" for size, path in sorted(sizes.items()))
-            raise InputError(
-                f"{samples[0].image.parent}: holds images of several sizes ({examples}); "
-                "metrics need one size, so make the data set again"
-            ) from None
-        raise
+        image = read_sample_image(sample.image, form.channels)
+    except SourceError as error:
+        raise InputError(f"{sample.image}: {error}") from error
+    mask = read_mask_file(sample.mask, form.classes, form.mask)[..., None]
+    (height, width), size = image.shape[:2], mask.shape[:2]
+    if size != (height, width):
+        raise InputError(f"{sample.mask}: is {size[1]} x {size[0]} but its image is {width} x {height}; make the data set again")
+    if width != height:
+        raise InputError(f"{sample.image}: is {width} x {height}; expected a square, as `cesm-pipeline` writes")
+    if width < form.side:
+        raise InputError(
+            f"{sample.image}: is {width} px wide, but the model takes {form.side}; "
+            "lower image_width and image_height in [model], or make the data set at a larger size"
+        )
+    return image, mask
+
+
+def check_pair(sample: Sample, form: PairFormat) -> int:
+    """Checks a pair and returns its side in pixels; errors as in `read_pair_whole`."""
+    return len(read_pair_whole(sample, form)[0])
+
+
+def decode_pair(image_data: bytes, mask_data: bytes, form: PairFormat) -> tuple[np.ndarray, np.ndarray]:
+    """As `read_pair_whole`, from the bytes of files that `cesm-pipeline` wrote.
+
+    Raises:
+      SourceError, MaskError: the bytes are not those of such files.
+    """
+    image = read_image(Path(), image_data, color=form.channels == 3, stated_bits=16)
+    mask = read_classes(mask_data, form.classes, form.mask)[..., None]
+    if image.shape[:2] != mask.shape[:2]:
+        raise MaskError(f"is {mask.shape[1]} x {mask.shape[0]} but its image is {image.shape[1]} x {image.shape[0]}")
+    return image if form.channels == 3 else image[..., None], mask
+
+
+def read_all(samples: Sequence[Sample], form: PairFormat) -> tuple[np.ndarray, np.ndarray]:
+    """Reads all images and all masks of the samples at the model's size, in several threads; errors as in `read_pair`."""
+    images = np.empty((len(samples), form.side, form.side, form.channels), np.uint8)
+    masks = np.empty((len(samples), form.side, form.side, 1), np.uint8)
+
+    def read(index: int) -> None:
+        images[index], masks[index] = read_pair(samples[index], form)
+
+    with ThreadPoolExecutor() as executor:  # the decoders release the interpreter's lock
+        for done in [executor.submit(read, index) for index in range(len(samples))]:
+            done.result()
+    return images, masks
+
+
+def shrink_image(image: np.ndarray, side: int) -> np.ndarray:
+    """Area average of a square image, (size, size, channels) uint8, rounded; as `pipeline.geometry` does it."""
+    return image if len(image) == side else np.rint(_area_average(image, side)).astype(np.uint8)
+
+
+def _shrink_mask(mask: np.ndarray, form: PairFormat) -> np.ndarray:
+    if len(mask) == form.side:
+        return mask
+    if form.classes == 1:
+        return (_area_average(mask, form.side) >= _HALF).astype(np.uint8)
+    shares = _area_average(mask == np.arange(1, form.classes), form.side)
+    lesion = shares.argmax(-1)[..., None] + 1
+    return np.where(shares.sum(-1, keepdims=True) >= _HALF, lesion, 0).astype(np.uint8)
+
+
+def _area_average(square: np.ndarray, side: int) -> np.ndarray:
+    """(side, side, channels) float32; OpenCV drops a lone channel."""
+    return cv2.resize(square.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA).reshape(side, side, -1)
 
 
 def check_lesions(samples: Sequence[Sample], form: PairFormat) -> None:
@@ -173,26 +157,3 @@ def check_lesions(samples: Sequence[Sample], form: PairFormat) -> None:
         f"{first.parent}: 0 of {len(samples)} {samples[0].split} masks hold a lesion ({first.name} holds the values {values}); "
         "check which values mark lesions there, and [mask] threshold, or give a data set with lesions"
     )
-
-
-def check_pair(sample: Sample, form: PairFormat) -> int:
-    """Checks a pair and returns its side in pixels.
-
-    Raises:
-      InputError: one of the files cannot be read, is not square, or is smaller than the model's side; their sizes
-        differ; or the mask's values are not what the number of classes asks for.
-    """
-    image, mask = read_gray(sample.image), read_mask_file(sample.mask, form.classes, form.mask)
-    height, width = image.shape
-    if mask.shape != image.shape:
-        raise InputError(
-            f"{sample.mask}: is {mask.shape[1]} x {mask.shape[0]} but its image is {width} x {height}; make the data set again"
-        )
-    if width != height:
-        raise InputError(f"{sample.image}: is {width} x {height}; expected a square, as `cesm-pipeline` writes")
-    if width < form.side:
-        raise InputError(
-            f"{sample.image}: is {width} px wide, but the model takes {form.side}; "
-            "lower image_width and image_height in [model], or make the data set at a larger size"
-        )
-    return width

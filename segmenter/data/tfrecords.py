@@ -2,16 +2,19 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import tensorflow as tf
+import numpy as np
 
-from pipeline.files import InputError
+from pipeline.contract import MaskError, SourceError
+from pipeline.files import InputError, require
 from segmenter.data.pairs import PairFormat, decode_pair
 
-_FEATURES = {name: tf.io.FixedLenFeature([], tf.string) for name in ("image", "mask", "mask_format")}
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
-def read_tfrecords(paths: Sequence[Path], channels: int = 1, classes: int = 1) -> tf.data.Dataset:
+def read_tfrecords(paths: Sequence[Path], channels: int = 1, classes: int = 1) -> "tf.data.Dataset":
     """Reads pairs in the order of the shards; neighbouring records are variants of one image, so shuffle them for training.
 
     Args:
@@ -25,7 +28,7 @@ def read_tfrecords(paths: Sequence[Path], channels: int = 1, classes: int = 1) -
       not fit that number of classes raises `InvalidArgumentError`, a damaged shard `DataLossError`.
 
     Raises:
-      InputError: no shard is given, or one does not exist.
+      InputError: no shard is given, or one does not exist; or TensorFlow, which alone can read them, is not installed.
 
     Source: `pipeline.exports.tfrecord`, whose docstring names the source of the format.
     """
@@ -33,10 +36,28 @@ def read_tfrecords(paths: Sequence[Path], channels: int = 1, classes: int = 1) -
         raise InputError("no TFRecord file is given; `cesm-pipeline export FOLDER --format tfrecord` writes them")
     if missing := [path for path in paths if not Path(path).is_file()]:
         raise InputError(f"{missing[0]}: does not exist; `cesm-pipeline export FOLDER --format tfrecord` writes such files")
+    require("tensorflow", "to read TFRecord files", "train", otherwise=", or train on the data set's folder")
+    import tensorflow as tf
+
+    from segmenter.data.tf_data import numpy_call
+
+    features = {name: tf.io.FixedLenFeature([], tf.string) for name in ("image", "mask")}
     pair_format = PairFormat(0, channels, classes)  # the side is not used: pairs keep their size
 
-    def decode(record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        features = tf.io.parse_single_example(record, _FEATURES)
-        return decode_pair(features["image"], features["mask"], pair_format)
+    def read(image_data: bytes | np.ndarray, mask_data: bytes | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        try:
+            return decode_pair(_bytes_of(image_data), _bytes_of(mask_data), pair_format)
+        except (SourceError, MaskError) as error:
+            raise InputError(str(error)) from error
+
+    def decode(record: "tf.Tensor") -> tuple["tf.Tensor", "tf.Tensor"]:
+        data = tf.io.parse_single_example(record, features)
+        image, mask = numpy_call(read, [data["image"], data["mask"]], (tf.uint8, tf.uint8))
+        return tf.ensure_shape(image, (None, None, channels)), tf.ensure_shape(mask, (None, None, 1))
 
     return tf.data.TFRecordDataset([str(path) for path in paths]).map(decode, tf.data.AUTOTUNE)
+
+
+def _bytes_of(value: bytes | np.ndarray) -> bytes:
+    # Outside of a graph, TensorFlow passes an array that contains the bytes. NumPy's own type for bytes drops zeros at their end.
+    return bytes(np.asarray(value, object).item())

@@ -32,9 +32,9 @@ def evaluate_run(run: Run, data: DataSet, configuration: Configuration, split: s
     identity = evaluation_identity(run.best_model, data, configuration, split)
     if read_summary(folder).get("identity") == identity:
         return False
-    from segmenter.backend import load_tensorflow
+    from segmenter.backend import load_backend
 
-    load_tensorflow()
+    load_backend()
     with locked(folder, "segmenter evaluate"):
         train = [sample for sample in data.samples if sample.split == "train"]
         evaluate(run.best_model, samples, configuration, folder, identity, train=train, trained_on=trained_on(run))

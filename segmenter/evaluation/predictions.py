@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.files import progress
+from pipeline.geometry import unsquare
 from segmenter.configuration import Configuration
+from segmenter.data.batches import evaluation_batches
 from segmenter.data.dataset import Sample
+from segmenter.data.pairs import PairFormat
 
 
 def load(model_file: Path, configuration: Configuration):
@@ -27,17 +30,15 @@ def predict_batches(
 
     Ground truth is (batch, size, size, 1) uint8 of classes, probabilities are (batch, size, size, classes) float32.
     """
-    import tensorflow as tf
-
-    from segmenter.data.input_pipeline import evaluation_batches
-    from segmenter.data.pairs import PairFormat, explained
-
     # The model fixes the format of its input, the configuration the rest.
     pair_format = dataclasses.replace(PairFormat.of(configuration), side=predictor.side, channels=predictor.channels)
     count = configuration.eval.batch_size
-    with explained(samples, pair_format):
-        batches = evaluation_batches(samples, pair_format, count)
-        batches_with_progress = progress(batches, -(-len(samples) // count), f"evaluating {samples[0].split}", "batches")
-        for number, (images, masks) in enumerate(batches_with_progress):
-            probabilities = tf.image.resize(predictor.predict(images.numpy()), masks.shape[1:3], method="bilinear")
-            yield samples[number * count :][:count], masks.numpy(), probabilities.numpy()
+    batches = evaluation_batches(samples, pair_format, count)
+    batches_with_progress = progress(batches, -(-len(samples) // count), f"evaluating {samples[0].split}", "batches")
+    for number, (images, masks) in enumerate(batches_with_progress):
+        probabilities = np.stack([_resize(square, masks.shape[1]) for square in predictor.predict(images)])
+        yield samples[number * count :][:count], masks, probabilities
+
+
+def _resize(square: np.ndarray, side: int) -> np.ndarray:
+    return unsquare(square, side, side).reshape(side, side, -1)  # OpenCV drops a lone channel

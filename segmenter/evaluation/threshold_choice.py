@@ -48,9 +48,9 @@ def choose_threshold(
 
 
 def _dice_by_threshold(model_file: Path, samples: Sequence[Sample], configuration: Configuration) -> dict[float, float]:
-    from segmenter.backend import load_tensorflow
+    from segmenter.backend import load_backend
 
-    load_tensorflow()
+    load_backend()
     settings = {value: configuration.infer.model_copy(update={"threshold": value}) for value in THRESHOLDS}
     originals = originals_or_all(samples)
     dices: dict[float, list[float]] = {value: [] for value in THRESHOLDS}

@@ -222,7 +222,7 @@ def load_predictor(
     dicom = read_dicom_options(folder) if folder else DEFAULT_DICOM
     source_bits = read_source_bits(folder) if folder else None
     tiles = configuration.tiledinfer if tiled else None
-    from segmenter.backend import load_tensorflow
+    from segmenter.backend import load_backend
 
-    load_tensorflow()
+    load_backend()
     return ImagePredictor(Plan(files, configuration.infer, tiles, class_names, dicom, source_bits))

@@ -1,7 +1,6 @@
 """What happens around an epoch: the best model, the state to resume from, curves, and pictures."""
 
 import contextlib
-import importlib.util
 import math
 import signal
 import time
@@ -11,7 +10,7 @@ from types import FrameType
 import keras
 import numpy as np
 
-from pipeline.files import InputError, sync, write_csv
+from pipeline.files import InputError, is_installed, sync, write_csv
 from segmenter.configuration import Configuration, TrainSettings
 from segmenter.inference.thresholding import threshold_mask
 from segmenter.inference.tiling import predict_tiled
@@ -215,8 +214,8 @@ class EpochPictures(keras.callbacks.Callback):
 
     Args:
       names: of the images.
-      images: (height, width, channels) uint8 each, at the model's side.
-      masks: (height, width, 1) uint8 each, 0 is background and 1, 2, ... are the lesion classes.
+      images: (images, height, width, channels) uint8, at the model's side.
+      masks: (images, height, width, 1) uint8, 0 is background and 1, 2, ... are the lesion classes.
     """
 
     folder_name = "epoch_change_infer"
@@ -226,8 +225,8 @@ class EpochPictures(keras.callbacks.Callback):
         run: Run,
         configuration: Configuration,
         names: Sequence[str],
-        images: Sequence[np.ndarray],
-        masks: Sequence[np.ndarray],
+        images: np.ndarray,
+        masks: np.ndarray,
     ):
         super().__init__()
         self.configuration, self.folder = configuration, run.folder / self.folder_name
@@ -270,7 +269,7 @@ class TiledEpochPictures(EpochPictures):
 
 
 def tensorboard(run: Run) -> list[keras.callbacks.Callback]:
-    """Keras' TensorBoard callback where TensorBoard is installed."""
-    if importlib.util.find_spec("tensorboard") is None:
+    """Keras' TensorBoard callback where TensorBoard is installed; it writes by TensorFlow, so only on that backend."""
+    if keras.config.backend() != "tensorflow" or not is_installed("tensorboard"):
         return []
     return [keras.callbacks.TensorBoard(str(run.folder / "tensorboard"), write_graph=False)]

@@ -2,6 +2,7 @@
 
 import keras
 
+from segmenter.backend import jit_compiles
 from segmenter.configuration import Configuration, ModelSettings
 from segmenter.models import build_model
 from segmenter.training.losses import make_loss
@@ -13,7 +14,7 @@ def compile_model(configuration: Configuration, *, allow_download: bool = False)
     settings = configuration.model
     model = build_model(settings, configuration.image, allow_download=allow_download)
     metrics = keras_metrics(settings.metrics, configuration.class_names)
-    model.compile(_optimizer(settings), make_loss(settings), metrics=metrics, jit_compile=settings.jit_compile)
+    model.compile(_optimizer(settings), make_loss(settings), metrics=metrics, jit_compile=jit_compiles(settings.jit_compile))
     return model
 
 

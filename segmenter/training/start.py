@@ -1,8 +1,8 @@
-"""Begins or resumes the training of a run, unless it is finished. TensorFlow is imported only if there is something to train."""
+"""Begins or resumes the training of a run, unless it is finished. Keras is imported only if there is something to train."""
 
 from pipeline.files import locked
 from segmenter import runs
-from segmenter.backend import load_tensorflow, require_tensorflow
+from segmenter.backend import load_backend, require_backend
 from segmenter.configuration import Configuration, ModelSettings
 from segmenter.configuration.networks import BackboneSettings
 from segmenter.data.dataset import DataSet
@@ -29,10 +29,10 @@ def train_run(
       allow_download: let Keras fetch the weights that [model] weights asks for.
 
     Raises:
-      InputError: as `segmenter.runs.begin_or_resume` and `segmenter.training.trainer.train` do, or weights or TensorFlow are
-        missing.
+      InputError: as `segmenter.runs.begin_or_resume` and `segmenter.training.trainer.train` do, or weights or the backend
+        of Keras are missing.
     """
-    require_tensorflow()  # before anything is removed
+    require_backend()  # before anything is removed
     with locked(run.folder, "segmenter train", shared="evaluation"):
         _train_run(run, configuration, data, resume=resume, restart=restart, allow_download=allow_download)
 
@@ -50,7 +50,7 @@ def _train_run(
         return
     if state:
         print(f"{run.folder}: continues after epoch {state.epoch}", flush=True)
-    load_tensorflow()
+    load_backend()
     from segmenter.training.trainer import train
 
     state = train(run, configuration, data, state, allow_download=allow_download)
@@ -60,7 +60,7 @@ def _train_run(
 def _check_weights(settings: ModelSettings, *, allow_download: bool) -> None:
     """Stops before anything is written or deleted, if a new run's weights are missing."""
     if isinstance(settings, BackboneSettings) and settings.weights != "none":
-        load_tensorflow()
+        load_backend()
         from segmenter.models.backbones import provide_weights
 
         provide_weights(settings, allow_download=allow_download)

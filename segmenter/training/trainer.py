@@ -8,17 +8,16 @@ from datetime import UTC, datetime
 import cv2
 import keras
 import numpy as np
-import tensorflow as tf
 
-from pipeline.files import InputError, sha256
-from segmenter.augmentation import make_augmentation
-from segmenter.backend import describe_device
+from pipeline.files import sha256
+from segmenter.backend import backend_versions, describe_device, explained_memory, make_deterministic
 from segmenter.configuration import Configuration, ModelSettings
 from segmenter.configuration.networks import BackboneSettings
+from segmenter.data.batches import Variation, fits_cache
 from segmenter.data.dataset import DataSet, Sample, describe_counts
-from segmenter.data.input_pipeline import fits_cache, read_all, training_batches, validation_batches
+from segmenter.data.input_pipeline import explained, training_batches, validation_batches
 from segmenter.data.originals import originals_or_all
-from segmenter.data.pairs import PairFormat, check_lesions, check_pair, explained
+from segmenter.data.pairs import PairFormat, check_lesions, check_pair, read_all
 from segmenter.models.backbones import weights_file
 from segmenter.models.saved_models import load_whole
 from segmenter.runs import TRAINED_ON, Run, State, record_start
@@ -42,6 +41,8 @@ def train(run: Run, configuration: Configuration, data: DataSet, state: State | 
     """
     train_samples, valid_samples = data.split("train"), data.split("valid")
     check_lesions(train_samples, PairFormat.of(configuration))
+    if configuration.train.deterministic:
+        make_deterministic()  # before the device is asked for anything
     facts = _versions(configuration, data) | {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "device": describe_device(),
@@ -49,23 +50,20 @@ def train(run: Run, configuration: Configuration, data: DataSet, state: State | 
     record_start(run, configuration, facts)
     keras.utils.clear_session()  # of what an earlier fold left in this process
     keras.utils.set_random_seed(configuration.train.seed)
-    if configuration.train.deterministic:
-        tf.config.experimental.enable_op_determinism()
     if state:
         callbacks.write_history(run, state)  # an interruption may have left it an epoch behind
     model = load_whole(run.folder / state.checkpoint) if state else compile_model(configuration, allow_download=allow_download)
     record_start(run, configuration, facts | {"parameters": model.count_params()})
     print(f"{run.name}: {model.count_params():,} parameters; {describe_counts(data)}", flush=True)
     precision = "bfloat16, weights in float32" if configuration.model.mixed_precision else "float32"
-    print(f"device: {facts['device']}; precision: {precision}", flush=True)
-    with explained(train_samples + valid_samples, PairFormat.of(configuration)):
-        try:
-            return _fit(run, configuration, model, train_samples, valid_samples, state)
-        except tf.errors.ResourceExhaustedError as error:
-            raise InputError(
-                f"{run.config}: a step with [train] batch_size {configuration.train.batch_size} does not fit "
-                "into memory; lower it, or image_width and image_height"
-            ) from error
+    backend = "{} {}".format(facts["backend"], facts[str(facts["backend"])])
+    print(f"device: {facts['device']}; backend: {backend}; precision: {precision}", flush=True)
+    too_large = (
+        f"{run.config}: a step with [train] batch_size {configuration.train.batch_size} does not fit "
+        "into memory; lower it, or image_width and image_height"
+    )
+    with explained_memory(too_large), explained():
+        return _fit(run, configuration, model, train_samples, valid_samples, state)
 
 
 def _fit(
@@ -77,7 +75,8 @@ def _fit(
     state: State | None,
 ) -> State:
     settings, pair_format = configuration.train, PairFormat.of(configuration)
-    cache = fits_cache(len(train_samples) + len(valid_samples), pair_format.side, pair_format.channels)
+    count = len(train_samples) + len(valid_samples)
+    cache = fits_cache(count, pair_format.side, pair_format.channels, settings.cache_limit_mb)
     print("pairs are held in memory" if cache else "pairs do not fit into memory and are read in each epoch", flush=True)
     first_epoch = state.epoch if state else 0
     steps = settings.steps_per_epoch or -(-len(train_samples) // settings.batch_size)
@@ -89,15 +88,17 @@ def _fit(
         seed=settings.seed,
         shuffle=configuration.dataset.shuffle,
         first_step=first_epoch * steps,
-        augment=make_augmentation(configuration) if configuration.model.generator else None,
+        variation=_variation(configuration),
     )
-    validation = validation_batches(valid_samples, pair_format, settings.batch_size, cache=cache)
+    validated = valid_samples
     if settings.validation_steps:
-        validation = validation.take(settings.validation_steps)
+        validated = valid_samples[: settings.validation_steps * settings.batch_size]
+    validation = validation_batches(validated, pair_format, settings.batch_size, cache=cache)
+    validation_steps = -(-len(validated) // settings.batch_size)
     recorder = _recorder(run, configuration, state)
     with (
         callbacks.Interruption() as interruption,
-        Progress(settings, steps, int(validation.cardinality()), configuration.model.metrics[0]) as progress,
+        Progress(settings, steps, validation_steps, configuration.model.metrics[0]) as progress,
     ):
         model.fit(
             batches,
@@ -125,6 +126,14 @@ def _fit(
     return recorder.state
 
 
+def _variation(configuration: Configuration) -> Variation | None:
+    if not configuration.model.generator:
+        return None
+    from segmenter.augmentation import make_variation
+
+    return make_variation(configuration, configuration.train.seed)
+
+
 def _recorder(run: Run, configuration: Configuration, state: State | None) -> callbacks.RunRecorder:
     settings = configuration.train
     return callbacks.RunRecorder(
@@ -141,11 +150,10 @@ def _epoch_pictures(run: Run, configuration: Configuration, valid_samples: Seque
     names = [sample.name for sample in chosen]
     pictures = []
     if settings.epoch_change_infer:
-        images, masks = read_all(chosen, pair_format)
-        pictures.append(callbacks.EpochPictures(run, configuration, names, images.numpy(), masks.numpy()))
+        pictures.append(callbacks.EpochPictures(run, configuration, names, *read_all(chosen, pair_format)))
     if settings.epoch_change_tiledinfer:
-        images, masks = read_all(chosen, replace(pair_format, side=check_pair(chosen[0], pair_format)))
-        pictures.append(callbacks.TiledEpochPictures(run, configuration, names, images.numpy(), masks.numpy()))
+        whole = read_all(chosen, replace(pair_format, side=check_pair(chosen[0], pair_format)))
+        pictures.append(callbacks.TiledEpochPictures(run, configuration, names, *whole))
     return pictures
 
 
@@ -157,10 +165,9 @@ def choose_evenly(samples: Sequence[Sample], count: int) -> list[Sample]:
 
 
 def _versions(configuration: Configuration, data: DataSet) -> dict[str, object]:
-    return {
+    versions: dict[str, object] = {
         "python": platform.python_version(),
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
+        **backend_versions(),
         "numpy": np.__version__,
         "opencv": cv2.__version__,
         "seed": configuration.train.seed,
@@ -168,7 +175,8 @@ def _versions(configuration: Configuration, data: DataSet) -> dict[str, object]:
         "data_identity": data.identity,
         "fold": data.fold,
         TRAINED_ON: sorted({sample.owner for sample in data.split("train")}),
-    } | _weights(configuration.model)
+    }
+    return versions | _weights(configuration.model)
 
 
 def _weights(settings: ModelSettings) -> dict[str, str]:

@@ -27,7 +27,7 @@ import pipeline.report.dataset_page  # noqa: F401  # loaded before the forks
 import segmenter.cli
 from pipeline.cli import COMMANDS, main
 from pipeline.workers import Inline
-from segmenter.backend import load_tensorflow
+from segmenter.backend import load_backend
 
 # A stage, and what must have run before it. Later stages of the list find what the earlier ones left.
 STAGES = ("index", "split", "masks", "variants", "stats", "report", "coco", "hf", "nnunet", "tfrecord", "via")
@@ -109,7 +109,7 @@ class Torture:
             if stage in stages:
                 yield from self._interrupt(stage, self.root / "start", every)
         if TRAIN in stages:
-            load_tensorflow()  # once; its threads start in the forks, with the first operation
+            load_backend()  # once; its threads start in the forks, with the first operation
             import segmenter.training.trainer  # noqa: F401
 
             yield from self._interrupt(TRAIN, self._advance("dataset", self.root / "start"), every * _TRAINING_EVERY)

@@ -125,9 +125,9 @@ def test_the_old_name_of_classes_is_refused_with_the_new_one():
         load_configuration("full")
 
 
-def test_defaults_are_one_channel_scaled_inside_without_xla():
+def test_defaults_are_one_channel_scaled_inside_and_compiled_as_the_backend_does():
     model = Configuration().model
-    assert (model.image_channels, model.input_normalize, model.jit_compile) == (1, True, False)
+    assert (model.image_channels, model.input_normalize, model.jit_compile) == (1, True, None)
 
 
 @pytest.mark.parametrize(

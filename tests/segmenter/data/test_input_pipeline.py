@@ -1,11 +1,13 @@
 from itertools import chain, islice
 
+import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
+from segmenter.data import batches, input_pipeline
+from segmenter.data.batches import Variation, cached_bytes, evaluation_batches, fits_cache, order_epoch, read_ahead
 from segmenter.data.dataset import read_data_set
-from segmenter.data.input_pipeline import cached_bytes, evaluation_batches, fits_cache, training_batches, validation_batches
+from segmenter.data.input_pipeline import epoch_batches, training_batches, validation_batches
 from segmenter.data.pairs import PairFormat
 
 SIDE = 32
@@ -23,10 +25,17 @@ def numbered(tmp_path, write_data_set, write_pair):
     return read_data_set(folder).split("train")
 
 
+@pytest.fixture(params=["tf.data", "PyDataset"])
+def loader(request, monkeypatch):
+    """Runs a test with the batches of TensorFlow, and with those of every other backend."""
+    monkeypatch.setattr(input_pipeline, "_is_tensorflow", lambda: request.param == "tf.data")
+    return request.param
+
+
 def numbers(batch):
     """The number that each image shows, and the one that each mask shows."""
-    images, masks = batch
-    return (images.numpy()[:, 0, 0, 0] // 10).tolist(), masks.numpy()[:, 0, :, 0].sum(axis=1).tolist()
+    images, masks = map(np.asarray, batch)
+    return (images[:, 0, 0, 0] // 10).tolist(), masks[:, 0, :, 0].sum(axis=1).tolist()
 
 
 def orders(batches, count):
@@ -36,7 +45,7 @@ def orders(batches, count):
 
 
 @pytest.mark.parametrize("cache", [False, True])
-def test_image_and_mask_stay_together_through_shuffle_batch_and_repeat(numbered, cache):
+def test_image_and_mask_stay_together_through_shuffle_batch_and_repeat(numbered, loader, cache):
     batches = orders(training_batches(numbered, PAIR_FORMAT, 4, cache=cache, shuffle=True, seed=3), 6)
     assert [len(batch) for batch in batches] == [4, 4, 3, 4, 4, 3]
     first, second = list(chain(*batches[:3])), list(chain(*batches[3:]))
@@ -45,7 +54,7 @@ def test_image_and_mask_stay_together_through_shuffle_batch_and_repeat(numbered,
     assert first != sorted(first)
 
 
-def test_the_order_depends_on_seed_and_epoch_alone(numbered):
+def test_the_order_depends_on_seed_and_epoch_alone(numbered, loader):
     def begin(**settings):
         return orders(training_batches(numbered, PAIR_FORMAT, 4, cache=False, shuffle=True, **settings), 3)
 
@@ -55,30 +64,63 @@ def test_the_order_depends_on_seed_and_epoch_alone(numbered):
     assert begin(seed=4) != through[:3]
 
 
+@pytest.mark.parametrize("batch_size", [1, 4, 11, 16])
 @pytest.mark.parametrize("cache", [False, True])
-def test_validation_takes_each_sample_once_in_the_order_of_the_names(numbered, cache):
+def test_every_loader_has_the_same_order_in_each_of_three_epochs(numbered, monkeypatch, cache, batch_size):
+    def three_epochs(is_tensorflow):
+        monkeypatch.setattr(input_pipeline, "_is_tensorflow", lambda: is_tensorflow)
+        batches = training_batches(numbered, PAIR_FORMAT, batch_size, cache=cache, shuffle=True, seed=3, first_step=1)
+        return orders(batches, 3 * -(-11 // batch_size))
+
+    theirs, ours = three_epochs(True), three_epochs(False)
+    assert ours == theirs
+    names = [int(sample.patient[1:]) for sample in numbered]
+    assert ours[-1] == [names[index] for index in order_epoch(11, 3, 3)][:batch_size]  # one step into the fourth epoch
+
+
+def test_an_order_is_the_same_with_every_version_of_numpy():
+    assert order_epoch(8, 1, 0).tolist() == [3, 5, 2, 7, 0, 6, 1, 4]
+    assert order_epoch(8, 1, 1).tolist() != order_epoch(8, 2, 0).tolist()
+
+
+@pytest.mark.parametrize("cache", [False, True])
+def test_validation_takes_each_sample_once_in_the_order_of_the_names(numbered, loader, cache):
     batches = validation_batches(numbered, PAIR_FORMAT, 4, cache=cache)
-    assert list(chain(*orders(batches, 9))) == [int(sample.patient[1:]) for sample in numbered]
-    assert batches.cardinality() == 3  # Keras counts a batch too many in its metrics where it has to guess
+    for _ in range(2):
+        assert list(chain(*orders(batches, 9))) == [int(sample.patient[1:]) for sample in numbered]
+    # Keras counts a batch too many in its metrics where it has to guess.
+    assert (batches.cardinality() if loader == "tf.data" else batches.num_batches) == 3
+
+
+def test_each_iteration_is_the_next_epoch_of_training(numbered, loader):
+    batches = epoch_batches(numbered, PAIR_FORMAT, 4, cache=True, shuffle=True, seed=3)
+    training = orders(training_batches(numbered, PAIR_FORMAT, 4, cache=True, shuffle=True, seed=3), 9)
+    assert [orders(batches, 9) for _ in range(3)] == [training[:3], training[3:6], training[6:]]
 
 
 @pytest.mark.parametrize("cache", [False, True])
-def test_each_pair_is_varied_by_a_seed_of_its_own_in_each_round(numbered, cache):
-    def write_seed(image, mask, seed):
-        return image, tf.fill(mask.shape, tf.cast(seed[1], tf.uint8)) + 100 * tf.cast(seed[0], tf.uint8)
+def test_each_pair_is_varied_by_a_number_of_its_own_in_each_round(numbered, loader, cache):
+    def draw(numbers):
+        return {"doubled": 2 * numbers}
 
-    def seeds(seed, first_step=0):
-        batches = training_batches(numbered, PAIR_FORMAT, 4, cache=cache, seed=seed, first_step=first_step, augment=write_seed)
-        return [int(mask[0, 0, 0]) for _, masks in batches.take(6) for mask in masks]
+    def write_number(drawn, images, masks):
+        number = keras.ops.reshape(drawn["doubled"] // 2, (-1, 1, 1, 1))
+        return images, 0 * masks + keras.ops.cast(number, "uint8")
 
-    assert seeds(1) == [100 + number for number in range(22)]
-    assert seeds(1, first_step=3)[:11] == seeds(1)[11:]
+    def drawn(first_step=0):
+        batches = training_batches(
+            numbered, PAIR_FORMAT, 4, cache=cache, first_step=first_step, variation=Variation(draw, write_number)
+        )
+        return [int(mask[0, 0, 0]) for _, masks in islice(batches, 6) for mask in masks]
+
+    assert drawn() == list(range(22))
+    assert drawn(first_step=3)[:11] == drawn()[11:]
 
 
-def test_one_gray_file_fills_three_channels(numbered):
+def test_one_gray_file_fills_three_channels(numbered, loader):
     images, _ = next(iter(training_batches(numbered, PairFormat(16, 3), 2, cache=False)))
     assert images.shape == (2, 16, 16, 3)
-    assert (images[..., 0].numpy() == images[..., 2].numpy()).all()
+    assert (np.asarray(images)[..., 0] == np.asarray(images)[..., 2]).all()
 
 
 def test_evaluation_keeps_the_masks_size_and_order(numbered):
@@ -88,8 +130,26 @@ def test_evaluation_keeps_the_masks_size_and_order(numbered):
     assert list(chain(*(numbers(batch)[1] for batch in batches))) == [int(sample.patient[1:]) for sample in numbered]
 
 
-def test_the_cache_is_weighed_before_it_is_filled():
+def test_an_error_is_raised_at_its_place_and_no_more_than_a_few_are_read_ahead():
+    read = []
+
+    def invert(number):
+        read.append(number)
+        return 6 // (number - 3)
+
+    values = read_ahead(invert, range(100))
+    assert [next(values) for _ in range(3)] == [-2, -3, -6]
+    with pytest.raises(ZeroDivisionError):
+        next(values)
+    assert max(read) <= 6
+
+
+def test_the_cache_is_weighed_before_it_is_filled(monkeypatch):
     assert cached_bytes(3906, 128, 1) == 3906 * 2 * 128 * 128
+    monkeypatch.setattr(batches, "free_memory", lambda: 2**30)
     assert fits_cache(3906, 128, 1)
     assert not fits_cache(3906, 512, 1)
     assert not fits_cache(1000, 512, 3)  # 1.05 GB
+    assert fits_cache(1000, 512, 3, limit_mb=1000)
+    assert not fits_cache(1001, 512, 3, limit_mb=1000)
+    assert not fits_cache(1, 8, 1, limit_mb=0)

@@ -2,31 +2,34 @@ import cv2
 import numpy as np
 import PIL.Image
 import pytest
-import tensorflow as tf
 
 from pipeline.files import InputError
 from pipeline.geometry import square_image
 from segmenter.configuration import MaskSettings
-from segmenter.data.dataset import read_data_set
+from segmenter.data.dataset import Sample, read_data_set
 from segmenter.data.ground_truth import cut_mask
-from segmenter.data.input_pipeline import validation_batches
-from segmenter.data.pairs import PairFormat, check_lesions, explained, read_pair, shrink_image
+from segmenter.data.input_pipeline import explained, validation_batches
+from segmenter.data.pairs import PairFormat, check_lesions, read_pair, shrink_image
 
 SIDE = 32
+
+
+def pair(image, mask=None):
+    return Sample("a", "train", image, mask or image.parents[1] / "masks" / image.name, "a", "original", "", "")
 
 
 def test_masks_are_thresholded_at_128_and_then_at_half_of_the_area(tmp_path, write_pair):
     mask = np.array([[255, 0, 127, 127], [255, 0, 127, 127], [255, 128, 0, 0], [0, 0, 0, 255]], np.uint8)
     write_pair(tmp_path, "train", "a", np.zeros((4, 4), np.uint8), mask)
-    files = [tf.constant(str(tmp_path / "train" / kind / "a.png")) for kind in ("images", "masks")]
-    _, small = read_pair(*files, PairFormat(2, 1))
+    sample = pair(tmp_path / "train/images/a.png")
+    _, small = read_pair(sample, PairFormat(2, 1))
     np.testing.assert_array_equal(small[..., 0], [[1, 0], [1, 0]])
 
 
 def test_shrinking_is_that_of_inference():
     image = np.random.default_rng(1).integers(0, 256, (96, 96), np.uint8)
     for side in (96, 48, 36):
-        ours, theirs = shrink_image(tf.constant(image[..., None]), side)[..., 0].numpy(), square_image(image, side)
+        ours, theirs = shrink_image(image[..., None], side)[..., 0], square_image(image, side)
         assert np.abs(ours.astype(int) - theirs).max() <= 1
 
 
@@ -34,8 +37,8 @@ def test_jpeg_pixels_are_those_of_opencv(tmp_path, write_pair):
     image = np.random.default_rng(2).integers(0, 256, (SIDE, SIDE), np.uint8)
     write_pair(tmp_path, "train", "a", image, np.zeros_like(image))
     cv2.imwrite(str(tmp_path / "a.jpg"), image)
-    files = tf.constant(str(tmp_path / "a.jpg")), tf.constant(str(tmp_path / "train/masks/a.png"))
-    read, _ = read_pair(*files, PairFormat(SIDE, 1))
+    sample = pair(tmp_path / "a.jpg", tmp_path / "train/masks/a.png")
+    read, _ = read_pair(sample, PairFormat(SIDE, 1))
     np.testing.assert_array_equal(read[..., 0], cv2.imread(str(tmp_path / "a.jpg"), cv2.IMREAD_GRAYSCALE))
 
 
@@ -54,8 +57,8 @@ def test_gray_levels_are_thresholded_as_set_in_the_mask_section(settings, cut, t
     expected = np.tile([character == "#" for character in cut], (6, 1)).astype(np.uint8)
     np.testing.assert_array_equal(cut_mask(mask, MaskSettings(**settings)), expected)
     write_pair(tmp_path, "train", "a", np.zeros((6, 6), np.uint8), mask)
-    files = [tf.constant(str(tmp_path / "train" / kind / "a.png")) for kind in ("images", "masks")]
-    _, read = read_pair(*files, PairFormat(6, 1, mask=MaskSettings(**settings)))
+    sample = pair(tmp_path / "train/images/a.png")
+    _, read = read_pair(sample, PairFormat(6, 1, mask=MaskSettings(**settings)))
     np.testing.assert_array_equal(read[..., 0], expected)
 
 
@@ -77,10 +80,10 @@ def test_an_empty_mask_stays_empty_and_a_full_one_full(algorithm):
 def test_class_indices_shrink_to_the_class_with_most_of_a_pixel(tmp_path, write_pair):
     mask = np.array([[1, 1, 0, 0], [2, 0, 0, 2], [2, 2, 1, 2], [1, 2, 1, 0]], np.uint8)
     write_pair(tmp_path, "train", "a", np.zeros((4, 4), np.uint8), mask)
-    files = [tf.constant(str(tmp_path / "train" / kind / "a.png")) for kind in ("images", "masks")]
-    _, small = read_pair(*files, PairFormat(2, 1, classes=3))
+    sample = pair(tmp_path / "train/images/a.png")
+    _, small = read_pair(sample, PairFormat(2, 1, classes=3))
     np.testing.assert_array_equal(small[..., 0], [[1, 0], [2, 1]])
-    _, whole = read_pair(*files, PairFormat(4, 1, classes=3))
+    _, whole = read_pair(sample, PairFormat(4, 1, classes=3))
     np.testing.assert_array_equal(whole[..., 0], mask)
 
 
@@ -103,7 +106,7 @@ def test_a_bad_pair_is_named(tmp_path, write_data_set, write_pair, image, mask, 
     folder = write_data_set(tmp_path / "set")
     write_pair(folder, "train", "bad", image.astype(np.uint8), mask.astype(np.uint8))
     samples = read_data_set(folder).split("train")
-    with pytest.raises(InputError, match=message), explained(samples, PairFormat(8, 1)):
+    with pytest.raises(InputError, match=message), explained():
         list(validation_batches(samples, PairFormat(8, 1), 2, cache=cache))
 
 
@@ -113,7 +116,7 @@ def test_a_cut_file_is_named(tmp_path, write_data_set):
     samples = read_data_set(folder).split("train")
     with (
         pytest.raises(InputError, match=r"P1_L_CM_CC.png: is a PNG of 4 bytes without its end mark"),
-        explained(samples, PairFormat(8, 1)),
+        explained(),
     ):
         list(validation_batches(samples, PairFormat(8, 1), 2, cache=False))
 
@@ -139,7 +142,7 @@ def test_masks_that_hold_no_class_indices_are_named(tmp_path, write_data_set, wr
     folder = write_data_set(tmp_path / "set", train=0)
     write_pair(folder, "train", "bad", np.zeros((16, 16), np.uint8), mask.astype(np.uint8), suffix)
     samples, pair_format = read_data_set(folder).split("train"), PairFormat(8, 1, classes=3)
-    with pytest.raises(InputError, match=message), explained(samples, pair_format):
+    with pytest.raises(InputError, match=message), explained():
         list(validation_batches(samples, pair_format, 2, cache=False))
 
 
@@ -173,15 +176,15 @@ def test_zeros_at_the_end_of_a_file_belong_to_it(tmp_path, write_data_set, write
     lesion = np.diag([1] * 15 + [0]).astype(np.uint8)
     PIL.Image.fromarray(lesion * 255).save(mask, "TIFF")
     assert mask.read_bytes().endswith(b"\0")
-    files = [tf.constant(str(folder / "train" / kind / "a.png")) for kind in ("images", "masks")]
-    np.testing.assert_array_equal(read_pair(*files, PairFormat(16, 1))[1][..., 0], lesion)
+    sample = pair(folder / "train/images/a.png")
+    np.testing.assert_array_equal(read_pair(sample, PairFormat(16, 1))[1][..., 0], lesion)
 
 
 def test_binary_masks_of_0_and_1_are_lesion_and_background(tmp_path, write_data_set, write_pair):
     folder = write_data_set(tmp_path / "set", train=0)
     write_pair(folder, "train", "a", np.zeros((16, 16), np.uint8), np.eye(16, dtype=np.uint8))
-    files = [tf.constant(str(folder / "train" / kind / "a.png")) for kind in ("images", "masks")]
-    np.testing.assert_array_equal(read_pair(*files, PairFormat(16, 1))[1][..., 0], np.eye(16))
+    sample = pair(folder / "train/images/a.png")
+    np.testing.assert_array_equal(read_pair(sample, PairFormat(16, 1))[1][..., 0], np.eye(16))
 
 
 @pytest.mark.parametrize("file_format", ["BMP", "GIF", "WEBP"])
@@ -191,6 +194,6 @@ def test_other_formats_under_another_name_are_named(tmp_path, write_data_set, fi
     samples = read_data_set(folder).split("train")
     with (
         pytest.raises(InputError, match=r"P1_L_CM_CC.png: contains .*, which is not JPEG, PNG or TIFF"),
-        explained(samples, PairFormat(8, 1)),
+        explained(),
     ):
         list(validation_batches(samples, PairFormat(8, 1), 2, cache=True))

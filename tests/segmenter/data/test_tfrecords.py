@@ -9,6 +9,7 @@ from small_sets import SETS
 from pipeline.dataset.manifest import read_manifest
 from pipeline.exports import export
 from pipeline.files import InputError
+from segmenter.data.dataset import Sample
 from segmenter.data.pairs import PairFormat, read_pair_whole
 from segmenter.data.tfrecords import read_tfrecords
 
@@ -34,8 +35,9 @@ def test_pixels_are_those_of_the_files(shards, kind, channels, classes):
     decoded = list(pairs)
     assert len(decoded) == len(rows)
     for row, (image, mask) in zip(rows, decoded, strict=True):
-        files = (tf.constant(str(folder.root / row[name])) for name in ("image", "mask"))
-        expected_image, expected_mask = read_pair_whole(*files, PairFormat(32, channels, classes))
+        files = (folder.root / row[name] for name in ("image", "mask"))
+        sample = Sample(row["sample"], "train", *files, "", "original", "", "")
+        expected_image, expected_mask = read_pair_whole(sample, PairFormat(32, channels, classes))
         assert image.shape == (32, 32, channels)
         np.testing.assert_array_equal(image, expected_image)
         np.testing.assert_array_equal(mask, expected_mask)

@@ -8,10 +8,10 @@ import sys
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from pipeline.files import InputError, read_csv
 from segmenter.configuration import TrainSettings
+from segmenter.data.batches import Variation
 from segmenter.data.dataset import Sample, read_data_set
 from segmenter.data.input_pipeline import validation_batches
 from segmenter.data.pairs import PairFormat
@@ -173,11 +173,13 @@ def test_few_fixed_images_are_spread_over_the_originals(tmp_path):
 
 
 def test_tensorboard_is_used_only_where_it_is_installed(monkeypatch, tmp_path):
-    monkeypatch.setattr(callbacks.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(callbacks, "is_installed", lambda name: False)
     assert callbacks.tensorboard(open_run(tmp_path, "run")) == []
-    monkeypatch.setattr(callbacks.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(callbacks, "is_installed", lambda name: True)
     installed = callbacks.tensorboard(open_run(tmp_path, "run"))
     assert [callback.log_dir for callback in installed] == [str(tmp_path / "runs/run/tensorboard")]
+    monkeypatch.setattr("keras.config.backend", lambda: "jax")
+    assert callbacks.tensorboard(open_run(tmp_path, "run")) == []
 
 
 @pytest.mark.parametrize(
@@ -255,8 +257,8 @@ def test_averaged_weights_are_validated_and_saved_and_training_continues_from_th
 def test_training_pairs_are_varied_and_validation_pairs_are_not(begin, small, monkeypatch):
     logged = {"train": 0, "valid": 0}
 
-    def fill(configuration):
-        return lambda image, mask, seed: (image, tf.ones_like(mask))
+    def fill(configuration, seed):
+        return Variation(lambda numbers: numbers, lambda drawn, images, masks: (images, keras.ops.ones_like(masks)))
 
     class Metrics(keras.callbacks.Callback):
         """With a mask of lesion alone there is no background, so specificity is 1."""
@@ -264,7 +266,7 @@ def test_training_pairs_are_varied_and_validation_pairs_are_not(begin, small, mo
         def on_epoch_end(self, epoch, logs=None):
             logged["train"], logged["valid"] = logs["specificity"], logs["val_specificity"]
 
-    monkeypatch.setattr("segmenter.training.trainer.make_augmentation", fill)
+    monkeypatch.setattr("segmenter.augmentation.make_variation", fill)
     monkeypatch.setattr(callbacks, "tensorboard", lambda run: [Metrics()])
     settings = {"model__generator": True, "augmentor__hflip": True, "model__metrics": ("specificity",), "train__epochs": 1}
     begin(small(**settings), "varied")
@@ -310,6 +312,7 @@ import sys
 from pathlib import Path
 from segmenter.configuration import Configuration
 from segmenter.configuration.networks import SlightlyFlexibleUNetSettings
+from segmenter.data.batches import Variation
 from segmenter.data.dataset import read_data_set
 from segmenter.runs import open_run
 from segmenter.training.trainer import train

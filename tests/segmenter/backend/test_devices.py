@@ -1,5 +1,4 @@
 import os
-import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -7,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from segmenter import backend
+from segmenter.backend import devices
 
 
 def test_a_processor_is_described_by_cores_and_threads(monkeypatch):
@@ -29,7 +29,7 @@ def test_a_processor_is_described_by_cores_and_threads(monkeypatch):
 def test_a_gpu_is_described_by_name_and_memory(monkeypatch, names, memory, text):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [SimpleNamespace(name=name) for name in names])
     monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: {"device_name": gpu.name})
-    monkeypatch.setattr(backend, "gpu_memory", lambda index: memory)
+    monkeypatch.setattr(devices, "gpu_memory", lambda index: memory)
     assert backend.describe_device() == text
 
 
@@ -51,27 +51,42 @@ def test_the_memory_of_a_gpu_comes_from_the_driver(monkeypatch):
     def absent(name):
         raise OSError(name)
 
-    monkeypatch.setattr(backend.ctypes, "CDLL", lambda name: Driver())
+    monkeypatch.setattr(devices.ctypes, "CDLL", lambda name: Driver())
     assert backend.gpu_memory(0) == 2**36
     assert backend.gpu_memory(1) is None
-    monkeypatch.setattr(backend.ctypes, "CDLL", absent)
+    monkeypatch.setattr(devices.ctypes, "CDLL", absent)
     assert backend.gpu_memory(0) is None
 
 
-def test_the_users_settings_of_keras_change_nothing(tmp_path):
-    (tmp_path / "keras.json").write_text('{"image_data_format": "channels_first", "floatx": "float64", "epsilon": 0.1}')
-    code = (
-        "from segmenter.backend import load_tensorflow; load_tensorflow(); import keras; c = keras.config; "
-        "print(c.image_data_format(), c.floatx(), c.epsilon(), c.dtype_policy().name)"
-    )
-    environment = os.environ | {"KERAS_HOME": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
-    assert done.stdout.split() == ["channels_last", "float32", "1e-07", "float32"], done.stderr
+def fake(monkeypatch, name, **contents):
+    """Puts a package in the place of a backend that Keras claims to run on."""
+    monkeypatch.setitem(sys.modules, name, SimpleNamespace(**contents))
+    monkeypatch.setattr("keras.config.backend", lambda: name)
+    monkeypatch.setattr(devices, "gpu_memory", lambda index: 2**36)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1}, raising=False)
 
 
-def test_settings_that_keras_does_not_know_are_named(tmp_path):
-    (tmp_path / "keras.json").write_text('{"image_data_format": "sideways"}')
-    code = "from segmenter.backend import load_tensorflow; load_tensorflow()"
-    environment = os.environ | {"KERAS_HOME": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
-    assert f"{tmp_path}/keras.json: Keras cannot be imported with it; correct or delete it" in done.stderr
+@pytest.mark.parametrize(
+    ("kinds", "text"),
+    [
+        pytest.param(["cpu"], "CPU (cores: 2, threads: 2)", id="processor"),
+        pytest.param(["Card A", "Card B"], "GPU Card A, 64.0 GiB (not used: Card B)", id="two"),
+    ],
+)
+def test_devices_of_jax(monkeypatch, kinds, text):
+    found = [SimpleNamespace(platform="cpu" if kind == "cpu" else "gpu", device_kind=kind) for kind in kinds]
+    fake(monkeypatch, "jax", local_devices=lambda: found)
+    assert backend.describe_device() == text
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        pytest.param([], "CPU (cores: 2, threads: 1)", id="processor"),
+        pytest.param(["Card A", "Card B"], "GPU Card A, 64.0 GiB (not used: Card B)", id="two"),
+    ],
+)
+def test_devices_of_pytorch(monkeypatch, names, text):
+    cuda = SimpleNamespace(device_count=lambda: len(names), get_device_name=lambda index: names[index])
+    fake(monkeypatch, "torch", cuda=cuda, get_num_threads=lambda: 1)
+    assert backend.describe_device() == text

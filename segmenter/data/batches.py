@@ -1,0 +1,141 @@
+"""Which pairs each training step takes, and the reading of them, with NumPy alone: every loader gets its batches here."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from pipeline.files import InputError, free_memory
+from segmenter.data.dataset import Sample
+from segmenter.data.pairs import PairFormat, read_all, read_pair, read_pair_whole, shrink_image
+
+Item = TypeVar("Item")
+Value = TypeVar("Value")
+
+_SHARE = 0.5  # of the free memory that pairs may fill
+
+
+def cached_bytes(samples: int, side: int, channels: int) -> int:
+    """The size of the images and masks of `samples` samples as uint8, in bytes."""
+    return samples * side * side * (channels + 1)
+
+
+def fits_cache(samples: int, side: int, channels: int, limit_mb: int | None = None) -> bool:
+    """Whether `samples` samples may be held in memory.
+
+    Args:
+      limit_mb: the most that they may take, in MiB; None for half of the memory that is free.
+    """
+    limit = free_memory() * _SHARE if limit_mb is None else limit_mb * 2**20
+    return cached_bytes(samples, side, channels) <= limit
+
+
+def order_epoch(count: int, seed: int, epoch: int) -> np.ndarray:
+    """The order of `count` samples in an epoch, (count,) int64; it depends on nothing else.
+
+    It sorts the raw numbers of a counter-based generator, because NumPy keeps their sequence from version to version, which it
+    does not promise for `Generator.permutation` (NEP 19).
+
+    Example:
+      >>> order_epoch(5, seed=1, epoch=0).tolist(), order_epoch(5, seed=1, epoch=1).tolist()
+      ([3, 2, 0, 1, 4], [0, 3, 4, 2, 1])
+    """
+    numbers = np.random.Philox(key=np.array([seed, epoch], np.uint64)).random_raw(count)
+    return np.argsort(numbers, kind="stable")
+
+
+class Variation(NamedTuple):
+    """How pairs are varied, in two parts.
+
+    Attributes:
+      draw: by NumPy, from numbers of pairs, (batch,) int64, to a structure of arrays with an entry per pair each. The same number
+        gives the same draw.
+      apply: by operations of Keras, from this structure, images and masks to images and masks of the same shapes and types.
+    """
+
+    draw: Callable[[np.ndarray], Any]
+    apply: Callable[[Any, Any, Any], tuple[Any, Any]]
+
+
+class Pairs:
+    """The pairs of some samples at the model's size, held in memory or read each time.
+
+    Raises:
+      InputError: with `cache`, a pair cannot be read.
+    """
+
+    def __init__(self, samples: Sequence[Sample], form: PairFormat, *, cache: bool):
+        self.samples, self.form = samples, form
+        self._held = read_all(samples, form) if cache else None
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def read(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Images, (indices, side, side, channels) uint8, and masks, (indices, side, side, 1) uint8; errors as `read_pair`."""
+        if self._held:
+            images, masks = self._held
+            return images[indices], masks[indices]
+        pairs = [read_pair(self.samples[index], self.form) for index in indices]
+        return np.stack([image for image, _ in pairs]), np.stack([mask for _, mask in pairs])
+
+
+class Schedule:
+    """The pairs of each step of a training, which depend only on the seed and on the number of the step.
+
+    Args:
+      count: of the samples. Each epoch takes all of them; its last batch may be smaller.
+      shuffle: another order in each epoch.
+    """
+
+    def __init__(self, count: int, batch_size: int, *, shuffle: bool = False, seed: int = 0):
+        self.count, self.batch_size, self.shuffle, self.seed = count, batch_size, shuffle, seed
+        self.steps = -(-count // batch_size)  # per epoch
+
+    def choose(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """The samples of a step, counted from the first step of the first epoch.
+
+        Returns:
+          Their indices, and a number for each that no other step has, from which its variation is drawn; (batch,) int64.
+        """
+        epoch, batch = divmod(step, self.steps)
+        order = order_epoch(self.count, self.seed, epoch) if self.shuffle else np.arange(self.count)
+        indices = order[batch * self.batch_size :][: self.batch_size]
+        return indices, epoch * self.count + indices
+
+
+def evaluation_batches(samples: Sequence[Sample], form: PairFormat, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Batches in the samples' order: images at the model's size, masks at the size of their files.
+
+    Raises:
+      InputError: a pair cannot be read, or the samples are of several sizes.
+    """
+    sizes: dict[int, str] = {}
+
+    def read(first: int) -> tuple[np.ndarray, np.ndarray]:
+        batch = samples[first : first + batch_size]
+        pairs = [read_pair_whole(sample, form) for sample in batch]
+        sizes.update((len(mask), sample.image.name) for sample, (_, mask) in zip(batch, pairs, strict=True))
+        if len(sizes) > 1:
+            examples = ", ".join(f"{name} {size} px" for size, name in sorted(sizes.items()))
+            raise InputError(
+                f"{samples[0].image.parent}: holds images of several sizes ({examples}); "
+                "metrics need one size, so make the data set again"
+            )
+        return np.stack([shrink_image(image, form.side) for image, _ in pairs]), np.stack([mask for _, mask in pairs])
+
+    return read_ahead(read, range(0, len(samples), batch_size))
+
+
+def read_ahead(read: Callable[[Item], Value], items: Iterable[Item], *, ahead: int = 2) -> Iterator[Value]:
+    """Yields `read` of each item in order; the next `ahead` of them are read in threads meanwhile."""
+    with ThreadPoolExecutor(ahead) as threads:
+        waiting: deque[Future[Value]] = deque()
+        for item in items:
+            waiting.append(threads.submit(read, item))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
