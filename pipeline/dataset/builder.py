@@ -123,14 +123,16 @@ class Builder:
                 if stamp is None:
                     return False
                 # After an interrupted move some files are where they belong already.
-                current = next((candidate for candidate in (path, stamp.path) if self.folder.holds(candidate, stamp)), None)
+                candidates = dict.fromkeys((path, stamp.path))
+                current = next((candidate for candidate in candidates if self.folder.holds(candidate, stamp)), None)
                 if current is None:
                     return False
                 if current != path:
                     self.folder.manifest.unlink(missing_ok=True)
                     (self.folder.root / current).replace(self.folder.root / path)
-                settled[variant][name] = replace(stamp, path=path)
-        self.entries[entry.image_id] = replace(entry, samples=settled)
+                settled[variant][name] = stamp if stamp.path == path else replace(stamp, path=path)
+        if settled != entry.samples:
+            self.entries[entry.image_id] = replace(entry, samples=settled)
         return True
 
     def run(self, work: Callable[[Task], JournalEntry], tasks: Sequence[Task], executor: Executor, label: str) -> None:
@@ -167,7 +169,8 @@ class Builder:
         """Writes the card and the manifest where they are not up to date; returns whether the manifest changed."""
         for entry in self.stale:
             self._drop_samples(entry)
-        self.entries = {name: replace(self.entries[name], square={}) for name in self.images}
+        entries = {name: self.entries[name] for name in self.images}
+        self.entries = {name: replace(entry, square={}) if entry.square else entry for name, entry in entries.items()}
         self.folder.journal.write(self.entries.values())
         self.folder.clear_squares()
         rows = [

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.files import FileMemory, InputError, append, parse_json, path_below, write_text
+from pipeline.files import FileMemory, InputError, PathsBelow, append, parse_json, write_text
 
 COUNT_NAMES = frozenset({"drawn", "ignored", "clipped", "vanished", "lesion_px"})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Stamp:
     """A file that was written: its path relative to the data set's folder, and the values that it is recognised by."""
 
@@ -25,7 +25,7 @@ class Stamp:
     sha256: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class JournalEntry:
     """What has been made of one source image.
 
@@ -50,9 +50,7 @@ class JournalEntry:
 
     def to_json(self) -> str:
         """Returns the entry as one line of JSON."""
-        square = {name: vars(stamp) for name, stamp in self.square.items()}
-        samples = {variant: {name: vars(stamp) for name, stamp in files.items()} for variant, files in self.samples.items()}
-        return json.dumps({**vars(self), "square": square, "samples": samples}, separators=(",", ":"))
+        return json.dumps(self, default=_fields, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, line: str) -> "JournalEntry":
@@ -67,6 +65,10 @@ class JournalEntry:
     def stamps(self) -> list[Stamp]:
         """All files that it names."""
         return [*self.square.values(), *(stamp for files in self.samples.values() for stamp in files.values())]
+
+
+def _fields(value: Stamp | JournalEntry) -> dict[str, object]:
+    return {name: getattr(value, name) for name in value.__slots__}
 
 
 class Journal:
@@ -121,7 +123,7 @@ class Journal:
 
 def _read_entries(path: Path) -> tuple[dict[str, JournalEntry], int]:
     """Reads the entries of a journal's file, and its number of lines."""
-    entries = {}
+    entries, below = {}, PathsBelow(path.parents[1])
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     for number, line in enumerate(lines, 1):
         try:
@@ -129,6 +131,6 @@ def _read_entries(path: Path) -> tuple[dict[str, JournalEntry], int]:
         except InputError:
             continue
         for stamp in entry.stamps:
-            path_below(path.parents[1], stamp.path, f"{path}: line {number}")
+            below.check(stamp.path, f"{path}: line {number}")
         entries[entry.image_id] = entry
     return entries, len(lines)

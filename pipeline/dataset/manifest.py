@@ -1,5 +1,6 @@
 """manifest.csv: one row per sample, written last. `pipeline.contract` declares its columns."""
 
+import os
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 from pipeline.contract import COLUMN_NAMES, PAIR_SUFFIXES, SCHEMA, SPLITS, read_row, sample_name
 from pipeline.dataset.journal import JournalEntry
-from pipeline.files import InputError, csv_text, name_problem, path_below, read_csv, shorten
+from pipeline.files import InputError, PathsBelow, csv_text, iterate_csv, name_problem, shorten
 from pipeline.geometry import Letterbox
 from pipeline.indexing.tables import SourceImage
 
@@ -72,33 +73,34 @@ def read_manifest(path: Path, data: bytes | None = None) -> list[dict[str, Any]]
       InputError: the file is missing, it lacks a column, a cell is not of its column's type, a path or a name leads outside
         of the folder, a sample occurs twice, or it has another schema.
     """
-    rows = read_csv(path, COLUMN_NAMES, data)
-    if other := {row["schema"] for row in rows} - {str(SCHEMA)}:
-        raise InputError(f"{path}: is of schema {', '.join(sorted(other))}; this program reads {SCHEMA}: make the set again")
+    _, rows = iterate_csv(path, COLUMN_NAMES, data)
     values: dict[str, dict[str, Any]] = {}
+    outputs, sources = PathsBelow(path.parent), PathsBelow(Path("RAW"), follow_links=True)
     for number, row in enumerate(rows, 2):
         where = f"{path}: row {number}"
+        if row["schema"] != str(SCHEMA):
+            raise InputError(f"{path}: is of schema {row['schema']}; this program reads {SCHEMA}: make the set again")
         try:
             value = read_row(row)
         except ValueError as error:
             raise InputError(f"{where}: {error}; make the set again") from error
-        _check_row(path.parent, value, where)
+        _check_row(value, where, outputs, sources)
         if values.setdefault(value["sample"], value) is not value:
             raise InputError(f"{where}: names the sample {value['sample']}, as an earlier row does; make the set again")
     return list(values.values())
 
 
-def _check_row(root: Path, row: Mapping[str, Any], where: str) -> None:
+def _check_row(row: Mapping[str, Any], where: str, outputs: PathsBelow, sources: PathsBelow) -> None:
     for column in ("sample", "image_id"):
         if problem := name_problem(row[column]):
             raise InputError(f"{where}: {column} {shorten(row[column])} {problem}; make the set again")
     if row["split"] not in SPLITS:
         raise InputError(f"{where}: has the split {shorten(row['split'])}; expected {', '.join(SPLITS)}; make the set again")
     for column in ("image", "mask"):
-        path = path_below(root, row[column], f"{where}: {column}")
-        if path.suffix.lower() not in PAIR_SUFFIXES:
+        outputs.check(row[column], f"{where}: {column}")
+        if os.path.splitext(row[column])[1].lower() not in PAIR_SUFFIXES:
             raise InputError(f"{where}: {column} is {shorten(row[column])}; expected {', '.join(sorted(PAIR_SUFFIXES))}")
     for column in ("source_width", "source_height", "scale"):
         if not 0 < (row[column] or 0) < 2**31:
             raise InputError(f"{where}: {column} is {row[column]}; expected a number above 0; make the set again")
-    path_below(Path("RAW"), row["source"], f"{where}: source", follow_links=True)
+    sources.check(row["source"], f"{where}: source")

@@ -7,7 +7,7 @@ so that `--help` does not wait for it.
 
 from typing import TYPE_CHECKING
 
-from pipeline.files.below import name_problem, path_below, shorten
+from pipeline.files.below import PathsBelow, name_problem, path_below, shorten
 from pipeline.files.changes import add_settings
 from pipeline.files.command_line import (
     CommandParser,
@@ -36,7 +36,7 @@ from pipeline.files.program import (
 )
 from pipeline.files.progress import progress
 from pipeline.files.reading import UnfitFile, open_regular, read_regular, stamp_of
-from pipeline.files.tables import csv_text, quote_formula, read_csv, read_header_and_rows, unquote_formula, write_csv
+from pipeline.files.tables import csv_text, iterate_csv, quote_formula, read_csv, read_header_and_rows, unquote_formula, write_csv
 from pipeline.files.writing import (
     append,
     remove_parts,
@@ -79,6 +79,7 @@ __all__ = [
     "CommandParser",
     "FileMemory",
     "InputError",
+    "PathsBelow",
     "Settings",
     "Table",
     "UnfitFile",
@@ -96,6 +97,7 @@ __all__ = [
     "free_memory",
     "install_command",
     "is_installed",
+    "iterate_csv",
     "json_schema",
     "load_toml",
     "locked",

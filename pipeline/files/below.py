@@ -8,6 +8,8 @@ from pipeline.files.program import InputError
 
 _LONGEST_NAME = 255
 _DRIVE = re.compile(r"[A-Za-z]:")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_SEPARATORS = re.compile(r"[/\\]")
 
 
 def path_below(root: Path, stored: object, where: str, *, follow_links: bool = False) -> Path:
@@ -32,12 +34,44 @@ def path_below(root: Path, stored: object, where: str, *, follow_links: bool = F
       >>> path_below(Path("v2"), "test/images/P1_L_DM_CC.jpg", "manifest.csv row 2").as_posix()
       'v2/test/images/P1_L_DM_CC.jpg'
     """
-    if problem := _problem(stored) or ("" if follow_links else _links_outside(root, str(stored))):
-        raise InputError(
-            f"{where}: {shorten(stored)} {problem}; expected the relative path of a file inside {root}; "
-            "correct it, or make the folder again"
-        )
-    return root / str(stored)
+    return PathsBelow(root, follow_links=follow_links).path(stored, where)
+
+
+class PathsBelow:
+    """Checks many paths that one file stores, as `path_below` does; the folders on their way are looked at once.
+
+    Args:
+      root: the folder that the paths are relative to.
+      follow_links: as for `path_below`.
+    """
+
+    def __init__(self, root: Path, *, follow_links: bool = False):
+        self.root, self._follow_links = root, follow_links
+        self._folders: set[str] = set()  # in root, and no links
+
+    def check(self, stored: object, where: str) -> None:
+        """Raises an InputError as `path_below` does."""
+        if problem := _problem(stored) or ("" if self._follow_links else self._links_outside(str(stored))):
+            raise InputError(
+                f"{where}: {shorten(stored)} {problem}; expected the relative path of a file inside {self.root}; "
+                "correct it, or make the folder again"
+            )
+
+    def path(self, stored: object, where: str) -> Path:
+        """Arguments, result and errors as for `path_below`."""
+        self.check(stored, where)
+        return self.root / str(stored)
+
+    def _links_outside(self, stored: str) -> str:
+        folder = stored.rpartition("/")[0]
+        ends = [len(stored)] if folder in self._folders else [*(m.start() for m in re.finditer("/", stored)), len(stored)]
+        for end in ends:
+            if os.path.islink(f"{self.root}/{stored[:end]}"):  # only then, since thousands of paths are resolved in a row
+                inside, target = os.path.realpath(self.root), os.path.realpath(self.root / stored)
+                is_inside = target == inside or target.startswith(inside.rstrip(os.sep) + os.sep)
+                return "" if is_inside else "passes through a link that leads outside"
+        self._folders.add(folder)
+        return ""
 
 
 def name_problem(name: object) -> str:
@@ -49,7 +83,7 @@ def name_problem(name: object) -> str:
     """
     if problem := _problem(name):
         return problem
-    return "holds '/' or '..', and names a file" if re.search(r"[/\\]", str(name)) or name in (".", "..") else ""
+    return "holds '/' or '..', and names a file" if _SEPARATORS.search(str(name)) or name in (".", "..") else ""
 
 
 def shorten(value: object, most: int = 80) -> str:
@@ -63,22 +97,10 @@ def _problem(stored: object) -> str:
         return "is not text"
     if not stored.strip():
         return "is empty"
-    if any(ord(character) < 32 or ord(character) == 127 for character in stored):
+    if _CONTROL.search(stored):
         return "holds a control character"
-    if max(len(os.fsencode(part)) for part in stored.split("/")) > _LONGEST_NAME:
+    if 4 * len(stored) > _LONGEST_NAME and max(len(os.fsencode(part)) for part in stored.split("/")) > _LONGEST_NAME:
         return f"holds a name of more than {_LONGEST_NAME} bytes, which no file has"
     if stored[0] in "/\\" or _DRIVE.match(stored):
         return "is an absolute path"
-    return "leads outside with '..'" if ".." in re.split(r"[/\\]", stored) else ""
-
-
-def _links_outside(root: Path, stored: str) -> str:
-    path = str(root)
-    for part in stored.split("/"):
-        path = os.path.join(path, part)
-        if os.path.islink(path):  # only then, since thousands of paths are resolved in a row
-            inside = os.path.realpath(root)
-            target = os.path.realpath(root / stored)
-            is_inside = target == inside or target.startswith(inside.rstrip(os.sep) + os.sep)
-            return "" if is_inside else "passes through a link that leads outside"
-    return ""
+    return "leads outside with '..'" if ".." in stored and ".." in _SEPARATORS.split(stored) else ""

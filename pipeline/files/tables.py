@@ -4,6 +4,7 @@ A spreadsheet runs a cell that begins with `=`, `+`, `-`, `@` or a tab as a form
 Such a text is written with an apostrophe before it, which spreadsheets show as text, and is read back without it.
 """
 
+import contextlib
 import csv
 import io
 import re
@@ -16,8 +17,9 @@ from pipeline.files.writing import write_text
 
 # A bitmap with many runs is longer than the 128 KiB that the reader takes for a cell; the writer has no limit.
 csv.field_size_limit(2**31 - 1)
-MOST_BYTES = 256 * 2**20
-MOST_CELLS = 10_000_000  # a manifest of 40,000 samples has a million; in memory a cell takes up to a hundred times its bytes
+MOST_BYTES = 2**30
+MOST_CELLS = 50_000_000  # a manifest of 1,200,000 samples has 36 million; in memory a cell takes up to forty times its bytes
+_SHARED_LENGTH = 20  # cells that are not longer occur many times: classes, patients, numbers
 _FIRST = frozenset("'=+-@\t\r")  # most cells begin with none of them, which is quicker to see than to match
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-](inf|nan)")
@@ -69,7 +71,13 @@ def read_csv(path: Path, columns: Sequence[str] = (), data: bytes | None = None)
 def read_header_and_rows(
     path: Path, columns: Sequence[str] = (), data: bytes | None = None
 ) -> tuple[list[str], list[dict[str, str]]]:
-    """Reads a CSV with a header, whose names matter where there is no row.
+    """Reads a CSV with a header, whose names matter where there is no row; arguments and errors as for `iterate_csv`."""
+    header, rows = iterate_csv(path, columns, data)
+    return header, list(rows)
+
+
+def iterate_csv(path: Path, columns: Sequence[str] = (), data: bytes | None = None) -> tuple[list[str], Iterator[dict[str, str]]]:
+    """Reads a CSV with a header; the rows are made one by one, since those of a large table take several times its bytes.
 
     Args:
       path: the file.
@@ -87,13 +95,19 @@ def read_header_and_rows(
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as CSV ({error})") from error
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
+    with _csv_errors(path, reader):
         header = next(reader, [])
         if missing := [column for column in columns if column not in header]:
             raise InputError(f"{path}: has the columns {', '.join(header)[:200] or 'none'}; expected {', '.join(missing)} too")
         if twice := [column for column in header if column and header.count(column) > 1][:1]:
             raise InputError(f"{path}: has two columns {twice[0]}; remove one")
-        return header, list(_read_rows(path, reader, header))
+        return header, _read_rows(path, reader, header)
+
+
+@contextlib.contextmanager
+def _csv_errors(path: Path, reader) -> Iterator[None]:
+    try:
+        yield
     except csv.Error as error:
         raise InputError(f"{path}: line {reader.line_num} cannot be read as CSV ({error})") from error
 
@@ -110,6 +124,12 @@ def limited_cells(path: Path, rows: Iterable[list[str]]) -> list[list[str]]:
 
 
 def _read_rows(path: Path, reader: Iterable[list[str]], header: list[str]) -> Iterator[dict[str, str]]:
+    with _csv_errors(path, reader):
+        yield from _checked_rows(path, reader, header)
+
+
+def _checked_rows(path: Path, reader: Iterable[list[str]], header: list[str]) -> Iterator[dict[str, str]]:
+    shared: dict[str, str] = {}
     for number, row in enumerate(filter(None, reader), 2):
         if len(row) != len(header):
             raise InputError(
@@ -117,4 +137,5 @@ def _read_rows(path: Path, reader: Iterable[list[str]], header: list[str]) -> It
             )
         if number * len(header) > MOST_CELLS:
             raise InputError(f"{path}: has more than {MOST_CELLS} cells; expected fewer")
-        yield dict(zip(header, map(unquote_formula, row), strict=True))
+        cells = [shared.setdefault(cell, cell) if len(cell) <= _SHARED_LENGTH else cell for cell in map(unquote_formula, row)]
+        yield dict(zip(header, cells, strict=True))

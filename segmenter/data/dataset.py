@@ -24,7 +24,7 @@ from pipeline.contract import (
     parse_sample,
     read_row,
 )
-from pipeline.files import InputError, check_settings, name_problem, path_below, read_csv, read_toml, sha256, shorten
+from pipeline.files import InputError, PathsBelow, check_settings, iterate_csv, name_problem, read_toml, sha256, shorten
 from pipeline.sources import DicomOptions, count_unread_images, describe_unread_images
 
 _COLUMNS = ("sample", "image_id", "variant", "split", "patient", "class", "image", "mask")
@@ -206,7 +206,8 @@ def _other_data_sets(folder: Path) -> str:
 
 
 def _from_manifest(folder: Path, manifest: Path) -> list[Sample]:
-    samples = [_from_row(folder, number, row) for number, row in enumerate(read_csv(manifest, _COLUMNS), 2)]
+    below, (_, rows) = PathsBelow(folder), iterate_csv(manifest, _COLUMNS)
+    samples = [_from_row(below, number, row) for number, row in enumerate(rows, 2)]
     paths = {path for split in SPLITS for kind in ("images", "masks") for path in (folder / split / kind).glob("*")}
     missing = [path for sample in samples for path in (sample.image, sample.mask) if path not in paths]
     if missing:
@@ -217,9 +218,9 @@ def _from_manifest(folder: Path, manifest: Path) -> list[Sample]:
     return sorted(samples, key=lambda sample: sample.name)
 
 
-def _from_row(folder: Path, number: int, row: Mapping[str, str]) -> Sample:
+def _from_row(below: PathsBelow, number: int, row: Mapping[str, str]) -> Sample:
     # A manifest made by hand may lack columns that only metrics by group and in millimetres need.
-    where = f"{folder / MANIFEST}: row {number}"
+    where = f"{below.root / MANIFEST}: row {number}"
     try:
         values = read_row(row)
     except ValueError as error:
@@ -231,8 +232,8 @@ def _from_row(folder: Path, number: int, row: Mapping[str, str]) -> Sample:
     return Sample(
         values["sample"],
         values["split"],
-        path_below(folder, values["image"], f"{where}: image"),
-        path_below(folder, values["mask"], f"{where}: mask"),
+        below.path(values["image"], f"{where}: image"),
+        below.path(values["mask"], f"{where}: mask"),
         values["image_id"],
         values["variant"],
         values["patient"],

@@ -5,7 +5,7 @@ import pytest
 from pipeline.contract import COLUMN_NAMES
 from pipeline.dataset.journal import JournalEntry, Stamp
 from pipeline.dataset.manifest import manifest_text, read_manifest, sample_rows
-from pipeline.files import InputError
+from pipeline.files import InputError, tables
 from pipeline.indexing.tables import SourceImage
 
 IMAGE = SourceImage(
@@ -48,6 +48,13 @@ def test_the_columns_are_those_of_the_contract():
         "regions, lesion_px, source, source_width, source_height, scale, pad_left, pad_top, spacing_mm, image, mask, "
         "source_sha256, image_sha256, mask_sha256"
     )
+
+
+def test_a_manifest_of_a_million_samples_is_within_the_limits_of_tables():
+    rows = sample_rows(IMAGE, ENTRY, 512, {"original": "train", "flipped": "train"}, 3)
+    samples = 6 * 200_000
+    assert samples * len(COLUMN_NAMES) < tables.MOST_CELLS
+    assert samples * len(manifest_text(rows).splitlines()[1]) < tables.MOST_BYTES
 
 
 def test_rows_come_back_as_written_sorted_by_sample(tmp_path):

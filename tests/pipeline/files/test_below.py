@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.files import InputError, name_problem, path_below, shorten
+from pipeline.files import InputError, PathsBelow, name_problem, path_below, shorten
 
 
 @pytest.mark.parametrize("stored", ["a.jpg", "train/images/a.jpg", "a b/ü.png", "a..b", "inside/a", "'q'.png", r"a\b.png"])
@@ -41,6 +41,25 @@ def test_a_path_outside_is_refused(tmp_path, stored, problem):
     (root / "secret.jpg").symlink_to("/etc/passwd")
     with pytest.raises(InputError, match=rf"^made.jsonl: line 3: .* {problem}.*; expected the relative path of a file inside"):
         path_below(root, stored, "made.jsonl: line 3")
+
+
+def test_many_paths_are_checked_one_by_one_though_their_folder_is_looked_at_once(tmp_path):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "secret.jpg").symlink_to("/etc/passwd")
+    (tmp_path / "a" / "out").symlink_to("/etc")
+    below = PathsBelow(tmp_path)
+    assert below.path("a/b/1.jpg", "x") == tmp_path / "a/b/1.jpg"
+    for stored in ("a/b/secret.jpg", "a/out/1.jpg"):
+        with pytest.raises(InputError, match="passes through a link that leads outside"):
+            below.check(stored, "x")
+    with pytest.raises(InputError, match=r"leads outside with '\.\.'"):
+        below.check("a/b/../../../1.jpg", "x")
+
+
+@pytest.mark.parametrize("name", ["a" * 256, "ü" * 128, "x/" + "\U0001f600" * 64])
+def test_names_that_no_file_has_are_refused(tmp_path, name):
+    assert name_problem(name.rpartition("/")[2]) == "holds a name of more than 255 bytes, which no file has"
+    assert name_problem("ü" * 127) == ""
 
 
 def test_links_of_the_user_are_followed_where_the_caller_says_so(tmp_path):
