@@ -17,6 +17,7 @@ from pipeline.dataset.manifest import read_manifest
 from pipeline.files import InputError, read_csv
 from pipeline.geometry import vary
 from pipeline.recipe import load_recipe
+from pipeline.stages import samples as sample_stages
 from pipeline.workers import Inline, open_executor
 
 
@@ -188,7 +189,7 @@ def test_another_split_moves_files_and_encodes_nothing(project, monkeypatch):
     before = project.rows()
     stamps = {path.name: time for path, time in times(project.folder.root).items()}
     small_recipe(project.download.root.parent / "small.toml", seed=2)
-    monkeypatch.setattr(stages.samples, "make_samples", None)
+    monkeypatch.setattr(sample_stages, "make_samples", None)
     assert project.make()
     after = project.rows()
     moved = [sample for sample in after if after[sample]["split"] != before[sample]["split"]]
@@ -249,7 +250,7 @@ def test_an_image_that_changes_with_its_split_leaves_nothing_behind(project, fus
 def test_an_interrupted_run_goes_on(project, monkeypatch):
     project.index()
     stages.split(project.folder)
-    work, calls = stages.samples.make_samples, []
+    work, calls = sample_stages.make_samples, []
 
     def stop_after_five(task):
         calls.append(task.image_id)
@@ -257,7 +258,7 @@ def test_an_interrupted_run_goes_on(project, monkeypatch):
             raise KeyboardInterrupt
         return work(task)
 
-    monkeypatch.setattr(stages.samples, "make_samples", stop_after_five)
+    monkeypatch.setattr(sample_stages, "make_samples", stop_after_five)
     with pytest.raises(KeyboardInterrupt):
         stages.variants(project.folder, Inline(), fused=True)
     assert not project.folder.manifest.exists()
@@ -266,7 +267,7 @@ def test_an_interrupted_run_goes_on(project, monkeypatch):
         file.write('{"image_id": "P1')  # power was cut within a line
     half = project.folder.root / "train" / "images" / ".P1_L_DM_CC.jpg.123.part"
     half.write_bytes(b"half")
-    monkeypatch.setattr(stages.samples, "make_samples", lambda task: calls.append(task.image_id) or work(task))
+    monkeypatch.setattr(sample_stages, "make_samples", lambda task: calls.append(task.image_id) or work(task))
     stages.variants(project.folder, Inline(), fused=True)
     assert len(calls) == 6 + 7
     assert not half.exists()
@@ -301,8 +302,8 @@ def change_split(project):
 @pytest.mark.parametrize(
     ("change", "stage", "place", "work"),
     [
-        pytest.param(change_sources, "masks", stages.samples, "make_square", id="masks"),
-        pytest.param(change_sources, "variants", stages.samples, "make_samples", id="variants"),
+        pytest.param(change_sources, "masks", sample_stages, "make_square", id="masks"),
+        pytest.param(change_sources, "variants", sample_stages, "make_samples", id="variants"),
         pytest.param(change_split, "variants", Path, "replace", id="moving"),
     ],
 )
@@ -346,7 +347,7 @@ def test_a_touched_file_is_hashed_and_left_alone(project, monkeypatch):
     project.make()
     path = project.folder.root / project.rows()["P4_L_CM_CC"]["image"]
     os.utime(path, ns=(1, 1))
-    monkeypatch.setattr(stages.samples, "make_samples", None)
+    monkeypatch.setattr(sample_stages, "make_samples", None)
     assert not project.make()
 
 
