@@ -5,18 +5,23 @@ import os
 from collections.abc import Callable
 
 
-def describe_device() -> str:
-    """Describes what training runs on: the first GPU with its memory, or the CPU with its threads."""
+def describe_device(used: int = 1) -> str:
+    """Describes what training runs on: the first `used` GPUs with their memory, or the CPU with its threads."""
     import keras
 
     names, threads = _DEVICES[keras.config.backend()]()
     if not names:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return f"CPU (cores: {cores}, threads: {threads or cores})"
-    memory = gpu_memory(0)
-    first = f"GPU {names[0]}" + (f", {memory / 2**30:.1f} GiB" if memory else "")
-    unused = f" (not used: {', '.join(names[1:])})" if names[1:] else ""
-    return first + unused
+        shares = f", devices: {used}" if used > 1 else ""
+        return f"CPU (cores: {cores}, threads: {threads or cores}{shares})"
+    described = [f"GPU {name}{_describe_memory(index)}" for index, name in enumerate(names[:used])]
+    unused = f" (not used: {', '.join(names[used:])})" if names[used:] else ""
+    return " and ".join(described) + unused
+
+
+def _describe_memory(index: int) -> str:
+    memory = gpu_memory(index)
+    return f", {memory / 2**30:.1f} GiB" if memory else ""
 
 
 def _tensorflow() -> tuple[list[str], int]:

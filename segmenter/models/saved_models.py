@@ -54,6 +54,7 @@ class Predictor:
         """
         # A model of one output may return it in a list or by its name.
         predicted = np.asarray(keras.tree.flatten(self.model.predict_on_batch(images))[0], np.float32)
+        predicted = predicted[: len(images)]  # during a training on several devices, each predicts all
         lowest, highest = float(predicted.min()), float(predicted.max())
         if not (lowest >= -_ROUNDING and highest <= 1 + _ROUNDING):  # also where they are not numbers
             raise InputError(

@@ -10,6 +10,7 @@ from segmenter.configuration import ModelSettings
 from segmenter.lesion_rule import is_lesion
 from segmenter.models.branches import Branches
 from segmenter.models.registration import registered
+from segmenter.reduction import batch_mean
 
 
 @registered
@@ -41,7 +42,7 @@ class Supervised(keras.Model):
     @staticmethod
     def _presence_loss(y, probability):
         present = ops.cast(ops.any(y > 0, axis=(1, 2)), "float32")
-        return ops.mean(keras.losses.binary_crossentropy(present, probability))
+        return batch_mean(keras.losses.binary_crossentropy(present, probability))
 
 
 @registered

@@ -14,6 +14,7 @@ from keras import ops
 
 from segmenter.configuration import ModelSettings
 from segmenter.configuration.objectives import LOSSES as DECLARED
+from segmenter.reduction import batch_mean, batch_sums
 from segmenter.training.metrics import dice_coef, iou_coef, lesion_maps, one_hot
 
 LOSSES: dict[str, Callable] = {}
@@ -34,10 +35,10 @@ def bce_loss(y_true, y_pred):
         function, y = keras.losses.binary_crossentropy, ops.cast(y_true, "float32")
     else:
         function, y = keras.losses.categorical_crossentropy, one_hot(y_true, p.shape[-1])
-    clipped = ops.mean(function(y, ops.clip(p, 1e-7, 1.0 - 1e-7)))
+    clipped = batch_mean(function(y, ops.clip(p, 1e-7, 1.0 - 1e-7)))
     # In a graph of TensorFlow, Keras takes the logits behind p and does not clip them. Only their slope is used: it is not 0
     # where p is, and the value is the one that `evaluate` computes from p.
-    by_logits = ops.mean(function(y, p))
+    by_logits = batch_mean(function(y, p))
     return ops.stop_gradient(clipped) + (by_logits - ops.stop_gradient(by_logits))
 
 
@@ -57,7 +58,7 @@ def iou_loss(y_true, y_pred):
 def ssim_loss(y_true, y_pred):
     """1 - SSIM of ground truth and probabilities, window 11, sigma 1.5 (Wang, Bovik, Sheikh, Simoncelli, IEEE TIP 2004)."""
     y, p = lesion_maps(y_true, y_pred)
-    return 1.0 - ops.mean(ops.image.ssim(y, p, max_val=1.0))
+    return 1.0 - batch_mean(ops.image.ssim(y, p, max_val=1.0))
 
 
 @loss
@@ -86,7 +87,7 @@ def tversky_loss(y_true, y_pred, tversky_alpha: float, tversky_beta: float):
     Source: Salehi, Erdogmus, Gholipour, "Tversky loss function", MLMI 2017 (arXiv:1706.05721).
     """
     y, p = lesion_maps(y_true, y_pred)
-    common, false, missed = (ops.sum(pixels, (0, 1, 2)) for pixels in (y * p, (1.0 - y) * p, y * (1.0 - p)))
+    common, false, missed = batch_sums(y * p, (1.0 - y) * p, y * (1.0 - p), axes=(0, 1, 2))
     return ops.mean(1.0 - (common + 1.0) / (common + tversky_alpha * false + tversky_beta * missed + 1.0))
 
 
@@ -108,7 +109,7 @@ def focal_loss(y_true, y_pred, focal_alpha: float, focal_gamma: float):
         # Here focal_alpha is the weight of every class: Keras weights the background like the lesions.
         y = one_hot(y_true, p.shape[-1])
         losses = keras.losses.categorical_focal_crossentropy(y, p, alpha=focal_alpha, gamma=focal_gamma)
-    return ops.mean(losses)
+    return batch_mean(losses)
 
 
 @_registered

@@ -14,6 +14,7 @@ from keras import ops
 
 from segmenter.configuration.objectives import class_metrics
 from segmenter.lesion_rule import is_lesion
+from segmenter.reduction import batch_mean, batch_sums
 
 METRICS: dict[str, Callable] = {}
 _BY_CLASS: dict[str, Callable] = {}
@@ -70,35 +71,36 @@ def _ratio(numerator, denominator):
 def dice_coef(y_true, y_pred):
     """(2 sum(y p) + 1) / (sum(y) + sum(p) + 1)."""
     y, p = lesion_maps(y_true, y_pred)
-    return (2.0 * ops.sum(y * p, _PIXELS) + 1.0) / (ops.sum(y, _PIXELS) + ops.sum(p, _PIXELS) + 1.0)
+    common, lesion, predicted = batch_sums(y * p, y, p, axes=_PIXELS)
+    return (2.0 * common + 1.0) / (lesion + predicted + 1.0)
 
 
 @metric
 def iou_coef(y_true, y_pred):
     """sum(y p) / sum(y + p - y p)."""
     y, p = lesion_maps(y_true, y_pred)
-    return _ratio(ops.sum(y * p, _PIXELS), ops.sum(y + p - y * p, _PIXELS))
+    return _ratio(*batch_sums(y * p, y + p - y * p, axes=_PIXELS))
 
 
 @metric
 def sensitivity(y_true, y_pred):
     """sum(y r) / sum(y) with r = 1 where p is at least 0.5: the share of the lesion pixels that is found."""
     y, _ = lesion_maps(y_true, y_pred)
-    return _ratio(ops.sum(y * _chosen(y_pred), _PIXELS), ops.sum(y, _PIXELS))
+    return _ratio(*batch_sums(y * _chosen(y_pred), y, axes=_PIXELS))
 
 
 @metric
 def specificity(y_true, y_pred):
     """sum((1 - y) (1 - r)) / sum(1 - y) with r = 1 where p is at least 0.5: the share of the other pixels that is left alone."""
     y, _ = lesion_maps(y_true, y_pred)
-    return _ratio(ops.sum((1.0 - y) * (1.0 - _chosen(y_pred)), _PIXELS), ops.sum(1.0 - y, _PIXELS))
+    return _ratio(*batch_sums((1.0 - y) * (1.0 - _chosen(y_pred)), 1.0 - y, axes=_PIXELS))
 
 
 @metric
 def binary_accuracy(y_true, y_pred):
     """mean(y = r) with r = 1 where p is at least 0.5."""
     y, _ = lesion_maps(y_true, y_pred)
-    return ops.mean(ops.cast(ops.equal(y, _chosen(y_pred)), "float32"), _PIXELS)
+    return batch_mean(ops.cast(ops.equal(y, _chosen(y_pred)), "float32"), _PIXELS)
 
 
 def metric_functions(names: Sequence[str], class_names: Sequence[str]) -> dict[str, Callable]:

@@ -1,6 +1,9 @@
 """Begins or resumes the training of a run, unless it is finished. Keras is imported only if there is something to train."""
 
-from pipeline.files import locked
+import json
+import os
+
+from pipeline.files import InputError, locked
 from segmenter import runs
 from segmenter.backend import load_backend, require_backend
 from segmenter.configuration import Configuration, ModelSettings
@@ -30,9 +33,10 @@ def train_run(
 
     Raises:
       InputError: as `segmenter.runs.begin_or_resume` and `segmenter.training.trainer.train` do, or weights or the backend
-        of Keras are missing.
+        of Keras are missing, or TF_CONFIG asks for several workers.
     """
     require_backend()  # before anything is removed
+    _refuse_workers()
     with locked(run.folder, "segmenter train", shared="evaluation"):
         _train_run(run, configuration, data, resume=resume, restart=restart, allow_download=allow_download)
 
@@ -55,6 +59,20 @@ def _train_run(
 
     state = train(run, configuration, data, state, allow_download=allow_download)
     print(f"{run.folder}: trained, {_describe_state(state)}")
+
+
+def _refuse_workers() -> None:
+    """Refuses the variable by which TensorFlow's programs on several machines find each other."""
+    try:
+        cluster = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {})
+        workers = sum(len(addresses) for job, addresses in cluster.items() if job != "evaluator")
+    except (ValueError, AttributeError, TypeError) as error:
+        raise InputError("TF_CONFIG: is not a JSON object with a cluster, as TensorFlow expects it; unset it") from error
+    if workers > 1:
+        raise InputError(
+            f"TF_CONFIG: names {workers} workers, but a training uses one machine, because MultiWorkerMirroredStrategy does not "
+            "work with Keras 3 (keras issue 20585); unset it and train on all GPUs of one machine, or one --fold per machine"
+        )
 
 
 def _check_weights(settings: ModelSettings, *, allow_download: bool) -> None:

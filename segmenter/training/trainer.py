@@ -23,6 +23,7 @@ from segmenter.models.saved_models import load_whole
 from segmenter.runs import TRAINED_ON, Run, State, record_start
 from segmenter.training import callbacks
 from segmenter.training.compilation import compile_model
+from segmenter.training.devices import Devices, find_devices
 from segmenter.training.progress import Progress
 
 
@@ -43,16 +44,20 @@ def train(run: Run, configuration: Configuration, data: DataSet, state: State | 
     check_lesions(train_samples, PairFormat.of(configuration))
     if configuration.train.deterministic:
         make_deterministic()  # before the device is asked for anything
+    devices = find_devices(configuration.train.batch_size)
     facts = _versions(configuration, data) | {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "device": describe_device(),
+        "device": describe_device(devices.count),
     }
     record_start(run, configuration, facts)
     keras.utils.clear_session()  # of what an earlier fold left in this process
     keras.utils.set_random_seed(configuration.train.seed)
     if state:
         callbacks.write_history(run, state)  # an interruption may have left it an epoch behind
-    model = load_whole(run.folder / state.checkpoint) if state else compile_model(configuration, allow_download=allow_download)
+    with devices.shared():
+        checkpoint = run.folder / state.checkpoint if state else None
+        model = load_whole(checkpoint) if checkpoint else compile_model(configuration, allow_download=allow_download)
+        devices.prepare(model)
     record_start(run, configuration, facts | {"parameters": model.count_params()})
     print(f"{run.name}: {model.count_params():,} parameters; {describe_counts(data)}", flush=True)
     precision = "bfloat16, weights in float32" if configuration.model.mixed_precision else "float32"
@@ -62,14 +67,15 @@ def train(run: Run, configuration: Configuration, data: DataSet, state: State | 
         f"{run.config}: a step with [train] batch_size {configuration.train.batch_size} does not fit "
         "into memory; lower it, or image_width and image_height"
     )
-    with explained_memory(too_large), explained():
-        return _fit(run, configuration, model, train_samples, valid_samples, state)
+    with explained_memory(too_large), explained(), devices.shared():
+        return _fit(run, configuration, model, devices, train_samples, valid_samples, state)
 
 
 def _fit(
     run: Run,
     configuration: Configuration,
     model: keras.Model,
+    devices: Devices,
     train_samples: Sequence[Sample],
     valid_samples: Sequence[Sample],
     state: State | None,
@@ -101,8 +107,9 @@ def _fit(
         Progress(settings, steps, validation_steps, configuration.model.metrics[0]) as progress,
     ):
         model.fit(
-            batches,
-            validation_data=validation,
+            devices.divide(batches),
+            validation_data=devices.divide(validation),
+            validation_steps=validation_steps if devices.count > 1 else None,
             shuffle=False,
             epochs=settings.epochs,
             initial_epoch=first_epoch,

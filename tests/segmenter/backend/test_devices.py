@@ -16,21 +16,23 @@ def test_a_processor_is_described_by_cores_and_threads(monkeypatch):
     assert backend.describe_device() == "CPU (cores: 3, threads: 3)"
     monkeypatch.setattr(tf.config.threading, "get_intra_op_parallelism_threads", lambda: 1)
     assert backend.describe_device() == "CPU (cores: 3, threads: 1)"
+    assert backend.describe_device(2) == "CPU (cores: 3, threads: 1, devices: 2)"
 
 
 @pytest.mark.parametrize(
-    ("names", "memory", "text"),
+    ("names", "used", "memory", "text"),
     [
-        pytest.param(["Card A"], 80 * 2**30, "GPU Card A, 80.0 GiB", id="one"),
-        pytest.param(["Card A", "Card B"], 80 * 2**30, "GPU Card A, 80.0 GiB (not used: Card B)", id="two"),
-        pytest.param(["Card A"], None, "GPU Card A", id="unknown memory"),
+        pytest.param(["A"], 1, 80 * 2**30, "GPU A, 80.0 GiB", id="one"),
+        pytest.param(["A", "B"], 1, 80 * 2**30, "GPU A, 80.0 GiB (not used: B)", id="one of two"),
+        pytest.param(["A", "B", "C"], 2, 2**30, "GPU A, 1.0 GiB and GPU B, 1.0 GiB (not used: C)", id="two of three"),
+        pytest.param(["A"], 1, None, "GPU A", id="unknown memory"),
     ],
 )
-def test_a_gpu_is_described_by_name_and_memory(monkeypatch, names, memory, text):
+def test_a_gpu_is_described_by_name_and_memory(monkeypatch, names, used, memory, text):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [SimpleNamespace(name=name) for name in names])
     monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: {"device_name": gpu.name})
     monkeypatch.setattr(devices, "gpu_memory", lambda index: memory)
-    assert backend.describe_device() == text
+    assert backend.describe_device(used) == text
 
 
 class Driver:
