@@ -64,8 +64,9 @@ class TrainSettings(Section):
     """[train]: how long training runs, in which steps, and what it writes."""
 
     epochs: int = Field(default=50, ge=1)
-    batch_size: int = Field(default=8, ge=1)
-    steps_per_epoch: int | None = Field(default=None, ge=1)  # None: once through the training samples
+    batch_size: int = Field(default=8, ge=1)  # of all devices together
+    gradient_accumulation_steps: int = Field(default=1, ge=1)  # the weights change after this many batches, by the mean gradient
+    steps_per_epoch: int | None = Field(default=None, ge=1)  # batches; None: once through the training samples
     validation_steps: int | None = Field(default=None, ge=1)  # the same first batches each time; None: all validation samples
     patience: int = Field(default=10, ge=1)  # epochs without a better val_loss before training stops
     learning_rate_reducer: bool = True  # cut the rate by reducer_factor after reducer_patience epochs without a better val_loss
@@ -198,6 +199,11 @@ class Configuration(Section):
             )
         if self.image.color_converter and self.model.image_channels != 3:
             raise ValueError(f"[image] color_converter {self.image.color_converter} needs [model] image_channels = 3")
+        if self.model.ema_momentum and self.train.gradient_accumulation_steps > 1:
+            raise ValueError(
+                "[model] ema_momentum needs [train] gradient_accumulation_steps = 1, because Keras averages the weights after "
+                "each batch, also where they have not changed; leave one of them out"
+            )
         if self.model.generator and not self.varies:
             raise ValueError("[model] generator is on and [augmentor] turns nothing on; turn on hflip or another one")
         return self

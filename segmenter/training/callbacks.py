@@ -114,7 +114,8 @@ class Schedule(keras.callbacks.Callback):
     """Sets the learning rate before each step: a linear rise over the first epochs, then half a cosine if cosine_decay is on.
 
     It depends only on epoch and step, so a resumed run has the rates of one that was not interrupted. Without the cosine
-    the rate is not changed after the rise, so that `ReduceLROnPlateau` can reduce it.
+    the rate is not changed after the rise, so that `ReduceLROnPlateau` can reduce it. Where gradients are accumulated, the
+    steps that change the weights have the rates of a training on batches that are as much larger.
     """
 
     def __init__(self, settings: TrainSettings, learning_rate: float, steps: int):
@@ -123,9 +124,11 @@ class Schedule(keras.callbacks.Callback):
 
     def rate(self, step: int) -> float | None:
         """The rate of a step, counted from the first step of the first epoch; None leaves it unchanged."""
-        rise, end = self.settings.warmup_epochs * self.steps, self.settings.epochs * self.steps
+        accumulated = self.settings.gradient_accumulation_steps
+        step //= accumulated
+        rise, end = (epochs * self.steps / accumulated for epochs in (self.settings.warmup_epochs, self.settings.epochs))
         if step < rise:
-            return self.learning_rate * (step + 1) / rise
+            return self.learning_rate * min(1.0, (step + 1) / rise)
         if self.settings.cosine_decay:
             return self.learning_rate * (1 + math.cos(math.pi * (step - rise) / (end - rise))) / 2
         return None

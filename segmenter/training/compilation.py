@@ -14,14 +14,17 @@ def compile_model(configuration: Configuration, *, allow_download: bool = False)
     settings = configuration.model
     model = build_model(settings, configuration.image, allow_download=allow_download)
     metrics = keras_metrics(settings.metrics, configuration.class_names)
-    model.compile(_optimizer(settings), make_loss(settings), metrics=metrics, jit_compile=jit_compiles(settings.jit_compile))
+    optimizer = _optimizer(settings, configuration.train.gradient_accumulation_steps)
+    model.compile(optimizer, make_loss(settings), metrics=metrics, jit_compile=jit_compiles(settings.jit_compile))
     return model
 
 
-def _optimizer(settings: ModelSettings) -> keras.optimizers.Optimizer:
+def _optimizer(settings: ModelSettings, accumulation_steps: int) -> keras.optimizers.Optimizer:
     options: dict[str, object] = {"clipvalue": settings.clipvalue, "clipnorm": settings.clipnorm}
     if settings.ema_momentum:
         options |= {"use_ema": True, "ema_momentum": settings.ema_momentum}
+    if accumulation_steps > 1:
+        options["gradient_accumulation_steps"] = accumulation_steps
     if settings.weight_decay:
         options["weight_decay"] = settings.weight_decay
     return getattr(keras.optimizers, settings.optimizer)(settings.learning_rate, **options)

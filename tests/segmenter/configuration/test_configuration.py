@@ -78,6 +78,11 @@ def test_published_is_the_published_experiment():
         pytest.param(
             "[model]\nweight_decay = 0.1", "weight_decay needs optimizer AdamW, but optimizer is Adam", id="weight decay"
         ),
+        pytest.param(
+            "[model]\nema_momentum = 0.9\n[train]\ngradient_accumulation_steps = 2",
+            r"ema_momentum needs \[train\] gradient_accumulation_steps = 1, because",
+            id="average of accumulated steps",
+        ),
         pytest.param("[model]\ngenerator = true", r"generator is on and \[augmentor\] turns nothing on", id="generator"),
         pytest.param("[train]\ncosine_decay = true", "cosine_decay and learning_rate_reducer both", id="two schedules"),
         pytest.param(

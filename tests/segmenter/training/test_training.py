@@ -196,12 +196,45 @@ def test_tensorboard_is_used_only_where_it_is_installed(monkeypatch, tmp_path):
             [0.25, 0.5, 0.75, 1.0, 1.0, (1 + np.cos(np.pi / 8)) / 2],
             id="both",
         ),
+        pytest.param(
+            {"cosine_decay": True, "learning_rate_reducer": False, "warmup_epochs": 1, "gradient_accumulation_steps": 2},
+            [0.5, 0.5, 1.0, 1.0, 1.0, 1.0],
+            id="both, in steps of two batches",
+        ),
+        pytest.param({"warmup_epochs": 1, "gradient_accumulation_steps": 3}, [0.75, 0.75, 0.75, 1.0, 1.0, 1.0], id="odd"),
         pytest.param({}, [None] * 6, id="neither"),
     ],
 )
 def test_the_learning_rate_follows_its_schedule(settings, rates):
     schedule = callbacks.Schedule(TrainSettings(epochs=3, **settings), learning_rate=1.0, steps=4)
     assert [schedule.rate(step) for step in range(6)] == [rate if rate is None else pytest.approx(rate) for rate in rates]
+
+
+def test_gradients_of_two_batches_act_as_those_of_one_that_is_twice_as_large(begin, small):
+    settings = {
+        "model__loss": "bce_loss",  # a mean over images; Dice sums over the batch
+        "model__optimizer": "SGD",
+        "model__clipvalue": 0.01,
+        "model__learning_rate": 1.0,
+        "train__warmup_epochs": 1,
+        "train__cosine_decay": True,
+        "train__learning_rate_reducer": False,
+        "train__epochs": 3,
+    }
+    _, whole = begin(small(train__batch_size=2, **settings), "whole")
+    _, parts = begin(small(train__batch_size=1, train__gradient_accumulation_steps=2, **settings), "parts")
+    assert [row["val_loss"] for row in parts.history] == pytest.approx([row["val_loss"] for row in whole.history], rel=1e-5)
+    _, others = begin(small(train__batch_size=1, **settings), "others")
+    assert others.history[-1]["val_loss"] != pytest.approx(whole.history[-1]["val_loss"], rel=1e-3)
+
+
+def test_a_run_resumes_between_the_batches_that_it_accumulates(begin, small):
+    settings = {"train__gradient_accumulation_steps": 2, "train__batch_size": 2}  # three batches in each epoch
+    _, through = begin(small(train__epochs=3, **settings), "through")
+    begin(small(train__epochs=1, **settings), "broken")
+    _, resumed = begin(small(train__epochs=3, **settings), "broken", resume=True)
+    for name in ("loss", "val_loss"):
+        assert [row[name] for row in resumed.history] == pytest.approx([row[name] for row in through.history], rel=1e-5)
 
 
 def test_a_resumed_cosine_is_where_it_would_have_been(begin, small, monkeypatch):
