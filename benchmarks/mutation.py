@@ -38,6 +38,7 @@ TARGETS = {
     "geometry": Target("pipeline/geometry.py", ("tests/pipeline/test_geometry.py",)),
     "raster": Target("pipeline/drawing/raster.py", ("tests/pipeline/drawing/test_raster.py",)),
     "splits": Target("pipeline/splitting/splits.py", ("tests/pipeline/splitting/test_splits.py",)),
+    "balance": Target("pipeline/splitting/balance.py", ("tests/pipeline/splitting/test_splits.py",)),
     "audit": Target("pipeline/audit/*", tuple(f"tests/pipeline/audit/test_{name}.py" for name in AUDIT_PARTS)),
     "overlap": Target("segmenter/evaluation/overlap.py", ("tests/segmenter/evaluation/test_overlap.py",)),
     "surfaces": Target("segmenter/evaluation/surfaces.py", ("tests/segmenter/evaluation/test_surfaces.py",)),

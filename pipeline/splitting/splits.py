@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.contract import SPLITS, WORST_FIRST
-from pipeline.splitting.shares import TOLERANCE, find_assignment, within_tolerance
+from pipeline.splitting.balance import Balance
+from pipeline.splitting.shares import find_assignment, within_tolerance
 
 if TYPE_CHECKING:
     from pipeline.recipe import Fractions
-
-
-_FORBIDDEN = 1e6  # the cost of a share outside the tolerance; no balance is worth it
 
 
 class SplitError(ValueError):
@@ -129,7 +127,7 @@ def _assign(
         )
     labels = np.array([fixed.get(patient, -1) for patient in patients])
     features, weights = _features(images, patients)
-    balance = _Balance(features, weights, np.array(shares), labels, np.random.default_rng(seed))
+    balance = Balance(features, weights, np.array(shares), labels, np.random.default_rng(seed))
     assigned = balance.solve()
     if bounded:
         counts = Counter(image.patient for image in images)
@@ -159,101 +157,3 @@ def _features(images: Sequence[SplitImage], patients: Sequence[str]) -> tuple[np
     # The number of images has a tolerance of 2 points to keep; the others are as near as that allows.
     weights = np.array([20.0] + [1.0] * (counts.shape[1] - 1))[used]
     return counts[:, used] / counts[:, used].sum(axis=0), weights
-
-
-class _Balance:
-    """Greedy assignment, largest patients first, then moves and swaps while they help; a part is a split or a fold."""
-
-    def __init__(
-        self, features: np.ndarray, weights: np.ndarray, shares: np.ndarray, labels: np.ndarray, rng: np.random.Generator
-    ):
-        self.features, self.weights, self.shares, self.labels = features, weights, shares, labels.copy()
-        self.free = np.flatnonzero(labels < 0)
-        self.rng = rng
-        self.sums = self._sum_parts()
-        self._bounded = False  # whether shares of images must stay within the tolerance
-
-    def _sum_parts(self) -> np.ndarray:
-        return np.stack([self.features[self.labels == part].sum(axis=0) for part in range(len(self.shares))])
-
-    def solve(self) -> np.ndarray:
-        order = self.rng.permutation(self.free)
-        for patient in order[np.argsort(-self.features[order, 0], kind="stable")]:
-            self._put(
-                patient,
-                int(np.argmin([self._cost(part, self.features[patient]) - self._cost(part) for part in range(len(self.shares))])),
-            )
-        self._fill_empty()
-        while self._improve():
-            pass
-        return self.labels
-
-    def improve_within_tolerance(self, labels: np.ndarray) -> np.ndarray:
-        """Balances an assignment whose shares of images lie within the tolerance, and keeps them there."""
-        self.labels, self._bounded = labels.copy(), True
-        self.sums = self._sum_parts()
-        while self._improve():
-            pass
-        return self.labels
-
-    def _cost(self, part: int, change: np.ndarray | float = 0.0) -> np.ndarray:
-        """Returns the weighted squared distance of one part from its share; deviations of a small part weigh more."""
-        deviations = self.sums[part] + change - self.shares[part]
-        cost = (deviations**2 * self.weights).sum(axis=-1) / self.shares[part]
-        if self._bounded:
-            cost = cost + _FORBIDDEN * (np.abs(deviations[..., 0]) > TOLERANCE + 1e-9)
-        return cost
-
-    def _put(self, patient: int, part: int) -> None:
-        if self.labels[patient] >= 0:
-            self.sums[self.labels[patient]] -= self.features[patient]
-        self.labels[patient] = part
-        self.sums[part] += self.features[patient]
-
-    def _fill_empty(self) -> None:
-        """Gives a part without a patient one from a part that has several."""
-        for part in range(len(self.shares)):
-            if (self.labels == part).any():
-                continue
-            sizes = Counter(self.labels.tolist())
-            givers = [patient for patient in self.free.tolist() if sizes[self.labels[patient]] > 1]
-            if givers:
-                self._put(min(givers, key=lambda patient: self.features[patient, 0]), part)
-
-    def _improve(self) -> bool:
-        """Makes one pass with the best move or swap of each patient; returns whether any helped."""
-        helped = False
-        for patient in self.rng.permutation(self.free):
-            here = int(self.labels[patient])
-            options = [
-                self._best_move(patient, here),
-                *(self._best_swap(patient, here, part) for part in range(len(self.shares)) if part != here),
-            ]
-            gain, part, partner = min(options, key=lambda option: option[0])
-            if gain < -1e-12:
-                self._put(patient, part)
-                if partner is not None:
-                    self._put(partner, here)
-                helped = True
-        return helped
-
-    def _best_move(self, patient: int, here: int) -> tuple[float, int, int | None]:
-        if (self.labels == here).sum() == 1:
-            return 0.0, here, None
-        moved = self.features[patient]
-        leave = self._cost(here, -moved) - self._cost(here)
-        gains = [
-            (float(leave + self._cost(part, moved) - self._cost(part)), part, None)
-            for part in range(len(self.shares))
-            if part != here
-        ]
-        return min(gains, key=lambda gain: gain[0], default=(0.0, here, None))
-
-    def _best_swap(self, patient: int, here: int, part: int) -> tuple[float, int, int | None]:
-        partners = self.free[self.labels[self.free] == part]
-        if not len(partners):
-            return 0.0, here, None
-        change = self.features[patient] - self.features[partners]
-        gains = (self._cost(here, -change) - self._cost(here)) + (self._cost(part, change) - self._cost(part))
-        best = int(np.argmin(gains))
-        return float(gains[best]), part, int(partners[best])

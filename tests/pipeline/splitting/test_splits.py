@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.recipe import Fractions
+from pipeline.splitting.balance import Balance
 from pipeline.splitting.splits import (
     SplitError,
     SplitImage,
-    _Balance,
     _features,
     assign_folds,
     patient_order,
@@ -225,7 +225,7 @@ def test_no_move_and_no_swap_makes_an_assignment_better(seed):
     features, weights, shares = random.uniform(size=(9, 3)), np.array([5.0, 1.0, 2.0]), np.array([0.5, 0.3, 0.2])
     features /= features.sum(axis=0)
     fixed = np.array([-1, 1, -1, -1, 2, -1, -1, -1, -1])
-    labels = _Balance(features, weights, shares, fixed, np.random.default_rng(0)).solve()
+    labels = Balance(features, weights, shares, fixed, np.random.default_rng(0)).solve()
     assert labels[1] == 1
     assert labels[4] == 2
     assert set(labels) == {0, 1, 2}
@@ -243,10 +243,37 @@ def test_no_move_and_no_swap_makes_an_assignment_better(seed):
             assert cost(features, weights, shares, swapped) >= reached - 1e-9
 
 
+@pytest.mark.parametrize("bounded", [False, True])
+def test_the_best_swap_is_that_of_all_patients_one_by_one(bounded):
+    """Patients with equal features are looked at once, and the first of them is the partner."""
+    rng = np.random.default_rng(0)
+    features = rng.integers(1, 3, (60, 3)).astype(float)
+    features /= features.sum(axis=0)
+    shares, fixed = np.array([0.5, 0.3, 0.2]), np.where(np.arange(60) % 7, -1, 1)
+    balance = Balance(features, np.array([20.0, 1.0, 1.0]), shares, fixed, rng)
+    balance.solve()
+    labels = np.where(fixed < 0, rng.permutation(balance.labels), fixed)
+    balance._bounded = bounded
+    balance.labels = labels
+    balance._count_parts()
+    for patient in balance.free[:40]:
+        here = int(labels[patient])
+        for part in {0, 1, 2} - {here}:
+            partners = [other for other in balance.free if labels[other] == part]
+            changes = [features[patient] - features[other] for other in partners]
+            gains = [
+                balance._cost(here, -change) - balance._cost(here) + (balance._cost(part, change) - balance._cost(part))
+                for change in changes
+            ]
+            best = int(np.argmin(gains))
+            assert balance._best_swap(patient, here, part) == (gains[best], part, partners[best])
+        balance._put(patient, (here + 1) % 3)
+
+
 def test_moves_within_the_tolerance_stay_there():
     """The largest of the second feature alone against the rest would be better balanced, at 0.3, but is beyond two points."""
     features = np.array([[0.25, 0.0], [0.25, 0.1], [0.25, 0.1], [0.23, 0.1], [0.02, 0.7]])
-    balance = _Balance(features, np.array([1.0, 1000.0]), np.array([0.5, 0.5]), np.full(5, -1), np.random.default_rng(0))
+    balance = Balance(features, np.array([1.0, 1000.0]), np.array([0.5, 0.5]), np.full(5, -1), np.random.default_rng(0))
     labels = balance.improve_within_tolerance(np.array([0, 0, 1, 1, 1]))
     assert abs(features[labels == 0, 0].sum() - 0.5) <= 0.02 + 1e-9
     assert sorted(features[labels == part, 1].sum() for part in (0, 1)) == pytest.approx([0.2, 0.8])
