@@ -1,10 +1,16 @@
-"""The random part of augmentation: which variations a pair gets, and how strong each one is."""
+"""The random part of augmentation: which variations each pair gets, and how strong each one is. NumPy only.
+
+The generator is Philox, which turns a key and a counter into random numbers: seed and number of a pair are the key, and each
+variation counts from a place of its own. So a draw depends neither on the batch that holds the pair nor on other variations.
+"""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import tensorflow as tf
+import numpy as np
+from keras import ops
 
+from segmenter.augmentation.fields import FIELDS, largest_distortion, lattice_nodes
 from segmenter.configuration import Configuration
 
 # Named as in [augmentor]. The position in this list selects the random numbers: a new variation goes to the end, and
@@ -29,67 +35,102 @@ VARIATIONS = (
 
 
 class Draw(NamedTuple):
-    """The draw for one pair. It has only the variations that the configuration turns on.
+    """The draws for the pairs of a batch. It has only the variations that the configuration turns on.
+
+    Arrays are of NumPy, or of the backend once they are inside a graph.
 
     Attributes:
-      happens: by variation, () bool: whether it is applied.
+      happens: by variation, (batch,) bool: whether it is applied.
       values: float32, by variation, for those that have a value: `rotation` in degrees counter-clockwise, `shrinks` a factor,
-        `shears` (2,) along x and along y, `deformation` a sigma, `distortion` a fraction of the side, `barrdistortion` and
-        `pincdistortion` (2,) a centre as x, y, `contrast` a factor, `gamma` an exponent, `noise` and `blur` a sigma.
-      seed: (2,) int64, of the random fields and of the noise.
+        `shears` (batch, 2) along x and along y, `deformation` a sigma, `distortion` a fraction of the side, `barrdistortion`
+        and `pincdistortion` (batch, 2) a centre as x, y, `contrast` a factor, `gamma` an exponent, `noise` and `blur` a sigma;
+        (batch,) where nothing else is stated.
+      lattices: for `deformation` and `distortion`, (batch, 2, nodes, nodes) float32: the noise of their fields, along y and
+        along x; that of `distortion` has a largest displacement of 1. It is 0 where they do not happen.
+      seeds: (batch,) int32, of the noise.
     """
 
-    happens: dict[str, tf.Tensor]
-    values: dict[str, tf.Tensor]
-    seed: tf.Tensor
+    happens: dict[str, Any]
+    values: dict[str, Any]
+    lattices: dict[str, Any]
+    seeds: Any
 
-    def value(self, name: str, neutral: float) -> tf.Tensor:
-        """The value that was drawn, or `neutral`, which changes nothing, if the variation is not applied."""
-        if name not in self.happens:
-            return tf.constant(neutral)
-        return tf.where(self.happens[name], self.values[name], neutral)
-
-    def seed_for(self, name: str) -> tf.Tensor:
-        """A seed, (2,) int64, that differs for each variation and pair."""
-        return tf.random.experimental.stateless_fold_in(self.seed, VARIATIONS.index(name))
+    def value(self, name: str, neutral: float) -> Any:
+        """The values that were drawn, with `neutral`, which changes nothing, where the variation is not applied."""
+        happens, values = self.happens[name], self.values[name]
+        return ops.where(happens[:, None] if len(values.shape) == 2 else happens, values, neutral)
 
 
-def draw(configuration: Configuration, seed: tf.Tensor) -> Draw:
-    """Draws the variations of one pair, each independently with [augmentor] probability.
+def by_pair(values: Any) -> Any:
+    """Values of a batch, (batch,), in the shape that applies each of them to a whole image, (batch, 1, 1, 1)."""
+    return ops.reshape(values, (-1, 1, 1, 1))
+
+
+def draw(configuration: Configuration, seed: int, numbers: np.ndarray) -> Draw:
+    """Draws the variations of pairs, each independently with [augmentor] probability.
 
     Args:
-      seed: (2,) int64; the same seed gives the same draw.
+      seed: the same seed and number give the same draw.
+      numbers: (batch,) int64, of the pairs, counted through all epochs.
     """
     settings = configuration.augmentor
-    numbers = tf.random.stateless_uniform((len(VARIATIONS), 3), seed, alg="philox")
-    rows = {name: row for name, row in zip(VARIATIONS, tf.unstack(numbers), strict=True) if getattr(settings, name)}
+    on = [name for name in VARIATIONS if getattr(settings, name)]
+    uniform = np.stack([_uniform(seed, number, 0, 3 * len(VARIATIONS)).reshape(-1, 3) for number in numbers.tolist()])
+    rows = {name: uniform[:, VARIATIONS.index(name)] for name in on}
+    happens = {name: row[:, 0] < settings.probability for name, row in rows.items()}
+    values = {name: _VALUES[name](configuration, row[:, 1], row[:, 2]) for name, row in rows.items() if name in _VALUES}
     return Draw(
-        happens={name: row[0] < settings.probability for name, row in rows.items()},
-        values={name: _VALUES[name](configuration, row[1], row[2]) for name, row in rows.items() if name in _VALUES},
-        seed=seed,
+        happens=happens,
+        values={name: value.astype(np.float32) for name, value in values.items()},
+        lattices={name: _draw_lattices(configuration, name, seed, numbers, happens[name]) for name in on if name in FIELDS},
+        seeds=(uniform[:, VARIATIONS.index("noise"), 2] * 2**24).astype(np.int32),
     )
 
 
-def _pick(options: Sequence, number: tf.Tensor) -> tf.Tensor:
-    return tf.gather(tf.constant(options, tf.float32), tf.cast(number * len(options), tf.int32))
+def _uniform(seed: int, number: int, place: int, count: int) -> np.ndarray:
+    """`count` float32 at least 0 and below 1, which depend on seed, number and place alone.
+
+    The raw numbers of the generator are used, whose sequence NumPy keeps from version to version (NEP 19).
+    """
+    key = np.array([seed % 2**64, number % 2**64], np.uint64)
+    raw = np.random.Philox(key=key, counter=np.array([0, 0, 0, place], np.uint64)).random_raw(count)
+    return (raw >> np.uint64(40)).astype(np.float32) * np.float32(2**-24)
 
 
-def _between(ends: tuple[float, float], number: tf.Tensor) -> tf.Tensor:
+def _draw_lattices(configuration: Configuration, name: str, seed: int, numbers: np.ndarray, happens: np.ndarray) -> np.ndarray:
+    """Standard normal noise for the fields of a variation, zero where it does not happen; see `Draw.lattices`."""
+    nodes = lattice_nodes(configuration, name)
+    lattices, half = np.zeros((len(numbers), 2, nodes, nodes), np.float32), nodes * nodes
+    for index in np.flatnonzero(happens):
+        uniform = _uniform(seed, int(numbers[index]), 1 + VARIATIONS.index(name), 2 * half)
+        # Box, Muller 1958: two uniform numbers are the radius and the angle of two normal ones.
+        radius, angle = np.sqrt(-2 * np.log1p(-uniform[:half])), 2 * np.pi * uniform[half:]
+        lattices[index] = np.reshape([radius * np.sin(angle), radius * np.cos(angle)], (2, nodes, nodes))
+        if name == "distortion":
+            lattices[index] /= largest_distortion(configuration, lattices[index])[:, None, None]
+    return lattices
+
+
+def _pick(options: Sequence, number: np.ndarray) -> np.ndarray:
+    return np.asarray(options, np.float32)[(number * len(options)).astype(int)]
+
+
+def _between(ends: tuple[float, float], number: np.ndarray) -> np.ndarray:
     return ends[0] + number * (ends[1] - ends[0])
 
 
-def _angle(configuration: Configuration, number: tf.Tensor, _) -> tf.Tensor:
+def _angle(configuration: Configuration, number: np.ndarray, _) -> np.ndarray:
     settings = configuration.augmentor
     return _between(settings.angle_range, number) if settings.angle_range else _pick(settings.angles, number)
 
 
-def _shear(configuration: Configuration, number: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+def _shear(configuration: Configuration, number: np.ndarray, other: np.ndarray) -> np.ndarray:
     directions = ((1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0))
-    return _pick(configuration.augmentor.shears, number) * _pick(directions, other)
+    return _pick(configuration.augmentor.shears, number)[:, None] * _pick(directions, other)
 
 
-# Each is computed from two uniform numbers between 0 and 1.
-_VALUES: dict[str, Callable[[Configuration, tf.Tensor, tf.Tensor], tf.Tensor]] = {
+# Each is computed from two uniform numbers per pair, at least 0 and below 1.
+_VALUES: dict[str, Callable[[Configuration, np.ndarray, np.ndarray], np.ndarray]] = {
     "rotation": _angle,
     "shrinks": lambda configuration, number, _: _pick(configuration.augmentor.shrinks, number),
     "shears": _shear,

@@ -1,47 +1,39 @@
-"""Moves the pixels of image and mask together, as drawn.
+"""Moves the pixels of images and masks together, as drawn.
 
-Flips and quarter turns move whole pixels. All other variations become one field of source positions, so that the image is
-interpolated only once. Coordinates as in `pipeline.geometry`: x to the right, y down, whole numbers are pixel centres.
+Flips and quarter turns move whole pixels. Where a configuration has other variations, all of them become one field of source
+positions, so that an image is interpolated only once; the positions of flips and quarter turns are whole numbers, and the pixels
+there are exact. Coordinates as in `pipeline.geometry`: x to the right, y down, whole numbers are pixel centres.
 """
 
 import math
+from typing import Any
 
-import tensorflow as tf
+from keras import ops
 
-from segmenter.augmentation.drawing import Draw
+from segmenter.augmentation.drawing import Draw, by_pair
+from segmenter.augmentation.fields import displace
+from segmenter.augmentation.fusion import compute_once
 from segmenter.configuration import Configuration
 
-# The field is computed at this number of nodes per side and interpolated between them: at 512 px one node every 4 px.
-# Straight lines stay straight, and everything else is smooth over that distance.
-_NODES = 129
-_REFERENCE_SIDE = 512  # lengths in pixels are given for this side
-_SAMPLED = {"shrinks", "shears", "deformation", "distortion", "barrdistortion", "pincdistortion"}
+_MOVING = ("vflip", "hflip", "rotation", "shrinks", "shears", "deformation", "distortion", "barrdistortion", "pincdistortion")
 
 
-def move(configuration: Configuration, drawn: Draw, image: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def move(configuration: Configuration, drawn: Draw, images: Any, masks: Any) -> tuple[Any, Any]:
     """Flips, turns, shears, shrinks, then bulges, dents and deforms. Pixels from outside the image are black.
 
     Args:
-      image: (side, side, channels) uint8, interpolated linearly where a pixel lands between others.
-      mask: (side, side, 1) uint8 of class indices, taken from the nearest pixel.
+      images: (batch, side, side, channels) uint8, interpolated linearly where a pixel lands between others.
+      masks: (batch, side, side, 1) uint8 of class indices, taken from the nearest pixel.
     """
-    angle = drawn.value("rotation", 0.0)
-    quarters = tf.round(angle / 90.0)
-    image, mask = (
-        flip_and_turn(square, drawn.happens.get("vflip"), drawn.happens.get("hflip"), tf.cast(quarters, tf.int32))
-        for square in (image, mask)
-    )
-    rest = angle - 90.0 * quarters
-    reasons = [drawn.happens[name] for name in sorted(_SAMPLED & drawn.happens.keys())]
-    if "rotation" in drawn.happens and not _turns_by_quarters(configuration):
-        reasons.append(rest != 0.0)
-    if not reasons:
-        return image, mask
-    return tf.cond(
-        tf.reduce_any(reasons),
-        lambda: sample(image, mask, *source_places(configuration, drawn, rest, mask.shape[0])),
-        lambda: (image, mask),
-    )
+    names = {name for name in _MOVING if name in drawn.happens}
+    if names <= {"vflip", "hflip"} | ({"rotation"} if _turns_by_quarters(configuration) else set()):
+        return flip_and_turn(drawn, images), flip_and_turn(drawn, masks)
+    happens = ops.any(ops.stack([drawn.happens[name] for name in sorted(names)]), axis=0)
+
+    def move_all() -> tuple[Any, Any]:
+        return sample(happens, images, masks, *source_places(configuration, drawn, masks.shape[1]))
+
+    return ops.cond(ops.any(happens), move_all, lambda: (images, masks))
 
 
 def _turns_by_quarters(configuration: Configuration) -> bool:
@@ -49,63 +41,70 @@ def _turns_by_quarters(configuration: Configuration) -> bool:
     return settings.angle_range is None and all(angle % 90 == 0 for angle in settings.angles)
 
 
-def flip_and_turn(square: tf.Tensor, vflip: tf.Tensor | None, hflip: tf.Tensor | None, quarters: tf.Tensor) -> tf.Tensor:
+def flip_and_turn(drawn: Draw, squares: Any) -> Any:
     """Swaps top and bottom, then left and right, then turns by quarters counter-clockwise, as np.rot90 does.
 
     Args:
-      square: (side, side, channels).
-      vflip, hflip: () bool; None is False.
-      quarters: () int32.
+      squares: (batch, side, side, channels).
     """
-    never = tf.constant(False)
-    vflip, hflip, quarters = never if vflip is None else vflip, never if hflip is None else hflip, quarters % 4
-    odd = quarters % 2 == 1
-    # A quarter turn is a transposition and then a flip, and a transposition swaps the flips before it.
-    flips = [
-        tf.where(odd, hflip, vflip) ^ ((quarters == 1) | (quarters == 2)),
-        tf.where(odd, vflip, hflip) ^ ((quarters == 2) | (quarters == 3)),
-    ]
-    plane = square[..., 0] if square.shape[-1] == 1 else square  # reversing is three times as fast without a third axis
-    turned = tf.cond(odd, lambda: tf.transpose(plane, (1, 0, 2)[: len(plane.shape)]), lambda: plane)
-    return tf.reshape(tf.reverse(turned, tf.boolean_mask([0, 1], flips)), square.shape)
+    if "vflip" in drawn.happens:
+        squares = ops.where(by_pair(drawn.happens["vflip"]), ops.flip(squares, 1), squares)
+    if "hflip" in drawn.happens:
+        squares = ops.where(by_pair(drawn.happens["hflip"]), ops.flip(squares, 2), squares)
+    if "rotation" in drawn.happens:
+        quarters = by_pair(ops.cast(ops.round(drawn.value("rotation", 0.0) / 90.0), "int32") % 4)
+        squares = ops.where(quarters >= 2, ops.flip(squares, (1, 2)), squares)
+        squares = ops.where(quarters % 2 == 1, ops.flip(ops.transpose(squares, (0, 2, 1, 3)), 1), squares)
+    return squares
 
 
-def source_places(configuration: Configuration, drawn: Draw, angle: tf.Tensor, side: int) -> tuple[tf.Tensor, tf.Tensor]:
+def source_places(configuration: Configuration, drawn: Draw, side: int) -> tuple[Any, Any]:
     """Computes the source position of each pixel of the result.
 
-    Args:
-      angle: degrees counter-clockwise that remain after the quarter turns.
-
     Returns:
-      y and x, (side, side) float32 in pixels; positions outside 0 to side - 1 are outside the image.
+      y and x, (batch, side, side) float32 in pixels; positions outside 0 to side - 1 are outside the image.
     """
-    nodes = min(side, _NODES)
-    line = tf.linspace(0.0, side - 1.0, nodes)
-    y, x = tf.meshgrid(line, line, indexing="ij")
+    line = ops.arange(side, dtype="float32")
+    y, x = line[None, :, None], line[None, None, :]
     # From the result back to the source, so the last variation comes first.
-    for field in _displacements(configuration, drawn, side, nodes):
-        y, x = y + field[0], x + field[1]
+    if drawn.lattices:
+        field = displace(configuration, drawn.lattices, drawn.values, side)
+        y, x = y + field[:, 0], x + field[:, 1]
     y, x = _through_lenses(configuration, drawn, y, x, side)
-    y, x = _undo_affine(drawn, angle, y, x, side)
-    if nodes == side:
-        return y, x
-    positions = tf.raw_ops.ResizeBilinear(images=tf.stack([y, x], -1)[None], size=(side, side), align_corners=True)[0]
-    return positions[..., 0], positions[..., 1]
+    middle = (side - 1) / 2
+    down, right = y - middle, x - middle
+    yy, yx, xy, xx = (ops.reshape(number, (-1, 1, 1)) for number in _undo_affine(drawn))
+    return middle + yy * down + yx * right, middle + xy * down + xx * right
 
 
-def _undo_affine(drawn: Draw, angle: tf.Tensor, y: tf.Tensor, x: tf.Tensor, side: int) -> tuple[tf.Tensor, tf.Tensor]:
-    middle, factor, shear = (side - 1) / 2, drawn.value("shrinks", 1.0), drawn.value("shears", 0.0) * tf.ones(2)
-    y, x = (y - middle) / factor, (x - middle) / factor
-    # At most one of the two shears is not zero.
-    y, x = y - shear[1] * x, x - shear[0] * y
-    radians = angle * (math.pi / 180)
-    cosine, sine = tf.cos(radians), tf.sin(radians)
-    return middle + y * cosine + x * sine, middle + x * cosine - y * sine
+def _undo_affine(drawn: Draw) -> tuple[Any, Any, Any, Any]:
+    """The matrix from a position in the result to the one in the source, y before x, both from the middle; each (batch,)."""
+    one = ops.ones_like(drawn.seeds, dtype="float32")
+    factor = drawn.value("shrinks", 1.0) if "shrinks" in drawn.happens else one
+    yy, yx, xy, xx = 1.0 / factor, 0.0 * one, 0.0 * one, 1.0 / factor
+    if "shears" in drawn.happens:  # at most one of the two is not zero
+        shears = drawn.value("shears", 0.0)
+        yx, xy = -shears[:, 1] * xx, -shears[:, 0] * yy
+    if "rotation" in drawn.happens:
+        cosine, sine = _turn(drawn.value("rotation", 0.0))
+        yy, yx, xy, xx = yy * cosine + xy * sine, yx * cosine + xx * sine, xy * cosine - yy * sine, xx * cosine - yx * sine
+    down = ops.where(drawn.happens["vflip"], -one, one) if "vflip" in drawn.happens else one
+    right = ops.where(drawn.happens["hflip"], -one, one) if "hflip" in drawn.happens else one
+    return yy * down, yx * down, xy * right, xx * right
 
 
-def _through_lenses(
-    configuration: Configuration, drawn: Draw, y: tf.Tensor, x: tf.Tensor, side: int
-) -> tuple[tf.Tensor, tf.Tensor]:
+def _turn(angle: Any) -> tuple[Any, Any]:
+    """Cosine and sine of angles in degrees, (batch,), exact at multiples of 90."""
+    quarters = ops.round(angle / 90.0)
+    radians = (angle - 90.0 * quarters) * (math.pi / 180)
+    quarters = ops.cast(quarters, "int32") % 4
+    whole = ops.where(quarters == 0, 1.0, ops.where(quarters == 2, -1.0, 0.0))
+    half = ops.where(quarters == 1, 1.0, ops.where(quarters == 3, -1.0, 0.0))
+    cosine, sine = ops.cos(radians), ops.sin(radians)
+    return whole * cosine - half * sine, half * cosine + whole * sine
+
+
+def _through_lenses(configuration: Configuration, drawn: Draw, y: Any, x: Any, side: int) -> tuple[Any, Any]:
     """Moves source positions towards the centre of a barrel, so that it bulges outwards, and away from that of a pincushion.
 
     The relative shift is the whole `amount` at the centre and fades smoothly to the radius:
@@ -114,67 +113,38 @@ def _through_lenses(
     for name, sign in (("pincdistortion", -1.0), ("barrdistortion", 1.0)):
         if name in drawn.happens:
             lens = getattr(configuration, name)
-            amount = tf.where(drawn.happens[name], sign * lens.amount, 0.0)
-            centre = drawn.values[name] * side - 0.5
-            from_y, from_x = y - centre[1], x - centre[0]
-            inside = tf.maximum(0.0, 1.0 - (from_y**2 + from_x**2) / (lens.radius * side) ** 2)
-            scale = 1.0 - amount * inside**2
-            y, x = centre[1] + scale * from_y, centre[0] + scale * from_x
+            amount = ops.reshape(ops.where(drawn.happens[name], sign * lens.amount, 0.0), (-1, 1, 1))
+            centre = drawn.values[name][:, :, None, None] * side - 0.5
+            from_y, from_x = y - centre[:, 1], x - centre[:, 0]
+            inside = ops.maximum(0.0, 1.0 - (from_y**2 + from_x**2) / (lens.radius * side) ** 2)
+            scale = amount * inside**2
+            y, x = y - scale * from_y, x - scale * from_x
     return y, x
 
 
-def _displacements(configuration: Configuration, drawn: Draw, side: int, nodes: int) -> list[tf.Tensor]:
-    """Random fields, each (2, nodes, nodes) float32: y and x in pixels."""
-    fields, step = [], (side - 1) / (nodes - 1) * _REFERENCE_SIDE / side  # from node to node, in pixels of a 512 px image
-    if "deformation" in drawn.happens:
-        # Simard, Steinkraus, Platt 2003: uniform noise in each pixel, smoothed, times alpha. A node stands for step^2
-        # pixels, and the mean of their noise is `step` times smaller.
-        noise = tf.random.stateless_uniform((2, nodes, nodes), drawn.seed_for("deformation"), -1.0, 1.0, alg="philox")
-        alpha = tf.where(drawn.happens["deformation"], configuration.deformation.alpha, 0.0)
-        fields.append(alpha / step * smooth(noise, drawn.values["deformation"] / step) * (side / _REFERENCE_SIDE))
-    if "distortion" in drawn.happens:
-        settings = configuration.distortion
-        # Two Gaussians in a row are one Gaussian.
-        sigma = math.hypot(settings.gaussian_filter_rsigma, settings.gaussian_filter_sigma)
-        noise = tf.random.stateless_normal((2, nodes, nodes), drawn.seed_for("distortion"), alg="philox")
-        field = smooth(noise, sigma / step)
-        largest = tf.reduce_max(tf.abs(field), (1, 2), keepdims=True)
-        fields.append(field / largest * drawn.value("distortion", 0.0) * side)
-    return fields
-
-
-def smooth(field: tf.Tensor, sigma: tf.Tensor | float) -> tf.Tensor:
-    """Gaussian smoothing of (..., nodes, nodes) float32 with a sigma in nodes; weights are those of the nodes inside."""
-    line = tf.range(field.shape[-1], dtype=tf.float32)
-    weights = tf.exp(-0.5 * ((line[:, None] - line) / sigma) ** 2)
-    weights /= tf.reduce_sum(weights, 1, keepdims=True)
-    # For a field this small, two matrix products are faster than a convolution, and work with any sigma.
-    return weights @ field @ tf.transpose(weights)
-
-
-def sample(image: tf.Tensor, mask: tf.Tensor, y: tf.Tensor, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Samples a pair at positions: the image by linear interpolation, the mask at the nearest pixel; black outside.
+def sample(happens: Any, images: Any, masks: Any, y: Any, x: Any) -> tuple[Any, Any]:
+    """Samples pairs at positions: images by linear interpolation, masks at the nearest pixel; black outside.
 
     Args:
-      image, mask: (side, side, channels) uint8.
-      y, x: (side, side) float32, in pixels.
-
-    `keras.ops.image.map_coordinates` gives the same result, but takes three times as long and has no channels.
+      happens: (batch,) bool: the pairs that need it; without any, the result is black.
+      images, masks: (batch, side, side, channels) uint8.
+      y, x: (batch, side, side) float32, in pixels.
     """
-    side = mask.shape[0]
-    # A black border stands for everything outside.
-    image, mask = (tf.pad(square, ((1, 2), (1, 2), (0, 0))) for square in (image, mask))
+    side = masks.shape[1]
     width = side + 3
-    y, x = (tf.clip_by_value(positions, -1.0, side) + 1.0 for positions in (y, x))
-    top, left = tf.floor(y), tf.floor(x)
-    below, right = (y - top)[..., None], (x - left)[..., None]
+    # A black border stands for everything outside.
+    images, masks = (ops.pad(squares, ((0, 0), (1, 2), (1, 2), (0, 0))) for squares in (images, masks))
+    y, x = (ops.clip(positions, -1.0, float(side)) + 1.0 for positions in (y, x))
+    images, masks, y, x = (compute_once(happens, values) for values in (images, masks, y, x))
+    top, left = ops.cast(y, "int32"), ops.cast(x, "int32")
+    below, right = (y - ops.cast(top, "float32"))[..., None], (x - ops.cast(left, "float32"))[..., None]
+    first = ops.arange(ops.shape(masks)[0], dtype="int32")[:, None, None] * (width * width)
 
-    def look_up(square: tf.Tensor, row: tf.Tensor, column: tf.Tensor) -> tf.Tensor:
-        indices = tf.cast(row, tf.int32) * width + tf.cast(column, tf.int32)
-        return tf.gather(tf.reshape(square, (width * width, square.shape[-1])), indices)
+    def look_up(squares: Any, row: Any, column: Any) -> Any:
+        return ops.take(ops.reshape(squares, (-1, squares.shape[-1])), first + row * width + column, axis=0)
 
-    corners = [tf.cast(look_up(image, top + down, left + across), tf.float32) for down in (0, 1) for across in (0, 1)]
+    corners = [ops.cast(look_up(images, top + down, left + across), "float32") for down in (0, 1) for across in (0, 1)]
     upper = corners[0] + right * (corners[1] - corners[0])
     lower = corners[2] + right * (corners[3] - corners[2])
-    mixed = tf.cast(tf.round(upper + below * (lower - upper)), tf.uint8)
-    return mixed, look_up(mask, tf.round(y), tf.round(x))
+    mixed = ops.cast(ops.round(upper + below * (lower - upper)), "uint8")
+    return mixed, look_up(masks, ops.cast(y + 0.5, "int32"), ops.cast(x + 0.5, "int32"))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
 from segmenter.augmentation.drawing import Draw, draw
 from segmenter.augmentation.variation import apply
@@ -34,30 +34,27 @@ def write_preview(configuration: Configuration, samples: Sequence[Sample], path:
     images, masks = read_all(chosen, pair_format)
     colors = lesion_colors(configuration.infer.mask_colors, len(configuration.class_names))
     panels = [_draw_panel(image, mask, colors) for image, mask in zip(images, masks, strict=True)]
-    varied = tf.function(lambda *arguments: _vary(configuration, *arguments), autograph=False)
     rows = []
     for index, sample in enumerate(chosen):
+        drawn = draw(configuration, seed, np.arange(index * _DRAWS, (index + 1) * _DRAWS))
+        pairs = [np.repeat(squares[index : index + 1], _DRAWS, axis=0) for squares in (images, masks)]
+        varied = [ops.convert_to_numpy(squares) for squares in apply(configuration, drawn, *pairs)]
         row = [(panels[index], sample.name)]
-        for number in range(index * _DRAWS, (index + 1) * _DRAWS):
-            drawn, image, mask = varied(images[index], masks[index], tf.constant([seed, number], tf.int64))
-            row.append((_draw_panel(image.numpy(), mask.numpy(), colors), describe(drawn)))
+        row += [
+            (_draw_panel(image, mask, colors), describe(drawn, n)) for n, (image, mask) in enumerate(zip(*varied, strict=True))
+        ]
         rows.append(add_titles([panel for panel, _ in row], [(title, WHITE) for _, title in row], _TEXT_PX))
     ground_truth, _, *classes = legend(colors, configuration.class_names)
     write_png(path, add_text(np.vstack(rows), [[(f"contours: {ground_truth[0]}", ground_truth[1]), *classes]], _TEXT_PX))
 
 
-def _vary(configuration: Configuration, image: tf.Tensor, mask: tf.Tensor, seed: tf.Tensor) -> tuple[Draw, tf.Tensor, tf.Tensor]:
-    drawn = draw(configuration, seed)
-    return drawn, *apply(configuration, drawn, image, mask)
-
-
-def describe(drawn: Draw) -> str:
-    """Describes the variations that were applied, with their value where it is one number."""
+def describe(drawn: Draw, pair: int) -> str:
+    """Describes the variations that were applied to a pair of the batch, with their value where it is one number."""
     descriptions = []
     for name, happens in drawn.happens.items():
-        if happens:
+        if happens[pair]:
             value = drawn.values.get(name)
-            descriptions.append(name if value is None or value.shape.rank else f"{name} {float(value):.3g}")
+            descriptions.append(name if value is None or value.ndim > 1 else f"{name} {value[pair]:.3g}")
     return ", ".join(descriptions) or "nothing"
 
 

@@ -22,14 +22,23 @@ def jit_compiles(wanted: bool | None) -> bool:
 
 
 def compiled(function: Callable) -> Callable:
-    """Compiles a function of arrays and structures of them on JAX, for the same reason; it is returned as it is elsewhere."""
+    """Compiles a function of arrays and structures of them by XLA, on TensorFlow and JAX; it is returned as it is on PyTorch.
+
+    It is compiled at its first call, and again for arrays of other shapes.
+    """
     import keras
 
-    if keras.config.backend() != "jax":
-        return function
-    import jax
+    match keras.config.backend():
+        case "jax":
+            import jax
 
-    return jax.jit(function)
+            return jax.jit(function)
+        case "tensorflow":
+            import tensorflow as tf
+
+            # Nothing in Keras' operations needs AutoGraph to rewrite Python code, which would take seconds.
+            return tf.function(function, jit_compile=True, autograph=False)
+    return function
 
 
 def make_deterministic() -> None:

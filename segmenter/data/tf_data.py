@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.files import InputError
+from segmenter.backend import compiled
 from segmenter.data.batches import Pairs, Schedule, Variation
 
 _AHEAD = 2
@@ -44,6 +45,7 @@ def epochs_dataset(pairs: Pairs, schedule: Schedule, variation: Variation | None
 
 def _batches(steps: tf.data.Dataset, pairs: Pairs, schedule: Schedule, variation: Variation | None) -> tf.data.Dataset:
     form, example = pairs.form, variation.draw(np.zeros(1, np.int64)) if variation else ()
+    apply = compiled(variation.apply) if variation else None
     squares = [(form.side, form.side, form.channels), (form.side, form.side, 1)]
     drawn_arrays = [np.asarray(array) for array in keras.tree.flatten(example)]
     shapes = squares + [array.shape[1:] for array in drawn_arrays]
@@ -57,7 +59,7 @@ def _batches(steps: tf.data.Dataset, pairs: Pairs, schedule: Schedule, variation
     def batch(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         arrays = numpy_call(read, [step], types)
         images, masks, *drawn = (tf.ensure_shape(array, (None, *shape)) for array, shape in zip(arrays, shapes, strict=True))
-        return variation.apply(keras.tree.pack_sequence_as(example, drawn), images, masks) if variation else (images, masks)
+        return apply(keras.tree.pack_sequence_as(example, drawn), images, masks) if apply else (images, masks)
 
     return steps.map(batch, tf.data.AUTOTUNE).prefetch(_AHEAD)
 

@@ -1,7 +1,6 @@
 import cv2
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from segmenter.augmentation import Draw
 from segmenter.augmentation.preview import describe, write_preview
@@ -104,6 +103,7 @@ def test_a_broken_file_is_named(data_folder, config, capsys):
     ],
 )
 def test_captions_list_what_was_drawn(happens, caption):
-    values = {"rotation": tf.constant(-12.34), "shrinks": tf.constant(0.5), "shears": tf.constant([0.1, 0.0])}
-    drawn = Draw({name: tf.constant(happened) for name, happened in happens.items()}, values, tf.constant([1, 2], tf.int64))
-    assert describe(drawn) == caption
+    values = {"rotation": [9, -12.34], "shrinks": [0.9, 0.5], "shears": [[0.2, 0.0], [0.1, 0.0]]}
+    arrays = {name: np.array(value, np.float32) for name, value in values.items()}
+    drawn = Draw({name: np.array([True, happened]) for name, happened in happens.items()}, arrays, {}, np.array([1, 2]))
+    assert describe(drawn, 1) == caption
