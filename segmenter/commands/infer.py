@@ -97,12 +97,13 @@ def execute(arguments: argparse.Namespace) -> int:
     """Runs the command and returns the exit status."""
     from segmenter.data.dataset import read_data_set, read_dicom_options, read_source_bits
     from segmenter.inference import run as inference
+    from segmenter.inference.jobs import find_jobs
 
     data = read_data_set(arguments.dataset) if arguments.dataset else None
     plan, output = _plan_inference(arguments)
     if data:
         plan = replace(plan, dicom=read_dicom_options(data.folder), source_bits=read_source_bits(data.folder))
-    jobs = inference.find_jobs(arguments.images, data and _as_runs_saw(data, arguments), output)
+    jobs = find_jobs(arguments.images, data and _as_runs_saw(data, arguments), output)
     identity = inference.inference_identity(plan, jobs)
     result = inference.read_result(output, identity)
     done = result is not None

@@ -1,39 +1,32 @@
-"""Applies models to images of any size: the plan, the images, and the loop over them.
+"""Applies models to images of any size: the plan, and the loop over the images.
 
 An image is letterboxed straight to the model's side, or predicted in tiles at its own resolution. Training averages a
 data set's square image down to the model's side, and that image is itself an area average of the source, so letterboxed
 images have the same pixels up to rounding.
 """
 
-import os
+import itertools
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from pipeline.contract import DATASET_MARK, IMAGE_SUFFIXES, SPLITS, SourceError
-from pipeline.files import InputError, locked, name_problem, progress, sha256, shorten, stamp_of
-from pipeline.sources import (
-    DEFAULT_DICOM,
-    DicomOptions,
-    describe_unread_images,
-    find_files,
-    find_unread_images,
-    has_dicom_mark,
-    read_image,
-    stem_of,
-)
+from pipeline.contract import DATASET_MARK, SourceError
+from pipeline.files import InputError, locked, progress, sha256, stamp_of
+from pipeline.sources import DEFAULT_DICOM, DicomOptions, has_dicom_mark, read_image
 from segmenter.configuration import InferSettings, TiledInferSettings, default_class_names
-from segmenter.data.dataset import DataSet, Sample
 from segmenter.inference import dicom_seg
 from segmenter.inference.ensembles import AnyPredictor, AugmentedPredictor, Ensemble
+from segmenter.inference.jobs import Job
 from segmenter.inference.lesion_table import lesion_rows, write_lesions
 from segmenter.inference.outputs import Prediction, clear_outputs, read_mark, write_mark, write_pictures, write_segmentations
+from segmenter.inference.pipelining import WITHOUT_WARNINGS, count_cores, in_order
 from segmenter.inference.thresholding import threshold_mask
-from segmenter.inference.tiling import predict_tiled, predict_whole
+from segmenter.inference.tiling import predict_at_side, predict_tiled, predict_whole, resize_back
 from segmenter.pictures import lesion_colors
 
 
@@ -58,12 +51,13 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Job:
-    """One image to predict, the stem of its outputs, and its ground truth mask where there is one."""
+class _Predicted:
+    """An image that was read, (height, width) or (height, width, 3) uint8, and its probabilities: float32, at the model's side
+    or, from tiles, at the image's size; the former take less memory while they wait to be written."""
 
-    name: str
-    image: Path
-    ground_truth: Path | None = None
+    job: Job
+    image: np.ndarray
+    probabilities: np.ndarray
 
 
 @dataclass
@@ -79,88 +73,6 @@ class InferenceResult:
     skipped: list[str] = field(default_factory=list)
     lesions: int = 0
     without_seg: list[str] = field(default_factory=list)
-
-
-def find_jobs(paths: Sequence[Path], data: DataSet | None, output: Path | None = None) -> list[Job]:
-    """Finds the images to predict: files, and all images below folders.
-
-    Args:
-      paths: a split's own images folder stands for the split's originals; without paths, those of `test` are taken.
-      data: the data set, if there is one.
-      output: images below it were written by an earlier inference, and are left out.
-
-    Raises:
-      InputError: a path does not exist, or a folder holds no images.
-    """
-    if not paths and data:
-        return [_job_of(sample) for sample in originals(data, "test")]
-    masks: dict[Path, Path | None] = {}
-    for path in paths:
-        if not path.exists():
-            raise InputError(f"--images {path}: is not there")
-        split = next((split for split in SPLITS if data and _is_same(path, data.folder / split / "images")), None)
-        if data and split:
-            masks |= {sample.image: sample.mask for sample in originals(data, split)}
-        elif path.is_dir():
-            files = [file for file in find_files(path, IMAGE_SUFFIXES, dicom=True) if not (output and _is_below(file, output))]
-            unread = describe_unread_images(find_unread_images(path))
-            if not files:
-                raise InputError(
-                    f"--images {path}: holds no images; expected {', '.join(sorted(IMAGE_SUFFIXES))}, or DICOM of any name"
-                    + (f"; {unread}" if unread else "")
-                )
-            if unread:
-                print(f"{path}: {unread}", file=sys.stderr)
-            masks |= dict.fromkeys(files)
-        else:
-            masks[path] = None
-    return [Job(name, image, masks[image]) for name, image in name_outputs(list(masks)).items()]
-
-
-def originals(data: DataSet, split: str) -> list[Sample]:
-    """The samples of a split that are neither turned nor flipped.
-
-    Raises:
-      InputError: the split has none.
-    """
-    if not (samples := [sample for sample in data.split(split) if sample.is_original]):
-        raise InputError(f"{data.folder}: the split {split} holds only turned and flipped images; name others with --images")
-    return samples
-
-
-def _job_of(sample: Sample) -> Job:
-    return Job(sample.name, sample.image, sample.mask)
-
-
-def _is_below(file: Path, folder: Path) -> bool:
-    # Unlike Path.resolve, this raises nothing for a link that leads back to itself.
-    return Path(os.path.realpath(file)).is_relative_to(os.path.realpath(folder))
-
-
-def _is_same(path: Path, other: Path) -> bool:
-    return other.exists() and path.samefile(other)
-
-
-def name_outputs(images: Sequence[Path]) -> dict[str, Path]:
-    """Names each image's outputs by its stem, or where several images share a stem, by their paths below a common folder.
-
-    Raises:
-      InputError: two names are still the same.
-    """
-    stems: dict[str, list[Path]] = {}
-    for image in images:
-        stems.setdefault(stem_of(image), []).append(image)
-    names: dict[str, Path] = {}
-    for stem, sharing in stems.items():
-        common = os.path.commonpath([image.absolute().parent for image in sharing])
-        for image in sharing:
-            name = stem if len(sharing) == 1 else "__".join(image.absolute().relative_to(common).parts)
-            if problem := name_problem(name):
-                raise InputError(f"{shorten(str(image))}: its name {problem}, and its outputs would have it too; rename it")
-            if name in names:
-                raise InputError(f"{image}: its outputs would be named {name}, like those of {names[name]}; rename one of them")
-            names[name] = image
-    return names
 
 
 def inference_identity(plan: Plan, jobs: Sequence[Job]) -> dict[str, object]:
@@ -221,23 +133,48 @@ def _infer(plan: Plan, jobs: Sequence[Job], output: Path, identity: dict[str, ob
     # Written before the work, so that an interrupted inference can be cleared, too.
     write_mark(output, identity)
     result, rows = InferenceResult(), []
-    class_names = plan.class_names or default_class_names(max(1, predictor.classes - 1))
-    colors = lesion_colors(plan.settings.mask_colors, len(class_names))
-    algorithm = _algorithm_of_jobs(plan, predictor, jobs, result)
-    for job, prediction in _predict(predictor, plan, jobs, result):
-        write_pictures(output, job.name, prediction, job.ground_truth, colors, class_names, colored=plan.settings.mask_colorize)
-        if algorithm and has_dicom_mark(job.image):
-            try:
-                write_segmentations(output, job.name, job.image, prediction, class_names, algorithm)
-            except dicom_seg.SegmentationError as error:
-                _report_without_seg(result, f"{job.image}: {error}")
-        rows += [{"image": job.name} | row for row in lesion_rows(prediction.mask, prediction.probabilities, class_names)]
+    write = _make_writer(plan, predictor, output, _algorithm_of_jobs(plan, predictor, jobs, result))
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(count_cores()) as writers:
+        predicted = _predict(predictor, plan, jobs, reader, result)
+        for lesions, without_seg in in_order(writers, write, predicted, _batch_size(plan) + 1):
+            rows += lesions
+            if without_seg:
+                _report_without_seg(result, without_seg)
     if len(result.skipped) == len(jobs):
         raise InputError(f"none of the {len(jobs)} images can be read; the first: {result.skipped[0]}")
     write_lesions(output, rows)
     result.lesions = len(rows)
     write_mark(output, identity, asdict(result))
     return result
+
+
+def _make_writer(
+    plan: Plan, predictor: AnyPredictor, output: Path, algorithm: dicom_seg.Algorithm | None
+) -> Callable[[_Predicted], tuple[list[dict[str, object]], str]]:
+    """Makes the function that writes one predicted image, in any thread.
+
+    It returns the image's rows of lesions.csv, and why a DICOM image has no SEG, which is empty if it has one.
+    """
+    class_names = plan.class_names or default_class_names(max(1, predictor.classes - 1))
+    colors = lesion_colors(plan.settings.mask_colors, len(class_names))
+
+    def write(predicted: _Predicted) -> tuple[list[dict[str, object]], str]:
+        job, image = predicted.job, predicted.image
+        probabilities = resize_back(predicted.probabilities, *image.shape[:2])
+        prediction = Prediction(as_gray(image), probabilities, threshold_mask(probabilities, plan.settings))
+        colored = plan.settings.mask_colorize
+        write_pictures(output, job.name, prediction, job.ground_truth, colors, class_names, colored=colored)
+        without_seg = ""
+        if algorithm and has_dicom_mark(job.image):
+            try:
+                with WITHOUT_WARNINGS:
+                    write_segmentations(output, job.name, job.image, prediction, class_names, algorithm)
+            except dicom_seg.SegmentationError as error:
+                without_seg = f"{job.image}: {error}"
+        rows = lesion_rows(prediction.mask, probabilities, class_names)
+        return [{"image": job.name} | row for row in rows], without_seg
+
+    return write
 
 
 def load_models(plan: Plan) -> AnyPredictor:
@@ -266,21 +203,46 @@ def as_gray(image: np.ndarray) -> np.ndarray:
 
 
 def _predict(
-    predictor: AnyPredictor, plan: Plan, jobs: Sequence[Job], result: InferenceResult
-) -> Iterator[tuple[Job, Prediction]]:
-    """The predictions of the images that can be read, at source size; one batch in memory at a time."""
-    batch_size = 1 if plan.tiled else plan.settings.batch_size
+    predictor: AnyPredictor, plan: Plan, jobs: Sequence[Job], reader: Executor, result: InferenceResult
+) -> Iterator[_Predicted]:
+    """The predictions of the images that can be read; while one batch is predicted, the next one is read."""
+
+    def read(job: Job) -> tuple[Job, np.ndarray | SourceError]:
+        try:
+            with WITHOUT_WARNINGS:
+                return job, read_for(predictor, job.image, plan)
+        except SourceError as error:
+            return job, error
+
+    batch_size = _batch_size(plan)
+    images = in_order(reader, read, jobs, batch_size + 1)
     starts = range(0, len(jobs), batch_size)
-    for start in progress(starts, len(starts), "inferring", "images" if plan.tiled else "batches"):
-        batch = jobs[start : start + batch_size]
-        read = [(job, image) for job in batch if (image := _read(job, plan, predictor, result)) is not None]
-        images = [image for _, image in read]
+    for _ in progress(starts, len(starts), "inferring", "images" if plan.tiled else "batches"):
+        batch = _without_unread(itertools.islice(images, batch_size), result)
         if plan.tiled:
-            predicted = [predict_tiled(image, predictor, plan.tiled) for image in images]
+            predicted = [predict_tiled(image, predictor, plan.tiled) for _, image in batch]
         else:
-            predicted = predict_whole(images, predictor) if images else []
-        for (job, image), probabilities in zip(read, predicted, strict=True):
-            yield job, Prediction(as_gray(image), probabilities, threshold_mask(probabilities, plan.settings))
+            predicted = list(predict_at_side([image for _, image in batch], predictor)) if batch else []
+        for (job, image), probabilities in zip(batch, predicted, strict=True):
+            yield _Predicted(job, image, probabilities)
+
+
+def _batch_size(plan: Plan) -> int:
+    return 1 if plan.tiled else plan.settings.batch_size
+
+
+def _without_unread(
+    images: Iterable[tuple[Job, np.ndarray | SourceError]], result: InferenceResult
+) -> list[tuple[Job, np.ndarray]]:
+    """The images that were read; the others are reported."""
+    read = []
+    for job, image in images:
+        if isinstance(image, SourceError):
+            result.skipped.append(f"{job.image}: {image}")
+            print(f"skipped: {result.skipped[-1]}", file=sys.stderr)
+        else:
+            read.append((job, image))
+    return read
 
 
 def read_for(predictor: AnyPredictor, path: Path, plan: Plan) -> np.ndarray:
@@ -288,15 +250,6 @@ def read_for(predictor: AnyPredictor, path: Path, plan: Plan) -> np.ndarray:
     # Images of a data set that the pipeline wrote use all bits; others, what they or the recipe state.
     is_ours = (path.parent.parent.parent / DATASET_MARK).is_file()
     return read_image(path, dicom=plan.dicom, color=predictor.channels == 3, stated_bits=16 if is_ours else plan.source_bits)
-
-
-def _read(job: Job, plan: Plan, predictor: AnyPredictor, result: InferenceResult) -> np.ndarray | None:
-    try:
-        return read_for(predictor, job.image, plan)
-    except SourceError as error:
-        result.skipped.append(f"{job.image}: {error}")
-        print(f"skipped: {result.skipped[-1]}", file=sys.stderr)
-        return None
 
 
 def _algorithm_of_jobs(

@@ -25,8 +25,18 @@ def predict_whole(images: Sequence[np.ndarray], predictor: AnyPredictor) -> list
     Returns:
       (height, width, classes) float32 each.
     """
-    squares = _predict_squares([square_image(image, predictor.side) for image in images], predictor)
-    return [_unsquare(square, *image.shape[:2]) for square, image in zip(squares, images, strict=True)]
+    squares = predict_at_side(images, predictor)
+    return [resize_back(square, *image.shape[:2]) for square, image in zip(squares, images, strict=True)]
+
+
+def predict_at_side(images: Sequence[np.ndarray], predictor: AnyPredictor) -> np.ndarray:
+    """As `predict_whole`, but the probabilities stay letterboxed: (images, side, side, classes) float32."""
+    return _predict_squares([square_image(image, predictor.side) for image in images], predictor)
+
+
+def resize_back(probabilities: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resizes letterboxed probabilities to an image's size; those that have it already are returned as they are."""
+    return probabilities if probabilities.shape[:2] == (height, width) else _unsquare(probabilities, height, width)
 
 
 def predict_tiled(image: np.ndarray, predictor: AnyPredictor, settings: TiledInferSettings) -> np.ndarray:

@@ -16,8 +16,9 @@ from pipeline.sources import DicomOptions
 from segmenter.cli import main
 from segmenter.configuration import InferSettings, TiledInferSettings
 from segmenter.data.dataset import read_data_set
+from segmenter.inference.jobs import Job, find_jobs, name_outputs
 from segmenter.inference.lesion_table import read_lesions
-from segmenter.inference.run import Job, Plan, find_jobs, infer, inference_identity, name_outputs, read_result
+from segmenter.inference.run import Plan, infer, inference_identity, read_result
 from segmenter.pictures import GROUND_TRUTH_BGR, PREDICTION_BGR
 
 

@@ -1,0 +1,167 @@
+import threading
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.files import InputError
+from segmenter.configuration import InferSettings
+from segmenter.inference import run
+from segmenter.inference.jobs import Job, find_jobs
+from segmenter.inference.pipelining import WITHOUT_WARNINGS, in_order
+from segmenter.inference.run import Plan, infer
+
+SIDE = 64
+SECONDS = 20  # to wait for another thread before the test fails
+
+
+class Inline(Executor):
+    """Works in the calling thread, when it is asked to."""
+
+    def __init__(self, _=1):
+        super().__init__()
+
+    def submit(self, function, /, *arguments):
+        future = Future()
+        try:
+            future.set_result(function(*arguments))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+def gray_levels(images):
+    return images.astype(np.float32) / 255
+
+
+@pytest.fixture
+def predict_by(monkeypatch):
+    """Has images predicted by a function in place of a model file."""
+
+    def put(function, side=SIDE):
+        predictor = SimpleNamespace(side=side, channels=1, classes=1, name="it", network="Net", predict=function)
+        monkeypatch.setattr(run, "load_models", lambda plan: predictor)
+
+    return put
+
+
+@pytest.fixture
+def images(tmp_path):
+    """Ten images of several sizes, of which the fourth cannot be read."""
+    (tmp_path / "images").mkdir()
+    for number in range(10):
+        image = np.full((40 + 5 * number, 70), 20, np.uint8)
+        cv2.circle(image, (30, 20), 8 + number, 230, -1)
+        cv2.imwrite(str(tmp_path / f"images/{number}.png"), image)
+    (tmp_path / "images/3.png").write_text("not an image")
+    return tmp_path / "images"
+
+
+def run_on(jobs, output, batch_size=2):
+    return infer(Plan((), InferSettings(batch_size=batch_size)), jobs, output, {})
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_results_and_files_are_those_of_one_thread(images, tmp_path, predict_by, monkeypatch, capsys):
+    predict_by(gray_levels)
+    jobs = find_jobs([images], None)
+    result, messages = run_on(jobs, tmp_path / "threads"), capsys.readouterr().err
+    monkeypatch.setattr(run, "ThreadPoolExecutor", Inline)
+    assert run_on(jobs, tmp_path / "one") == result
+    assert (len(result.skipped), result.lesions) == (1, 9)
+    assert contents(tmp_path / "one") == contents(tmp_path / "threads")
+    assert len(contents(tmp_path / "one")) == 3 * 9 + 2
+    assert [line for line in messages.splitlines() if line.startswith("skipped")] == [f"skipped: {result.skipped[0]}"]
+
+
+def test_the_next_batch_is_read_and_the_last_one_written_while_one_is_predicted(images, tmp_path, predict_by, monkeypatch):
+    read, written = {name: threading.Event() for name in "0123456789"}, threading.Event()
+    plain_read, plain_write = run.read_for, run.write_pictures
+
+    def reading(predictor, path, plan):
+        assert WITHOUT_WARNINGS.locked()
+        read[path.stem].set()
+        return plain_read(predictor, path, plan)
+
+    def writing(*arguments, **options):
+        plain_write(*arguments, **options)
+        written.set()
+
+    batches = []
+
+    def predict(pixels):
+        batches.append(len(pixels))
+        assert len(batches) > 1 or read["2"].wait(SECONDS), "nothing is read ahead"
+        assert len(batches) == 1 or written.wait(SECONDS), "nothing is written behind"
+        return gray_levels(pixels)
+
+    monkeypatch.setattr(run, "read_for", reading)
+    monkeypatch.setattr(run, "write_pictures", writing)
+    predict_by(predict)
+    run_on(find_jobs([images], None), tmp_path / "out")
+    assert batches == [2, 1, 2, 2, 2]
+
+
+def test_memory_holds_a_few_batches_whatever_the_number_of_images(tmp_path, predict_by, monkeypatch):
+    cv2.imwrite(str(tmp_path / "image.png"), np.full((8, 8), 200, np.uint8))
+    counts, lock = {"read": 0, "written": 0}, threading.Lock()
+    most = 0
+
+    def count(what):
+        nonlocal most
+        with lock:
+            counts[what] += 1
+            most = max(most, counts["read"] - counts["written"])
+
+    plain_read = run.read_for
+    monkeypatch.setattr(run, "read_for", lambda *arguments: (count("read"), plain_read(*arguments))[1])
+    monkeypatch.setattr(run, "write_pictures", lambda *_, **__: count("written"))
+    predict_by(gray_levels, side=8)
+    run_on([Job(f"{number}", tmp_path / "image.png") for number in range(100)], tmp_path / "out", batch_size=4)
+    assert counts == {"read": 100, "written": 100}
+    assert most <= 4 * 4
+
+
+def test_an_error_while_writing_ends_the_inference_and_leaves_no_result(images, tmp_path, predict_by):
+    predict_by(gray_levels)
+    jobs = [Job(job.name, job.image, tmp_path / "absent.png") for job in find_jobs([images], None)]
+    with pytest.raises(InputError, match=r"absent.png: .*No such file"):
+        run_on(jobs, tmp_path / "out")
+    assert not (tmp_path / "out/lesions.csv").exists()
+
+
+def test_items_are_taken_only_so_far_ahead_and_results_keep_their_order():
+    taken = []
+    with ThreadPoolExecutor(3) as executor:
+        results = in_order(executor, str, (taken.append(number) or number for number in range(10)), ahead=3)
+        assert next(results) == "0"
+        assert taken == [0, 1, 2]
+        assert list(results) == [str(number) for number in range(1, 10)]
+
+
+def test_calls_that_have_not_begun_are_cancelled_where_the_caller_stops():
+    begun, release = [], threading.Event()
+
+    def work(number):
+        begun.append(number)
+        assert number == 0 or release.wait(SECONDS)
+
+    with ThreadPoolExecutor(1) as executor:
+        results = in_order(executor, work, range(10), ahead=4)
+        next(results)
+        results.close()
+        release.set()
+    assert len(begun) <= 2
+
+
+def test_an_error_takes_the_place_of_its_result():
+    with ThreadPoolExecutor(2) as executor:
+        results = in_order(executor, lambda number: 1 // number, [1, 0, 1], ahead=3)
+        assert next(results) == 1
+        with pytest.raises(ZeroDivisionError):
+            next(results)
