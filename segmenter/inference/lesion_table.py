@@ -51,7 +51,9 @@ def lesion_rows(mask: np.ndarray, probabilities: np.ndarray, class_names: Sequen
 
 def _class_rows(mask: np.ndarray, probabilities: np.ndarray, class_name: str) -> list[dict]:
     components = connected_components(mask)
-    sums = np.bincount(components.labels.ravel(), probabilities.ravel(), minlength=len(components) + 1)[1:]
+    inside = np.flatnonzero(components.labels)  # the background is most of an image, and its sum is not used
+    labels, values = components.labels.ravel()[inside], probabilities.ravel()[inside]
+    sums = np.bincount(labels, values, minlength=len(components) + 1)[1:]
     rows = []
     for area, (left, top, width, height), (x, y), total in zip(
         components.areas.tolist(), components.boxes.tolist(), components.centres, sums, strict=True
