@@ -11,12 +11,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from pipeline.contract import MOST_CLASSES
 from pipeline.files import InputError, refuse_zip_bomb, replacing
+from segmenter.models.probabilities import check_probabilities
 from segmenter.models.registry import register_layers
-
-MOST_SIDE = 4096  # of a model's input; a mammogram has some 3000 pixels in its longer side
-_ROUNDING = 1e-3  # of probabilities in 16 bits
+from segmenter.models.sizes import check_sizes
 
 
 @dataclass(frozen=True)
@@ -52,16 +50,9 @@ class Predictor:
         Raises:
           InputError: they are not probabilities, for example because the model ends without a sigmoid.
         """
-        # A model of one output may return it in a list or by its name.
-        predicted = np.asarray(keras.tree.flatten(self.model.predict_on_batch(images))[0], np.float32)
-        predicted = predicted[: len(images)]  # during a training on several devices, each predicts all
-        lowest, highest = float(predicted.min()), float(predicted.max())
-        if not (lowest >= -_ROUNDING and highest <= 1 + _ROUNDING):  # also where they are not numbers
-            raise InputError(
-                f"{self.name}: predicts values from {lowest:.4g} to {highest:.4g}; expected probabilities, 0 to 1: does it "
-                "lack a sigmoid or softmax at its end, or did its training diverge?"
-            )
-        return np.clip(predicted, 0, 1)
+        # A model with side branches, during its training, returns several outputs, of which the first is the prediction.
+        predicted = keras.tree.flatten(self.model.predict_on_batch(images))[0]
+        return check_probabilities(predicted[: len(images)], self.name)  # on several devices, each predicts all
 
 
 def save_whole(model: keras.Model, path: Path) -> None:
@@ -72,7 +63,12 @@ def save_whole(model: keras.Model, path: Path) -> None:
 
 def save_for_prediction(model: keras.Model, path: Path) -> None:
     """As `save_whole`, without optimizer, losses and side branches: a third of the size."""
-    save_whole(keras.Model(model.inputs, model.outputs[0], name=model.name), path)
+    save_whole(take_plain_tensor(model), path)
+
+
+def take_plain_tensor(model: keras.Model) -> keras.Model:
+    """The same network from its first input to its first output, each a tensor and not a list of one, on which Keras remarks."""
+    return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
 
 
 def load_predictor(path: Path) -> Predictor:
@@ -83,26 +79,12 @@ def load_predictor(path: Path) -> Predictor:
     """
     model = load_whole(path, compile=False)
     # A model that is not built has none.
-    input_shape: Any = getattr(model, "input_shape", None)
-    output_shape: Any = getattr(model, "output_shape", None)
-    fits = (
-        isinstance(input_shape, tuple)
-        and isinstance(output_shape, tuple)
-        and len(model.inputs) == len(model.outputs) == 1
-        and len(input_shape) == len(output_shape) == 4
-        and input_shape[1] == input_shape[2] is not None
-        and input_shape[1] <= MOST_SIDE
-        and input_shape[3] in (1, 3)
-        and output_shape[1:3] == input_shape[1:3]
-        and output_shape[3] in range(1, MOST_CLASSES + 2)
-    )
-    if not fits:
-        raise InputError(
-            f"{path}: has the input shape {input_shape} and the output shape {output_shape}; expected one input, "
-            f"(None, side, side, 1 or 3) with sides up to {MOST_SIDE}, and one output, (None, side, side, classes) with up to "
-            f"{MOST_CLASSES + 1} classes; give a model that `cesm-segmenter train` wrote"
-        )
-    return Predictor(model, input_shape[1], input_shape[3], output_shape[3], str(path))
+    sizes = check_sizes(path, *(_as_list(getattr(model, name, None)) for name in ("input_shape", "output_shape")))
+    return Predictor(take_plain_tensor(model), *sizes, str(path))
+
+
+def _as_list(shapes: Any) -> list:
+    return shapes if isinstance(shapes, list) else [shapes]
 
 
 def load_whole(path: Path, *, compile: bool = True) -> keras.Model:

@@ -83,8 +83,7 @@ def test_scaling_is_inside_only_where_it_is_on(normalize):
 # U2Net has some 500 layers, so saving it twice and loading it twice takes half a minute.
 @pytest.mark.parametrize("name", networks("DeepLabV3Plus", "EfficientUNet", "U2Net"))
 @pytest.mark.parametrize("mixed", [False, True])
-# Outside of a graph Keras remarks that a loaded model's inputs are a list of one, and takes the array all the same.
-@pytest.mark.filterwarnings("ignore:The structure of `inputs` doesn't match:UserWarning")
+@pytest.mark.filterwarnings("error:The structure of `inputs` doesn't match:UserWarning")
 def test_a_saved_model_predicts_the_same_under_safe_mode(name, mixed, tmp_path, configure):
     keras.utils.set_random_seed(1)
     configuration = configure(model__model=name, model__mixed_precision=mixed, model__dropout_rate=0.2)
@@ -263,3 +262,18 @@ def test_a_layer_larger_than_the_file_is_refused_before_memory_is_taken(tmp_path
         InputError, match=r"its layer 'conv2d\w*' of shape \(3, 3, 1, 1000000000\) has more weights than the file"
     ):
         load_predictor(tmp_path / "giant.keras")
+
+
+@pytest.mark.filterwarnings("error:The structure of `inputs` doesn't match:UserWarning")
+def test_models_take_a_plain_tensor_those_saved_with_a_list_too(tmp_path, configure):
+    model = build_model(configure().model)
+    save_for_prediction(model, tmp_path / "now.keras")
+    save_whole(keras.Model(model.inputs, model.outputs, name=model.name), tmp_path / "before.keras")
+    assert isinstance(load_whole(tmp_path / "now.keras").input, keras.KerasTensor)
+    assert isinstance(load_whole(tmp_path / "before.keras").input, list)
+    images, predicted = np.full((1, 16, 16, 1), 90, np.uint8), []
+    for name in ("now", "before"):
+        predictor = load_predictor(tmp_path / f"{name}.keras")
+        assert isinstance(predictor.model.input, keras.KerasTensor)
+        predicted += [predictor.predict(images), predictor.model(images)]
+    assert all(np.abs(values - predicted[0]).max() < 1e-6 for values in predicted)
