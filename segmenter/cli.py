@@ -8,6 +8,7 @@ from segmenter.commands import (
     convert_config,
     cross_validate,
     evaluate,
+    export,
     infer,
     inspect,
     models,
@@ -18,7 +19,21 @@ from segmenter.commands import (
     train,
 )
 
-COMMANDS = (train, evaluate, infer, cross_validate, report, compare, summary, preview, inspect, models, convert_config, schema)
+COMMANDS = (
+    train,
+    evaluate,
+    infer,
+    export,
+    cross_validate,
+    report,
+    compare,
+    summary,
+    preview,
+    inspect,
+    models,
+    convert_config,
+    schema,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -68,6 +68,7 @@ def test_keras_is_asked_for_too(folder):
     [
         ["infer", "--model", "model.keras", "--images", "image.png", "--output", "out"],
         ["inspect", "--config", "quick", "--output", "out"],
+        ["export", "model.keras", "--output", "out"],
         ["preview", "SET", "--config", "augmented.toml", "--output", "out/preview.png"],
     ],
 )

@@ -16,7 +16,22 @@ from pipeline.exports import FORMATS
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("pipeline", "segmenter")
 # What the extras bring, by the names of modules; the base has to do without.
-EXTRAS = ("tensorflow", "keras", "pydot", "highdicom", "pylibjpeg", "openjpeg", "jpeg_ls", "gdcm", "scipy", "sklearn", "pdoc")
+EXTRAS = (
+    "tensorflow",
+    "keras",
+    "pydot",
+    "highdicom",
+    "pylibjpeg",
+    "openjpeg",
+    "jpeg_ls",
+    "gdcm",
+    "scipy",
+    "sklearn",
+    "pdoc",
+    "onnx",
+    "onnxruntime",
+    "tf2onnx",
+)
 
 pytestmark = pytest.mark.skipif(
     int(importlib.metadata.version("setuptools").split(".")[0]) < 77,

@@ -1,8 +1,9 @@
 """The device that the backend runs on, in one line, and its memory."""
 
 import ctypes
-import os
 from collections.abc import Callable
+
+from segmenter.threads import count_cores
 
 
 def describe_device(used: int = 1) -> str:
@@ -11,7 +12,7 @@ def describe_device(used: int = 1) -> str:
 
     names, threads = _DEVICES[keras.config.backend()]()
     if not names:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        cores = count_cores()
         shares = f", devices: {used}" if used > 1 else ""
         return f"CPU (cores: {cores}, threads: {threads or cores}{shares})"
     described = [f"GPU {name}{_describe_memory(index)}" for index, name in enumerate(names[:used])]

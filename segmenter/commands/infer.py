@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from segmenter.commands.arguments import RUN_HELP, add_command, folder_to_write,
 if TYPE_CHECKING:
     from segmenter.configuration import InferSettings
     from segmenter.data.dataset import DataSet
+    from segmenter.inference.plan import Plan
 
 
 def add(commands) -> None:
@@ -35,7 +37,7 @@ def add(commands) -> None:
         metavar="RUN",
         help=f"{RUN_HELP}; several average their probabilities",
     )
-    which.add_argument("--model", type=Path, nargs="+", metavar="FILE.keras", help="model files; needs --output")
+    which.add_argument("--model", type=Path, nargs="+", metavar="FILE", help="model files, .keras or .onnx; needs --output")
     parser.add_argument(
         "--images",
         type=Path,
@@ -98,6 +100,7 @@ def execute(arguments: argparse.Namespace) -> int:
     from segmenter.data.dataset import read_data_set, read_dicom_options, read_source_bits
     from segmenter.inference import run as inference
     from segmenter.inference.jobs import find_jobs
+    from segmenter.inference.plan import load_backends
 
     data = read_data_set(arguments.dataset) if arguments.dataset else None
     plan, output = _plan_inference(arguments)
@@ -113,9 +116,7 @@ def execute(arguments: argparse.Namespace) -> int:
         for message in result.without_seg:
             print(f"no SEG: {message}", file=sys.stderr)
     else:
-        from segmenter.backend import load_backend
-
-        load_backend()
+        load_backends(plan.model_files)
         result = inference.infer(plan, jobs, output, identity)
     images = len(jobs) - len(result.skipped)
     if arguments.json:
@@ -129,16 +130,23 @@ def execute(arguments: argparse.Namespace) -> int:
 
 def _plan_inference(arguments: argparse.Namespace):
     """What the arguments mean: a plan, and the output folder."""
-    from segmenter.configuration import InferSettings, TiledInferSettings
-    from segmenter.inference.run import Plan
-
     if arguments.name:
         plan, output = _plan_of_runs(arguments)
     else:
         _check_model_files(arguments)
-        plan, output = Plan(tuple(arguments.model), InferSettings(), TiledInferSettings()), arguments.output
+        plan, output = _plan_of_files(arguments.model), arguments.output
     tiled = plan.tiled if arguments.tiled else None
     return replace(plan, settings=_changed(plan.settings, arguments), tiled=tiled), output
+
+
+def _plan_of_files(files: Sequence[Path]) -> "Plan":
+    """The plan of model files: that of the first one where it is ONNX, whose metadata hold settings, or else the defaults."""
+    from segmenter.configuration import InferSettings, TiledInferSettings
+    from segmenter.inference.plan import Plan, plan_of
+    from segmenter.models.onnx_models import is_onnx
+
+    plan = plan_of(files[0], tiled=True) if is_onnx(files[0]) else Plan((), InferSettings(), TiledInferSettings())
+    return replace(plan, model_files=tuple(files))
 
 
 def _changed(settings: "InferSettings", arguments: argparse.Namespace) -> "InferSettings":
@@ -159,7 +167,7 @@ def _changed(settings: "InferSettings", arguments: argparse.Namespace) -> "Infer
 
 def _plan_of_runs(arguments: argparse.Namespace):
     from segmenter import runs
-    from segmenter.inference.run import Plan
+    from segmenter.inference.plan import Plan
 
     if not arguments.dataset:
         raise InputError("--name needs DATASET before it, whose run it names; or give a model file with --model")

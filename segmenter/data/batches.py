@@ -1,8 +1,7 @@
 """Which pairs each training step takes, and the reading of them, with NumPy alone: every loader gets its batches here."""
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from pipeline.files import InputError, free_memory
 from segmenter.data.dataset import Sample
 from segmenter.data.pairs import PairFormat, read_all, read_pair, read_pair_whole, shrink_image
+from segmenter.threads import in_order
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
@@ -132,10 +132,4 @@ def evaluation_batches(samples: Sequence[Sample], form: PairFormat, batch_size: 
 def read_ahead(read: Callable[[Item], Value], items: Iterable[Item], *, ahead: int = 2) -> Iterator[Value]:
     """Yields `read` of each item in order; the next `ahead` of them are read in threads meanwhile."""
     with ThreadPoolExecutor(ahead) as threads:
-        waiting: deque[Future[Value]] = deque()
-        for item in items:
-            waiting.append(threads.submit(read, item))
-            if len(waiting) > ahead:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        yield from in_order(threads, read, items, ahead + 1)

@@ -11,18 +11,18 @@ import numpy as np
 import pandas as pd
 
 from pipeline.contract import MaskError, SourceError
-from pipeline.files import InputError, check_settings, read_regular
+from pipeline.files import InputError, read_regular
 from pipeline.page import GROUND_TRUTH_COLOR, PREDICTION_COLOR
-from pipeline.sources import DEFAULT_DICOM, has_dicom_mark, read_mask, stem_of
-from segmenter.configuration import Configuration, default_class_names
-from segmenter.data.dataset import folder_of, read_dicom_options, read_source_bits
+from pipeline.sources import has_dicom_mark, read_mask, stem_of
+from segmenter.configuration import default_class_names
 from segmenter.inference import dicom_seg
 from segmenter.inference.ensembles import AnyPredictor
 from segmenter.inference.lesion_table import COLUMNS, TABLE, lesion_rows, read_lesions, write_lesions
 from segmenter.inference.outputs import Prediction, write_pictures, write_segmentations
-from segmenter.inference.run import Plan, describe_algorithm, load_models, predict_image, read_for
+from segmenter.inference.plan import Plan, describe_algorithm, load_backends, load_models, plan_of, read_for
+from segmenter.inference.run import predict_image
 from segmenter.pictures import Color, draw_overlay, lesion_colors
-from segmenter.runs import Run, as_run, check_applied, read_configuration, require_trained
+from segmenter.runs import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -196,11 +196,12 @@ def load_predictor(
 
     Args:
       model: a run as `train` and `open_run` return it, its folder, or a .keras file that takes (side, side, 1 or 3) pixels
-        of 0 to 255 and returns (side, side, classes) probabilities.
+        of 0 to 255 and returns (side, side, classes) probabilities; or an .onnx file of `cesm-segmenter export`, which needs
+        no TensorFlow.
       tiled: whether to predict overlapping tiles at the images' own resolution, as set in [tiledinfer], instead of the
         whole image in one pass.
       settings: values that replace those of the run's [infer] and [tiledinfer], such as `{"infer": {"threshold": 0.3}}`.
-      data: for a .keras file, the data set whose recipe sets how DICOM is read; a run has its own.
+      data: for a file, the data set whose recipe sets how DICOM is read; a run has its own.
 
     Raises:
       InputError: there is no such model, or the settings cannot be used.
@@ -210,19 +211,6 @@ def load_predictor(
       >>> predictor.segment("image.dcm").lesions["area_px"].tolist()  # doctest: +SKIP
       [2310, 84]
     """
-    if isinstance(model, Run) or Path(model).suffix != ".keras":
-        run = require_trained(as_run(model))
-        configuration = read_configuration(run, settings)
-        files, class_names = (run.best_model,), configuration.class_names
-        folder: Path | None = run.data_folder
-    else:
-        configuration = check_settings(Configuration, check_applied(settings), "settings")
-        files, class_names = (Path(model),), ()
-        folder = folder_of(data) if data else None
-    dicom = read_dicom_options(folder) if folder else DEFAULT_DICOM
-    source_bits = read_source_bits(folder) if folder else None
-    tiles = configuration.tiledinfer if tiled else None
-    from segmenter.backend import load_backend
-
-    load_backend()
-    return ImagePredictor(Plan(files, configuration.infer, tiles, class_names, dicom, source_bits))
+    plan = plan_of(model, tiled=tiled, settings=settings, data=data)
+    load_backends(plan.model_files)
+    return ImagePredictor(plan)

@@ -1,4 +1,4 @@
-"""Applies models to images of any size: the plan, and the loop over the images.
+"""Applies models to images of any size, one batch after the other.
 
 An image is letterboxed straight to the model's side, or predicted in tiles at its own resolution. Training averages a
 data set's square image down to the model's side, and that image is itself an area average of the source, so letterboxed
@@ -15,39 +15,20 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline.contract import DATASET_MARK, SourceError
+from pipeline.contract import SourceError
 from pipeline.files import InputError, locked, progress, sha256, stamp_of
-from pipeline.sources import DEFAULT_DICOM, DicomOptions, has_dicom_mark, read_image
-from segmenter.configuration import InferSettings, TiledInferSettings, default_class_names
+from pipeline.sources import has_dicom_mark
+from segmenter.configuration import default_class_names
 from segmenter.inference import dicom_seg
-from segmenter.inference.ensembles import AnyPredictor, AugmentedPredictor, Ensemble
+from segmenter.inference.ensembles import AnyPredictor
 from segmenter.inference.jobs import Job
 from segmenter.inference.lesion_table import lesion_rows, write_lesions
 from segmenter.inference.outputs import Prediction, clear_outputs, read_mark, write_mark, write_pictures, write_segmentations
-from segmenter.inference.pipelining import WITHOUT_WARNINGS, count_cores, in_order
+from segmenter.inference.plan import Plan, describe_algorithm, load_models, read_for
 from segmenter.inference.thresholding import threshold_mask
 from segmenter.inference.tiling import predict_at_side, predict_tiled, predict_whole, resize_back
 from segmenter.pictures import lesion_colors
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The models and settings that images are predicted with.
-
-    Attributes:
-      model_files: several form an ensemble.
-      tiled: None for one pass over the whole image.
-      class_names: the names of the lesion classes; empty for the default names.
-      dicom: how DICOM images are read.
-      source_bits: how many bits the levels in PNG and TIFF files of 16 bits use; None for what each file states.
-    """
-
-    model_files: tuple[Path, ...]
-    settings: InferSettings
-    tiled: TiledInferSettings | None = None
-    class_names: tuple[str, ...] = ()
-    dicom: DicomOptions = DEFAULT_DICOM
-    source_bits: int | None = None
+from segmenter.threads import WITHOUT_WARNINGS, count_cores, in_order
 
 
 @dataclass(frozen=True)
@@ -177,20 +158,6 @@ def _make_writer(
     return write
 
 
-def load_models(plan: Plan) -> AnyPredictor:
-    """Loads the predictor of a plan: its model, or the mean of several, averaged over views where its settings say so.
-
-    Raises:
-      InputError: a file holds no model, or one that does not fit the others.
-    """
-    from segmenter.models.saved_models import load_predictor
-
-    predictors = [load_predictor(file) for file in plan.model_files]
-    predictor: AnyPredictor = predictors[0] if len(predictors) == 1 else Ensemble(predictors)
-    views = plan.settings.augmentation
-    return predictor if views == "none" else AugmentedPredictor(predictor, views)
-
-
 def predict_image(image: np.ndarray, predictor: AnyPredictor, plan: Plan) -> Prediction:
     """Predicts one image, (height, width) or (height, width, 3) uint8, at its own size."""
     probabilities = predict_tiled(image, predictor, plan.tiled) if plan.tiled else predict_whole([image], predictor)[0]
@@ -245,13 +212,6 @@ def _without_unread(
     return read
 
 
-def read_for(predictor: AnyPredictor, path: Path, plan: Plan) -> np.ndarray:
-    """Reads an image as the model saw its like in training: gray for one channel, color for three."""
-    # Images of a data set that the pipeline wrote use all bits; others, what they or the recipe state.
-    is_ours = (path.parent.parent.parent / DATASET_MARK).is_file()
-    return read_image(path, dicom=plan.dicom, color=predictor.channels == 3, stated_bits=16 if is_ours else plan.source_bits)
-
-
 def _algorithm_of_jobs(
     plan: Plan, predictor: AnyPredictor, jobs: Sequence[Job], result: InferenceResult
 ) -> dicom_seg.Algorithm | None:
@@ -262,14 +222,6 @@ def _algorithm_of_jobs(
         _report_without_seg(result, dicom_seg.MISSING)
         return None
     return describe_algorithm(plan, predictor)
-
-
-def describe_algorithm(plan: Plan, predictor: AnyPredictor) -> dicom_seg.Algorithm:
-    """The algorithm that a DICOM SEG records: the network, the hashes of the model files, and the settings."""
-    parameters = plan.settings.model_dump(mode="json", exclude={"batch_size", "mask_colorize", "mask_colors"})
-    if plan.tiled:
-        parameters |= plan.tiled.model_dump(mode="json")
-    return dicom_seg.Algorithm(predictor.network, tuple(sha256(file) for file in plan.model_files), parameters)
 
 
 def _report_without_seg(result: InferenceResult, reason: str) -> None:

@@ -124,7 +124,7 @@ class WindowAttention(layers.Layer):
     def call(self, x):
         """Attends within windows."""
         side, filters = x.shape[1], x.shape[-1]
-        windows = partition_windows(ops.roll(x, (-self.shift_size,) * 2, axis=(1, 2)), self.window_size)
+        windows = partition_windows(roll(x, -self.shift_size), self.window_size)
         count, tokens = windows.shape[1:3]
         parts = ops.reshape(self.queries_keys_values(windows), (-1, count, tokens, 3, self.num_heads, filters // self.num_heads))
         queries, keys, values = (parts[:, :, :, part] for part in range(3))
@@ -136,7 +136,7 @@ class WindowAttention(layers.Layer):
         weights = ops.cast(ops.softmax(scores), self.compute_dtype)
         attended = ops.reshape(ops.einsum("bwhqk,bwkhf->bwqhf", weights, values), (-1, count, tokens, filters))
         merged = merge_windows(self.projection(attended), side)
-        return ops.roll(merged, (self.shift_size,) * 2, axis=(1, 2))
+        return roll(merged, self.shift_size)
 
     def compute_output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         """The input's shape."""
@@ -150,6 +150,14 @@ class WindowAttention(layers.Layer):
     def _offset_scores(self):
         """(heads, tokens, tokens) float32."""
         return ops.cast(ops.transpose(ops.take(self.offset_bias, self._offsets, axis=0), (2, 0, 1)), "float32")
+
+
+def roll(x, shift: int):
+    """`ops.roll` of (batch, side, side, filters) down and right, by slices: LiteRT has no operation for it."""
+    if shift:
+        x = ops.concatenate([x[:, -shift:], x[:, :-shift]], axis=1)
+        x = ops.concatenate([x[:, :, -shift:], x[:, :, :-shift]], axis=2)
+    return x
 
 
 def partition_windows(x, window: int):

@@ -9,7 +9,8 @@ from segmenter.configuration import Configuration, InferSettings
 from segmenter.data.dataset import read_data_set
 from segmenter.evaluation.predictions import predict_batches
 from segmenter.inference.jobs import Job
-from segmenter.inference.run import Plan, infer, inference_identity
+from segmenter.inference.plan import Plan
+from segmenter.inference.run import infer, inference_identity
 from segmenter.models.saved_models import load_predictor
 
 SIDE = 32

@@ -18,7 +18,8 @@ from segmenter.configuration import InferSettings, TiledInferSettings
 from segmenter.data.dataset import read_data_set
 from segmenter.inference.jobs import Job, find_jobs, name_outputs
 from segmenter.inference.lesion_table import read_lesions
-from segmenter.inference.run import Plan, infer, inference_identity, read_result
+from segmenter.inference.plan import Plan
+from segmenter.inference.run import infer, inference_identity, read_result
 from segmenter.pictures import GROUND_TRUTH_BGR, PREDICTION_BGR
 
 

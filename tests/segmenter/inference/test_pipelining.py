@@ -1,5 +1,4 @@
 import threading
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from types import SimpleNamespace
 
 import cv2
@@ -7,29 +6,16 @@ import numpy as np
 import pytest
 
 from pipeline.files import InputError
+from pipeline.workers import Inline
 from segmenter.configuration import InferSettings
 from segmenter.inference import run
 from segmenter.inference.jobs import Job, find_jobs
-from segmenter.inference.pipelining import WITHOUT_WARNINGS, in_order
-from segmenter.inference.run import Plan, infer
+from segmenter.inference.plan import Plan
+from segmenter.inference.run import infer
+from segmenter.threads import WITHOUT_WARNINGS
 
 SIDE = 64
 SECONDS = 20  # to wait for another thread before the test fails
-
-
-class Inline(Executor):
-    """Works in the calling thread, when it is asked to."""
-
-    def __init__(self, _=1):
-        super().__init__()
-
-    def submit(self, function, /, *arguments):
-        future = Future()
-        try:
-            future.set_result(function(*arguments))
-        except Exception as error:
-            future.set_exception(error)
-        return future
 
 
 def gray_levels(images):
@@ -71,7 +57,7 @@ def test_results_and_files_are_those_of_one_thread(images, tmp_path, predict_by,
     predict_by(gray_levels)
     jobs = find_jobs([images], None)
     result, messages = run_on(jobs, tmp_path / "threads"), capsys.readouterr().err
-    monkeypatch.setattr(run, "ThreadPoolExecutor", Inline)
+    monkeypatch.setattr(run, "ThreadPoolExecutor", lambda _: Inline())
     assert run_on(jobs, tmp_path / "one") == result
     assert (len(result.skipped), result.lesions) == (1, 9)
     assert contents(tmp_path / "one") == contents(tmp_path / "threads")
@@ -133,35 +119,3 @@ def test_an_error_while_writing_ends_the_inference_and_leaves_no_result(images, 
     with pytest.raises(InputError, match=r"absent.png: .*No such file"):
         run_on(jobs, tmp_path / "out")
     assert not (tmp_path / "out/lesions.csv").exists()
-
-
-def test_items_are_taken_only_so_far_ahead_and_results_keep_their_order():
-    taken = []
-    with ThreadPoolExecutor(3) as executor:
-        results = in_order(executor, str, (taken.append(number) or number for number in range(10)), ahead=3)
-        assert next(results) == "0"
-        assert taken == [0, 1, 2]
-        assert list(results) == [str(number) for number in range(1, 10)]
-
-
-def test_calls_that_have_not_begun_are_cancelled_where_the_caller_stops():
-    begun, release = [], threading.Event()
-
-    def work(number):
-        begun.append(number)
-        assert number == 0 or release.wait(SECONDS)
-
-    with ThreadPoolExecutor(1) as executor:
-        results = in_order(executor, work, range(10), ahead=4)
-        next(results)
-        results.close()
-        release.set()
-    assert len(begun) <= 2
-
-
-def test_an_error_takes_the_place_of_its_result():
-    with ThreadPoolExecutor(2) as executor:
-        results = in_order(executor, lambda number: 1 // number, [1, 0, 1], ahead=3)
-        assert next(results) == 1
-        with pytest.raises(ZeroDivisionError):
-            next(results)
