@@ -1,0 +1,103 @@
+"""Measures the processor time that varying a pair of 512 px takes, with each variation alone and with all of them.
+
+    python benchmarks/augmentation.py [--runs 5] [--batch 8]
+
+Batches are drawn and varied as both loaders do it, compiled. Variations are applied to each pair, but for the row of a
+probability of 0.5. The rows of all variations have OpenCV's `remap` and `GaussianBlur` of the same pairs, once each, as their
+reference: a floor for moving pixels and smoothing on a processor. A compilation takes the time of a first call, less that of a
+second one.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from results import median_ratio, summarize, write_rows
+
+from pipeline.files import run_program
+from segmenter.augmentation import VARIATIONS, make_variation
+from segmenter.backend import compiled, load_backend
+from segmenter.configuration import load_configuration
+
+SIDE = 512
+EVERYTHING: dict[str, object] = dict.fromkeys(VARIATIONS, True) | {
+    "angle_range": (-20.0, 20.0),
+    "shrinks": (0.8, 0.9),
+    "shears": (0.1,),
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=5, help="timed runs per row (5)")
+    parser.add_argument("--batch", type=int, default=8, help="pairs per batch (8)")
+    arguments = parser.parse_args()
+    load_backend()
+    random = np.random.default_rng(1)
+    # Smooth, as mammograms are.
+    images = cv2.GaussianBlur(random.integers(0, 256, (SIDE, SIDE, arguments.batch), np.uint8), (0, 0), 3)
+    images = np.ascontiguousarray(images.transpose(2, 0, 1))[..., None]
+    rows = []
+    for name, setting, probability in [
+        *[(name, "each pair", 1.0) for name in VARIATIONS],
+        ("all variations", "each pair", 1.0),
+        ("all variations", "probability 0.5", 0.5),
+    ]:
+        settings = EVERYTHING if name == "all variations" else pick(name)
+        function, compilation = prepare(settings, probability, images)
+        floor, values = [], []
+        for _ in range(arguments.runs):
+            floor.append(processor_ms(lambda: move_and_smooth(images), arguments.batch))
+            values.append(processor_ms(function, arguments.batch))
+        reference = {"reference": "remap and GaussianBlur of OpenCV", "ratio": median_ratio(values, floor)}
+        rows.append(summarize(name, setting, values, "ms per pair", **(reference if name == "all variations" else {})))
+        if name == "all variations" and probability == 1:
+            rows.append(summarize("compilation", name, [compilation], "s"))
+    write_rows("augmentation", rows)
+    return 0
+
+
+def pick(name: str) -> dict[str, object]:
+    """The settings of [augmentor] that turn one variation on."""
+    return {name: EVERYTHING[name]} | ({"angle_range": EVERYTHING["angle_range"]} if name == "rotation" else {})
+
+
+def prepare(settings: dict[str, object], probability: float, images: np.ndarray) -> tuple[Callable[[], object], float]:
+    """A function that varies the next batch, and the seconds that its compilation took."""
+    size = {"generator": True, "image_width": SIDE, "image_height": SIDE}
+    configuration = load_configuration("quick", {"model": size, "augmentor": settings | {"probability": probability}})
+    variation, masks = make_variation(configuration, seed=1), images // 128
+    vary, batches = compiled(variation.apply), iter(range(1_000_000))
+
+    def function() -> object:
+        numbers = np.arange(len(images)) + next(batches) * len(images)
+        return [np.asarray(squares) for squares in vary(variation.draw(numbers), images, masks)]
+
+    start = time.perf_counter()
+    function()
+    first = time.perf_counter()
+    function()
+    return function, first - start - (time.perf_counter() - first)
+
+
+def processor_ms(function: Callable[[], object], pairs: int) -> float:
+    """Processor time of all threads per pair, in ms, the mean of three calls."""
+    start = time.process_time()
+    for _ in range(3):
+        function()
+    return (time.process_time() - start) / 3 / pairs * 1000
+
+
+def move_and_smooth(images: np.ndarray) -> None:
+    """What OpenCV takes to move the pixels of pairs by a field, and to blur the images."""
+    rows, columns = np.mgrid[:SIDE, :SIDE].astype(np.float32) + np.float32(0.5)
+    for image in images:
+        for mode in (cv2.INTER_LINEAR, cv2.INTER_NEAREST):
+            moved = cv2.remap(image, columns, rows, mode)
+        cv2.GaussianBlur(moved, (11, 11), 1.5)
+
+
+if __name__ == "__main__":
+    run_program(main)
