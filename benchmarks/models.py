@@ -1,14 +1,17 @@
 """Measures the networks: parameters, seconds per training step at 128 px, and Dice on the phantom's test patients.
 
+    cesm-pipeline phantom RAW --patients 80
+    cesm-pipeline dataset --raw RAW --annotations RAW --out DATASET \\
+        --set 'split.fractions={ train = 0.65, valid = 0.15, test = 0.20 }'
     rm benchmarks/models.csv; python benchmarks/models.py DATASET      measures all; make models prints the last table
     python benchmarks/models.py DATASET --times                        measures the seconds per step again, on a quiet machine
 
-DATASET is that of the phantom, which `make all` makes without images. Each network is measured with its default settings and
-in a small version. Seconds per step are those of both: the median of some steps of 4 images at 128 px after one to warm up.
-Dice is that of the small version at 64 px, so that all can train equally long on two cores: the same samples in the same
-order, the same number of steps of 8 images, then Dice of the originals of `test`, with a 95 % interval by patient. A row is
-added to `models.csv` after each network, and a network with a row is not measured again; delete its row to repeat it. Runs
-are in DATASET/runs/models-NAME.
+RAW and DATASET are new folders. That phantom has 36 images of 10 patients in `test`, enough for intervals. Each network is
+measured with its default settings and in a small version. Seconds per step are those of both: the median of some steps of 4
+images at 128 px after one to warm up. Dice is that of the small version at 64 px, so that all can train equally long on two
+cores: the same samples in the same order, the same number of steps of 8 images, then Dice of the originals of `test`, with a
+95 % interval by patient. A row is added to `models.csv` after each network, and a network with a row is not measured again;
+delete its row to repeat it. Runs are in DATASET/runs/models-NAME.
 """
 
 import argparse
@@ -70,7 +73,7 @@ SMALL: dict[str, dict[str, object]] = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset", type=Path, nargs="?", help="a data set of the phantom, as `make all` makes it")
+    parser.add_argument("dataset", type=Path, nargs="?", help="a data set of the phantom, made as above")
     parser.add_argument("--only", nargs="+", choices=list(SMALL), default=list(SMALL), metavar="NAME")
     parser.add_argument("--steps", type=int, default=300, help="training steps of the small version (300)")
     parser.add_argument("--times", action="store_true", help="measure the seconds per step of the networks in the table")
