@@ -107,7 +107,7 @@ EVERY_KIND = {
         "model__metrics": ("dice_coef", "iou_coef", "sensitivity", "binary_accuracy"),
     },
     "branches": {"model__model": "UNet3Plus", "model__normalization": True, "model__optimizer": "SGD"},
-    "attention": {"model__model": "SwinUNet", "model__optimizer": "SGD"},
+    "attention": {"model__model": "SwinUNet", "model__drop_path": 0.0, "model__optimizer": "SGD"},
 }
 
 
