@@ -84,7 +84,7 @@ run_masks    = masks "$(FOLDER)" --raw "$(RAW)" $(workers) $(call args_of,masks)
 run_variants = variants "$(FOLDER)" --raw "$(RAW)" $(workers) $(call args_of,variants)
 run_dataset  = dataset $(from_raw) $(assignment) $(if $(FOLD),--need-fold "$(FOLD)") $(if $(FOLDS),--need-folds "$(FOLDS)") \
                $(call args_of,dataset)
-run_audit    = audit "$(FOLDER)" $(call args_of,audit)
+run_audit    = audit "$(FOLDER)" $(workers) $(call args_of,audit)
 run_stats    = stats "$(FOLDER)" $(call args_of,stats)
 run_train    = train "$(FOLDER)" --config "$(CONFIG)" --name "$(NAME)" $(if $(FOLD),--fold "$(FOLD)") $(call args_of,train)
 run_evaluate = evaluate "$(FOLDER)" --name "$(NAME)" $(call args_of,evaluate)

@@ -130,7 +130,7 @@ def test_more_options_go_to_the_program_of_the_target_alone(target, program):
     assert [name in check for check in checks] == [True], "checked first, and of the stages before it nothing"
 
 
-@pytest.mark.parametrize("target", ["phantom", "index", "masks", "variants", "dataset"])
+@pytest.mark.parametrize("target", ["phantom", "index", "masks", "variants", "dataset", "audit"])
 def test_a_scheduler_goes_to_all_that_works_over_images_and_to_its_check(target):
     out = make("-n", "-o", ".venv/installed", target, "SCHEDULER=tcp://node 1:8786")
     lines = [line for line in out.splitlines() if f"pipeline {target} " in line]

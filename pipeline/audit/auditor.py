@@ -51,7 +51,8 @@ def audit(
     name_patient = patient_by_regex(patient) if patient is not None else patient_of_name
     if manifest is None and (folder / MANIFEST).exists():
         manifest = read_manifest(folder / MANIFEST)
-    samples = [sample for group in _by_image(list_samples(folder, manifest or [], name_patient)) for sample in group]
+    listed = list_samples(folder.absolute(), manifest or [], name_patient)  # a worker may run in another folder
+    samples = [sample for group in _by_image(listed) for sample in group]
     if not samples:
         raise InputError(describe_missing_splits(folder))
     with nullcontext(executor) if executor else open_executor(all_cores()) as workers:

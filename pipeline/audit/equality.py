@@ -10,7 +10,7 @@ import numpy as np
 
 THUMB = 64  # px of both sides of the images that are compared
 _COARSE = 16
-_ROWS_AT_ONCE = 1024
+_ROWS_AT_ONCE, _COLUMNS_AT_ONCE = 1024, 16384  # of the table of all pairs' distances, whose whole would fill the memory
 _PAIRS_AT_ONCE = 4096
 _SAME_CORRELATION = 0.996  # JPEG at quality 50 keeps 0.999; the closest distinct images of 650 real ones have 0.988
 
@@ -47,25 +47,31 @@ def find_equal(thumbs: np.ndarray) -> Iterator[tuple[int, int]]:
       thumbs: (n, THUMB, THUMB) uint8, none of them constant.
     """
     blocks = np.concatenate([_standardised_blocks(part) for part in np.array_split(thumbs, len(thumbs) // 1024 + 1)])
-    averages = _turn_and_flip(blocks).mean(axis=0)
     # The average of all turns is known from one eighth of it; the weights are how often its values occur.
     weights = np.zeros((_COARSE, _COARSE), np.float32)
     rows, columns = np.meshgrid(*[np.minimum(np.arange(_COARSE), np.arange(_COARSE)[::-1])] * 2, indexing="ij")
     np.add.at(weights, (np.minimum(rows, columns), np.maximum(rows, columns)), 1)
     kept = weights > 0
-    flat = averages[:, kept] * np.sqrt(weights[kept])
+    parts = np.array_split(blocks, len(blocks) // 1024 + 1)
+    flat = np.concatenate([_turn_and_flip(part).mean(axis=0)[:, kept] for part in parts]) * np.sqrt(weights[kept])
     squares = (flat**2).sum(axis=1)
     farthest = 2 * (1 - _SAME_CORRELATION) * _COARSE**2
-    for start in range(0, len(flat), _ROWS_AT_ONCE):
-        rows_at = slice(start, start + _ROWS_AT_ONCE)
-        distances = squares[rows_at, None] + squares[start:] - 2 * flat[rows_at] @ flat[start:].T
-        near = np.argwhere(distances < farthest) + start
+    for row, column in _corners(len(flat)):
+        some, others = slice(row, row + _ROWS_AT_ONCE), slice(column, column + _COLUMNS_AT_ONCE)
+        distances = squares[some, None] + squares[others] - 2 * flat[some] @ flat[others].T
+        near = np.argwhere(distances < farthest) + np.array([row, column])
         near = near[near[:, 0] < near[:, 1]]
         for pairs in np.array_split(near, len(near) // _PAIRS_AT_ONCE + 1):
             turned = ((_turn_and_flip(blocks[pairs[:, 1]]) - blocks[pairs[:, 0]]) ** 2).sum(axis=(2, 3)).min(axis=0)
             for first, second in pairs[turned < farthest].tolist():
                 if same_turned(thumbs[first], thumbs[second]):
                     yield first, second
+
+
+def _corners(count: int) -> Iterator[tuple[int, int]]:
+    """The first row and column of each piece of the table of all pairs, without those that only repeat others."""
+    for row in range(0, count, _ROWS_AT_ONCE):
+        yield from ((row, column) for column in range(row, count, _COLUMNS_AT_ONCE))
 
 
 def _standardised_blocks(thumbs: np.ndarray) -> np.ndarray:

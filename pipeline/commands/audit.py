@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.commands.arguments import add_folder
+from pipeline.commands.arguments import add_folder, add_workers, open_workers
 from pipeline.files import DONE, FINDINGS, add_command, add_json, one_line, print_json
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def add(commands) -> None:
         help="a regular expression with one group that finds the patient in a sample's name, such as '^(D1-\\d+)_'; "
         "otherwise names like CDD-CESM's are searched for",
     )
+    add_workers(parser)
     add_json(parser)
 
 
@@ -42,7 +43,8 @@ def execute(arguments: argparse.Namespace) -> int:
     """Runs the command and returns the exit status."""
     from pipeline.audit import audit
 
-    findings = audit(arguments.folder, patient=arguments.patient)
+    with open_workers(arguments, [arguments.folder]) as executor:
+        findings = audit(arguments.folder, patient=arguments.patient, executor=executor)
     if arguments.privacy:
         findings += _audit_privacy(arguments.folder, arguments.privacy)
     if arguments.json:

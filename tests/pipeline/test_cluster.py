@@ -95,7 +95,7 @@ def test_a_worker_that_is_killed_in_the_middle_changes_no_byte(tmp_path, process
     assert contents(tmp_path / folder.root) == contents(local.root)
 
 
-def test_stages_by_the_command_line_give_the_same_bytes(tmp_path, scheduler, monkeypatch):
+def test_stages_by_the_command_line_give_the_same_bytes(tmp_path, scheduler, monkeypatch, capsys):
     local = make_set(tmp_path)
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "scheduler.json"
@@ -106,6 +106,11 @@ def test_stages_by_the_command_line_give_the_same_bytes(tmp_path, scheduler, mon
     assert main(["masks", "other", "--scheduler", str(file)]) == 0
     assert main(["variants", "other", "--scheduler", str(file)]) == 0
     assert contents(tmp_path / "other") == contents(local.root)
+    capsys.readouterr()
+    audits = []
+    for command in (["audit", "other"], ["audit", "other", "--scheduler", scheduler]):
+        audits.append((main(command), capsys.readouterr().out))
+    assert audits[0] == audits[1]
 
 
 @pytest.mark.slow
