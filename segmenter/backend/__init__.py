@@ -5,7 +5,7 @@ Keras and the backend are imported by the functions that need them, so that `--h
 
 from segmenter.backend.devices import describe_device, gpu_memory
 from segmenter.backend.differences import compiled, explained_memory, is_out_of_memory, jit_compiles, make_deterministic
-from segmenter.backend.selection import backend_versions, load_backend, pin_keras, require_backend
+from segmenter.backend.selection import backend_versions, load_backend, load_tensorflow, pin_keras, require_backend
 
 __all__ = [
     "backend_versions",
@@ -16,6 +16,7 @@ __all__ = [
     "is_out_of_memory",
     "jit_compiles",
     "load_backend",
+    "load_tensorflow",
     "make_deterministic",
     "pin_keras",
     "require_backend",

@@ -88,7 +88,7 @@ def load_tensorflow(purpose: str) -> None:
       InputError: it is not installed, or Keras runs on another backend.
     """
     if (name := require_backend()) != "tensorflow":
-        raise InputError(f"{purpose} needs TensorFlow, but Keras runs on {name}; set {_VARIABLE}=tensorflow")
+        raise InputError(f"{purpose} needs TensorFlow, but networks run on {name}; set {_VARIABLE}=tensorflow")
     load_backend()
 
 

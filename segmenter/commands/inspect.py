@@ -31,14 +31,14 @@ def add(commands) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Runs the command and returns the exit status."""
     from segmenter import runs
-    from segmenter.backend import load_backend
+    from segmenter.backend import load_tensorflow
     from segmenter.configuration import load_configuration
 
     if arguments.name and not arguments.dataset:
         raise InputError("--name needs DATASET, whose run it names; or give a model file with --model")
     run = runs.find_trained(arguments.dataset, arguments.name) if arguments.name else None
     configuration = load_configuration(arguments.config, arguments.settings) if arguments.config else None
-    load_backend()
+    load_tensorflow("counting multiply-accumulates")
     from segmenter.models import build_model
     from segmenter.models.inspection import inspect_model
     from segmenter.models.saved_models import load_whole

@@ -42,6 +42,7 @@ FOLD_COLUMNS = {
     "detection_rate": "detection rate",
     "false_positives_per_image": "false positives per image",
 }
+_MISSING = "not recorded"  # by an earlier version
 _SHOWN_ELSEWHERE = ("data_identity", "date", "device", "parameters", TRAINED_ON)  # elsewhere on the page, or too long for it
 Entry = tuple[str, str, str]
 Rows = list[tuple[object, ...]]
@@ -295,17 +296,22 @@ def version_rows(results: RunResults) -> Rows:
     return [(name.replace("_", " "), str(value)) for name, value in versions.items()]
 
 
+def device_rows(results: RunResults) -> Rows:
+    """The device that the model was trained on."""
+    return [("device", str(results.versions.get("device", _MISSING)))]
+
+
 def training_rows(results: RunResults) -> Rows:
     """What was trained, when and where; facts that an earlier version did not record are marked."""
     model, facts = results.configuration.model, results.versions
-    parameters, missing = facts.get("parameters"), "not recorded"
+    parameters = facts.get("parameters")
     scaled = "levels 0 to 1" if model.input_normalize else "levels 0 to 255"
     return [
-        ("date", str(facts.get("date", missing)).replace("T", " ").replace("+00:00", " UTC")),
-        ("device", str(facts.get("device", missing))),
+        ("date", str(facts.get("date", _MISSING)).replace("T", " ").replace("+00:00", " UTC")),
+        *device_rows(results),
         ("network", model.model),
         ("input", f"{model.image_width} x {model.image_height} px, {counted(model.image_channels, 'channel')}, {scaled}"),
-        ("parameters", f"{parameters:,}" if isinstance(parameters, int) else missing),
+        ("parameters", f"{parameters:,}" if isinstance(parameters, int) else _MISSING),
         ("training", training_sentence(results)),
     ]
 

@@ -121,3 +121,11 @@ def test_settings_that_keras_does_not_know_are_named(tmp_path):
     environment = os.environ | {"KERAS_HOME": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert f"{tmp_path}/keras.json: Keras cannot be imported with it; correct or delete it" in done.stderr
+
+
+def test_what_only_tensorflow_can_do_is_refused_on_another_backend(choose):
+    program = REQUIRE.replace("load_backend", "load_tensorflow").replace(
+        "(load_tensorflow)", "(lambda: load_tensorflow('counting'))"
+    )
+    status, _, errors = choose(["jax"], program, "jax")
+    assert (status, errors) == (2, "error: counting needs TensorFlow, but networks run on jax; set KERAS_BACKEND=tensorflow")
