@@ -3,6 +3,7 @@
 
     python benchmarks/audit.py IMAGES... [--leaks 1000] [--csv benchmarks/audit.csv]
     python benchmarks/audit.py --pairs 10000
+    python benchmarks/audit.py                     250 and 1000 pairs; writes results/audit.csv for docs/benchmarks.md
 
 IMAGES are folders with source images at any depth: the download, a phantom, or a data set's images. Each is a set of its own.
 The first part deals its patients out to train and test and counts groups of duplicates although there are none (false alarms);
@@ -23,6 +24,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from results import Row, write_rows
 
 from pipeline.audit import audit
 from pipeline.audit.contents import read_contents
@@ -104,13 +106,16 @@ def main() -> None:
     rows: list[dict] = []
     for folder in args.images:
         rows += measure_set(folder, args.leaks, args.scratch)
+    if not args.images and not args.pairs:
+        write_rows("audit", [row for pairs in (250, 1000) for row in as_results(measure_time(pairs, args.scratch))])
+        return
     for pairs in (args.pairs, 4 * args.pairs) if args.pairs else ():
         rows += measure_time(pairs, args.scratch)
     if args.csv:
         write_csv(args.csv, list(rows[0]), rows)
 
 
-def row(source: Path | str, measured: str, count: int, of: int) -> dict:
+def row(source: Path | str, measured: str, count: float, of: int) -> dict:
     print(f"{source}: {measured}: {count} of {of}", flush=True)
     return {"set": str(source), "measured": measured, "count": count, "of": of}
 
@@ -195,9 +200,22 @@ def measure_time(pairs: int, scratch: Path | None) -> list[dict]:
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     return [
         row("made", f"findings in {pairs} pairs", sum(finding.count for finding in findings), pairs),
-        row("made", f"seconds for {pairs} pairs", round(wall), pairs),
-        row("made", f"processor seconds for {pairs} pairs", round(processor), pairs),
+        row("made", f"seconds for {pairs} pairs", round(wall, 1), pairs),
+        row("made", f"processor seconds for {pairs} pairs", round(processor, 1), pairs),
         row("made", f"MB at most for {pairs} pairs", memory, pairs),
+    ]
+
+
+def as_results(measured: list[dict]) -> list[Row]:
+    """The rows of `measure_time` as those of all benchmarks."""
+    findings, wall, processor, memory = (measurement["count"] for measurement in measured)
+    pairs = measured[0]["of"]
+    size = f"{pairs} pairs, 2 threads"
+    return [
+        Row("audit", size, wall, "s"),
+        Row("processor time per pair", size, 1000 * processor / pairs, "ms"),
+        Row("peak memory", size, memory, "MB"),
+        Row("findings in different images", size, findings, "findings", target="0"),
     ]
 
 

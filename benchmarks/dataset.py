@@ -1,212 +1,210 @@
 #!/usr/bin/env python3
-"""Compares the pipeline with a floor: a bare loop that decodes, resizes and encodes the same files.
+"""Compares the making of a data set with the published generator, and with a bare loop that decodes, resizes and encodes.
 
-    python benchmarks/dataset.py --raw RAW [--recipe v2] [--rounds 3] [--csv FILE]
+    python benchmarks/dataset.py [--raw RAW] [--patients 60] [--rounds 3] [--scratch DIR]
 
-Each round runs, in processes of their own and one after the other: the floor, the stages index, split and variants (masks
-fused) with one worker and with two, and then the commands behind `make variants` and `make dataset` with two workers. The
-start of worker processes is not counted in the stages' seconds; it is in the commands'. The table shows medians over the
-rounds, ratios are computed per round, and their median is shown. Nothing is kept: data sets go to a temporary folder, in
-`--scratch` if it is given.
+Without --raw it makes a phantom of that many patients. Each round runs every part of `PARTS` once, in a process of its own, one
+after the other, and start-up included. Processor seconds are those of all processes of a part; on a busy machine they are the
+steadier measure. The published generator is written again here: one process, Pillow, RGB JPEG of quality 75 for images and masks,
+all samples in one folder and then copied to the splits.
 """
 
 import argparse
-import json
+import ctypes
+import os
+import random
 import resource
-import statistics
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
+import PIL.Image
+from results import Row, median_ratio, summarize, write_rows
 
-from pipeline.files import write_csv
+from pipeline import stages
+from pipeline.dataset.builder import attributes_by_image
+from pipeline.dataset.folder import DatasetFolder
+from pipeline.dataset.samples import published_square
+from pipeline.drawing.raster import drawable, published_mask
+from pipeline.drawing.regions import parse_region
+from pipeline.indexing.tables import SourceImage, read_images, read_regions
+from pipeline.phantom import write_phantom
+from pipeline.recipe import load_recipe
+from pipeline.workers import Inline, open_executor, start_server
+
+Used = dict[str, float]  # wall, processor (seconds), memory (MB, of the largest process)
+_SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of Linux: processes of a part whose parent has ended become ours, and are counted
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--raw", type=Path, required=True, help="folder with images and annotation files")
-    parser.add_argument("--recipe", default="v2")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--raw", type=Path, help="folder with images and annotation files")
+    parser.add_argument("--patients", type=int, default=60, help="of the phantom")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--scratch", type=Path, help="folder for the temporary data sets")
-    parser.add_argument("--csv", type=Path, help="also write every measurement here")
-    parser.add_argument("--part", help=argparse.SUPPRESS)
+    parser.add_argument("--part", nargs=3, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.part:
-        print(json.dumps(run_part(args.part, args.raw, args.recipe, args.scratch)))
+        part, index, out = args.part
+        IN_PROCESS[part](args.raw, Path(index), Path(out))
         return
-    rounds = []
-    # Removed after the last round: a disk that is freeing thousands of files writes new ones several times slower.
+    # Removed at the end: a disk that is freeing thousands of files writes new ones several times slower.
     with tempfile.TemporaryDirectory(dir=args.scratch) as scratch:
+        raw = args.raw or Path(scratch, "raw")
+        if not args.raw:
+            write_phantom(raw, args.patients)
+        index = DatasetFolder(Path(scratch, "index"))
+        images = stages.index(index, load_recipe("v2"), raw, None, Inline()).summary["kept"]
+        used: dict[str, list[Used]] = {part: [] for part in PARTS}
         for number in range(args.rounds):
-            rounds.append(measure(args, Path(scratch, str(number))))
-            print(f"round {number + 1} of {args.rounds} done", file=sys.stderr, flush=True)
-            if args.csv:
-                write_csv(args.csv, list(rounds[0]), rounds)
-    print_table(rounds)
+            for part, commands in PARTS.items():
+                used[part].append(run(commands, raw, index.root, Path(scratch, f"{number}-{part}")))
+    write_rows("dataset", make_rows(used, f"{images} {'images' if args.raw else 'images of a phantom'}"))
 
 
-def measure(args, scratch: Path) -> dict[str, float]:
-    """Runs one round, each part in its own process."""
-    scratch.mkdir()
-    measurements: dict[str, float] = {}
-    for part in ("floor", "1", "2"):
-        command = [sys.executable, __file__, "--raw", args.raw, "--recipe", args.recipe, "--scratch", scratch, "--part", part]
-        out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        measurements |= {f"{part}.{key}": value for key, value in json.loads(out.splitlines()[-1]).items()}
-    raw = ["--raw", args.raw, "--recipe", args.recipe, "--workers", "2"]
-    staged, fused = scratch / "by-stage", scratch / "in-one"
-    measurements["commands.variants"] = seconds(
-        ["index", *raw, "--out", staged],
-        ["split", staged],
-        ["masks", staged, "--workers", "2"],
-        ["variants", staged, "--workers", "2"],
-    )
-    measurements["commands.dataset"] = seconds(["dataset", *raw, "--out", fused])
-    measurements["commands.again"] = seconds(["dataset", *raw, "--out", fused])
-    return measurements
-
-
-def seconds(*commands) -> float:
-    start = time.perf_counter()
+def run(commands: list[list[str]], raw: Path, index: Path, out: Path) -> Used:
+    """Runs the commands of a part one after the other; RAW, INDEX and OUT in them are replaced."""
+    paths = {"RAW": raw, "INDEX": index, "OUT": out}
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    largest = 0
     for command in commands:
-        subprocess.run([sys.executable, "-m", "pipeline", *command], check=True, capture_output=True)
-    return time.perf_counter() - start
+        subprocess.run([sys.executable, *(str(paths.get(word, word)) for word in command)], check=True, capture_output=True)
+        largest = max(largest, *wait_for_others())
+    after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - start
+    processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"wall": wall, "processor": processor, "memory": largest / 1024}
 
 
-def run_part(part: str, raw: Path, recipe: str, scratch: Path) -> dict[str, float]:
-    cv2.setNumThreads(1)
-    return floor(raw, recipe, scratch) if part == "floor" else stages(int(part), raw, recipe, scratch)
+def wait_for_others() -> list[int]:
+    """Waits for the processes that a command has left behind, such as the server of its workers; their largest memory in KiB."""
+    sizes = [0]
+    try:
+        while True:
+            sizes.append(os.wait3(0)[2].ru_maxrss)
+    except ChildProcessError:
+        return sizes
 
 
-def stages(workers: int, raw: Path, recipe: str, scratch: Path) -> dict[str, float]:
-    """Seconds of each stage and the largest resident memory of a worker, in MB."""
-    from pipeline import stages
-    from pipeline.dataset.folder import DatasetFolder
-    from pipeline.recipe import load_recipe
-    from pipeline.workers import open_executor
-
-    folder = DatasetFolder(Path(tempfile.mkdtemp(dir=scratch), "set"))
-    warm_up(0)
-    with open_executor(workers) as executor:
-        list(executor.map(warm_up, range(4 * workers)))
-        times = [time.perf_counter()]
-        kept = stages.index(folder, load_recipe(recipe), raw, None, executor).summary["kept"]
-        times.append(time.perf_counter())
-        stages.split(folder)
-        times.append(time.perf_counter())
-        stages.variants(folder, executor, fused=True)
-        times.append(time.perf_counter())
-        peak = max(executor.map(peak_mb, range(8 * workers)))
-    index, split, variants = np.diff(times).tolist()
-    return {
-        "images": kept,
-        "index": index,
-        "split": split,
-        "variants": variants,
-        "all": index + split + variants,
-        "peak_mb": peak,
-    }
-
-
-def warm_up(_: int) -> None:
-    import pandas  # noqa: F401
-
-    import pipeline.dataset.samples  # noqa: F401
-
-    time.sleep(0.05)  # so that no single worker takes all of them
-
-
-def peak_mb(_: int) -> float:
-    time.sleep(0.02)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def floor(raw: Path, recipe: str, scratch: Path) -> dict[str, float]:
-    """Times the bare loop: decode, resize by area (before the letterbox, which is cheapest), encode six pairs; nothing else.
-
-    Then again with the files written, without rename or hash, to include the time of the disk.
-    """
-    from pipeline import stages
-    from pipeline.dataset.folder import DatasetFolder
-    from pipeline.indexing.tables import read_images
-    from pipeline.recipe import load_recipe
-    from pipeline.workers import Inline
-
-    folder = DatasetFolder(Path(tempfile.mkdtemp(dir=scratch), "floor"))
-    stages.index(folder, load_recipe(recipe), raw, None, Inline())
-    paths = [raw / image.source for image in read_images(folder.index)]
+def bare(raw: Path, index: Path, out: Path, *, keep: bool = False) -> None:
+    """Decodes, resizes by area (before the letterbox, which is cheapest) and encodes six pairs; with `keep` writes them, too."""
     mask = cv2.circle(np.zeros((512, 512), np.uint8), (250, 260), 60, 255, -1)
     jpeg, png = [cv2.IMWRITE_JPEG_QUALITY, 95], [cv2.IMWRITE_PNG_BILEVEL, 1, cv2.IMWRITE_PNG_COMPRESSION, 1]
-    turns = [
-        lambda a: a,
-        lambda a: cv2.rotate(a, cv2.ROTATE_90_COUNTERCLOCKWISE),
-        lambda a: cv2.rotate(a, cv2.ROTATE_180),
-        lambda a: cv2.rotate(a, cv2.ROTATE_90_CLOCKWISE),
-        lambda a: cv2.flip(a, 1),
-        lambda a: cv2.flip(a, 0),
-    ]
-    measurements: dict[str, float] = {"images": len(paths)}
-    for key, out in (("all", None), ("write", scratch / "bare")):
-        if out:
-            out.mkdir()
-        start = time.perf_counter()
-        for number, path in enumerate(paths):
-            image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_GRAYSCALE)
-            scale = 512 / max(image.shape)
-            small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-            square = np.zeros((512, 512), np.uint8)
-            top, left = (512 - small.shape[0]) // 2, (512 - small.shape[1]) // 2
-            square[top : top + small.shape[0], left : left + small.shape[1]] = small
-            for index, turn in enumerate(turns):
-                for suffix, array, options in ((".jpg", square, jpeg), (".png", mask, png)):
-                    data = cv2.imencode(suffix, turn(array), options)[1]
-                    if out:
-                        (out / f"{number}-{index}{suffix}").write_bytes(data.tobytes())
-        measurements[key] = time.perf_counter() - start
-    return measurements
+    turns: list[Callable] = [lambda a: a, lambda a: cv2.flip(a, 1), lambda a: cv2.flip(a, 0)]
+    turns += [lambda a, turn=turn: cv2.rotate(a, turn) for turn in range(3)]
+    cv2.setNumThreads(1)
+    out.mkdir()
+    for number, source in enumerate(read_images(index / "index.csv")):
+        image = cv2.imdecode(np.fromfile(raw / source.source, np.uint8), cv2.IMREAD_GRAYSCALE)
+        scale = 512 / max(image.shape)
+        small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        square = np.zeros((512, 512), np.uint8)
+        top, left = (512 - small.shape[0]) // 2, (512 - small.shape[1]) // 2
+        square[top : top + small.shape[0], left : left + small.shape[1]] = small
+        for variant, turn in enumerate(turns):
+            for suffix, array, options in ((".jpg", square, jpeg), (".png", mask, png)):
+                data = cv2.imencode(suffix, turn(array), options)[1]
+                if keep:
+                    (out / f"{number}-{variant}{suffix}").write_bytes(data.tobytes())
 
 
-def print_table(rounds: list[dict[str, float]]) -> None:
-    def median(value) -> float:
-        return statistics.median(value(measurements) for measurements in rounds)
+def published(raw: Path, index: Path, out: Path) -> None:
+    """Makes the published V2 as the published programs do: one image after the other, then shuffled and copied."""
+    attributes = attributes_by_image(read_regions(index / "regions.csv"))
+    (out / "all").mkdir(parents=True)
+    for source in read_images(index / "index.csv"):
+        write_published(raw, source, attributes.get(source.image_id, ()), out / "all")
+    names = [path.name for path in sorted((out / "all").glob("*.image.jpg"))]
+    random.Random(0).shuffle(names)
+    for number, name in enumerate(names):
+        split = "train" if number < 0.8 * len(names) else "valid" if number < 0.95 * len(names) else "test"
+        for kind in ("image", "mask"):
+            (out / split / f"{kind}s").mkdir(parents=True, exist_ok=True)
+            copied = name.replace(".image.", f".{kind}.")
+            shutil.copy2(out / "all" / copied, out / split / f"{kind}s" / copied)
 
-    images = int(rounds[0]["floor.images"])
-    print(f"{images} source images, {len(rounds)} rounds, medians")
-    print("| | seconds | images per second |\n| --- | ---: | ---: |")
-    for name, key in (
-        ("floor: decode, resize, encode", "floor.all"),
-        ("the floor, with files written", "floor.write"),
-        ("1 worker: index to variants", "1.all"),
-        ("1 worker: index", "1.index"),
-        ("1 worker: split", "1.split"),
-        ("1 worker: masks and variants", "1.variants"),
-        ("2 workers: index to variants", "2.all"),
-        ("2 workers: index", "2.index"),
-        ("2 workers: split", "2.split"),
-        ("2 workers: masks and variants", "2.variants"),
-        ("commands behind make variants, 2 workers", "commands.variants"),
-        ("command behind make dataset, 2 workers", "commands.dataset"),
-        ("make dataset again", "commands.again"),
-    ):
-        duration = median(lambda measurements, key=key: measurements[key])
-        print(f"| {name} | {duration:.2f} | {images / duration:.1f} |")
-    print("\n| ratio | median | target |\n| --- | ---: | ---: |")
-    for name, numerator, denominator, target in (
-        ("1 worker / floor", "1.all", "floor.all", "<= 1.5"),
-        ("1 worker / floor with files written", "1.all", "floor.write", ""),
-        ("1 worker / 2 workers", "1.all", "2.all", ">= 1.7"),
-        ("make dataset / make variants", "commands.dataset", "commands.variants", "<= 3"),
-    ):
-        ratio = median(lambda row, top=numerator, bottom=denominator: row[top] / row[bottom])
-        print(f"| {name} | {ratio:.2f} | {target} |")
-    print(
-        f"\nlargest resident memory of a worker: {max(row['2.peak_mb'] for row in rounds):.0f} MB (target < 400); of the "
-        f"single process with one worker: {max(row['1.peak_mb'] for row in rounds):.0f} MB"
-    )
+
+def write_published(raw: Path, source: SourceImage, attributes: tuple, out: Path) -> None:
+    image = PIL.Image.open(raw / source.source).convert("RGB")
+    regions = drawable([parse_region(shape) for shape in attributes], polylines=False)
+    mask = published_mask(regions, image.width, image.height)
+    channels = [published_square(channel, 512) for channel in image.split()]
+    pairs = {"image": PIL.Image.merge("RGB", channels), "mask": published_square(mask, 512).convert("RGB")}
+    for kind, square in pairs.items():
+        turned = {f"rotated_{angle}_": square.rotate(angle) for angle in (90, 180, 270)}
+        turned |= {"": square, "mirrored_": square.transpose(PIL.Image.Transpose.FLIP_LEFT_RIGHT)}
+        turned |= {"flipped_": square.transpose(PIL.Image.Transpose.FLIP_TOP_BOTTOM)}
+        for name, picture in turned.items():
+            picture.save(out / f"{name}{source.image_id}.{kind}.jpg", quality=75)
+
+
+def fused(raw: Path, out: Path, workers: int) -> None:
+    """The command `dataset` without its audit and its pictures."""
+    start_server()
+    folder = DatasetFolder(out)
+    with open_executor(workers) as executor:
+        stages.index(folder, load_recipe("v2"), raw, None, executor)
+        stages.split(folder)
+        stages.variants(folder, executor, fused=True)
+
+
+IN_PROCESS: dict[str, Callable[[Path, Path, Path], None]] = {
+    "bare": bare,
+    "written": lambda raw, index, out: bare(raw, index, out, keep=True),
+    "published": published,
+    "one": lambda raw, _, out: fused(raw, out, 1),
+    "two": lambda raw, _, out: fused(raw, out, 2),
+}
+_RAW, _TWO = ["--raw", "RAW", "--out", "OUT"], ["--workers", "2"]
+PARTS = {part: [[__file__, "--raw", "RAW", "--part", part, "INDEX", "OUT"]] for part in IN_PROCESS} | {
+    "stages": [
+        ["-m", "pipeline", *words]
+        for words in (["index", *_RAW, *_TWO], ["split", "OUT"], ["masks", "OUT", *_TWO], ["variants", "OUT", *_TWO])
+    ],
+    "dataset": [["-m", "pipeline", "dataset", *_RAW, *_TWO]],
+}
+TITLES = {
+    "bare": "bare loop: decode, resize, encode",
+    "written": "bare loop, files written",
+    "published": "published generator, written again",
+    "one": "dataset without audit and pictures, 1 worker",
+    "two": "dataset without audit and pictures, 2 workers",
+    "stages": "index, split, masks and variants as four programs, 2 workers",
+    "dataset": "dataset with audit and pictures, 2 workers",
+}
+# What is compared with what, and which ratio was asked for.
+COMPARISONS = [
+    ("bare", "", ""),
+    ("written", "bare", ""),
+    ("published", "bare", ""),
+    ("one", "bare", "<= 1.2"),
+    ("one", "written", ""),
+    ("two", "one", "<= 0.56"),
+    ("two", "published", "<= 0.1"),
+    ("stages", "published", "<= 0.125"),
+    ("dataset", "two", "<= 1.3"),
+]
+
+
+def make_rows(used: dict[str, list[Used]], size: str) -> list[Row]:
+    """One row per comparison and measure, and the memory of the largest process."""
+    rows = []
+    for part, reference, target in COMPARISONS:
+        for measure, unit in (("wall", "s"), ("processor", "processor s")):
+            values = [run[measure] for run in used[part]]
+            others = [run[measure] for run in used[reference]] if reference else []
+            compared = {"reference": TITLES[reference], "ratio": median_ratio(values, others)} if reference else {}
+            is_asked = measure == "wall" or target == "<= 1.2"
+            rows.append(summarize(TITLES[part], size, values, unit, target=target if is_asked else "", **compared))
+    memory = [run["memory"] for run in used["two"]]
+    return [*rows, summarize("largest process next to the main one, 2 workers", size, memory, "MB", target="< 250")]
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Times an evaluation without the prediction: all metrics of images of 512 px. Also measures its memory.
 
-    python benchmarks/evaluation.py [--images 1000]
+    python benchmarks/evaluation.py [--images 200]
 
 Ground truth and probabilities are smooth random blobs; a quarter of the images have no lesion, and a patient has eight
 images. Prints the seconds for the metrics of the images and for the tables with their intervals, and the peak memory after
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from results import Row, write_rows
 
 from segmenter.configuration import Configuration
 from segmenter.configuration.networks import SlightlyFlexibleUNetSettings
@@ -29,7 +30,7 @@ SIDE, BATCH = 512, 8
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--images", type=int, default=200)
     count = parser.parse_args().images
     configuration = Configuration(model=SlightlyFlexibleUNetSettings())
     quarter, peaks, drawing = BATCH * (count // 4 // BATCH), [], 0.0
@@ -57,6 +58,16 @@ def main() -> None:
     print(f"{count} images: {seconds:.1f} s for the metrics ({1000 * seconds / count:.0f} ms per image)")
     print(f"{written - measured:.1f} s for tables, groups and intervals")
     print(f"peak memory: {peaks[0]:.0f} MB after {quarter} images, {peaks[1]:.0f} MB after {count}")
+    size = f"{count} images of {SIDE} px"
+    write_rows(
+        "evaluation",
+        [
+            Row("metrics, per image", size, 1000 * seconds / count, "ms"),
+            Row("tables, groups and intervals", size, written - measured, "s"),
+            Row("peak memory", f"after {quarter} images", peaks[0], "MB"),
+            Row("peak memory", f"after {count} images", peaks[1], "MB", reference=f"after {quarter}", ratio=peaks[1] / peaks[0]),
+        ],
+    )
 
 
 def sample(number: int) -> Sample:
