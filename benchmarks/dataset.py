@@ -54,7 +54,7 @@ def main() -> None:
         part, index, out = args.part
         IN_PROCESS[part](args.raw, Path(index), Path(out))
         return
-    # Removed at the end: a disk that is freeing thousands of files writes new ones several times slower.
+    # Removed after the rows are written, for it may take long: a disk that is freeing thousands of files writes new ones several times slower.
     with tempfile.TemporaryDirectory(dir=args.scratch) as scratch:
         raw = args.raw or Path(scratch, "raw")
         if not args.raw:
@@ -65,7 +65,7 @@ def main() -> None:
         for number in range(args.rounds):
             for part, commands in PARTS.items():
                 used[part].append(run(commands, raw, index.root, Path(scratch, f"{number}-{part}")))
-    write_rows("dataset", make_rows(used, f"{images} {'images' if args.raw else 'images of a phantom'}"))
+        write_rows("dataset", make_rows(used, f"{images} {'images' if args.raw else 'images of a phantom'}"))
 
 
 def run(commands: list[list[str]], raw: Path, index: Path, out: Path) -> Used:
