@@ -54,7 +54,7 @@ def main() -> None:
         part, index, out = args.part
         IN_PROCESS[part](args.raw, Path(index), Path(out))
         return
-    # Removed after the rows are written, for it may take long: a disk that is freeing thousands of files writes new ones several times slower.
+    # Removed at the end: a disk that is freeing thousands of files writes new ones several times slower.
     with tempfile.TemporaryDirectory(dir=args.scratch) as scratch:
         raw = args.raw or Path(scratch, "raw")
         if not args.raw:
