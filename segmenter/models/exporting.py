@@ -104,7 +104,7 @@ def export_model(predictor: Predictor, format_name: str, output: Path, descripti
                     _register_erfc()
                 predictor.model.export(written, format=FORMATS[format_name].keras_name, verbose=False)
                 if format_name == "onnx":
-                    _describe(written, description)
+                    _describe(written, description, predictor.model)
                 run = _RUNNERS[format_name](written)
                 exported = [run(batch.astype(np.float32)) for batch in images]
         except Exception as error:  # converters and runtimes raise errors of any type
@@ -172,13 +172,17 @@ def _register_erfc() -> None:
             ctx.make_node("Sub", [one.output[0], erf.output[0]], outputs=[output], shapes=[shape], dtypes=[dtype], name=node.name)
 
 
-def _describe(path: Path, description: Description) -> None:
-    """Adds the metadata, and calls the free number of images `batch`."""
+def _describe(path: Path, description: Description, exported: keras.Model) -> None:
+    """Adds the metadata, calls the free number of images `batch`, and states the sizes that tf2onnx did not infer."""
     import onnx
 
     model = onnx.load(path)
-    for tensor in (*model.graph.input, *model.graph.output):
-        tensor.type.tensor_type.shape.dim[0].dim_param = "batch"
+    tensors = zip((*model.graph.input, *model.graph.output), (*exported.inputs, *exported.outputs), strict=True)
+    for tensor, (_, *sizes) in ((tensor, symbolic.shape) for tensor, symbolic in tensors):
+        batch, *dimensions = tensor.type.tensor_type.shape.dim
+        batch.dim_param = "batch"
+        for dimension, size in zip(dimensions, sizes, strict=True):
+            dimension.dim_value = size
     onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(asdict(description))})
     onnx.save(model, path)
 

@@ -126,8 +126,10 @@ class WindowAttention(layers.Layer):
         side, filters = x.shape[1], x.shape[-1]
         windows = partition_windows(roll(x, -self.shift_size), self.window_size)
         count, tokens = windows.shape[1:3]
-        parts = ops.reshape(self.queries_keys_values(windows), (-1, count, tokens, 3, self.num_heads, filters // self.num_heads))
-        queries, keys, values = (parts[:, :, :, part] for part in range(3))
+        by_head = (-1, count, tokens, self.num_heads, filters // self.num_heads)
+        # Split before the heads are told apart: LiteRT slices no more than five axes.
+        parts = ops.split(self.queries_keys_values(windows), 3, axis=-1)
+        queries, keys, values = (ops.reshape(part, by_head) for part in parts)
         scores = ops.einsum("bwqhf,bwkhf->bwhqk", queries * (filters // self.num_heads) ** -0.5, keys)
         # In bfloat16, a softmax over many tokens would lose small weights.
         scores = ops.cast(scores, "float32") + self._offset_scores()
