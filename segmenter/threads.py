@@ -2,17 +2,12 @@
 
 import collections
 import os
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-# Held by a thread while it reads an image or encodes a SEG. Both turn off the warnings of pydicom, which quote a patient's
-# values, and Python restores the wrong filters where two threads do that at the same time.
-WITHOUT_WARNINGS = threading.Lock()
 
 
 def count_cores() -> int:

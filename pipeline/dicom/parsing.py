@@ -2,14 +2,13 @@
 
 import contextlib
 import io
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
 from pipeline.contract import MOST_PIXELS, SourceError
 from pipeline.dicom.options import DicomOptions
 from pipeline.dicom.streams import read_claim
-from pipeline.files import InputError, install_command
+from pipeline.files import InputError, install_command, without_warnings
 
 PRESENTATION = "1.2.840.10008.5.1.4.1.1.1.2"
 PROCESSING = "1.2.840.10008.5.1.4.1.1.1.2.1"
@@ -51,8 +50,7 @@ def guarded(reason: str, message: str, remedy: str = "export it again") -> Itera
     Its message has the error's type and not its text, which may quote the header.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pydicom warns of odd values in fields that are not used here
+        with without_warnings():  # pydicom warns of odd values in fields that are not used here
             yield
     except (SourceError, InputError):
         raise
@@ -78,8 +76,7 @@ def is_deflated(data: bytes) -> bool:
     file = io.BytesIO(data)
     file.seek(132)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with without_warnings():
             return _read_file_meta_info(file).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian
     except Exception:  # pydicom reads this group first, so it cannot read the rest of the file either
         return False

@@ -37,6 +37,7 @@ from pipeline.files.program import (
 from pipeline.files.progress import progress
 from pipeline.files.reading import UnfitFile, open_regular, read_regular, stamp_of
 from pipeline.files.tables import csv_text, iterate_csv, quote_formula, read_csv, read_header_and_rows, unquote_formula, write_csv
+from pipeline.files.warning_filters import without_warnings
 from pipeline.files.writing import (
     append,
     remove_parts,
@@ -137,6 +138,7 @@ __all__ = [
     "suggest",
     "sync",
     "unquote_formula",
+    "without_warnings",
     "write_buffered",
     "write_bytes",
     "write_csv",

@@ -10,6 +10,7 @@ import PIL.Image
 
 from pipeline.contract import MOST_PIXELS, SourceError
 from pipeline.dicom.tags import Tags
+from pipeline.files import without_warnings
 from pipeline.sources.formats import find_format
 from pipeline.sources.orientation import TAG, read_orientation, swaps_sides
 
@@ -50,8 +51,7 @@ def opened(data: bytes) -> Iterator[PIL.Image.Image]:
     """
     file_format = find_format(data)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd metadata
+        with without_warnings():  # of odd metadata
             warnings.simplefilter("error", PIL.Image.DecompressionBombWarning)
             image = PIL.Image.open(io.BytesIO(data), formats=[file_format])
     except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning) as error:

@@ -1,12 +1,11 @@
 """The pixels of JPEG, PNG and TIFF, as gray levels or color."""
 
-import warnings
-
 import cv2
 import numpy as np
 import PIL.Image
 
 from pipeline.contract import SourceError
+from pipeline.files import without_warnings
 from pipeline.sources.formats import find_format
 from pipeline.sources.headers import DEEP_MODES, is_deep, opened
 from pipeline.sources.jpeg import decode_jpeg
@@ -115,8 +114,7 @@ def _stated_by_tiff(tags: dict) -> int | None:
 
 def _load(image: PIL.Image.Image) -> None:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd metadata
+        with without_warnings():  # of odd metadata
             image.load()
     except (OSError, SyntaxError, ValueError, TypeError, EOFError, IndexError) as error:
         raise _damaged() from error

@@ -7,14 +7,13 @@ import hashlib
 import io
 import json
 import uuid
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.files import install_command, is_installed, package_version
+from pipeline.files import install_command, is_installed, package_version, without_warnings
 
 KINDS = ("binary", "fractional")
 MISSING = f"highdicom is not installed, so DICOM images get PNGs only; run `{install_command('dicom')}`"
@@ -98,9 +97,7 @@ def segmentations(
     """
     lesions = np.clip(probabilities[..., -len(class_names) :], 0, 1)  # rounding may lift the mean of several passes above 1
     pixels = {"binary": mask, "fractional": lesions[np.newaxis]}
-    with warnings.catch_warnings():
-        # The packages quote odd values in their warnings, and a header's values are a patient's.
-        warnings.simplefilter("ignore")
+    with without_warnings():
         header = _read_header(source)
         try:
             return {kind: _encode(header, kind, pixels[kind], class_names, algorithm) for kind in KINDS}

@@ -28,7 +28,7 @@ from segmenter.inference.plan import Plan, describe_algorithm, load_models, read
 from segmenter.inference.thresholding import threshold_mask
 from segmenter.inference.tiling import predict_at_side, predict_tiled, predict_whole, resize_back
 from segmenter.pictures import lesion_colors
-from segmenter.threads import WITHOUT_WARNINGS, count_cores, in_order
+from segmenter.threads import count_cores, in_order
 
 
 @dataclass(frozen=True)
@@ -148,8 +148,7 @@ def _make_writer(
         without_seg = ""
         if algorithm and has_dicom_mark(job.image):
             try:
-                with WITHOUT_WARNINGS:
-                    write_segmentations(output, job.name, job.image, prediction, class_names, algorithm)
+                write_segmentations(output, job.name, job.image, prediction, class_names, algorithm)
             except dicom_seg.SegmentationError as error:
                 without_seg = f"{job.image}: {error}"
         rows = lesion_rows(prediction.mask, probabilities, class_names)
@@ -176,8 +175,7 @@ def _predict(
 
     def read(job: Job) -> tuple[Job, np.ndarray | SourceError]:
         try:
-            with WITHOUT_WARNINGS:
-                return job, read_for(predictor, job.image, plan)
+            return job, read_for(predictor, job.image, plan)
         except SourceError as error:
             return job, error
 
