@@ -18,6 +18,7 @@ from pipeline.sources import decode_mask, read_image
 from segmenter.configuration import Configuration, MaskSettings
 from segmenter.data.dataset import Sample
 from segmenter.data.ground_truth import read_classes, read_mask_file, read_sample_image
+from segmenter.threads import count_cores, in_order
 
 _HALF = 0.5 - 1e-5  # averages are sums of rounded shares
 
@@ -103,9 +104,10 @@ def read_all(samples: Sequence[Sample], form: PairFormat) -> tuple[np.ndarray, n
     def read(index: int) -> None:
         images[index], masks[index] = read_pair(samples[index], form)
 
-    with ThreadPoolExecutor() as executor:  # the decoders release the interpreter's lock
-        for done in [executor.submit(read, index) for index in range(len(samples))]:
-            done.result()
+    cores = count_cores()
+    with ThreadPoolExecutor(cores) as executor:  # the decoders release the interpreter's lock
+        for _ in in_order(executor, read, range(len(samples)), 2 * cores):  # so that an error or Ctrl-C waits for few of them
+            pass
     return images, masks
 
 

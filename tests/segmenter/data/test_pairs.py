@@ -6,10 +6,11 @@ import pytest
 from pipeline.files import InputError
 from pipeline.geometry import square_image
 from segmenter.configuration import MaskSettings
+from segmenter.data import pairs
 from segmenter.data.dataset import Sample, read_data_set
 from segmenter.data.ground_truth import cut_mask
 from segmenter.data.input_pipeline import explained, validation_batches
-from segmenter.data.pairs import PairFormat, check_lesions, read_pair, shrink_image
+from segmenter.data.pairs import PairFormat, check_lesions, read_all, read_pair, shrink_image
 
 SIDE = 32
 
@@ -108,6 +109,18 @@ def test_a_bad_pair_is_named(tmp_path, write_data_set, write_pair, image, mask, 
     samples = read_data_set(folder).split("train")
     with pytest.raises(InputError, match=message), explained():
         list(validation_batches(samples, PairFormat(8, 1), 2, cache=cache))
+
+
+def test_pairs_after_a_bad_one_are_not_read(tmp_path, write_data_set, monkeypatch):
+    samples = read_data_set(write_data_set(tmp_path / "set", train=40)).split("train")
+    samples[0].mask.write_text("no mask")
+    read = []
+    plain = pairs.read_pair
+    monkeypatch.setattr(pairs, "count_cores", lambda: 2)
+    monkeypatch.setattr(pairs, "read_pair", lambda sample, form: (read.append(sample), plain(sample, form))[1])
+    with pytest.raises(InputError, match=samples[0].mask.name):
+        read_all(samples, PairFormat(8, 1))
+    assert len(read) <= 6
 
 
 def test_a_cut_file_is_named(tmp_path, write_data_set):
