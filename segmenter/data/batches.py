@@ -1,5 +1,6 @@
 """Which pairs each training step takes, and the reading of them, with NumPy alone: every loader gets its batches here."""
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
@@ -32,8 +33,9 @@ def fits_cache(samples: int, side: int, channels: int, limit_mb: int | None = No
     return cached_bytes(samples, side, channels) <= limit
 
 
+@functools.lru_cache(maxsize=4)  # each step of an epoch asks for it, which takes 0.1 s for a million samples
 def order_epoch(count: int, seed: int, epoch: int) -> np.ndarray:
-    """The order of `count` samples in an epoch, (count,) int64; it depends on nothing else.
+    """The order of `count` samples in an epoch, (count,) int64, not to be changed; it depends on nothing else.
 
     It sorts the raw numbers of a counter-based generator, because NumPy keeps their sequence from version to version, which it
     does not promise for `Generator.permutation` (NEP 19).
@@ -42,8 +44,10 @@ def order_epoch(count: int, seed: int, epoch: int) -> np.ndarray:
       >>> order_epoch(5, seed=1, epoch=0).tolist(), order_epoch(5, seed=1, epoch=1).tolist()
       ([3, 2, 0, 1, 4], [0, 3, 4, 2, 1])
     """
-    numbers = np.random.Philox(key=np.array([seed, epoch], np.uint64)).random_raw(count)
-    return np.argsort(numbers, kind="stable")
+    numbers = np.random.Philox(key=np.array([seed % 2**64, epoch], np.uint64)).random_raw(count)
+    order = np.argsort(numbers, kind="stable")
+    order.setflags(write=False)
+    return order
 
 
 class Variation(NamedTuple):
@@ -93,6 +97,7 @@ class Schedule:
     def __init__(self, count: int, batch_size: int, *, shuffle: bool = False, seed: int = 0):
         self.count, self.batch_size, self.shuffle, self.seed = count, batch_size, shuffle, seed
         self.steps = -(-count // batch_size)  # per epoch
+        self.full_size = min(batch_size, count)  # of all batches but the last one of an epoch
 
     def choose(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """The samples of a step, counted from the first step of the first epoch.
@@ -104,6 +109,21 @@ class Schedule:
         order = order_epoch(self.count, self.seed, epoch) if self.shuffle else np.arange(self.count)
         indices = order[batch * self.batch_size :][: self.batch_size]
         return indices, epoch * self.count + indices
+
+
+def read_batch(pairs: Pairs, schedule: Schedule, variation: Variation | None, step: int) -> tuple[Any, ...]:
+    """Reads the pairs of a step, and draws how they are varied.
+
+    Returns:
+      Images and masks as `Pairs.read` gives them. With a variation also the number of pairs that belong to the step, and what
+      is drawn; the last batch of an epoch is then filled up to the size of the others by its own pairs, to be cut off after
+      the variation, because XLA takes seconds to compile that for another size.
+    """
+    indices, numbers = schedule.choose(step)
+    if variation is None:
+        return pairs.read(indices)
+    size = schedule.full_size
+    return *pairs.read(np.resize(indices, size)), len(indices), variation.draw(np.resize(numbers, size))
 
 
 def evaluation_batches(samples: Sequence[Sample], form: PairFormat, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

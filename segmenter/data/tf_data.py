@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from pipeline.files import InputError
 from segmenter.backend import compiled
-from segmenter.data.batches import Pairs, Schedule, Variation
+from segmenter.data.batches import Pairs, Schedule, Variation, read_batch
 
 _AHEAD = 2
 _problems: list[InputError] = []  # the last one that TensorFlow turned into an error of its own
@@ -44,22 +44,27 @@ def epochs_dataset(pairs: Pairs, schedule: Schedule, variation: Variation | None
 
 
 def _batches(steps: tf.data.Dataset, pairs: Pairs, schedule: Schedule, variation: Variation | None) -> tf.data.Dataset:
-    form, example = pairs.form, variation.draw(np.zeros(1, np.int64)) if variation else ()
+    form, size = pairs.form, schedule.full_size if variation else None
     apply = compiled(variation.apply) if variation else None
-    squares = [(form.side, form.side, form.channels), (form.side, form.side, 1)]
-    drawn_arrays = [np.asarray(array) for array in keras.tree.flatten(example)]
-    shapes = squares + [array.shape[1:] for array in drawn_arrays]
-    types = [np.uint8, np.uint8] + [array.dtype for array in drawn_arrays]
+    # Of the types and shapes that `read_batch` gives.
+    example: tuple[Any, ...] = tuple(np.zeros((1, form.side, form.side, channels), np.uint8) for channels in (form.channels, 1))
+    if variation:
+        example = (*example, np.int64(1), variation.draw(np.zeros(1, np.int64)))
+    arrays = [np.asarray(array) for array in keras.tree.flatten(example)]
+    shapes = [(size, *array.shape[1:]) if array.ndim else () for array in arrays]
 
-    def read(step: np.ndarray) -> list[np.ndarray]:
-        indices, numbers = schedule.choose(int(step))
-        return [*pairs.read(indices), *(keras.tree.flatten(variation.draw(numbers)) if variation else [])]
+    def read(step: np.ndarray) -> list[Any]:
+        return keras.tree.flatten(read_batch(pairs, schedule, variation, int(step)))
 
     @tf.autograph.experimental.do_not_convert
     def batch(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        arrays = numpy_call(read, [step], types)
-        images, masks, *drawn = (tf.ensure_shape(array, (None, *shape)) for array, shape in zip(arrays, shapes, strict=True))
-        return apply(keras.tree.pack_sequence_as(example, drawn), images, masks) if apply else (images, masks)
+        values = numpy_call(read, [step], [array.dtype for array in arrays])
+        values = [tf.ensure_shape(value, shape) for value, shape in zip(values, shapes, strict=True)]
+        images, masks, *others = keras.tree.pack_sequence_as(example, values)
+        if apply:
+            count, drawn = others
+            images, masks = (squares[:count] for squares in apply(drawn, images, masks))
+        return images, masks
 
     return steps.map(batch, tf.data.AUTOTUNE).prefetch(_AHEAD)
 

@@ -1,17 +1,28 @@
+import threading
 from itertools import chain, islice
 
 import keras
 import numpy as np
 import pytest
 
-from segmenter.data import batches, input_pipeline
-from segmenter.data.batches import Variation, cached_bytes, evaluation_batches, fits_cache, order_epoch, read_ahead
+from segmenter.data import batches, input_pipeline, py_dataset
+from segmenter.data.batches import (
+    Pairs,
+    Schedule,
+    Variation,
+    cached_bytes,
+    evaluation_batches,
+    fits_cache,
+    order_epoch,
+    read_ahead,
+)
 from segmenter.data.dataset import read_data_set
 from segmenter.data.input_pipeline import epoch_batches, training_batches, validation_batches
 from segmenter.data.pairs import PairFormat
 
 SIDE = 32
 PAIR_FORMAT = PairFormat(SIDE, 1)
+SECONDS = 20  # to wait for a thread before the test fails
 
 
 @pytest.fixture
@@ -98,6 +109,37 @@ def test_each_iteration_is_the_next_epoch_of_training(numbered, loader):
     assert [orders(batches, 9) for _ in range(3)] == [training[:3], training[3:6], training[6:]]
 
 
+def test_an_iteration_that_is_left_early_is_an_epoch_too(numbered, loader):
+    batches = epoch_batches(numbered, PAIR_FORMAT, 4, cache=True, shuffle=True, seed=3)
+    training = orders(training_batches(numbered, PAIR_FORMAT, 4, cache=True, shuffle=True, seed=3), 9)
+    assert [orders(batches, count) for count in (1, 9, 0, 9)] == [training[:1], training[3:6], [], training[6:]]
+
+
+def test_fit_gets_the_batches_in_their_order_though_it_shuffles_their_numbers(numbered):
+    training = orders(training_batches(numbered, PAIR_FORMAT, 4, cache=True, shuffle=True, seed=3), 9)
+    schedule = Schedule(len(numbered), 4, shuffle=True, seed=3)
+    batches = py_dataset.Epochs(py_dataset.reader(Pairs(numbered, PAIR_FORMAT, cache=True), schedule, None), None, 3)
+    shown = []
+    for _ in range(3):
+        batches.on_epoch_end()  # some versions of Keras call it before an epoch, too
+        shown += [numbers(batches[index])[0] for index in (2, 0, 1)]
+        batches.on_epoch_end()
+    assert shown == training
+
+
+def test_the_threads_of_a_loader_end_with_it(numbered):
+    pairs, schedule = Pairs(numbered, PAIR_FORMAT, cache=False), Schedule(len(numbered), 4)
+    before = set(threading.enumerate())
+    batches = py_dataset.Batches(py_dataset.reader(pairs, schedule, None))
+    orders(batches, 2)
+    started = set(threading.enumerate()) - before
+    assert started
+    del batches
+    for thread in started:
+        thread.join(SECONDS)
+        assert not thread.is_alive()
+
+
 @pytest.mark.parametrize("cache", [False, True])
 def test_each_pair_is_varied_by_a_number_of_its_own_in_each_round(numbered, loader, cache):
     def draw(numbers):
@@ -115,6 +157,21 @@ def test_each_pair_is_varied_by_a_number_of_its_own_in_each_round(numbered, load
 
     assert drawn() == list(range(22))
     assert drawn(first_step=3)[:11] == drawn()[11:]
+
+
+@pytest.mark.parametrize(("batch_size", "sizes"), [(4, [4, 4, 3]), (8, [8, 3]), (16, [11])])
+def test_pairs_are_varied_in_batches_of_one_size_for_which_that_is_compiled(numbered, loader, batch_size, sizes):
+    seen = set()
+
+    def note_size(drawn, images, masks):
+        seen.add((drawn.shape[0], images.shape[0], masks.shape[0]))
+        return images, masks
+
+    variation = Variation(lambda numbers: numbers.astype(np.int32), note_size)
+    batches = orders(training_batches(numbered, PAIR_FORMAT, batch_size, cache=True, variation=variation), 2 * len(sizes))
+    assert [len(batch) for batch in batches] == 2 * sizes
+    assert sorted(chain(*batches)) == sorted(2 * list(range(1, 12)))
+    assert seen == {(sizes[0],) * 3}
 
 
 def test_one_gray_file_fills_three_channels(numbered, loader):
