@@ -54,19 +54,23 @@ class Table:
         Spreadsheets often have titles above the header.
 
         Args:
-          fits: whether a table has the columns that are needed.
+          fits: whether a table has the columns that are needed; it is also given tables of a header alone.
 
         Raises:
           InputError: it fits with several rows as header.
         """
         if fits(self):
             return self
-        tables = [_as_table(self.path, self.raw[index:], self.sheet) for index in range(1, min(MOST_TITLES, len(self.raw)))]
-        fitting = [replace(table, above=table.header_row - self.header_row + self.above) for table in tables if fits(table)]
-        if len(fitting) > 1:
-            rows = " and ".join(str(table.header_row) for table in fitting[:2])
+        headers = [index for index in range(1, min(MOST_TITLES, len(self.raw))) if fits(self._from_row(index, index + 1))]
+        if len(headers) > 1:
+            rows = " and ".join(str(self.raw[index][0]) for index in headers[:2])
             raise InputError(f"{self.path}: the rows {rows} both look like the header; remove what does not belong to the table")
-        return fitting[0] if fitting else None
+        return self._from_row(headers[0]) if headers else None
+
+    def _from_row(self, index: int, end: int | None = None) -> "Table":
+        """The table whose header is the row of that index in `raw`; without the rows from `end` on."""
+        table = _as_table(self.path, self.raw[index:end], self.sheet)
+        return replace(table, above=table.header_row - self.header_row)
 
     def column(self, name: str) -> int | None:
         """The position of a column, whatever the case and spaces of its header; None if there is none.
@@ -194,9 +198,9 @@ def decode_text(data: bytes) -> str:
 
 
 def _find_delimiter(sample: str, preferred: str) -> str:
-    """The delimiter with which most rows have as many cells as the header, of these the one with the most cells.
+    """The delimiter with which the largest share of rows is of one width, of these the one with the most cells.
 
-    The header is the first row as wide as most rows are, since titles may be above it.
+    All rows count, also titles: with the commas in its numbers as delimiter, only the header of a table would be of another width.
     """
 
     def fit(delimiter: str) -> tuple[bool, float, int]:
@@ -206,10 +210,7 @@ def _find_delimiter(sample: str, preferred: str) -> str:
             return False, 0, 0
         widths = [len(row) for row in rows[: MOST_TITLES + 100]]
         ((usual, _),) = Counter(width for width in widths if width > 1).most_common(1) or [(0, 0)]
-        first = next((number for number, width in enumerate(widths[:MOST_TITLES]) if width == usual), 0)
-        header, *others = widths[first:] or [0]
-        whole = [width == header for width in others]
-        return header > 1, sum(whole) / len(whole) if whole else 1.0, header
+        return usual > 1, widths.count(usual) / max(len(widths), 1), usual
 
     return max((preferred, *_DELIMITERS), key=fit)
 

@@ -47,6 +47,12 @@ def test_commas_in_headers_and_numbers_do_not_hide_the_semicolons(tmp_path):
     assert table.header == ["Name", "Size, mm", "A, b, c"]
 
 
+def test_decimal_commas_do_not_outweigh_the_semicolons_of_the_header(tmp_path):
+    """With commas as delimiter all rows but the header have as many cells as with semicolons, and commas are preferred."""
+    table = read(tmp_path, b"Name;xmin;ymin\n" + b"P1;1,5;2,5\n" * 9)
+    assert (table.header, table.rows[0]) == (["Name", "xmin", "ymin"], (2, ["P1", "1,5", "2,5"]))
+
+
 def test_the_preferred_delimiter_is_taken_where_two_fit(tmp_path):
     assert read(tmp_path, b"a,b;c\n1,2;3\n", delimiter=";").header == ["a,b", "c"]
 
@@ -179,6 +185,9 @@ def test_the_header_is_not_looked_for_everywhere_and_is_one_row(tmp_path):
 
     assert read(tmp_path, csv_bytes([["title", ""]] * 19 + ROWS)).with_header(fits).header_row == 20
     assert read(tmp_path, csv_bytes([["title", ""]] * 20 + ROWS)).with_header(fits) is None
+    seen = []
+    assert read(tmp_path, csv_bytes([["title", ""]] * 50)).with_header(lambda table: seen.append(len(table.rows)) or False) is None
+    assert seen == [49] + 19 * [0], "large tables are not copied for each row that may be the header"
     with pytest.raises(InputError, match=r"table.csv: the rows 2 and 5 both look like the header; remove what does not belong"):
         read(tmp_path, csv_bytes([["title", "", ""], *ROWS, *ROWS])).with_header(fits)
     assert read(tmp_path, csv_bytes(ROWS + ROWS)).with_header(fits).above == 0, "as before where the first row is the header"
