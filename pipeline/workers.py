@@ -135,11 +135,16 @@ def _has_server() -> bool:
 def start_server() -> None:
     """Starts the process that those of `open_executor` are forked from; it loads what they need while this one goes on."""
     if _has_server():
-        from multiprocessing import forkserver  # there is none on Windows
+        from multiprocessing import forkserver, resource_tracker  # there are none on Windows
 
         multiprocessing.get_context("forkserver").set_forkserver_preload(_PRELOADED)
-        with _without_main():
-            forkserver.ensure_running()
+        resource_tracker.ensure_running()  # the server starts it otherwise, and it lets interrupts through again
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # the server inherits it: Ctrl-C would print its trace
+        try:
+            with _without_main():
+                forkserver.ensure_running()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
 def _start_processes(workers: int) -> _Processes:
