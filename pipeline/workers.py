@@ -203,13 +203,17 @@ def in_order(
     ahead = ahead or (executor.ahead if isinstance(executor, Workers) else Workers.ahead)
 
     def results(limit: int) -> Iterator[Result]:
+        is_renewed = False
         while len(waiting) >= limit:
             item, future = waiting.popleft()
             try:
                 result = future.result()
             except BrokenExecutor:
+                if not is_renewed:
+                    _renew(executor)
                 result = _run_alone(executor, function, item, crashed)
-                limit = 1  # the calls after it failed with it, and are repeated before any other is begun
+                # The calls after it failed with it, and are repeated before any other is begun.
+                limit, is_renewed = 1, True
             yield result
 
     try:
@@ -225,8 +229,7 @@ def in_order(
 def _run_alone(
     executor: Executor, function: Callable[[Item], Result], item: Item, crashed: Callable[[Item], Result] | None
 ) -> Result:
-    """Repeats a call while no other runs, so that a process that dies has died of it."""
-    _renew(executor)
+    """Repeats a call while no other runs, so that a process that dies has died of it; the executor works afterwards."""
     try:
         return executor.submit(function, item).result()
     except BrokenExecutor as error:
