@@ -24,6 +24,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _PRELOADED = ["concurrent.futures.process", "pipeline.dataset.samples", "pipeline.indexing.inspect"]  # what runs in workers
+_MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1  # of malloc.h
 
 
 class Inline(Executor):
@@ -158,6 +159,7 @@ def _start_processes(workers: int) -> _Processes:
 def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; only the parent acts on it
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    _keep_memory()
     use_one_thread()
 
 
@@ -167,6 +169,20 @@ def _end_with_parent() -> None:
     if parent is not None:
         multiprocessing.connection.wait([parent.sentinel])
         os._exit(1)
+
+
+def _keep_memory() -> None:
+    """Lets the C library keep what one image took for the next one, in place of 2,000 page faults per image; only glibc can.
+
+    Source: mallopt(3). Older versions of glibc refuse a larger M_MMAP_THRESHOLD.
+    """
+    if sys.platform == "linux":
+        import ctypes
+
+        with contextlib.suppress(AttributeError):  # another C library
+            mallopt = ctypes.CDLL(None).mallopt
+            mallopt(_MMAP_THRESHOLD, 32 * 2**20)
+            mallopt(_TRIM_THRESHOLD, 128 * 2**20)
 
 
 def use_one_thread() -> None:

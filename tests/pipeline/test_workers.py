@@ -2,6 +2,7 @@
 
 import functools
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -116,6 +117,51 @@ def test_what_succeeds_alone_costs_nothing(tmp_path):
     with open_executor(2) as executor:
         work = functools.partial(die_once, tmp_path / "mark")
         assert list(in_order(executor, work, range(10))) == list(range(0, 20, 2))
+
+
+def test_processes_are_replaced_once_where_one_has_died_and_once_more_for_its_item(monkeypatch):
+    renewed = []
+    with open_executor(1) as executor:
+        monkeypatch.setattr(executor, "renew", lambda: renewed.append(1) or type(executor).renew(executor))
+        assert list(in_order(executor, die_at({0}), range(20), crashed=lambda number: 0)) == list(range(0, 40, 2))
+    assert len(renewed) == 2
+
+
+LOADING = """
+import os, signal, time
+from multiprocessing import forkserver
+from pipeline.workers import start_server
+start_server()
+server = forkserver._forkserver._forkserver_pid
+time.sleep(0.1)
+os.kill(server, signal.SIGINT)
+print(os.waitid(os.P_PID, server, os.WEXITED | os.WNOHANG), signal.pthread_sigmask(signal.SIG_BLOCK, []), flush=True)
+time.sleep(0.3)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no server of processes")
+def test_an_interrupt_while_workers_load_prints_no_trace():
+    run = subprocess.run([sys.executable, "-c", LOADING], capture_output=True, text=True, check=True)
+    assert (run.stdout, run.stderr) == ("None set()\n", "")
+
+
+def faults_of_an_image(number):
+    """Page faults of twenty times ten arrays of 3 MB, which is as much as an image takes."""
+    import resource
+
+    import numpy as np
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        [np.ones(3 * 2**20, np.uint8) for _ in range(10)]
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be asked to keep memory")
+def test_workers_keep_the_memory_of_an_image_for_the_next():
+    with open_executor(1) as executor:
+        assert list(in_order(executor, faults_of_an_image, range(2)))[1] < 1000, "the arrays have 150,000 pages"
 
 
 def test_where_nothing_else_is_agreed_it_is_an_error_that_names_the_item():
