@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.audit.equality import make_thumb, same_turned
 from pipeline.audit.features import Features, find_features, spread_contrast
 from pipeline.audit.samples import Sample
-from pipeline.contract import MaskError, SourceError
+from pipeline.contract import CRASHED, MaskError, SourceError
 from pipeline.files import read_regular
 from pipeline.sources import decode_mask, read_image
 
@@ -46,7 +46,7 @@ def read_contents(samples: Sequence[Sample]) -> list[Contents]:
 def describe_crash(sample: Sample) -> Contents:
     """What is reported of a sample when the process that read its files died."""
     names = " or ".join(name for name, path in (("image", sample.image), ("mask", sample.mask)) if path)
-    return Contents(broken=(f"its {names} made the process that read it die, of its decoder's fault or for want of memory",))
+    return Contents(broken=(f"its {names} {CRASHED[1]}",))
 
 
 def _read_sample(sample: Sample, siblings: Sequence[Contents]) -> Contents:
