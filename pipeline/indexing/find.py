@@ -48,9 +48,9 @@ class SourceFiles:
 
 
 def find_raw(folder: DatasetFolder, given: Path | None = None) -> Path:
-    """RAW of an indexed data set: `given`, or what its index was made from; a path to nothing where neither is known."""
+    """The folder that `open_sources` will read from; the data set's own where that is not known, and the stage reports it."""
     state = folder.read_state(folder.index_state)
-    return given or Path("" if state.get("keyed") else state.get("raw", ""))
+    return Path((given if state.get("keyed") else state.get("raw")) or folder.root)
 
 
 def open_sources(folder: DatasetFolder, raw: Path | None, key: SiteKey | None) -> SourceFiles:
