@@ -11,6 +11,7 @@ import itertools
 import json
 import logging
 import os
+import pickle
 import platform
 import threading
 import time
@@ -228,7 +229,16 @@ class _Call:
             use_one_thread()
             return True, self.function(*self.args, **self.kwargs), ""
         except Exception as error:
-            return False, error, traceback.format_exc()
+            return False, _portable(error), traceback.format_exc()
+
+
+def _portable(error: Exception) -> Exception:
+    """An error that the process of the command can load; of one that it could not, Dask would report nothing, for ever."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
 
 
 def _find_difference(facts: Mapping[str, str]) -> str:

@@ -134,6 +134,22 @@ def test_an_error_arrives_with_its_type_and_the_calls_that_led_to_it(scheduler):
     assert "in fail" in str(caught.value.__cause__)
 
 
+class OfTwo(Exception):
+    """It cannot be loaded again: pickle gives it the message alone."""
+
+    def __init__(self, message, detail):
+        super().__init__(message)
+
+
+def fail_with_two(number):
+    raise OfTwo(f"{number} is wrong", "")
+
+
+def test_an_error_that_cannot_be_sent_arrives_as_text(scheduler):
+    with open_executor(1, scheduler) as executor, pytest.raises(RuntimeError, match="^OfTwo: 7 is wrong$"):
+        executor.submit(fail_with_two, 7).result(timeout=20)
+
+
 def test_dask_sees_no_argument(scheduler):
     """It writes what it sees into the logs of its processes, and under a site key no name may get there."""
     assert "P1_secret" not in repr(cluster._Call(double, ("P1_secret",), {}, {}))
