@@ -200,7 +200,7 @@ def decode_text(data: bytes) -> str:
 def _find_delimiter(sample: str, preferred: str) -> str:
     """The delimiter with which the largest share of rows is of one width, of these the one with the most cells.
 
-    All rows count, also titles: with the commas in its numbers as delimiter, only the header of a table would be of another width.
+    All rows count, also titles: divided at the commas in its numbers, a table would have a header alone of another width.
     """
 
     def fit(delimiter: str) -> tuple[bool, float, int]:

@@ -146,7 +146,7 @@ def fail_with_two(number):
 
 
 def test_an_error_that_cannot_be_sent_arrives_as_text(scheduler):
-    with open_executor(1, scheduler) as executor, pytest.raises(RuntimeError, match="^OfTwo: 7 is wrong$"):
+    with open_executor(1, scheduler) as executor, pytest.raises(RuntimeError, match=r"^OfTwo: 7 is wrong$"):
         executor.submit(fail_with_two, 7).result(timeout=20)
 
 
