@@ -8,16 +8,16 @@ import io
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipeline.files.program import InputError
 from pipeline.files.reading import read_regular
-from pipeline.files.tables import limited_cells
 from pipeline.files.zips import refuse_zip_bomb
 
 TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".xlsx"})
+MOST_CELLS = 10_000_000  # of a table or sheet; that of a million regions has seven million
 MOST_TITLES = 20  # rows of a table among which its header is looked for
 _DELIMITERS = (",", ";", "\t", "|")
 _SAMPLE = 2**16  # characters from which the delimiter is found
@@ -174,7 +174,7 @@ def read_csv_table(path: Path, delimiter: str = ",", data: bytes | None = None) 
     else:
         delimiter = _find_delimiter(text[:_SAMPLE], delimiter)
     try:
-        records = limited_cells(path, _records(text[start:], delimiter))
+        records = _limited_cells(path, _records(text[start:], delimiter))
     except csv.Error as error:
         raise InputError(f"{path}: cannot be read as CSV ({error}); {remedy}") from error
     return _as_table(path, _numbered(records, first=2 if start else 1))
@@ -224,6 +224,17 @@ def _records(text: str, delimiter: str) -> Iterator[list[str]]:
         yield from csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
 
 
+def _limited_cells(path: Path, rows: Iterable[list[str]]) -> list[list[str]]:
+    """Collects the rows of a table; raises an InputError as soon as they hold more cells than any annotation file has."""
+    collected, cells = [], 0
+    for row in rows:
+        cells += len(row) + 1
+        if cells > MOST_CELLS:
+            raise InputError(f"{path}: has more than {MOST_CELLS} cells; expected fewer")
+        collected.append(row)
+    return collected
+
+
 def _numbered(records: Sequence[list[str]], first: int = 1) -> list[tuple[int, list[str]]]:
     """The rows that are not blank, with their numbers in the file."""
     return [(number, cells) for number, cells in enumerate(records, first) if any(cell.strip() for cell in cells)]
@@ -263,7 +274,7 @@ def read_sheets(path: Path) -> Iterator[Table]:
         for sheet in sheets:
             sheet.reset_dimensions()  # other programs state them wrongly
             rows = ([_text(value) for value in row] for row in sheet.iter_rows(values_only=True))
-            yield _as_table(path, _numbered(limited_cells(path, rows)), sheet.title)
+            yield _as_table(path, _numbered(_limited_cells(path, rows)), sheet.title)
     except InputError:
         raise
     except Exception as error:  # openpyxl raises whatever its unzipping and its XML parser raise

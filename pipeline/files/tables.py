@@ -112,17 +112,6 @@ def _csv_errors(path: Path, reader) -> Iterator[None]:
         raise InputError(f"{path}: line {reader.line_num} cannot be read as CSV ({error})") from error
 
 
-def limited_cells(path: Path, rows: Iterable[list[str]]) -> list[list[str]]:
-    """Collects the rows of a table; raises an InputError as soon as they hold more cells than any table here has."""
-    collected, cells = [], 0
-    for row in rows:
-        cells += len(row) + 1
-        if cells > MOST_CELLS:
-            raise InputError(f"{path}: has more than {MOST_CELLS} cells; expected fewer")
-        collected.append(row)
-    return collected
-
-
 def _read_rows(path: Path, reader: Iterable[list[str]], header: list[str]) -> Iterator[dict[str, str]]:
     with _csv_errors(path, reader):
         yield from _checked_rows(path, reader, header)
