@@ -5,13 +5,14 @@ import re
 from pathlib import Path
 
 _ROOT = Path("/")
+_ON_WINDOWS = 2**30
 
 
 def free_memory(root: Path = _ROOT) -> int:
     """The memory that is free, in bytes: what the machine has left, or less where its control group limits this process.
 
     Files that the system keeps in memory count as free. Where a system reports nothing about free memory, half of what it has
-    is assumed to be.
+    is assumed to be; 1 GiB where it does not report that either, as Windows.
 
     Args:
       root: the folder that holds proc and sys.
@@ -22,7 +23,7 @@ def free_memory(root: Path = _ROOT) -> int:
         information = (root / "proc/meminfo").read_text()
         free = int(re.findall(r"MemAvailable: *(\d+) kB", information)[0]) * 1024
     except (OSError, IndexError):
-        free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+        free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2 if hasattr(os, "sysconf") else _ON_WINDOWS
     return max(0, min([free, *_left_in_groups(root)]))
 
 

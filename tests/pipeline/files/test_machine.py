@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from pipeline.files import free_memory
@@ -63,3 +65,8 @@ def test_free_memory_is_what_the_machine_and_the_control_groups_leave(machine, f
 
 def test_a_system_that_reports_nothing_has_half_of_its_memory_free(tmp_path):
     assert free_memory(tmp_path) > 2**20
+
+
+def test_a_system_that_does_not_even_report_what_it_has_is_given_1_gib(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "sysconf")
+    assert free_memory(tmp_path) == 2**30
