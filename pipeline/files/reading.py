@@ -52,8 +52,9 @@ def read_regular(path: str | os.PathLike[str], most: int = MOST_BYTES) -> bytes:
     with open_regular(path, most) as file:
         size = os.fstat(file.fileno()).st_size
         data = file.read(size + 1)  # and not `most`: the system would hand out new memory for each file
-        if len(data) > size:  # it has grown meanwhile
-            data += file.read(most + 1 - len(data))
+        # It has grown meanwhile, or the system gave a part, as some network file systems do.
+        while len(data) != size and (more := file.read(most + 1 - len(data))):
+            data += more
     if len(data) > most:
         raise UnfitFile(path, _too_large(len(data), most))
     return data

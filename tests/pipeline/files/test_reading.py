@@ -1,12 +1,13 @@
 """Files of others: regular ones only, and none that is too large."""
 
+import io
 import os
 import pickle
 import socket
 
 import pytest
 
-from pipeline.files import InputError, Settings, UnfitFile, load_toml, open_regular, read_csv, read_regular, stamp_of
+from pipeline.files import InputError, Settings, UnfitFile, load_toml, open_regular, read_csv, read_regular, reading, stamp_of
 
 ODD = {
     "link to nothing": "is a link to a file that is not there; fetch it",
@@ -71,6 +72,18 @@ def test_a_file_without_a_size_is_read_to_the_limit():
     if os.path.exists("/proc/cpuinfo"):
         with pytest.raises(UnfitFile, match="no file of more than 10"):
             read_regular("/proc/cpuinfo", 10)
+
+
+def test_a_file_that_the_system_gives_in_parts_is_read_whole(tmp_path, monkeypatch):
+    path = tmp_path / "a"
+    path.write_bytes(b"0123456789")
+
+    class InParts(io.FileIO):
+        def read(self, size=-1):
+            return super().read(min(size, 4))
+
+    monkeypatch.setattr(reading, "open_regular", lambda path, most: InParts(path))
+    assert read_regular(path) == b"0123456789"
 
 
 def test_a_missing_file_is_an_error_of_the_system(tmp_path):
