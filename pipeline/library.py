@@ -75,9 +75,9 @@ class Dataset:
         path = DatasetFolder(self.folder).rejects
         return pd.DataFrame(read_csv(path, REJECT_COLUMNS) if path.is_file() else [], columns=list(REJECT_COLUMNS))
 
-    def audit(self, patient: str | None = None) -> pd.DataFrame:
+    def audit(self, patient: str | None = None, *, workers: int | None = None, scheduler: str = "") -> pd.DataFrame:
         """Reads all files of the folder and gives what is wrong; arguments, result and errors as of `audit_dataset`."""
-        return audit_dataset(self.folder, patient)
+        return audit_dataset(self.folder, patient, workers=workers, scheduler=scheduler)
 
     def describe(self) -> dict[str, Any]:
         """The content of dataset.json: recipe, counts, what was dropped and why, licence.
@@ -220,20 +220,23 @@ def open_dataset(folder: AnyPath) -> Dataset:
     return Dataset(root)
 
 
-def audit_dataset(folder: AnyPath, patient: str | None = None) -> pd.DataFrame:
+def audit_dataset(
+    folder: AnyPath, patient: str | None = None, *, workers: int | None = None, scheduler: str = ""
+) -> pd.DataFrame:
     """Checks any folder of train, valid and test pairs for leaks, duplicates, broken pairs and unclean masks; writes nothing.
 
     Args:
       folder: with a manifest or without; then patients and images come from the names.
       patient: a regular expression with one group, which finds the patient in a sample's name, for names that are not
         CDD-CESM's; samples without a known patient are a finding.
+      workers, scheduler: as for `make_dataset`.
 
     Returns:
       One row per kind of finding: `code`, `count` in `unit`s, `meaning`, `expected` (whether the folder's recipe asks for
       it), and `examples`, a tuple of the first few. No rows where nothing was found.
 
     Raises:
-      InputError: the folder holds no pairs, or `patient` is not such an expression.
+      InputError: the folder holds no pairs, `patient` is not such an expression, or the cluster cannot be used.
 
     Example:
       >>> audit_dataset("data_processed/demo").empty  # doctest: +SKIP
@@ -241,9 +244,10 @@ def audit_dataset(folder: AnyPath, patient: str | None = None) -> pd.DataFrame:
     """
     files = DatasetFolder(Path(folder))
     expected = expected_codes(files.load_recipe()) if files.recipe.is_file() else []
+    with open_executor(workers or all_cores(), scheduler, [files.root]) as executor:
+        findings = audit(files.root, patient=patient, executor=executor)
     rows = [
-        (found.code, found.count, found.unit, MEANINGS[found.code], found.code in expected, found.examples)
-        for found in audit(files.root, patient=patient)
+        (found.code, found.count, found.unit, MEANINGS[found.code], found.code in expected, found.examples) for found in findings
     ]
     return pd.DataFrame(rows, columns=list(FINDING_COLUMNS))
 

@@ -13,7 +13,9 @@ from inputs import small_download, small_recipe
 from small_sets import make_set
 
 import pipeline
+from pipeline import library
 from pipeline.contract import COLUMN_NAMES
+from pipeline.workers import Inline, all_cores
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -115,6 +117,14 @@ def test_a_planted_leak_is_a_finding(foreign):
     assert found["count"].tolist() == [1, 1, 1]
     assert found["examples"][1] == ("P3: 1 in train, 1 in test",)
     assert not found["expected"].any()
+
+
+def test_an_audit_takes_the_workers_that_it_is_given(foreign, monkeypatch):
+    opened = []
+    monkeypatch.setattr(library, "open_executor", lambda *arguments: opened.append(arguments) or Inline())
+    pipeline.Dataset(foreign).audit(workers=3)
+    pipeline.audit_dataset(foreign, scheduler="tcp://node1:8786")
+    assert opened == [(3, "", [foreign]), (all_cores(), "tcp://node1:8786", [foreign])]
 
 
 def test_findings_that_a_recipe_asks_for_are_expected_and_no_warning(tmp_path, recwarn):
