@@ -24,10 +24,7 @@ BENCHMARKS = {
     "dataset": ("Making a data set", "The published generator, our stages and the bare loop that decodes, resizes and encodes."),
     "audit": ("Audit", "The audit of a data set, by the number of pairs."),
     "scale": ("Scale", "How stages and tables grow with the number of source images, apart from the work on pixels."),
-    "startup": (
-        "Start-up",
-        "Imports, `--help`, and a command that finds everything done: the least of the runs, not their median.",
-    ),
+    "startup": ("Start-up", "Imports, `--help`, and a command with everything done; the least of the runs, not the median."),
     "loader": ("Loader", "Images per second of both loaders, and how long the training step waits for them."),
     "augmentation": ("Augmentation", "Processor time per pair of 512 px, with each variation and with all."),
     "training": ("Training step", "Seconds per step by network, side, precision and compiler."),
