@@ -63,6 +63,8 @@ class AnnotationFile:
             is called `all`.
         """
         tables = [found for table in self._tables(delimiter) if (found := table.with_header(fits))]
+        if tables and tables[0].sheet.casefold() != ALL:  # a sheet that describes the columns may name them below a title
+            tables = [table for table in tables if not table.above] or tables
         if len(tables) > 1 and tables[0].sheet.casefold() != ALL:
             raise InputError(
                 f"{self.path}: the sheets {tables[0].sheet!r} and {tables[1].sheet!r} both hold the table; remove one of them, "

@@ -111,6 +111,19 @@ def test_titles_above_a_header_are_skipped_and_noted(download, name):
     assert {key: row.cells for key, row in annotations.rows.items()} == {key: row.cells for key, row in expected.rows.items()}
 
 
+def test_a_sheet_that_describes_the_columns_below_a_title_is_not_the_table(download):
+    expected = read(download)
+    (download.root / TABLE).unlink()
+    workbook(download, path := download.root / "table.xlsx")
+    book = openpyxl.load_workbook(path)
+    book["masses"].append(["Columns"])
+    book["masses"].append(list(download.rows[0]))
+    book["all"].title = "images"
+    book.save(path)
+    annotations = read(download)
+    assert (annotations.rows.keys(), annotations.headers_below) == (expected.rows.keys(), {})
+
+
 def test_tables_that_contradict_each_other_are_an_error(download):
     workbook(download, download.root / "table.xlsx", {"BIRADS": "4"})
     with pytest.raises(InputError) as error:
