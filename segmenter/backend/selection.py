@@ -47,7 +47,7 @@ def _chosen() -> tuple[str, str]:
     if name := os.environ.get(_VARIABLE):
         return name, _VARIABLE
     path = _keras_json()
-    with contextlib.suppress(OSError, ValueError):  # Keras itself explains a damaged file
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # `pin_keras` explains a damaged file
         name = json.loads(path.read_text(encoding="utf-8")).get("backend", "")
         return str(name), str(path)
     return "", ""
@@ -100,7 +100,7 @@ def pin_keras() -> None:
     """
     try:
         import keras
-    except (AssertionError, ValueError) as error:
+    except (AssertionError, AttributeError, ValueError) as error:
         raise InputError(f"{_keras_json()}: Keras cannot be imported with it; correct or delete it") from error
     keras.config.set_image_data_format("channels_last")
     keras.config.set_floatx("float32")

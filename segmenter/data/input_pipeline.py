@@ -84,4 +84,4 @@ def explained() -> contextlib.AbstractContextManager[None]:
 
 
 def _is_tensorflow() -> bool:
-    return keras.backend.backend() == "tensorflow"
+    return keras.config.backend() == "tensorflow"

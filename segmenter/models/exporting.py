@@ -68,13 +68,15 @@ def check_output(path: Path, format_name: str) -> None:
     """Checks that an export may be written to a path.
 
     Raises:
-      InputError: its suffix is not that of the format, or it is a folder that holds something else than a SavedModel.
+      InputError: its suffix is not that of the format, or what is there is not a file, or not a SavedModel.
     """
     suffix = FORMATS[format_name].suffix
-    if path.suffix != suffix and format_name != "savedmodel":
+    if suffix and path.suffix != suffix:
         raise InputError(f"--output {path}: expected a name that ends with {suffix} for --format {format_name}")
-    if format_name == "savedmodel" and path.exists() and not (path / "saved_model.pb").is_file():
-        raise InputError(f"--output {path}: is there and is no SavedModel; give another folder")
+    if suffix and path.is_dir():
+        raise InputError(f"--output {path}: is a folder; expected a file for --format {format_name}; give another name")
+    if not suffix and path.exists() and not (path / "saved_model.pb").is_file():
+        raise InputError(f"--output {path}: exists and is not a SavedModel; give another folder")
 
 
 def export_model(predictor: Predictor, format_name: str, output: Path, description: Description) -> float:

@@ -29,7 +29,7 @@ class Devices:
 
 def find_devices(batch_size: int) -> Devices:
     """All devices that can share a batch of a training."""
-    if keras.backend.backend() != "tensorflow":
+    if keras.config.backend() != "tensorflow":
         return Devices()
     from segmenter.training.mirrored import MirroredDevices, find_names
 

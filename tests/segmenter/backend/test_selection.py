@@ -115,8 +115,9 @@ def test_the_users_settings_of_keras_change_nothing(tmp_path):
     assert done.stdout.split() == ["channels_last", "float32", "1e-07", "float32"], done.stderr
 
 
-def test_settings_that_keras_does_not_know_are_named(tmp_path):
-    (tmp_path / "keras.json").write_text('{"image_data_format": "sideways"}')
+@pytest.mark.parametrize("content", ['{"image_data_format": "sideways"}', "[]"])
+def test_settings_that_keras_does_not_know_are_named(tmp_path, content):
+    (tmp_path / "keras.json").write_text(content)
     code = "from segmenter.backend import load_backend; load_backend()"
     environment = os.environ | {"KERAS_HOME": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)

@@ -101,8 +101,11 @@ def test_what_a_converter_cannot_do_is_an_error_with_its_reason(saved, tmp_path,
 def test_other_names_and_other_folders_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"--output .*a.keras: expected a name that ends with .onnx for --format onnx"):
         check_output(tmp_path / "a.keras", "onnx")
-    with pytest.raises(InputError, match=r"is there and is no SavedModel; give another folder"):
+    with pytest.raises(InputError, match=r"exists and is not a SavedModel; give another folder"):
         check_output(tmp_path, "savedmodel")
+    (tmp_path / "a.onnx").mkdir()
+    with pytest.raises(InputError, match=r"a.onnx: is a folder; expected a file for --format onnx; give another name"):
+        check_output(tmp_path / "a.onnx", "onnx")
     check_output(tmp_path / "new", "savedmodel")
 
 
