@@ -1,8 +1,8 @@
 """What `import segmenter` offers for training and evaluation, by the functions that the command line calls.
 
 A data set is given as the path of its folder, or as anything with an attribute `folder`, such as `pipeline.Dataset`. Changed
-settings are given as `settings`, nested as the tables of a configuration are: `{"train": {"epochs": 2}}`. TensorFlow is
-imported by the functions that need it, without its start-up messages.
+settings are given as `settings`, nested as the tables of a configuration are: `{"train": {"epochs": 2}}`. Keras and
+its backend are imported by the functions that need them, without their start-up messages.
 """
 
 from collections.abc import Mapping
@@ -94,7 +94,7 @@ def batches(
     shuffle: bool | None = None,
     seed: int = 1,
     fold: int | None = None,
-) -> "tf.data.Dataset":
+) -> "tf.data.Dataset | keras.utils.PyDataset":
     """Batches of a split, once through its samples in each epoch, for `model.fit` of any Keras model.
 
     Args:
@@ -111,8 +111,8 @@ def batches(
       fold: the splits of this fold in place of the data set's own.
 
     Returns:
-      Of images, (batch, side, side, channels) uint8, 0 to 255, and masks, (batch, side, side, 1) uint8 of 0 and 1 or of
-      class indices.
+      A `tf.data.Dataset`, or where Keras runs on another backend a `keras.utils.PyDataset` of the same batches: of images,
+      (batch, side, side, channels) uint8, 0 to 255, and masks, (batch, side, side, 1) uint8 of 0 and 1 or of class indices.
 
     Raises:
       InputError: the data set cannot be read, the split is empty, or a setting is wrong.
@@ -238,5 +238,5 @@ def open_run(data: Any, name: str) -> Run:
 
 
 def _read(data: Any, fold: int | None) -> DataSet:
-    found = read_data_set(folder_of(data))
-    return found if fold is None else found.in_fold(fold)
+    data_set = read_data_set(folder_of(data))
+    return data_set if fold is None else data_set.in_fold(fold)

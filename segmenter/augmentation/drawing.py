@@ -1,7 +1,7 @@
-"""The random part of augmentation: which variations each pair gets, and how strong each one is. NumPy only.
+"""The random part of augmentation: which variations each pair gets, and how strong each one is. NumPy draws all of it.
 
 The generator is Philox, which turns a key and a counter into random numbers: seed and number of a pair are the key, and each
-variation counts from a place of its own. So a draw depends neither on the batch that holds the pair nor on other variations.
+variation counts from a start of its own. So a draw depends neither on the batch that holds the pair nor on other variations.
 """
 
 from collections.abc import Callable, Sequence
@@ -87,13 +87,13 @@ def draw(configuration: Configuration, seed: int, numbers: np.ndarray) -> Draw:
     )
 
 
-def _uniform(seed: int, number: int, place: int, count: int) -> np.ndarray:
-    """`count` float32 at least 0 and below 1, which depend on seed, number and place alone.
+def _uniform(seed: int, number: int, start: int, count: int) -> np.ndarray:
+    """`count` float32 at least 0 and below 1, which depend on seed, number and start alone.
 
     The raw numbers of the generator are used, whose sequence NumPy keeps from version to version (NEP 19).
     """
     key = np.array([seed % 2**64, number % 2**64], np.uint64)
-    raw = np.random.Philox(key=key, counter=np.array([0, 0, 0, place], np.uint64)).random_raw(count)
+    raw = np.random.Philox(key=key, counter=np.array([0, 0, 0, start], np.uint64)).random_raw(count)
     return (raw >> np.uint64(40)).astype(np.float32) * np.float32(2**-24)
 
 

@@ -2,7 +2,7 @@
 
 White noise that is smoothed with a Gaussian is a normal process whose correlation over a distance d is exp(-d^2 / (4 sigma^2)).
 So is a sum of the same Gaussians around nodes that are sigma apart, each times a standard normal number; its variance differs by
-1 in 10,000 from place to place. With a sigma of 32 px, 23 x 23 numbers take the place of 512 x 512.
+1 in 10,000 from point to point. With a sigma of 32 px, 23 x 23 numbers take the place of 512 x 512.
 """
 
 import math

@@ -17,7 +17,7 @@ _DARK = 16.0
 _TONES = {"brightening", "contrast", "gamma"}
 _NO_BLUR = 0.05  # a sigma in pixels; the weight of a neighbor, e^-200, is 0 in float32
 _QUANTILES = 4096  # of the normal distribution, which noise is made of
-_SEED_FACTOR = 0x9E3779B1 - 2**32  # odd, so that no two seeds begin at the same place
+_SEED_FACTOR = 0x9E3779B1 - 2**32  # odd, so that no two seeds begin at the same number
 
 
 def change_intensity(configuration: Configuration, drawn: Draw, images: Any) -> Any:
@@ -102,19 +102,19 @@ def _smooth(pixels: Any, happens: Any, sigmas: Any, radius: int) -> Any:
 
     Images are mirrored at the border, which keeps the sum; `keras.ops.image.gaussian_blur` darkens it, and has one sigma.
     """
-    places = ops.arange(radius + 1, dtype="float32")[:, None]
-    weights = ops.exp(-0.5 * (places / sigmas) ** 2)
+    distances = ops.arange(radius + 1, dtype="float32")[:, None]
+    weights = ops.exp(-0.5 * (distances / sigmas) ** 2)
     weights = weights / (2.0 * ops.sum(weights, axis=0) - weights[0])
     weights = ops.reshape(compute_once(happens, weights), (radius + 1, -1, 1, 1, 1))
     for axis in (1, 2):
         length = pixels.shape[axis]
-        start, end = (ops.flip(_cut(pixels, axis, place, radius), axis) for place in (0, length - radius))
+        start, end = (ops.flip(_cut(pixels, axis, first, radius), axis) for first in (0, length - radius))
         # Not by `ops.pad`, whose "symmetric" repeats the last pixel on PyTorch.
         wide = compute_once(happens, ops.concatenate([start, pixels, end], axis))
-        shifted = [_cut(wide, axis, place, length) for place in range(2 * radius + 1)]
+        shifted = [_cut(wide, axis, first, length) for first in range(2 * radius + 1)]
         pixels = weights[0] * shifted[radius]
-        for place in range(1, radius + 1):
-            pixels = pixels + weights[place] * (shifted[radius - place] + shifted[radius + place])
+        for distance in range(1, radius + 1):
+            pixels = pixels + weights[distance] * (shifted[radius - distance] + shifted[radius + distance])
         pixels = compute_once(happens, pixels)
     return pixels
 
@@ -131,7 +131,7 @@ def _add_noise(configuration: Configuration, drawn: Draw, pixels: Any) -> Any:
 
 
 def _hash(seeds: Any, side: int) -> Any:
-    """Numbers from 0 to `_QUANTILES` - 1 that depend on seed and place alone, (batch, side, side) int32.
+    """Numbers from 0 to `_QUANTILES` - 1 that depend on seed and pixel alone, (batch, side, side) int32.
 
     A counter is mixed by shifts and multiplications, whose overflow is cut off alike on all backends. Constants are those of
     Chris Wellons' `lowbias32` (github.com/skeeto/hash-prospector, public domain).

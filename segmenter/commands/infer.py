@@ -171,16 +171,16 @@ def _plan_of_runs(arguments: argparse.Namespace):
 
     if not arguments.dataset:
         raise InputError("--name needs DATASET before it, whose run it names; or give a model file with --model")
-    found = [runs.find_trained(arguments.dataset, name) for name in arguments.name]
-    first, *others = [runs.read_configuration(run) for run in found]
-    for run, other in zip(found[1:], others, strict=True):
+    trained = [runs.find_trained(arguments.dataset, name) for name in arguments.name]
+    first, *others = [runs.read_configuration(run) for run in trained]
+    for run, other in zip(trained[1:], others, strict=True):
         if other.class_names != first.class_names:
             raise InputError(
-                f"{run.config}: has the classes {', '.join(other.class_names)}, and {found[0].config} "
+                f"{run.config}: has the classes {', '.join(other.class_names)}, and {trained[0].config} "
                 f"{', '.join(first.class_names)}; an ensemble needs models of the same classes"
             )
-    output = found[0].folder / "predictions-ensemble" if others else found[0].predictions
-    files = tuple(run.best_model for run in found)
+    output = trained[0].folder / "predictions-ensemble" if others else trained[0].predictions
+    files = tuple(run.best_model for run in trained)
     return Plan(files, first.infer, first.tiledinfer, first.class_names), arguments.output or output
 
 

@@ -70,9 +70,9 @@ class Pairs:
       InputError: with `cache`, a pair cannot be read.
     """
 
-    def __init__(self, samples: Sequence[Sample], form: PairFormat, *, cache: bool):
-        self.samples, self.form = samples, form
-        self._held = read_all(samples, form) if cache else None
+    def __init__(self, samples: Sequence[Sample], pair_format: PairFormat, *, cache: bool):
+        self.samples, self.pair_format = samples, pair_format
+        self._held = read_all(samples, pair_format) if cache else None
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -82,7 +82,7 @@ class Pairs:
         if self._held:
             images, masks = self._held
             return images[indices], masks[indices]
-        pairs = [read_pair(self.samples[index], self.form) for index in indices]
+        pairs = [read_pair(self.samples[index], self.pair_format) for index in indices]
         return np.stack([image for image, _ in pairs]), np.stack([mask for _, mask in pairs])
 
 
@@ -126,7 +126,9 @@ def read_batch(pairs: Pairs, schedule: Schedule, variation: Variation | None, st
     return *pairs.read(np.resize(indices, size)), len(indices), variation.draw(np.resize(numbers, size))
 
 
-def evaluation_batches(samples: Sequence[Sample], form: PairFormat, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def evaluation_batches(
+    samples: Sequence[Sample], pair_format: PairFormat, batch_size: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Batches in the samples' order: images at the model's size, masks at the size of their files.
 
     Raises:
@@ -136,7 +138,7 @@ def evaluation_batches(samples: Sequence[Sample], form: PairFormat, batch_size: 
 
     def read(first: int) -> tuple[np.ndarray, np.ndarray]:
         batch = samples[first : first + batch_size]
-        pairs = [read_pair_whole(sample, form) for sample in batch]
+        pairs = [read_pair_whole(sample, pair_format) for sample in batch]
         sizes.update((len(mask), sample.image.name) for sample, (_, mask) in zip(batch, pairs, strict=True))
         if len(sizes) > 1:
             examples = ", ".join(f"{name} {size} px" for size, name in sorted(sizes.items()))
@@ -144,7 +146,7 @@ def evaluation_batches(samples: Sequence[Sample], form: PairFormat, batch_size: 
                 f"{samples[0].image.parent}: holds images of several sizes ({examples}); "
                 "metrics need one size, so make the data set again"
             )
-        return np.stack([shrink_image(image, form.side) for image, _ in pairs]), np.stack([mask for _, mask in pairs])
+        return np.stack([shrink_image(image, pair_format.side) for image, _ in pairs]), np.stack([mask for _, mask in pairs])
 
     return read_ahead(read, range(0, len(samples), batch_size))
 

@@ -19,9 +19,9 @@ from segmenter.data.pairs import PairFormat
 AnyBatches = Any
 
 
-def validation_batches(samples: Sequence[Sample], form: PairFormat, batch_size: int, *, cache: bool) -> AnyBatches:
+def validation_batches(samples: Sequence[Sample], pair_format: PairFormat, batch_size: int, *, cache: bool) -> AnyBatches:
     """Batches in the samples' order at the model's size, each sample once; the last batch may be smaller."""
-    pairs = Pairs(samples, form, cache=cache)
+    pairs = Pairs(samples, pair_format, cache=cache)
     if _is_tensorflow():
         from segmenter.data.tf_data import validation_dataset
 
@@ -32,7 +32,7 @@ def validation_batches(samples: Sequence[Sample], form: PairFormat, batch_size: 
 
 def training_batches(
     samples: Sequence[Sample],
-    form: PairFormat,
+    pair_format: PairFormat,
     batch_size: int,
     *,
     cache: bool,
@@ -46,7 +46,7 @@ def training_batches(
     The order, and how a pair is varied, depend only on `seed` and on the number of the epoch, so a run that is resumed
     after `first_step` batches gets the same batches as one that was not interrupted.
     """
-    pairs, schedule = Pairs(samples, form, cache=cache), Schedule(len(samples), batch_size, shuffle=shuffle, seed=seed)
+    pairs, schedule = Pairs(samples, pair_format, cache=cache), Schedule(len(samples), batch_size, shuffle=shuffle, seed=seed)
     if _is_tensorflow():
         from segmenter.data.tf_data import training_dataset
 
@@ -57,7 +57,7 @@ def training_batches(
 
 def epoch_batches(
     samples: Sequence[Sample],
-    form: PairFormat,
+    pair_format: PairFormat,
     batch_size: int,
     *,
     cache: bool,
@@ -66,7 +66,7 @@ def epoch_batches(
     variation: Variation | None = None,
 ) -> AnyBatches:
     """Batches of one epoch; each further iteration gives those of the next one. They are those of `training_batches`."""
-    pairs, schedule = Pairs(samples, form, cache=cache), Schedule(len(samples), batch_size, shuffle=shuffle, seed=seed)
+    pairs, schedule = Pairs(samples, pair_format, cache=cache), Schedule(len(samples), batch_size, shuffle=shuffle, seed=seed)
     if _is_tensorflow():
         from segmenter.data.tf_data import epochs_dataset
 

@@ -39,7 +39,7 @@ class PairFormat:
         return cls(model.image_width, model.image_channels, model.num_classes, configuration.mask)
 
 
-def read_pair(sample: Sample, form: PairFormat) -> tuple[np.ndarray, np.ndarray]:
+def read_pair(sample: Sample, pair_format: PairFormat) -> tuple[np.ndarray, np.ndarray]:
     """Reads one pair at the model's size.
 
     Returns:
@@ -49,11 +49,11 @@ def read_pair(sample: Sample, form: PairFormat) -> tuple[np.ndarray, np.ndarray]
     Raises:
       InputError: as `read_pair_whole` does.
     """
-    image, mask = read_pair_whole(sample, form)
-    return shrink_image(image, form.side), _shrink_mask(mask, form)
+    image, mask = read_pair_whole(sample, pair_format)
+    return shrink_image(image, pair_format.side), _shrink_mask(mask, pair_format)
 
 
-def read_pair_whole(sample: Sample, form: PairFormat) -> tuple[np.ndarray, np.ndarray]:
+def read_pair_whole(sample: Sample, pair_format: PairFormat) -> tuple[np.ndarray, np.ndarray]:
     """As `read_pair`, at the size of the files.
 
     Raises:
@@ -61,48 +61,48 @@ def read_pair_whole(sample: Sample, form: PairFormat) -> tuple[np.ndarray, np.nd
         differ; or the mask's values are not what the number of classes asks for.
     """
     try:
-        image = read_sample_image(sample.image, form.channels)
+        image = read_sample_image(sample.image, pair_format.channels)
     except SourceError as error:
         raise InputError(f"{sample.image}: {error}") from error
-    mask = read_mask_file(sample.mask, form.classes, form.mask)[..., None]
+    mask = read_mask_file(sample.mask, pair_format.classes, pair_format.mask)[..., None]
     (height, width), size = image.shape[:2], mask.shape[:2]
     if size != (height, width):
         raise InputError(f"{sample.mask}: is {size[1]} x {size[0]} but its image is {width} x {height}; make the data set again")
     if width != height:
         raise InputError(f"{sample.image}: is {width} x {height}; expected a square, as `cesm-pipeline` writes")
-    if width < form.side:
+    if width < pair_format.side:
         raise InputError(
-            f"{sample.image}: is {width} px wide, but the model takes {form.side}; "
+            f"{sample.image}: is {width} px wide, but the model takes {pair_format.side}; "
             "lower image_width and image_height in [model], or make the data set at a larger size"
         )
     return image, mask
 
 
-def check_pair(sample: Sample, form: PairFormat) -> int:
+def check_pair(sample: Sample, pair_format: PairFormat) -> int:
     """Checks a pair and returns its side in pixels; errors as in `read_pair_whole`."""
-    return len(read_pair_whole(sample, form)[0])
+    return len(read_pair_whole(sample, pair_format)[0])
 
 
-def decode_pair(image_data: bytes, mask_data: bytes, form: PairFormat) -> tuple[np.ndarray, np.ndarray]:
+def decode_pair(image_data: bytes, mask_data: bytes, pair_format: PairFormat) -> tuple[np.ndarray, np.ndarray]:
     """As `read_pair_whole`, from the bytes of files that `cesm-pipeline` wrote.
 
     Raises:
       SourceError, MaskError: the bytes are not those of such files.
     """
-    image = read_image(Path(), image_data, color=form.channels == 3, stated_bits=16)
-    mask = read_classes(mask_data, form.classes, form.mask)[..., None]
+    image = read_image(Path(), image_data, color=pair_format.channels == 3, stated_bits=16)
+    mask = read_classes(mask_data, pair_format.classes, pair_format.mask)[..., None]
     if image.shape[:2] != mask.shape[:2]:
         raise MaskError(f"is {mask.shape[1]} x {mask.shape[0]} but its image is {image.shape[1]} x {image.shape[0]}")
-    return image if form.channels == 3 else image[..., None], mask
+    return image if pair_format.channels == 3 else image[..., None], mask
 
 
-def read_all(samples: Sequence[Sample], form: PairFormat) -> tuple[np.ndarray, np.ndarray]:
+def read_all(samples: Sequence[Sample], pair_format: PairFormat) -> tuple[np.ndarray, np.ndarray]:
     """Reads all images and all masks of the samples at the model's size, in several threads; errors as in `read_pair`."""
-    images = np.empty((len(samples), form.side, form.side, form.channels), np.uint8)
-    masks = np.empty((len(samples), form.side, form.side, 1), np.uint8)
+    images = np.empty((len(samples), pair_format.side, pair_format.side, pair_format.channels), np.uint8)
+    masks = np.empty((len(samples), pair_format.side, pair_format.side, 1), np.uint8)
 
     def read(index: int) -> None:
-        images[index], masks[index] = read_pair(samples[index], form)
+        images[index], masks[index] = read_pair(samples[index], pair_format)
 
     cores = count_cores()
     with ThreadPoolExecutor(cores) as executor:  # the decoders release the interpreter's lock
@@ -116,12 +116,12 @@ def shrink_image(image: np.ndarray, side: int) -> np.ndarray:
     return image if len(image) == side else np.rint(_area_average(image, side)).astype(np.uint8)
 
 
-def _shrink_mask(mask: np.ndarray, form: PairFormat) -> np.ndarray:
-    if len(mask) == form.side:
+def _shrink_mask(mask: np.ndarray, pair_format: PairFormat) -> np.ndarray:
+    if len(mask) == pair_format.side:
         return mask
-    if form.classes == 1:
-        return (_area_average(mask, form.side) >= _HALF).astype(np.uint8)
-    shares = _area_average(mask == np.arange(1, form.classes), form.side)
+    if pair_format.classes == 1:
+        return (_area_average(mask, pair_format.side) >= _HALF).astype(np.uint8)
+    shares = _area_average(mask == np.arange(1, pair_format.classes), pair_format.side)
     lesion = shares.argmax(-1)[..., None] + 1
     return np.where(shares.sum(-1, keepdims=True) >= _HALF, lesion, 0).astype(np.uint8)
 
@@ -131,7 +131,7 @@ def _area_average(square: np.ndarray, side: int) -> np.ndarray:
     return cv2.resize(square.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA).reshape(side, side, -1)
 
 
-def check_lesions(samples: Sequence[Sample], form: PairFormat) -> None:
+def check_lesions(samples: Sequence[Sample], pair_format: PairFormat) -> None:
     """Checks that at least one mask holds a lesion; reads masks until one does, in at most half of its pixels.
 
     Where lesions always fill more than half, as in inverted masks, a warning is printed.
@@ -141,7 +141,7 @@ def check_lesions(samples: Sequence[Sample], form: PairFormat) -> None:
     """
     inverted = 0
     for sample in samples:
-        mask = read_mask_file(sample.mask, form.classes, form.mask)
+        mask = read_mask_file(sample.mask, pair_format.classes, pair_format.mask)
         lesion = np.count_nonzero(mask)
         if 0 < lesion <= mask.size / 2:
             return

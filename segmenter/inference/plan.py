@@ -95,7 +95,7 @@ def _plan_of_onnx(file: Path, settings: Mapping[str, Any]) -> Plan:
 def describe_plan(plan: Plan, network: str) -> Description:
     """The metadata that an export of a plan's only model gets; `_plan_of_onnx` reads it.
 
-    The rules by which a recipe tells DICOM views apart stay out: they do not change pixels, and may name a site's own codes.
+    The rules by which a recipe distinguishes DICOM views stay out: they do not change pixels, and may name a site's own codes.
     """
     return Description(
         network,

@@ -127,7 +127,7 @@ class WindowAttention(layers.Layer):
         windows = partition_windows(roll(x, -self.shift_size), self.window_size)
         count, tokens = windows.shape[1:3]
         by_head = (-1, count, tokens, self.num_heads, filters // self.num_heads)
-        # Split before the heads are told apart: LiteRT slices no more than five axes.
+        # Split before the heads are separated: LiteRT slices no more than five axes.
         parts = ops.split(self.queries_keys_values(windows), 3, axis=-1)
         queries, keys, values = (ops.reshape(part, by_head) for part in parts)
         scores = ops.einsum("bwqhf,bwkhf->bwhqk", queries * (filters // self.num_heads) ** -0.5, keys)

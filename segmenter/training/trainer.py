@@ -15,7 +15,7 @@ from segmenter.configuration import Configuration, ModelSettings
 from segmenter.configuration.networks import BackboneSettings
 from segmenter.data.batches import Variation, fits_cache
 from segmenter.data.dataset import DataSet, Sample, describe_counts
-from segmenter.data.input_pipeline import explained, training_batches, validation_batches
+from segmenter.data.input_pipeline import AnyBatches, explained, training_batches, validation_batches
 from segmenter.data.originals import originals_or_all
 from segmenter.data.pairs import PairFormat, check_lesions, check_pair, read_all
 from segmenter.models.backbones import weights_file
@@ -80,27 +80,14 @@ def _fit(
     valid_samples: Sequence[Sample],
     state: State | None,
 ) -> State:
-    settings, pair_format = configuration.train, PairFormat.of(configuration)
-    count = len(train_samples) + len(valid_samples)
-    cache = fits_cache(count, pair_format.side, pair_format.channels, settings.cache_limit_mb)
-    print("pairs are held in memory" if cache else "pairs do not fit into memory and are read in each epoch", flush=True)
+    settings = configuration.train
     first_epoch = state.epoch if state else 0
     steps = settings.steps_per_epoch or -(-len(train_samples) // settings.batch_size)
-    batches = training_batches(
-        train_samples,
-        pair_format,
-        settings.batch_size,
-        cache=cache,
-        seed=settings.seed,
-        shuffle=configuration.dataset.shuffle,
-        first_step=first_epoch * steps,
-        variation=_variation(configuration),
-    )
     validated = valid_samples
     if settings.validation_steps:
         validated = valid_samples[: settings.validation_steps * settings.batch_size]
-    validation = validation_batches(validated, pair_format, settings.batch_size, cache=cache)
     validation_steps = -(-len(validated) // settings.batch_size)
+    batches, validation = _make_batches(configuration, train_samples, validated, first_epoch * steps)
     recorder = _recorder(run, configuration, state)
     with (
         callbacks.Interruption() as interruption,
@@ -131,6 +118,27 @@ def _fit(
         )
     assert recorder.state is not None  # at least one epoch was to be trained
     return recorder.state
+
+
+def _make_batches(
+    configuration: Configuration, train_samples: Sequence[Sample], validated: Sequence[Sample], first_step: int
+) -> tuple[AnyBatches, AnyBatches]:
+    """The batches to train on, from a step on, and those to validate on; prints whether they are held in memory."""
+    settings, pair_format = configuration.train, PairFormat.of(configuration)
+    count = len(train_samples) + len(validated)
+    cache = fits_cache(count, pair_format.side, pair_format.channels, settings.cache_limit_mb)
+    print("pairs are held in memory" if cache else "pairs are not held in memory, but read in each epoch", flush=True)
+    batches = training_batches(
+        train_samples,
+        pair_format,
+        settings.batch_size,
+        cache=cache,
+        seed=settings.seed,
+        shuffle=configuration.dataset.shuffle,
+        first_step=first_step,
+        variation=_variation(configuration),
+    )
+    return batches, validation_batches(validated, pair_format, settings.batch_size, cache=cache)
 
 
 def _variation(configuration: Configuration) -> Variation | None:
