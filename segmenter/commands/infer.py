@@ -145,8 +145,25 @@ def _plan_of_files(files: Sequence[Path]) -> "Plan":
     from segmenter.inference.plan import Plan, plan_of
     from segmenter.models.onnx_models import is_onnx
 
-    plan = plan_of(files[0], tiled=True) if is_onnx(files[0]) else Plan((), InferSettings(), TiledInferSettings())
+    plans = {file: plan_of(file, tiled=True) for file in files if is_onnx(file)}
+    _check_classes([(file, plan.class_names) for file, plan in plans.items()])
+    plan = plans.get(files[0], Plan((), InferSettings(), TiledInferSettings()))
     return replace(plan, model_files=tuple(files))
+
+
+def _check_classes(named: Sequence[tuple[Path, tuple[str, ...]]]) -> None:
+    """Raises InputError where the names of classes in several files differ."""
+    for path, names in named[1:]:
+        first, expected = named[0]
+        if names != expected:
+            raise InputError(
+                f"{path}: has {_describe_classes(names)}, and {first} {_describe_classes(expected)}; an ensemble needs models of "
+                "the same classes"
+            )
+
+
+def _describe_classes(names: tuple[str, ...]) -> str:
+    return f"the classes {', '.join(names)}" if names else "classes without names"
 
 
 def _changed(settings: "InferSettings", arguments: argparse.Namespace) -> "InferSettings":
@@ -173,12 +190,7 @@ def _plan_of_runs(arguments: argparse.Namespace):
         raise InputError("--name needs DATASET before it, whose run it names; or give a model file with --model")
     trained = [runs.find_trained(arguments.dataset, name) for name in arguments.name]
     first, *others = [runs.read_configuration(run) for run in trained]
-    for run, other in zip(trained[1:], others, strict=True):
-        if other.class_names != first.class_names:
-            raise InputError(
-                f"{run.config}: has the classes {', '.join(other.class_names)}, and {trained[0].config} "
-                f"{', '.join(first.class_names)}; an ensemble needs models of the same classes"
-            )
+    _check_classes([(run.config, each.class_names) for run, each in zip(trained, (first, *others), strict=True)])
     output = trained[0].folder / "predictions-ensemble" if others else trained[0].predictions
     files = tuple(run.best_model for run in trained)
     return Plan(files, first.infer, first.tiledinfer, first.class_names), arguments.output or output

@@ -110,6 +110,21 @@ def test_a_file_can_be_used_from_python_and_averaged_with_its_model(run, images)
     assert plans.load_models(both).predict(np.zeros((1, SIDE, SIDE, 1), np.uint8)).shape == (1, SIDE, SIDE, 1)
 
 
+def test_files_with_other_names_of_classes_form_no_ensemble(run, images, tmp_path, capsys):
+    onnx = need_package("onnx")
+    model = onnx.load(run / "best_model.onnx")
+    for name, class_names in (("other", ["cyst"]), ("nameless", [])):
+        metadata = json.loads(model.metadata_props[0].value) | {"class_names": class_names}
+        onnx.helper.set_model_props(model, {"cesm_segmenter": json.dumps(metadata)})
+        onnx.save(model, tmp_path / f"{name}.onnx")
+    for name, description in (("other", "the classes cyst"), ("nameless", "classes without names")):
+        files = [str(run / "best_model.onnx"), str(tmp_path / f"{name}.onnx")]
+        assert main(["infer", "--model", *files, "--images", str(images), "--output", str(tmp_path / "out")]) == 2
+        message = f"{files[1]}: has {description}, and {files[0]} the classes mass; an ensemble needs models of the same classes"
+        assert capsys.readouterr().err == f"error: {message}\n"
+    assert not (tmp_path / "out").exists()
+
+
 def test_other_files_are_refused(run, tmp_path):
     onnx = need_package("onnx")
     (tmp_path / "text.onnx").write_text("nothing")
