@@ -5,6 +5,7 @@ The table names every reader of stored paths; each is given each way to lead out
 
 import csv
 import json
+import re
 import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -182,12 +183,12 @@ def test_a_source_lies_below_raw(foreign, source):
 
 
 def test_every_reader_of_stored_paths_resolves_them_by_the_one_function():
-    """A module that joins a stored path to a folder without `path_below` has to be added here on purpose."""
+    """A module that joins a stored path to a folder without `path_below` or `PathsBelow` has to be added here on purpose."""
     users = {
         path.relative_to(Path(__file__).parents[1]).as_posix()
         for package in ("pipeline", "segmenter")
         for path in (Path(__file__).parents[1] / package).rglob("*.py")
-        if "path_below(" in path.read_text()
+        if re.search(r"path_below\(|PathsBelow\(", path.read_text())
     }
     assert users == {
         "pipeline/dataset/folder.py",

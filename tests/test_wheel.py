@@ -31,6 +31,11 @@ EXTRAS = (
     "onnx",
     "onnxruntime",
     "tf2onnx",
+    "jax",
+    "jaxlib",
+    "torch",
+    "dask",
+    "distributed",
 )
 
 pytestmark = pytest.mark.skipif(
@@ -103,5 +108,5 @@ def test_the_base_makes_exports_and_reports_a_data_set(programs, tmp_path):
     assert (tmp_path / "set/manifest.csv").is_file()
     assert (tmp_path / "set/report.html").is_file()
     done = run(programs / "cesm-segmenter", "train", "set", cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
     assert done.stderr.endswith("is not installed; run `pip install 'cesm-segmentation[train]'`\n")

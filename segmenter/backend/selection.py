@@ -42,8 +42,8 @@ def require_backend() -> str:
 
 def _chosen() -> tuple[str, str]:
     """The backend that the user chose, and where; empty where nowhere."""
-    if "keras" in sys.modules:  # by whoever imports this package, and it cannot be changed any more
-        return sys.modules["keras"].config.backend(), "keras"
+    if keras := sys.modules.get("keras"):  # by whoever imports this package, and it cannot be changed any more
+        return keras.config.backend(), "keras"
     if name := os.environ.get(_VARIABLE):
         return name, _VARIABLE
     path = _keras_json()

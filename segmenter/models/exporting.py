@@ -45,12 +45,7 @@ FORMATS = {
 
 
 def default_name(stem: str, format_name: str) -> str:
-    """The name of an export next to its model.
-
-    Example:
-      >>> default_name("best_model", "onnx"), default_name("best_model", "savedmodel")
-      ('best_model.onnx', 'best_model_savedmodel')
-    """
+    """The name of an export next to its model: best_model.onnx, best_model_savedmodel or best_model.tflite."""
     return stem + (FORMATS[format_name].suffix or f"_{format_name}")
 
 

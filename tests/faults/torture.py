@@ -71,11 +71,7 @@ class Torture:
 
     def __init__(self, root: Path):
         self.root, self.place = root, root / "here"
-        cv2.setNumThreads(1)
-        tempfile.tempdir = str(root)  # for what a killed process leaves there
-        for module in COMMANDS:
-            if hasattr(module, "open_workers"):
-                module.open_workers = lambda *_: Inline()  # one process, so that the calls have one order
+        cv2.setNumThreads(1)  # here, since a fork would wait for threads of OpenCV that it does not have
         small_download(root / "start" / "raw", patients=3)
         small_recipe(root / "start" / "small.toml", variants=("original", "mirrored"))
         (root / "start" / "tiny.toml").write_text(_TINY)
@@ -126,7 +122,17 @@ class Torture:
         shutil.copytree(state, self.place, copy_function=shutil.copy2)
 
     def _run(self, stage: str, call: int, *, power: bool) -> tuple[int, int]:
-        return run_in_fork(self.command(stage), call, power=power, output=self.root / "printed.txt")
+        return run_in_fork(functools.partial(self._work, stage), call, power=power, output=self.root / "printed.txt")
+
+    def _work(self, stage: str) -> int:
+        """Runs a stage in this process, which is a fork, so that the calls have one order."""
+        tempfile.tempdir = str(self.root)  # for what a killed process leaves there
+        for module in COMMANDS:
+            if hasattr(module, "open_workers"):
+                module.open_workers = lambda *_: Inline()
+            if hasattr(module, "start_workers"):
+                module.start_workers = lambda *_: None
+        return self.command(stage)()
 
     def _interrupt(self, stage: str, state: Path, every: int) -> Iterator[tuple[Point, str]]:
         self._restore(state)
