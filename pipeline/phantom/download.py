@@ -156,6 +156,8 @@ def _begin(out: Path, about: str) -> bool:
                     f"{out}: holds another phantom ({_settings(text)}; expected {_settings(about)}); "
                     "remove that folder, or give another one"
                 )
+            if mark.name == PHANTOM_MARK:  # the other may be left of a run that ended between the two
+                (out / UNFINISHED_PHANTOM_MARK).unlink(missing_ok=True)
             return mark.name == UNFINISHED_PHANTOM_MARK
     if out.exists() and (not out.is_dir() or any(path.name != LOCK for path in out.iterdir())):
         raise InputError(f"{out}: exists already and is not a phantom; give a folder that is empty or does not exist")

@@ -112,6 +112,12 @@ def test_mark_describes_the_phantom(phantom):
     assert not (phantom / UNFINISHED_PHANTOM_MARK).exists()
 
 
+def test_the_mark_of_an_unfinished_phantom_is_removed_from_a_complete_one(phantom):
+    (phantom / UNFINISHED_PHANTOM_MARK).write_text((phantom / PHANTOM_MARK).read_text())  # a power cut between the two
+    assert not write_phantom(phantom, PATIENTS).made
+    assert not (phantom / UNFINISHED_PHANTOM_MARK).exists()
+
+
 def test_all_troubles_occur(phantom, pictures, table, regions):
     rows = {cleaned(row): row for row in table}
     names = [row["Image_name"] for row in table]
