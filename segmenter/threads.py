@@ -2,7 +2,7 @@
 
 import collections
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Executor, Future
 from typing import TypeVar
 
@@ -15,8 +15,10 @@ def count_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def in_order(executor: Executor, function: Callable[[Item], Result], items: Iterable[Item], ahead: int) -> Iterator[Result]:
+def in_order(executor: Executor, function: Callable[[Item], Result], items: Iterable[Item], ahead: int) -> Generator[Result]:
     """Maps a function over items in other threads; items are taken, and results given, in the caller's.
+
+    Calls that have not begun are cancelled when the generator is closed.
 
     Args:
       executor: runs the calls.

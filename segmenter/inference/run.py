@@ -7,8 +7,9 @@ images have the same pixels up to rounding.
 
 import itertools
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -115,8 +116,11 @@ def _infer(plan: Plan, jobs: Sequence[Job], output: Path, identity: dict[str, ob
     write_mark(output, identity)
     result, rows = InferenceResult(), []
     write = _make_writer(plan, predictor, output, _algorithm_of_jobs(plan, predictor, jobs, result))
-    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(count_cores()) as writers:
-        predicted = _predict(predictor, plan, jobs, reader, result)
+    with (
+        ThreadPoolExecutor(1) as reader,
+        ThreadPoolExecutor(count_cores()) as writers,
+        closing(_predict(predictor, plan, jobs, reader, result)) as predicted,
+    ):
         for lesions, without_seg in in_order(writers, write, predicted, _batch_size(plan) + 1):
             rows += lesions
             if without_seg:
@@ -170,7 +174,7 @@ def as_gray(image: np.ndarray) -> np.ndarray:
 
 def _predict(
     predictor: AnyPredictor, plan: Plan, jobs: Sequence[Job], reader: Executor, result: InferenceResult
-) -> Iterator[_Predicted]:
+) -> Generator[_Predicted]:
     """The predictions of the images that can be read; while one batch is predicted, the next one is read."""
 
     def read(job: Job) -> tuple[Job, np.ndarray | SourceError]:
@@ -180,16 +184,16 @@ def _predict(
             return job, error
 
     batch_size = _batch_size(plan)
-    images = in_order(reader, read, jobs, batch_size + 1)
     starts = range(0, len(jobs), batch_size)
-    for _ in progress(starts, len(starts), "inferring", "images" if plan.tiled else "batches"):
-        batch = _without_unread(itertools.islice(images, batch_size), result)
-        if plan.tiled:
-            predicted = [predict_tiled(image, predictor, plan.tiled) for _, image in batch]
-        else:
-            predicted = list(predict_at_side([image for _, image in batch], predictor)) if batch else []
-        for (job, image), probabilities in zip(batch, predicted, strict=True):
-            yield _Predicted(job, image, probabilities)
+    with closing(in_order(reader, read, jobs, batch_size + 1)) as images:
+        for _ in progress(starts, len(starts), "inferring", "images" if plan.tiled else "batches"):
+            batch = _without_unread(itertools.islice(images, batch_size), result)
+            if plan.tiled:
+                predicted = [predict_tiled(image, predictor, plan.tiled) for _, image in batch]
+            else:
+                predicted = list(predict_at_side([image for _, image in batch], predictor)) if batch else []
+            for (job, image), probabilities in zip(batch, predicted, strict=True):
+                yield _Predicted(job, image, probabilities)
 
 
 def _batch_size(plan: Plan) -> int:

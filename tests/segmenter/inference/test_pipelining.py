@@ -1,4 +1,5 @@
 import threading
+import time
 from types import SimpleNamespace
 
 import cv2
@@ -109,6 +110,25 @@ def test_memory_holds_a_few_batches_whatever_the_number_of_images(tmp_path, pred
     run_on([Job(f"{number}", tmp_path / "image.png") for number in range(100)], tmp_path / "out", batch_size=4)
     assert counts == {"read": 100, "written": 100}
     assert most <= 4 * 4
+
+
+def test_an_error_or_ctrl_c_does_not_wait_for_the_images_that_are_to_be_read(tmp_path, predict_by, monkeypatch):
+    cv2.imwrite(str(tmp_path / "image.png"), np.full((8, 8), 200, np.uint8))
+    read, plain_read = [], run.read_for
+
+    def reading(*arguments):
+        read.append(arguments)
+        time.sleep(0.02 if len(read) > 50 else 0)
+        return plain_read(*arguments)
+
+    def predict(pixels):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "read_for", reading)
+    predict_by(predict, side=8)
+    with pytest.raises(KeyboardInterrupt):
+        run_on([Job(f"{number}", tmp_path / "image.png") for number in range(100)], tmp_path / "out", batch_size=50)
+    assert len(read) < 80
 
 
 def test_an_error_while_writing_ends_the_inference_and_leaves_no_result(images, tmp_path, predict_by):
