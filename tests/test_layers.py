@@ -15,6 +15,9 @@ BELOW_SHARED = {"dicom"}
 NUMBERS_ONLY = (
     "pipeline.findings",
     "pipeline.geometry",
+    "pipeline.geometry.components",
+    "pipeline.geometry.letterbox",
+    "pipeline.geometry.variants",
     "pipeline.drawing.regions",
     "pipeline.drawing.raster",
     "pipeline.splitting.splits",

@@ -1,0 +1,32 @@
+"""Where a source pixel lands, and what shapes are on a grid of pixels. Numbers and arrays only; no files.
+
+Coordinates are x to the right, y down, in source pixels. A whole number is a pixel's centre, so pixel x covers the
+stretch from x - 0.5 to x + 0.5.
+"""
+
+from pipeline.geometry.components import (
+    BAND_FILLING,
+    BAND_LENGTH,
+    Components,
+    band_share,
+    connected_components,
+    find_bands,
+)
+from pipeline.geometry.letterbox import Letterbox, area_average, place, square_image, unsquare
+from pipeline.geometry.variants import VARIANTS, vary
+
+__all__ = [
+    "BAND_FILLING",
+    "BAND_LENGTH",
+    "VARIANTS",
+    "Components",
+    "Letterbox",
+    "area_average",
+    "band_share",
+    "connected_components",
+    "find_bands",
+    "place",
+    "square_image",
+    "unsquare",
+    "vary",
+]
