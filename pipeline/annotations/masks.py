@@ -18,7 +18,7 @@ from pipeline.drawing.regions import bitmap_attributes
 from pipeline.files import TABLE_SUFFIXES
 from pipeline.indexing.layout import lesion_of, mask_key
 from pipeline.recipe import Layout
-from pipeline.sources import decode_values, find_files, read_bytes
+from pipeline.sources import check_coded, decode_values, find_files, read_bytes
 
 _SUFFIXES = {".png", ".tif", ".tiff", ".jpg", ".jpeg", ".dcm"}
 _TEXTS = TABLE_SUFFIXES | {".json", ".xml"}
@@ -135,6 +135,7 @@ def _read_dicom(data: bytes) -> tuple[np.ndarray, bool]:
             levels = levels.max() - levels
     if levels.ndim != 2:
         raise SourceError("multi-frame", f"holds pixels of the shape {levels.shape}; expected one gray picture")
+    check_coded(dataset)
     return levels, False
 
 

@@ -8,7 +8,7 @@ Claim = tuple[int, int, int]  # width and height in pixels, components
 def read_claim(stream: bytes) -> Claim | None:
     """Reads the width, height and components that a stream claims; None if it does not begin with them."""
     try:
-        return _read_siz(_skip_boxes(stream)) or _read_sof(stream)
+        return _read_siz(skip_boxes(stream)) or _read_sof(stream)
     except (IndexError, struct.error):
         return None
 
@@ -21,7 +21,7 @@ def _read_siz(stream: bytes) -> Claim | None:
     return right - left, below - top, struct.unpack_from(">H", stream, 40)[0]
 
 
-def _skip_boxes(stream: bytes) -> bytes:
+def skip_boxes(stream: bytes) -> bytes:
     """The codestream of a JP2 file (T.800 Annex I), which DICOM forbids but some writers store; other streams unchanged."""
     offset = 0
     while stream[4:8] == b"jP  " and offset + 8 <= len(stream):

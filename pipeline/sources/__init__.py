@@ -4,6 +4,7 @@ DICOM files are recognised by their mark, whatever their name; `pipeline.dicom` 
 """
 
 from pipeline.dicom.options import DicomOptions
+from pipeline.sources.coded import check_coded
 from pipeline.sources.contents import DEFAULT_DICOM, has_dicom_mark, read_bytes
 from pipeline.sources.finding import (
     PHANTOM_MARK,
@@ -25,6 +26,7 @@ __all__ = [
     "UNFINISHED_PHANTOM_MARK",
     "DicomOptions",
     "Header",
+    "check_coded",
     "count_unread_images",
     "decode_mask",
     "decode_values",

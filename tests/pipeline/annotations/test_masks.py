@@ -3,8 +3,11 @@
 import cv2
 import numpy as np
 import PIL.Image
+import pydicom
 import pytest
 from inputs import mammogram, picture
+from pydicom.encaps import encapsulate, generate_frames
+from pydicom.uid import RLELossless
 
 from pipeline.annotations import find_annotations, read_annotations
 from pipeline.drawing.raster import rasterise
@@ -172,6 +175,17 @@ def test_a_pair_whose_mask_is_broken_states_why(tmp_path):
     path.write_bytes(path.read_bytes()[:-9])
     (region,), _ = read_pairs(tmp_path)
     assert region.fault.startswith("none of 2 files of a lesion is its mask: P1_L_DM_CC_1/1-2.dcm: mask ends within an element")
+
+
+def test_a_mask_whose_coded_pixels_are_damaged_is_a_fault(tmp_path):
+    path = write_dicom(tmp_path / "P1_L_DM_CC_1" / "1-1.dcm", MASK)
+    dataset = pydicom.dcmread(path)
+    dataset.compress(RLELossless, encoding_plugin="pydicom", generate_instance_uid=False)
+    (frame,) = generate_frames(dataset.PixelData, number_of_frames=1)
+    dataset.PixelData = encapsulate([frame + b"\xfd\x01" * 2])  # eight pixels too many
+    dataset.save_as(path)
+    (region,), _ = read_pairs(tmp_path)
+    assert "has coded data that ends early or is damaged; export it again" in region.fault
 
 
 def test_a_mask_in_dicom_may_be_inverted(tmp_path):

@@ -1,4 +1,4 @@
-"""DICOM whose coded pixels end early: a reject, and never gray filling."""
+"""DICOM whose coded pixels end early or have a hole: a reject, and never other pixels."""
 
 import cv2
 import numpy as np
@@ -46,3 +46,30 @@ def test_data_that_ends_early_is_refused(tmp_path, syntax, share):
     with pytest.raises(SourceError) as error:
         read_image(path)
     assert error.value.reason == "pixels-unreadable"
+
+
+def damaged(frame, start, damage):
+    """A frame with 1000 bytes damaged after a start."""
+    before, hole, after = frame[:start], frame[start : start + 1000], frame[start + 1000 :]
+    if damage == "zeros":
+        hole = bytes(1000)
+    elif damage == "ones":
+        hole = b"\xff" * 1000
+    elif damage == "lost":
+        hole = b""
+    elif damage == "twice":
+        hole *= 2
+    return before + hole + after
+
+
+@pytest.mark.parametrize("damage", ["zeros", "ones", "lost", "twice"])
+@pytest.mark.parametrize("syntax", SYNTAXES, ids=lambda uid: uid.name)
+def test_data_with_a_hole_is_refused(tmp_path, syntax, damage):
+    path = tmp_path / "a.dcm"
+    dataset, frame = coded(path, syntax)
+    for share in (0.3, 0.6):
+        dataset.PixelData = encapsulate([damaged(frame, int(len(frame) * share), damage)])
+        dataset.save_as(path)
+        with pytest.raises(SourceError) as error:
+            read_image(path)
+        assert error.value.reason == "pixels-unreadable"
