@@ -24,14 +24,15 @@ import numpy as np
 from results import Row, measure_alternately, median_ratio, summarize, write_rows
 
 from pipeline.files import is_installed
+from pipeline.files.processes import Inline
 from pipeline.geometry import square_image
 from pipeline.sources import read_image
-from pipeline.workers import Inline
 from segmenter.configuration import InferSettings
 from segmenter.inference import run as inference
 from segmenter.inference.jobs import find_jobs
 from segmenter.inference.plan import Plan, load_backends, load_models
 from segmenter.library import build_model
+from segmenter.readers import open_readers
 
 BATCH = 8
 NETWORKS = {"quick, 128 px": {"side": 128, "base_filters": 8}, "default, 512 px": {"side": 512}}
@@ -83,15 +84,15 @@ def measure_throughput(setting: str, file: Path, folder: Path, runs: int) -> lis
     jobs = find_jobs([folder / "images"], None)
     squares = np.stack([square_image(read_image(job.image), predictor.side) for job in jobs])[..., None]
 
-    def infer(executor: Callable) -> None:
+    def infer(readers: Callable, writers: Callable) -> None:
         shutil.rmtree(output, ignore_errors=True)
-        inference.ThreadPoolExecutor = executor
+        inference.open_readers, inference.ThreadPoolExecutor = readers, writers
         inference.infer(plan, jobs, output, {})
 
     functions = {
         "predict": lambda: predictor.model.predict(squares, batch_size=BATCH, verbose=0),
-        "infer": lambda threads=inference.ThreadPoolExecutor: infer(threads),
-        "one thread": lambda: infer(lambda _: Inline()),
+        "infer": lambda threads=inference.ThreadPoolExecutor: infer(open_readers, threads),
+        "one thread": lambda: infer(lambda _: Inline(), lambda _: Inline()),
     }
     measure_alternately(functions, 1)  # traces the model
     seconds = measure_alternately(functions, runs)

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.files import LOCK, InputError, require, sync
-from pipeline.workers import Workers, use_one_thread
+from pipeline.files.processes import Workers, use_one_thread
 
 # Packages whose version may change bytes, and Dask's own, which speak with each other.
 _PACKAGES = (

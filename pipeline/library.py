@@ -20,13 +20,13 @@ from pipeline.contract import COLUMN_NAMES, COLUMNS, MANIFEST, SPLITS, MaskError
 from pipeline.dataset.description import read_description
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.dataset.manifest import read_manifest
-from pipeline.files import InputError, read_csv, read_regular
+from pipeline.files import InputError, all_cores, read_csv, read_regular
 from pipeline.indexing.tables import REJECT_COLUMNS
 from pipeline.phantom import write_phantom
 from pipeline.privacy.site_key import load_site_key
 from pipeline.recipe import Recipe, load_recipe
 from pipeline.sources import read_image, read_mask
-from pipeline.workers import all_cores, open_executor
+from pipeline.workers import open_executor
 
 AnyPath = str | PathLike[str]
 DICOM_CHOICES = ("", "plain", "varied")

@@ -28,8 +28,8 @@ from pipeline.audit.samples import (
 )
 from pipeline.contract import MANIFEST
 from pipeline.dataset.manifest import read_manifest
-from pipeline.files import InputError, progress
-from pipeline.workers import all_cores, in_groups, open_executor
+from pipeline.files import InputError, all_cores, progress
+from pipeline.workers import in_groups, open_executor
 
 
 def audit(

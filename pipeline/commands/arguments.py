@@ -4,10 +4,10 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.files import add_settings, positive
+from pipeline.files import add_settings, all_cores, positive
 from pipeline.privacy.site_key import VARIABLE
 from pipeline.recipes import recipe_names
-from pipeline.workers import Workers, all_cores, open_executor, start_server
+from pipeline.workers import Workers, open_executor, start_server
 
 
 def add_folder(parser: argparse.ArgumentParser) -> None:

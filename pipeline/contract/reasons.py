@@ -73,7 +73,7 @@ REASONS: dict[str, Reason] = {
 # Reason and message of a file whose reader did not live to give one.
 CRASHED = (
     "decoder-crashed",
-    "made the process that read it die, of its decoder's fault or for want of memory; get it again, or give fewer --workers",
+    "made the process that read it die, of its decoder's fault or for want of memory; get it again, or free some memory",
 )
 
 

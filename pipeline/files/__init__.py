@@ -22,7 +22,7 @@ from pipeline.files.command_line import (
 )
 from pipeline.files.extras import install_command, is_installed, require
 from pipeline.files.locking import LOCK, clear_folder, locked
-from pipeline.files.machine import free_memory
+from pipeline.files.machine import all_cores, free_memory
 from pipeline.files.memory import FileMemory
 from pipeline.files.printing import cursor_stream, one_line
 from pipeline.files.program import (
@@ -87,6 +87,7 @@ __all__ = [
     "add_command",
     "add_json",
     "add_settings",
+    "all_cores",
     "append",
     "check_json",
     "check_settings",

@@ -27,6 +27,11 @@ def free_memory(root: Path = _ROOT) -> int:
     return max(0, min([free, *_left_in_groups(root)]))
 
 
+def all_cores() -> int:
+    """Returns the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _left_in_groups(root: Path) -> list[int]:
     """What is left of the limit of each control group around this process; a group without limit has none."""
     try:

@@ -3,7 +3,7 @@
 import ctypes
 from collections.abc import Callable
 
-from segmenter.threads import count_cores
+from pipeline.files import all_cores
 
 
 def describe_device(used: int = 1) -> str:
@@ -12,7 +12,7 @@ def describe_device(used: int = 1) -> str:
 
     names, threads = _DEVICES[keras.config.backend()]()
     if not names:
-        cores = count_cores()
+        cores = all_cores()
         shares = f", devices: {used}" if used > 1 else ""
         return f"CPU (cores: {cores}, threads: {threads or cores}{shares})"
     described = [f"GPU {name}{_describe_memory(index)}" for index, name in enumerate(names[:used])]

@@ -97,6 +97,9 @@ def _pixels(text: str) -> int:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Runs the command and returns the exit status."""
+    from segmenter.readers import start_readers
+
+    start_readers()  # before the imports that follow, which take as long as theirs
     from segmenter.data.dataset import read_data_set, read_dicom_options, read_source_bits
     from segmenter.inference import run as inference
     from segmenter.inference.jobs import find_jobs

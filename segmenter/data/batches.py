@@ -8,9 +8,9 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from pipeline.files import InputError, free_memory
+from pipeline.files.processes import in_order
 from segmenter.data.dataset import Sample
 from segmenter.data.pairs import PairFormat, read_all, read_pair, read_pair_whole, shrink_image
-from segmenter.threads import in_order
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")

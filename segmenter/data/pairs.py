@@ -13,12 +13,12 @@ import cv2
 import numpy as np
 
 from pipeline.contract import MaskError, SourceError
-from pipeline.files import InputError, read_regular
+from pipeline.files import InputError, all_cores, read_regular
+from pipeline.files.processes import in_order
 from pipeline.sources import decode_mask, read_image
 from segmenter.configuration import Configuration, MaskSettings
 from segmenter.data.dataset import Sample
 from segmenter.data.ground_truth import read_classes, read_mask_file, read_sample_image
-from segmenter.threads import count_cores, in_order
 
 _HALF = 0.5 - 1e-5  # averages are sums of rounded shares
 
@@ -104,7 +104,7 @@ def read_all(samples: Sequence[Sample], pair_format: PairFormat) -> tuple[np.nda
     def read(index: int) -> None:
         images[index], masks[index] = read_pair(samples[index], pair_format)
 
-    cores = count_cores()
+    cores = all_cores()
     with ThreadPoolExecutor(cores) as executor:  # the decoders release the interpreter's lock
         for _ in in_order(executor, read, range(len(samples)), 2 * cores):  # so that an error or Ctrl-C waits for few of them
             pass

@@ -173,7 +173,7 @@ class ImagePredictor:
 
     def _read(self, path: Path) -> np.ndarray:
         try:
-            return read_for(self.model, path, self.plan)
+            return read_for(path, self.plan, color=self.model.channels == 3)
         except SourceError as error:
             raise InputError(f"{path}: {error}") from error
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.contract import DATASET_MARK
+from pipeline.contract import DATASET_MARK, SourceError
 from pipeline.files import check_settings, package_version, sha256
 from pipeline.sources import DEFAULT_DICOM, DicomOptions, read_image
 from segmenter.configuration import Configuration, InferSettings, TiledInferSettings
@@ -143,11 +143,19 @@ def _load(file: Path) -> AnyPredictor:
     return load_predictor(file)
 
 
-def read_for(predictor: AnyPredictor, path: Path, plan: Plan) -> np.ndarray:
-    """Reads an image as the model saw its like in training: gray for one channel, color for three."""
+def read_for(path: Path, plan: Plan, *, color: bool) -> np.ndarray:
+    """Reads an image as the model saw its like in training; in `color` for a model of three channels."""
     # Images of a data set that the pipeline wrote use all bits; others, what they or the recipe state.
     is_ours = (path.parent.parent.parent / DATASET_MARK).is_file()
-    return read_image(path, dicom=plan.dicom, color=predictor.channels == 3, stated_bits=16 if is_ours else plan.source_bits)
+    return read_image(path, dicom=plan.dicom, color=color, stated_bits=16 if is_ours else plan.source_bits)
+
+
+def read_or_reject(path: Path, plan: Plan, *, color: bool) -> np.ndarray | SourceError:
+    """As `read_for`, in a process of its own; returns the reason for which an image cannot be read."""
+    try:
+        return read_for(path, plan, color=color)
+    except SourceError as error:
+        return error
 
 
 def describe_algorithm(plan: Plan, predictor: AnyPredictor) -> dicom_seg.Algorithm:

@@ -5,6 +5,7 @@ data set's square image down to the model's side, and that image is itself an ar
 images have the same pixels up to rounding.
 """
 
+import functools
 import itertools
 import sys
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -16,8 +17,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline.contract import SourceError
-from pipeline.files import InputError, locked, progress, sha256, stamp_of
+from pipeline.contract import CRASHED, SourceError, find_reason
+from pipeline.files import InputError, all_cores, locked, progress, sha256, stamp_of
+from pipeline.files.processes import in_order
 from pipeline.sources import has_dicom_mark
 from segmenter.configuration import default_class_names
 from segmenter.inference import dicom_seg
@@ -25,11 +27,11 @@ from segmenter.inference.ensembles import AnyPredictor
 from segmenter.inference.jobs import Job
 from segmenter.inference.lesion_table import lesion_rows, write_lesions
 from segmenter.inference.outputs import Prediction, clear_outputs, read_mark, write_mark, write_pictures, write_segmentations
-from segmenter.inference.plan import Plan, describe_algorithm, load_models, read_for
+from segmenter.inference.plan import Plan, describe_algorithm, load_models, read_or_reject
 from segmenter.inference.thresholding import threshold_mask
 from segmenter.inference.tiling import predict_at_side, predict_tiled, predict_whole, resize_back
 from segmenter.pictures import lesion_colors
-from segmenter.threads import count_cores, in_order
+from segmenter.readers import open_readers
 
 
 @dataclass(frozen=True)
@@ -114,12 +116,12 @@ def _infer(plan: Plan, jobs: Sequence[Job], output: Path, identity: dict[str, ob
     clear_outputs(output)
     # Written before the work, so that an interrupted inference can be cleared, too.
     write_mark(output, identity)
-    result, rows = InferenceResult(), []
+    result, reasons, rows = InferenceResult(), set[str](), []
     write = _make_writer(plan, predictor, output, _algorithm_of_jobs(plan, predictor, jobs, result))
     with (
-        ThreadPoolExecutor(1) as reader,
-        ThreadPoolExecutor(count_cores()) as writers,
-        closing(_predict(predictor, plan, jobs, reader, result)) as predicted,
+        open_readers(1) as reader,
+        ThreadPoolExecutor(all_cores()) as writers,
+        closing(_predict(predictor, plan, jobs, reader, result, reasons)) as predicted,
     ):
         for lesions, without_seg in in_order(writers, write, predicted, _batch_size(plan) + 1):
             rows += lesions
@@ -129,7 +131,8 @@ def _infer(plan: Plan, jobs: Sequence[Job], output: Path, identity: dict[str, ob
         raise InputError(f"none of the {len(jobs)} images can be read; the first: {result.skipped[0]}")
     write_lesions(output, rows)
     result.lesions = len(rows)
-    write_mark(output, identity, asdict(result))
+    if not any(find_reason(reason).passing for reason in reasons):  # else the same command tries again
+        write_mark(output, identity, asdict(result))
     return result
 
 
@@ -173,21 +176,20 @@ def as_gray(image: np.ndarray) -> np.ndarray:
 
 
 def _predict(
-    predictor: AnyPredictor, plan: Plan, jobs: Sequence[Job], reader: Executor, result: InferenceResult
+    predictor: AnyPredictor, plan: Plan, jobs: Sequence[Job], reader: Executor, result: InferenceResult, reasons: set[str]
 ) -> Generator[_Predicted]:
-    """The predictions of the images that can be read; while one batch is predicted, the next one is read."""
+    """The predictions of the images that can be read; while one batch is predicted, the next one is read.
 
-    def read(job: Job) -> tuple[Job, np.ndarray | SourceError]:
-        try:
-            return job, read_for(predictor, job.image, plan)
-        except SourceError as error:
-            return job, error
-
+    Images are read in a process of its own, because a decoder that crashes ends its process.
+    """
+    read = functools.partial(read_or_reject, plan=plan, color=predictor.channels == 3)
+    paths = [job.image for job in jobs]
     batch_size = _batch_size(plan)
     starts = range(0, len(jobs), batch_size)
-    with closing(in_order(reader, read, jobs, batch_size + 1)) as images:
+    with closing(in_order(reader, read, paths, batch_size + 1, crashed=lambda _: SourceError(*CRASHED))) as images:
+        read_jobs = zip(jobs, images, strict=True)
         for _ in progress(starts, len(starts), "inferring", "images" if plan.tiled else "batches"):
-            batch = _without_unread(itertools.islice(images, batch_size), result)
+            batch = _without_unread(itertools.islice(read_jobs, batch_size), result, reasons)
             if plan.tiled:
                 predicted = [predict_tiled(image, predictor, plan.tiled) for _, image in batch]
             else:
@@ -201,12 +203,13 @@ def _batch_size(plan: Plan) -> int:
 
 
 def _without_unread(
-    images: Iterable[tuple[Job, np.ndarray | SourceError]], result: InferenceResult
+    images: Iterable[tuple[Job, np.ndarray | SourceError]], result: InferenceResult, reasons: set[str]
 ) -> list[tuple[Job, np.ndarray]]:
-    """The images that were read; the others are reported."""
+    """The images that were read; the others are reported, and their reasons added."""
     read = []
     for job, image in images:
         if isinstance(image, SourceError):
+            reasons.add(image.reason)
             result.skipped.append(f"{job.image}: {image}")
             print(f"skipped: {result.skipped[-1]}", file=sys.stderr)
         else:

@@ -15,7 +15,8 @@ from small_sets import make_set
 import pipeline
 from pipeline import library
 from pipeline.contract import COLUMN_NAMES
-from pipeline.workers import Inline, all_cores
+from pipeline.files import all_cores
+from pipeline.workers import Inline
 
 ROOT = Path(__file__).resolve().parents[2]
 

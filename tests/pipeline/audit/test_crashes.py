@@ -30,9 +30,7 @@ def test_an_image_that_crashes_its_decoder_is_one_finding_and_the_others_are_rea
     crashing = {"flipped_P1_L_DM_CC", "P3_L_DM_CC"}
     monkeypatch.setattr(auditor, "read_contents", functools.partial(read_or_die, crashing))
     assert main(["audit", str(tmp_path)]) == 1
-    reason = (
-        "made the process that read it die, of its decoder's fault or for want of memory; get it again, or give fewer --workers"
-    )
+    reason = "made the process that read it die, of its decoder's fault or for want of memory; get it again, or free some memory"
     assert capsys.readouterr().out.splitlines()[:-1] == [
         "duplicate-pixels: 1 groups",
         "    train/P1_L_DM_CC = valid/P2_L_DM_CC",

@@ -116,7 +116,7 @@ def test_pairs_after_a_bad_one_are_not_read(tmp_path, write_data_set, monkeypatc
     samples[0].mask.write_text("no mask")
     read = []
     plain = pairs.read_pair
-    monkeypatch.setattr(pairs, "count_cores", lambda: 2)
+    monkeypatch.setattr(pairs, "all_cores", lambda: 2)
     monkeypatch.setattr(pairs, "read_pair", lambda sample, pair_format: (read.append(sample), plain(sample, pair_format))[1])
     with pytest.raises(InputError, match=samples[0].mask.name):
         read_all(samples, PairFormat(8, 1))

@@ -1,5 +1,6 @@
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import cv2
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.files import InputError
-from pipeline.workers import Inline
+from pipeline.files.processes import Inline
 from segmenter.configuration import InferSettings
 from segmenter.inference import run
 from segmenter.inference.jobs import Job, find_jobs
@@ -29,6 +30,17 @@ def predict_by(monkeypatch):
     def put(function, side=SIDE):
         predictor = SimpleNamespace(side=side, channels=1, classes=1, name="it", network="Net", predict=function)
         monkeypatch.setattr(run, "load_models", lambda plan: predictor)
+
+    return put
+
+
+@pytest.fixture
+def read_by(monkeypatch):
+    """Has images read by a function, in a thread: it may count and wait, which it could not in another process."""
+
+    def put(function):
+        monkeypatch.setattr(run, "open_readers", lambda *_: ThreadPoolExecutor(1))
+        monkeypatch.setattr(run, "read_or_reject", function)
 
     return put
 
@@ -56,22 +68,25 @@ def contents(folder):
 def test_results_and_files_are_those_of_one_thread(images, tmp_path, predict_by, monkeypatch, capsys):
     predict_by(gray_levels)
     jobs = find_jobs([images], None)
-    result, messages = run_on(jobs, tmp_path / "threads"), capsys.readouterr().err
+    result, messages = run_on(jobs, tmp_path / "several"), capsys.readouterr().err
     monkeypatch.setattr(run, "ThreadPoolExecutor", lambda _: Inline())
+    monkeypatch.setattr(run, "open_readers", lambda *_: Inline())
     assert run_on(jobs, tmp_path / "one") == result
     assert (len(result.skipped), result.lesions) == (1, 9)
-    assert contents(tmp_path / "one") == contents(tmp_path / "threads")
+    assert contents(tmp_path / "one") == contents(tmp_path / "several")
     assert len(contents(tmp_path / "one")) == 3 * 9 + 2
     assert [line for line in messages.splitlines() if line.startswith("skipped")] == [f"skipped: {result.skipped[0]}"]
 
 
-def test_the_next_batch_is_read_and_the_last_one_written_while_one_is_predicted(images, tmp_path, predict_by, monkeypatch):
+def test_the_next_batch_is_read_and_the_last_one_written_while_one_is_predicted(
+    images, tmp_path, predict_by, read_by, monkeypatch
+):
     read, written = {name: threading.Event() for name in "0123456789"}, threading.Event()
-    plain_read, plain_write = run.read_for, run.write_pictures
+    plain_read, plain_write = run.read_or_reject, run.write_pictures
 
-    def reading(predictor, path, plan):
+    def reading(path, **options):
         read[path.stem].set()
-        return plain_read(predictor, path, plan)
+        return plain_read(path, **options)
 
     def writing(*arguments, **options):
         plain_write(*arguments, **options)
@@ -85,14 +100,14 @@ def test_the_next_batch_is_read_and_the_last_one_written_while_one_is_predicted(
         assert len(batches) == 1 or written.wait(SECONDS), "nothing is written behind"
         return gray_levels(pixels)
 
-    monkeypatch.setattr(run, "read_for", reading)
+    read_by(reading)
     monkeypatch.setattr(run, "write_pictures", writing)
     predict_by(predict)
     run_on(find_jobs([images], None), tmp_path / "out")
     assert batches == [2, 1, 2, 2, 2]
 
 
-def test_memory_holds_a_few_batches_whatever_the_number_of_images(tmp_path, predict_by, monkeypatch):
+def test_memory_holds_a_few_batches_whatever_the_number_of_images(tmp_path, predict_by, read_by, monkeypatch):
     cv2.imwrite(str(tmp_path / "image.png"), np.full((8, 8), 200, np.uint8))
     counts, lock = {"read": 0, "written": 0}, threading.Lock()
     most = 0
@@ -103,8 +118,8 @@ def test_memory_holds_a_few_batches_whatever_the_number_of_images(tmp_path, pred
             counts[what] += 1
             most = max(most, counts["read"] - counts["written"])
 
-    plain_read = run.read_for
-    monkeypatch.setattr(run, "read_for", lambda *arguments: (count("read"), plain_read(*arguments))[1])
+    plain_read = run.read_or_reject
+    read_by(lambda path, **options: (count("read"), plain_read(path, **options))[1])
     monkeypatch.setattr(run, "write_pictures", lambda *_, **__: count("written"))
     predict_by(gray_levels, side=8)
     run_on([Job(f"{number}", tmp_path / "image.png") for number in range(100)], tmp_path / "out", batch_size=4)
@@ -112,19 +127,19 @@ def test_memory_holds_a_few_batches_whatever_the_number_of_images(tmp_path, pred
     assert most <= 4 * 4
 
 
-def test_an_error_or_ctrl_c_does_not_wait_for_the_images_that_are_to_be_read(tmp_path, predict_by, monkeypatch):
+def test_an_error_or_ctrl_c_does_not_wait_for_the_images_that_are_to_be_read(tmp_path, predict_by, read_by):
     cv2.imwrite(str(tmp_path / "image.png"), np.full((8, 8), 200, np.uint8))
-    read, plain_read = [], run.read_for
+    read, plain_read = [], run.read_or_reject
 
-    def reading(*arguments):
-        read.append(arguments)
+    def reading(path, **options):
+        read.append(path)
         time.sleep(0.02 if len(read) > 50 else 0)
-        return plain_read(*arguments)
+        return plain_read(path, **options)
 
     def predict(pixels):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run, "read_for", reading)
+    read_by(reading)
     predict_by(predict, side=8)
     with pytest.raises(KeyboardInterrupt):
         run_on([Job(f"{number}", tmp_path / "image.png") for number in range(100)], tmp_path / "out", batch_size=50)

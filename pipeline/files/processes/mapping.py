@@ -1,12 +1,13 @@
 """Maps a function over many items by an executor, in their order and bounded in memory; a process that dies costs one item."""
 
 import collections
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
 from typing import TypeVar
 
-from pipeline.files import InputError, sync
-from pipeline.workers.executors import Inline, Workers
+from pipeline.files.processes.executors import Inline, Workers
+from pipeline.files.program import InputError
+from pipeline.files.writing import sync
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -19,7 +20,7 @@ def in_order(
     ahead: int = 0,
     *,
     crashed: Callable[[Item], Result] | None = None,
-) -> Iterator[Result]:
+) -> Generator[Result]:
     """Maps `function` over `items` in their order; at most `ahead` results wait, so memory stays flat.
 
     When the caller stops early, calls that have not begun are cancelled. When a process dies, the calls that were under way

@@ -1,4 +1,4 @@
-"""Executors: order, bounds, errors."""
+"""Executors of processes and threads: order, bounds, errors."""
 
 import functools
 import os
@@ -6,14 +6,15 @@ import platform
 import signal
 import subprocess
 import sys
+import threading
 import time
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from pipeline.files import InputError
-from pipeline.workers import Inline, in_batches, in_order, open_executor
+from pipeline.files.processes import Inline, Pool, in_batches, in_order
 
 
 def double(number):
@@ -28,7 +29,7 @@ def fail_at_three(number):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_results_come_in_order(workers):
-    with open_executor(workers) as executor:
+    with Pool(workers) as executor:
         assert list(in_order(executor, double, range(50), ahead=4)) == list(range(0, 100, 2))
 
 
@@ -92,14 +93,14 @@ def double_all(numbers, kind, batch):
 @pytest.mark.parametrize(("workers", "kind"), [(1, signal.SIGSEGV), (2, signal.SIGKILL)])
 def test_a_process_that_dies_costs_the_item_that_it_died_on(workers, kind):
     deaths = {0, 7, 39}
-    with open_executor(workers) as executor:
+    with Pool(workers) as executor:
         results = in_order(executor, die_at(deaths, kind), range(40), ahead=4, crashed=lambda number: f"{number} died")
         assert list(results) == [f"{number} died" if number in deaths else 2 * number for number in range(40)]
         assert list(in_order(executor, double, range(3))) == [0, 2, 4], "it goes on afterwards"
 
 
 def test_within_a_batch_too():
-    with open_executor(2) as executor:
+    with Pool(2) as executor:
         work = functools.partial(double_all, {3, 20}, signal.SIGKILL)
         results = list(in_batches(executor, work, range(24), 8, crashed=lambda number: f"{number} died"))
     assert results == [f"{number} died" if number in (3, 20) else 2 * number for number in range(24)]
@@ -114,14 +115,14 @@ def die_once(mark, number):
 
 def test_what_succeeds_alone_costs_nothing(tmp_path):
     """As when the system was out of memory only while several images were read."""
-    with open_executor(2) as executor:
+    with Pool(2) as executor:
         work = functools.partial(die_once, tmp_path / "mark")
         assert list(in_order(executor, work, range(10))) == list(range(0, 20, 2))
 
 
 def test_processes_are_replaced_once_where_one_has_died_and_once_more_for_its_item(monkeypatch):
     renewed = []
-    with open_executor(1) as executor:
+    with Pool(1) as executor:
         monkeypatch.setattr(executor, "renew", lambda: renewed.append(1) or type(executor).renew(executor))
         assert list(in_order(executor, die_at({0}), range(20), crashed=lambda number: 0)) == list(range(0, 40, 2))
     assert len(renewed) == 2
@@ -130,8 +131,8 @@ def test_processes_are_replaced_once_where_one_has_died_and_once_more_for_its_it
 LOADING = """
 import os, signal, time
 from multiprocessing import forkserver
-from pipeline.workers import start_server
-start_server()
+from pipeline.files.processes import start_server
+start_server(["pipeline.dataset.samples"])
 server = forkserver._forkserver._forkserver_pid
 time.sleep(0.1)
 os.kill(server, signal.SIGINT)
@@ -160,13 +161,13 @@ def faults_of_an_image(number):
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be asked to keep memory")
 def test_workers_keep_the_memory_of_an_image_for_the_next():
-    with open_executor(1) as executor:
+    with Pool(1) as executor:
         assert list(in_order(executor, faults_of_an_image, range(2)))[1] < 1000, "the arrays have 150,000 pages"
 
 
 def test_where_nothing_else_is_agreed_it_is_an_error_that_names_the_item():
     with (
-        open_executor(1) as executor,
+        Pool(1) as executor,
         pytest.raises(InputError, match="2: the process that worked on it died, of a decoder's fault or for want of memory"),
     ):
         list(in_order(executor, die_at({2}), range(4)))
@@ -174,8 +175,8 @@ def test_where_nothing_else_is_agreed_it_is_an_error_that_names_the_item():
 
 PARENT = """
 import os, sys, time
-from pipeline.workers import open_executor
-executor = open_executor(2)
+from pipeline.files.processes import Pool
+executor = Pool(2)
 print(*{executor.submit(os.getpid).result() for _ in range(20)}, flush=True)
 time.sleep(60)
 """
@@ -200,3 +201,38 @@ def is_running(number):
     except ProcessLookupError:
         return False
     return "\nState:\tZ" not in Path(f"/proc/{number}/status").read_text() if Path("/proc").is_dir() else True
+
+
+SECONDS = 20  # to wait for another thread before the test fails
+
+
+def test_items_are_taken_only_so_far_ahead_and_results_keep_their_order():
+    taken = []
+    with ThreadPoolExecutor(3) as executor:
+        results = in_order(executor, str, (taken.append(number) or number for number in range(10)), ahead=3)
+        assert next(results) == "0"
+        assert taken == [0, 1, 2]
+        assert list(results) == [str(number) for number in range(1, 10)]
+
+
+def test_calls_that_have_not_begun_are_cancelled_where_the_caller_stops():
+    begun, release = [], threading.Event()
+
+    def work(number):
+        begun.append(number)
+        assert number == 0 or release.wait(SECONDS)
+
+    with ThreadPoolExecutor(1) as executor:
+        results = in_order(executor, work, range(10), ahead=4)
+        next(results)
+        results.close()
+        release.set()
+    assert len(begun) <= 2
+
+
+def test_an_error_takes_the_place_of_its_result():
+    with ThreadPoolExecutor(2) as executor:
+        results = in_order(executor, lambda number: 1 // number, [1, 0, 1], ahead=3)
+        assert next(results) == 1
+        with pytest.raises(ZeroDivisionError):
+            next(results)

@@ -1,12 +1,10 @@
-"""Executors: in this process, in processes of this machine, on a cluster."""
+"""Executors: in this process, or in processes of this machine."""
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
-from pathlib import Path
 
-from pipeline.files import sync
-from pipeline.workers.processes import Processes, start_processes
+from pipeline.files.processes.starting import Processes, start_processes
+from pipeline.files.writing import sync
 
 
 class Inline(Executor):
@@ -39,16 +37,23 @@ class Workers(Executor):
 
 
 class Pool(Workers):
-    """Processes of this machine, started when they are needed and replaced when one of them has died."""
+    """Processes of this machine, started when they are needed and replaced when one of them has died.
 
-    def __init__(self, workers: int):
-        self._workers = workers
+    One worker is a process too, because a crash would end the program otherwise.
+
+    Args:
+      workers: the number of processes.
+      modules: what they run; loaded once and not by each of them, where the system can.
+    """
+
+    def __init__(self, workers: int, modules: Sequence[str] = ()):
+        self._workers, self._modules = workers, modules
         self._processes: Processes | None = None
 
     def submit(self, fn, /, *args, **kwargs):
         """Starts a call; where a process has died, all calls fail with BrokenExecutor until `renew`."""
         if self._processes is None:
-            self._processes = start_processes(self._workers)
+            self._processes = start_processes(self._workers, self._modules)
         try:
             return self._processes.submit(fn, *args, **kwargs)
         except BrokenExecutor as error:
@@ -65,26 +70,3 @@ class Pool(Workers):
         if self._processes is not None:
             self._processes.shutdown(wait, cancel_futures=cancel_futures)
             self._processes = None
-
-
-def all_cores() -> int:
-    """Returns the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def open_executor(workers: int, scheduler: str = "", folders: Sequence[Path] = ()) -> Workers:
-    """Opens an executor. One worker is a process too, because a crash would end the program otherwise.
-
-    Args:
-      workers: the number of processes on this machine.
-      scheduler: of a Dask cluster that does the work instead: its address, or its file.
-      folders: what is read from and written to; all workers of a cluster must see them.
-
-    Raises:
-      InputError: the cluster cannot be used.
-    """
-    if scheduler:
-        from pipeline.cluster import open_cluster
-
-        return open_cluster(scheduler, folders)
-    return Pool(workers)

@@ -8,10 +8,9 @@ import signal
 import sys
 import threading
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 
-_PRELOADED = ["concurrent.futures.process", "pipeline.dataset.samples", "pipeline.indexing.inspect"]  # what runs in workers
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1  # of malloc.h
 
 
@@ -40,12 +39,15 @@ def _has_server() -> bool:
     return "forkserver" in multiprocessing.get_all_start_methods()
 
 
-def start_server() -> None:
-    """Starts the process that those of `open_executor` are forked from; it loads what they need while this one goes on."""
+def start_server(modules: Sequence[str] = ()) -> None:
+    """Starts the process that those of a `Pool` are forked from; it loads `modules` while this one goes on.
+
+    There is one for all pools: a later call with other modules changes nothing, and each process loads those itself.
+    """
     if _has_server():
         from multiprocessing import forkserver, resource_tracker  # there are none on Windows
 
-        multiprocessing.get_context("forkserver").set_forkserver_preload(_PRELOADED)
+        multiprocessing.get_context("forkserver").set_forkserver_preload(["concurrent.futures.process", *modules])
         resource_tracker.ensure_running()  # the server starts it otherwise, and it lets interrupts through again
         held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # the server inherits it: Ctrl-C would print its trace
         try:
@@ -55,10 +57,10 @@ def start_server() -> None:
             signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
-def start_processes(workers: int) -> Processes:
+def start_processes(workers: int, modules: Sequence[str]) -> Processes:
     """Processes are started fresh (forkserver, or spawn where there is none): a fork of a process that holds threads, such
     as OpenCV's or TensorFlow's, may hang."""
-    start_server()
+    start_server(modules)
     context = multiprocessing.get_context("forkserver" if _has_server() else "spawn")
     return Processes(workers, mp_context=context, initializer=_start_worker)
 
