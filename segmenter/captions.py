@@ -101,15 +101,19 @@ def draw_legend(picture: np.ndarray, entries: Sequence[Entry]) -> np.ndarray:
     line_px = round(1.35 * size_px)
     box_height = line_px * len(entries) + size_px // 2
     box_width = round(max(font.getlength(text) for text, _ in entries)) + size_px
-    tops, lefts = (0, height - box_height), (0, width - box_width)
+    tops, lefts = (0, max(0, height - box_height)), (0, max(0, width - box_width))
     top, left = min(
         ((top, left) for top in tops for left in lefts),
         key=lambda corner: float(picture[corner[0] : corner[0] + box_height, corner[1] : corner[1] + box_width].mean()),
     )
-    image = PIL.Image.fromarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
+    # Only the corner is converted and drawn on: pictures may have 10 million pixels.
+    box = (slice(top, top + box_height), slice(left, left + box_width))
+    image = PIL.Image.fromarray(cv2.cvtColor(picture[box], cv2.COLOR_BGR2RGB))
     pen = PIL.ImageDraw.Draw(image)
     for number, (text, color) in enumerate(entries):
-        corner = (left + size_px // 2, top + size_px // 4 + number * line_px)
+        corner = (size_px // 2, size_px // 4 + number * line_px)
         # An edge in black makes it legible on bright tissue.
         pen.text(corner, text, color, font, stroke_width=max(1, size_px // 10), stroke_fill=(0, 0, 0))
-    return cv2.cvtColor(np.asarray(image), cv2.COLOR_RGB2BGR)
+    drawn = picture.copy()
+    drawn[box] = cv2.cvtColor(np.asarray(image), cv2.COLOR_RGB2BGR)
+    return drawn

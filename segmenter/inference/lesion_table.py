@@ -43,6 +43,8 @@ def lesion_rows(mask: np.ndarray, probabilities: np.ndarray, class_names: Sequen
       >>> rows[0]["area_px"], rows[0]["centre_x"], rows[0]["mean_probability"]
       (2, '0.5', '0.7000')
     """
+    if not mask.any():
+        return []
     lesions = probabilities[..., -len(class_names) :]
     rows = [row for index, name in enumerate(class_names) for row in _class_rows(mask == index + 1, lesions[..., index], name)]
     rows.sort(key=lambda row: -row["area_px"])

@@ -60,3 +60,13 @@ def test_a_legend_inside_goes_to_the_darkest_corner_and_keeps_the_size():
 def test_a_small_picture_gets_no_legend_inside():
     picture = np.full((159, 400, 3), 9, np.uint8)
     np.testing.assert_array_equal(draw_legend(picture, legend()), picture)
+
+
+def test_a_legend_that_is_wider_than_its_picture_begins_in_it():
+    picture = np.full((300, 170, 3), 9, np.uint8)
+    picture[:, 85:] = 0
+    before = picture.copy()
+    drawn = draw_legend(picture, [("a class whose name is too long for the picture", GREEN)])
+    assert drawn.shape == picture.shape
+    assert GREEN in colors_in(drawn[:, 6:14]), "its first letter"
+    np.testing.assert_array_equal(picture, before)
