@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
-from results import median_ratio, summarize, write_rows
+from results import Row, median_ratio, summarize, write_rows
 
 from pipeline.files import run_program
 from segmenter.augmentation import VARIATIONS, make_variation
@@ -22,6 +22,7 @@ from segmenter.backend import compiled, load_backend
 from segmenter.configuration import load_configuration
 
 SIDE = 512
+EVERY = "all variations"
 EVERYTHING: dict[str, object] = dict.fromkeys(VARIATIONS, True) | {
     "angle_range": (-20.0, 20.0),
     "shrinks": (0.8, 0.9),
@@ -40,23 +41,30 @@ def main() -> int:
     images = cv2.GaussianBlur(random.integers(0, 256, (SIDE, SIDE, arguments.batch), np.uint8), (0, 0), 3)
     images = np.ascontiguousarray(images.transpose(2, 0, 1))[..., None]
     rows = []
-    for name, setting, probability in [
-        *[(name, "each pair", 1.0) for name in VARIATIONS],
-        ("all variations", "each pair", 1.0),
-        ("all variations", "probability 0.5", 0.5),
-    ]:
-        settings = EVERYTHING if name == "all variations" else pick(name)
-        function, compilation = prepare(settings, probability, images)
-        floor, values = [], []
-        for _ in range(arguments.runs):
-            floor.append(processor_ms(lambda: move_and_smooth(images), arguments.batch))
-            values.append(processor_ms(function, arguments.batch))
-        reference = {"reference": "remap and GaussianBlur of OpenCV", "ratio": median_ratio(values, floor)}
-        rows.append(summarize(name, setting, values, "ms per pair", **(reference if name == "all variations" else {})))
-        if name == "all variations" and probability == 1:
-            rows.append(summarize("compilation", name, [compilation], "s"))
+    for name in VARIATIONS:
+        rows += measure(name, {"each pair": 1.0}, pick(name), images, arguments.runs)
+    rows += measure(EVERY, {"each pair": 1.0, "probability 0.5": 0.5}, EVERYTHING, images, arguments.runs)
     write_rows("augmentation", rows)
     return 0
+
+
+def measure(name: str, probabilities: dict[str, float], settings: dict[str, object], images: np.ndarray, runs: int) -> list[Row]:
+    """One row per probability, by its setting, which are measured alternately; and one of the compilation of all variations."""
+    prepared = {setting: prepare(settings, probability, images) for setting, probability in probabilities.items()}
+    floor: list[float] = []
+    values: dict[str, list[float]] = {setting: [] for setting in prepared}
+    for _ in range(runs):
+        floor.append(processor_ms(lambda: move_and_smooth(images), len(images)))
+        for setting, (function, _) in prepared.items():
+            values[setting].append(processor_ms(function, len(images)))
+    if name != EVERY:
+        return [summarize(name, setting, values[setting], "ms per pair") for setting in prepared]
+    reference = "remap and GaussianBlur of OpenCV"
+    rows = [
+        summarize(name, setting, milliseconds, "ms per pair", reference=reference, ratio=median_ratio(milliseconds, floor))
+        for setting, milliseconds in values.items()
+    ]
+    return [*rows, summarize("compilation", name, [seconds for _, seconds in prepared.values()], "s")]
 
 
 def pick(name: str) -> dict[str, object]:

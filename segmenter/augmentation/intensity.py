@@ -47,8 +47,13 @@ def _change_tones(configuration: Configuration, drawn: Draw, images: Any) -> Any
         return ops.cast(images, "float32")
     levels = ops.arange(256, dtype="float32") * ops.ones_like(drawn.seeds, dtype="float32")[:, None]  # (batch, 256)
     happens = ops.any(ops.stack([drawn.happens[name] for name in names]))
-    tones = ops.cond(happens, lambda: _compute_tones(configuration, drawn, levels, images), lambda: levels)
-    return _look_up(tones, images)
+
+    def change() -> Any:
+        # Else XLA raises each pixel to a power, and not each level.
+        tones = compute_once(happens, _compute_tones(configuration, drawn, levels, images))
+        return _look_up(tones, images)
+
+    return ops.cond(happens, change, lambda: ops.cast(images, "float32"))
 
 
 def _compute_tones(configuration: Configuration, drawn: Draw, levels: Any, images: Any) -> Any:
