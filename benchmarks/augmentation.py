@@ -4,8 +4,8 @@
 
 Batches are drawn and varied as both loaders do it, compiled. Variations are applied to each pair, but for the row of a
 probability of 0.5. The rows of all variations have OpenCV's `remap` and `GaussianBlur` of the same pairs, once each, as their
-reference: a floor for moving pixels and smoothing on a processor. A compilation takes the time of a first call, less that of a
-second one.
+reference: a floor for moving pixels and smoothing on a processor. A compilation takes the processor time of a first call, less
+that of a second one.
 """
 
 import argparse
@@ -73,7 +73,7 @@ def pick(name: str) -> dict[str, object]:
 
 
 def prepare(settings: dict[str, object], probability: float, images: np.ndarray) -> tuple[Callable[[], object], float]:
-    """A function that varies the next batch, and the seconds that its compilation took."""
+    """A function that varies the next batch, and the processor seconds that its compilation took."""
     size = {"generator": True, "image_width": SIDE, "image_height": SIDE}
     configuration = load_configuration("quick", {"model": size, "augmentor": settings | {"probability": probability}})
     variation, masks = make_variation(configuration, seed=1), images // 128
@@ -83,11 +83,11 @@ def prepare(settings: dict[str, object], probability: float, images: np.ndarray)
         numbers = np.arange(len(images)) + next(batches) * len(images)
         return [np.asarray(squares) for squares in vary(variation.draw(numbers), images, masks)]
 
-    start = time.perf_counter()
+    start = time.process_time()
     function()
-    first = time.perf_counter()
+    first = time.process_time()
     function()
-    return function, first - start - (time.perf_counter() - first)
+    return function, first - start - (time.process_time() - first)
 
 
 def processor_ms(function: Callable[[], object], pairs: int) -> float:
