@@ -2,13 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import combinations, product
 
 import numpy as np
 
 from pipeline.audit.candidates import find_candidates
 from pipeline.audit.contents import Contents
-from pipeline.audit.equality import find_equal, same_stored
+from pipeline.audit.equality import find_equal, stored_alike
 from pipeline.audit.features import Features
 from pipeline.audit.findings import AuditFinding, make_finding
 from pipeline.audit.registration import show_the_same
@@ -38,20 +37,20 @@ def pair_samples(samples: Sequence[Sample], contents: Sequence[Contents]) -> Ite
             sharing[content.features].append(index)
     images = list(sharing.items())
     for _, members in images:
-        yield from _stored_alike(combinations(members, 2), thumbs)
+        yield from ((one, other) for one, other in _pair_stored(members, members, thumbs) if one < other)
     for first, second in _find_copies([features for features, _ in images], [thumbs[members[0]] for _, members in images]):
         members, others = images[first][1], images[second][1]
         if samples[members[0]].split == samples[others[0]].split:
-            yield from _stored_alike(product(members, others), thumbs)
+            yield from _pair_stored(members, others, thumbs)
         else:
             yield from ((members[0], other) for other in others)
             yield from ((member, others[0]) for member in members)
 
 
-def _stored_alike(pairs: Iterable[tuple[int, int]], thumbs: Mapping[int, np.ndarray]) -> Iterator[tuple[int, int]]:
-    for one, other in pairs:
-        if same_stored(thumbs[one], thumbs[other]):
-            yield one, other
+def _pair_stored(members: Sequence[int], others: Sequence[int], thumbs: Mapping[int, np.ndarray]) -> Iterator[tuple[int, int]]:
+    """Yields the pairs of a member and another sample that show the same image without a turn or flip."""
+    alike = stored_alike(*(np.stack([thumbs[index] for index in indices]) for indices in (members, others)))
+    yield from ((members[row], others[column]) for row, column in np.argwhere(alike).tolist())
 
 
 def _find_copies(features: Sequence[Features], thumbs: Sequence[np.ndarray]) -> Iterator[tuple[int, int]]:

@@ -32,6 +32,20 @@ def same_stored(first: np.ndarray, second: np.ndarray) -> bool:
     return correlation(first.astype(np.float32), second.astype(np.float32)) > _SAME_CORRELATION
 
 
+def stored_alike(thumbs: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """As `same_stored`, of each of (n, THUMB, THUMB) thumbs with each of (m, THUMB, THUMB) others; (n, m) bool."""
+    first, second = (_unit(images) for images in (thumbs, others))
+    return first @ second.T > _SAME_CORRELATION
+
+
+def _unit(thumbs: np.ndarray) -> np.ndarray:
+    """Gives each thumb, as a row of float32, mean 0 and length 1; a constant one becomes 0."""
+    rows = thumbs.reshape(len(thumbs), -1).astype(np.float32)
+    rows -= rows.mean(axis=1, keepdims=True)
+    lengths = np.sqrt((rows**2).sum(axis=1, keepdims=True))
+    return np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
+
+
 def same_turned(first: np.ndarray, second: np.ndarray) -> bool:
     """Whether two thumbs show the same image up to a flip or quarter turn."""
     return any(same_stored(first, turned) for turned in _turn_and_flip(second[None])[:, 0])

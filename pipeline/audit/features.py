@@ -51,7 +51,7 @@ def spread_contrast(pixels: np.ndarray) -> np.ndarray | None:
 
 def _level(pixels: np.ndarray) -> int:
     """The step between two gray levels: 257 for 8 bits that were widened to 16."""
-    return 257 if pixels.dtype == np.uint16 and not (pixels % 257).any() else 1
+    return 257 if pixels.dtype == np.uint16 and np.array_equal(pixels >> 8, pixels & 255) else 1
 
 
 def find_features(image: np.ndarray) -> Features:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pipeline.audit import equality
-from pipeline.audit.equality import THUMB, correlation, find_equal, make_thumb, same_stored, same_turned
+from pipeline.audit.equality import THUMB, correlation, find_equal, make_thumb, same_stored, same_turned, stored_alike
 
 TURNS = [lambda square, k=k, step=step: np.rot90(square, k)[:, ::step] for k in range(4) for step in (1, -1)]
 
@@ -39,6 +39,14 @@ def test_brightness_and_contrast_make_no_other_image_and_a_turn_does():
     assert not same_stored(image, 255 - image)
     assert not same_stored(image, thumb(3))
     assert [same_stored(image, turn(image)) for turn in TURNS] == [True] + [False] * 7
+
+
+def test_a_table_of_thumbs_that_are_stored_alike_has_what_each_pair_has():
+    image, plain = thumb(2), np.full((THUMB, THUMB), 9, np.uint8)
+    thumbs = [image, image // 2 + 60, 255 - image, image[:, ::-1], plain, thumb(3)]
+    alike = stored_alike(np.stack(thumbs), np.stack(thumbs[1:]))
+    np.testing.assert_array_equal(alike, [[same_stored(one, other) for other in thumbs[1:]] for one in thumbs])
+    assert np.argwhere(alike).tolist() == [[0, 0], [1, 0], [2, 1], [3, 2], [5, 4]]
 
 
 @pytest.mark.parametrize("turn", TURNS)

@@ -10,6 +10,12 @@ def levels_of(*values, lossy=False):
     return MaskLevels(np.array([values], np.uint8), lossy)
 
 
+@pytest.mark.parametrize("values", [[], [0], [255], [0, 255], [0, 1, 2], [3, 7, 7, 9], [128]])
+def test_the_values_that_occur_are_listed_once_in_order(values):
+    mask = MaskLevels(np.array([values, values[::-1]], np.uint8), lossy=False)
+    assert mask.values == sorted(set(values))
+
+
 def test_lesion_begins_at_the_middle_level():
     assert cut_levels(np.array([[0, 127, 128, 255]], np.uint8)).tolist() == [[0, 0, 1, 1]]
 

@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.contract import SourceError
 from pipeline.sources import read_header, read_image
+from pipeline.sources.levels import scale
 
 GRAY = np.arange(0, 240, 4, dtype=np.uint8).reshape(10, 6)
 
@@ -38,6 +39,16 @@ def test_sixteen_bits_are_kept_on_request(tmp_path, stored, expected):
     cv2.imwrite(str(tmp_path / "a.png"), np.full((4, 4), stored))
     image = read_image(tmp_path / "a.png", bits=16, stated_bits=16)
     assert (image.dtype, image[0, 0]) == (np.uint16, expected)
+
+
+@pytest.mark.parametrize("white", [1, 15, 51, 255, 257, 1023, 4095, 21845])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_levels_are_scaled_and_rounded_whether_or_not_white_divides_the_range(white, bits):
+    levels = np.arange(white + 1, dtype=np.uint16)
+    full = 2**bits - 1
+    scaled = scale(levels, white, bits)
+    assert scaled.dtype == (np.uint8 if bits == 8 else np.uint16)
+    np.testing.assert_array_equal(scaled, [(level * full + white // 2) // white for level in range(white + 1)])
 
 
 TWELVE = GRAY.astype(np.uint16) * 17  # levels of a detector of 12 bits: 0 to 4012
