@@ -185,13 +185,11 @@ def make_dataset(
     chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, settings)
     target, source = DatasetFolder(Path(folder)), Path(raw)
     key = load_site_key(_path(site_key), target.root)
-    with target.locked("dataset"):
-        with open_executor(workers or all_cores(), scheduler, [source, target.root]) as executor:
-            stages.index(target, chosen, source, _path(annotations), executor, key, follow_links=follow_links)
-            stages.split(target, _path(assignment))
-            stages.variants(target, executor, fused=True, raw=source, key=key)
-            found = stages.audit(target, executor).summary
-        stages.stats(target)
+    with target.locked("dataset"), open_executor(workers or all_cores(), scheduler, [source, target.root]) as executor:
+        stages.index(target, chosen, source, _path(annotations), executor, key, follow_links=follow_links)
+        stages.split(target, _path(assignment))
+        stages.variants(target, executor, fused=True, raw=source, key=key)
+        found = stages.review(target, executor)[0].summary
     if unexpected := [finding["code"] for finding in found["findings"] if finding["code"] not in found["expected"]]:
         warnings.warn(f"{target.root}: the audit found {', '.join(unexpected)}; see Dataset.audit()", stacklevel=2)
     return Dataset(target.root)

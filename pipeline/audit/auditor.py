@@ -1,7 +1,7 @@
 """Audits a data set folder: reads every file once, and runs all checks."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from concurrent.futures import Executor
 from contextlib import nullcontext
 from pathlib import Path
@@ -33,7 +33,11 @@ from pipeline.workers import in_groups, open_executor
 
 
 def audit(
-    folder: Path, manifest: Rows | None = None, patient: str | None = None, executor: Executor | None = None
+    folder: Path,
+    manifest: Rows | None = None,
+    patient: str | None = None,
+    executor: Executor | None = None,
+    made: Collection[str] = (),
 ) -> list[AuditFinding]:
     """Audits a data set folder, with a manifest or without; nothing is written.
 
@@ -44,6 +48,9 @@ def audit(
       manifest: its rows where the caller has read them already.
       patient: a regular expression with one group, which finds the patient in a sample's name; None finds CDD-CESM's.
       executor: reads the files; processes on all cores where it is left out.
+      made: the image_ids of the images whose samples this process has just made as exact turns of one square, with lossless
+        masks. Of them the files of turned samples are only compared with the hashes in the manifest: where they and those of
+        the original are unchanged, what the pixels of the original show holds for them, too.
 
     Raises:
       InputError: the folder holds no split with images and masks, or `patient` is not such an expression.
@@ -51,7 +58,7 @@ def audit(
     name_patient = patient_by_regex(patient) if patient is not None else patient_of_name
     if manifest is None and (folder / MANIFEST).exists():
         manifest = read_manifest(folder / MANIFEST)
-    listed = list_samples(folder.absolute(), manifest or [], name_patient)  # a worker may run in another folder
+    listed = list_samples(folder.absolute(), manifest or [], name_patient, made)  # a worker may run in another folder
     samples = [sample for group in _by_image(listed) for sample in group]
     if not samples:
         raise InputError(describe_missing_splits(folder))

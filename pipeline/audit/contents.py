@@ -12,6 +12,7 @@ from pipeline.audit.features import Features, find_features, spread_contrast
 from pipeline.audit.samples import Sample
 from pipeline.contract import CRASHED, MaskError, SourceError
 from pipeline.files import read_regular
+from pipeline.geometry import vary
 from pipeline.sources import decode_mask, read_image
 
 
@@ -31,16 +32,25 @@ class Contents:
     broken: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
 
+    @property
+    def is_intact(self) -> bool:
+        """Whether both files could be read, and neither of them has changed."""
+        return bool(self.image_size and self.mask_size and not self.changed)
+
 
 def read_contents(samples: Sequence[Sample]) -> list[Contents]:
     """Reads both files of each of an image's samples in one split; runs in a worker.
 
-    Variants of one image share one `Features` object, which makes up most of the time of an audit.
+    Variants of one image share one `Features` object, which makes up most of the time of an audit. Those that the caller has
+    just made of an intact original are only compared with their hashes.
     """
-    read: list[Contents] = []
-    for sample in samples:
-        read.append(_read_sample(sample, [contents for contents in read if contents.features]))
-    return read
+    read: dict[int, Contents] = {}
+    original = None
+    for index, sample in sorted(enumerate(samples), key=lambda item: item[1].made_as != "original"):
+        read[index] = _read_sample(sample, [other for other in read.values() if other.features], original)
+        if sample.made_as == "original" and read[index].is_intact:
+            original = read[index]
+    return [read[index] for index in range(len(samples))]
 
 
 def describe_crash(sample: Sample) -> Contents:
@@ -49,20 +59,34 @@ def describe_crash(sample: Sample) -> Contents:
     return Contents(broken=(f"its {names} {CRASHED[1]}",))
 
 
-def _read_sample(sample: Sample, siblings: Sequence[Contents]) -> Contents:
+def _read_sample(sample: Sample, siblings: Sequence[Contents], original: Contents | None) -> Contents:
     contents: dict = {}
     broken, changed = [], []
     for name, path, digest in zip(("image", "mask"), (sample.image, sample.mask), sample.sha256, strict=True):
         if path is None:
             continue
         data = read_regular(path)
-        if digest and hashlib.sha256(data).hexdigest() != digest:
+        is_unchanged = bool(digest) and hashlib.sha256(data).hexdigest() == digest
+        if digest and not is_unchanged:
             changed.append(name)
+        if original and is_unchanged and sample.made_as:
+            contents |= _turn_image(original, sample.made_as) if name == "image" else _copy_mask(original)
+            continue
         try:
             contents |= _inspect_image(path, data, siblings) if name == "image" else _inspect_mask(data)
         except SourceError:
             broken.append(name)
     return Contents(**contents, broken=tuple(broken), changed=tuple(changed))
+
+
+def _turn_image(original: Contents, variant: str) -> dict:
+    """What reading the image of a variant would show, up to what a lossy encoding changes."""
+    thumb = None if original.thumb is None else vary(original.thumb, variant)
+    return {"image_size": original.image_size, "thumb": thumb, "features": original.features}
+
+
+def _copy_mask(original: Contents) -> dict:
+    return {"mask_size": original.mask_size, "mask_values": original.mask_values}
 
 
 def _inspect_image(path: Path, data: bytes, siblings: Sequence[Contents]) -> dict:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ class Sample:
       folder: the name of the split's folder.
       file: the image's path relative to the data set's folder; without a suffix where there is no such file.
       patient: empty where it is unknown.
+      made_as: the variant of its image that the caller has just made it as; empty for any other sample.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Sample:
     patient: str
     image_class: str = ""
     sha256: tuple[str, str] = ("", "")
+    made_as: str = ""
 
     @property
     def location(self) -> str:
@@ -84,12 +86,15 @@ def patient_of_name(sample: str) -> str:
     return parse_sample(sample)[1].patient
 
 
-def list_samples(folder: Path, manifest: Rows = (), name_patient: NamePatient = patient_of_name) -> Iterator[Sample]:
+def list_samples(
+    folder: Path, manifest: Rows = (), name_patient: NamePatient = patient_of_name, made: Collection[str] = ()
+) -> Iterator[Sample]:
     """The samples of a data set folder: those that its manifest names, and those whose files are there.
 
     Args:
       manifest: its rows; patients that it knows are taken from it.
       name_patient: finds the other patients.
+      made: as for `pipeline.audit.audit`.
     """
     rows = {(row["split"], row["sample"]): row for row in manifest}
     for split_folder in _split_folders(folder, {split for split, _ in rows}):
@@ -100,9 +105,10 @@ def list_samples(folder: Path, manifest: Rows = (), name_patient: NamePatient = 
             row = rows.get((split, name))
             if row:
                 patient = row["patient"] or name_patient(name)
-                fields = (row["image_id"], patient, row["class"], (row["image_sha256"], row["mask_sha256"]))
+                made_as = row["variant"] if row["image_id"] in made else ""
+                fields = (row["image_id"], patient, row["class"], (row["image_sha256"], row["mask_sha256"]), made_as)
             else:
-                fields = (parse_sample(name)[1].image_id, name_patient(name), "", ("", ""))
+                fields = (parse_sample(name)[1].image_id, name_patient(name), "", ("", ""), "")
             image = images.get(name)
             file = (split_folder.images / (image.name if image else name)).relative_to(folder).as_posix()
             yield Sample(name, split, split_folder.name, file, image, masks.get(name), *fields)

@@ -103,10 +103,9 @@ def _make(folder: "DatasetFolder", arguments: argparse.Namespace) -> int:
         variants = stages.variants(folder, executor, fused=True, raw=arguments.raw, key=key)
         lines.add("variants", variants, lambda: print_pixels("variants", variants))
         check_strict(folder.rejects, folder.read_rejects(), arguments.strict)
-        audit = stages.audit(folder, executor)
+        audit, stats = stages.review(folder, executor)
     status = _status(audit.summary)
     lines.add("audit", replace(audit, changed=audit.changed or status != DONE), lambda: _print_audit(audit.summary))
-    stats = stages.stats(folder)
     lines.add("stats", stats, lambda: print_stats(folder, stats))
     counts = f"{variants.summary['images']} images, {variants.summary['samples']} samples in {arguments.out}"
     if lines.printed:

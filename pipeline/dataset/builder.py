@@ -149,6 +149,8 @@ class Builder:
             for entry in progress(results, len(tasks), label):
                 append(entry)
                 self.entries[entry.image_id] = entry
+                if entry.samples:
+                    self.folder.made.add(entry.image_id)
         sync_all(executor)  # before the squares that samples were made from are deleted, and before a manifest lists the samples
         self._check_sources()
 

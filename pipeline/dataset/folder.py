@@ -36,6 +36,9 @@ class DatasetFolder:
     In addition to the files that DESIGN names, the folder `.work/` holds `index.json` (what the index was made from, and
     its counts), `split.json` (the [split] table that the assignment follows) and `made.jsonl` (the journal). Between the
     stages masks and variants the square pairs are in `squares/`.
+
+    Attributes:
+      made: the image_ids of the images whose samples have been made through this object.
     """
 
     def __init__(self, root: Path):
@@ -57,6 +60,7 @@ class DatasetFolder:
         self.split_state = self.work / "split.json"
         self.stats_state = self.work / "stats.json"
         self.report_state = self.work / "report.json"
+        self.made: set[str] = set()
         self._memory = FileMemory()
         self.journal = Journal(self.work / "made.jsonl")
 

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from pipeline.stages.indexing import find_sources, index
     from pipeline.stages.outcome import Outcome
     from pipeline.stages.planning import Plan, plan
-    from pipeline.stages.reviewing import audit, report, stats
+    from pipeline.stages.reviewing import audit, report, review, stats
     from pipeline.stages.samples import masks, variants
     from pipeline.stages.splitting import split
 
-__all__ = ["Outcome", "Plan", "audit", "find_sources", "index", "masks", "plan", "report", "split", "stats", "variants"]
+__all__ = ["Outcome", "Plan", "audit", "find_sources", "index", "masks", "plan", "report", "review", "split", "stats", "variants"]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
@@ -26,7 +26,7 @@ __getattr__, __dir__ = lazy_names(
         "pipeline.stages.indexing": ["find_sources", "index"],
         "pipeline.stages.outcome": ["Outcome"],
         "pipeline.stages.planning": ["Plan", "plan"],
-        "pipeline.stages.reviewing": ["audit", "report", "stats"],
+        "pipeline.stages.reviewing": ["audit", "report", "review", "stats"],
         "pipeline.stages.samples": ["masks", "variants"],
         "pipeline.stages.splitting": ["split"],
     },

@@ -1,6 +1,6 @@
 """The stages that inspect a complete data set: audit, stats and report."""
 
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 
 from pipeline.audit import audit as audit_folder
 from pipeline.audit import expected_codes
@@ -29,8 +29,10 @@ def audit(folder: DatasetFolder, executor: Executor | None = None) -> Outcome:
     folder.need(folder.manifest, "variants")
     changed = not read_audit(folder)
     if changed:
-        findings = audit_folder(folder.root, folder.read_manifest(), executor=executor)
-        expected = expected_codes(folder.load_recipe())
+        recipe = folder.load_recipe()
+        made = folder.made if recipe.mask.format == "png" else ()
+        findings = audit_folder(folder.root, folder.read_manifest(), executor=executor, made=made)
+        expected = expected_codes(recipe)
         write_text(folder.audit, audit_json(folder, [finding.to_json() for finding in findings], expected))
     write_card(folder, read_description(folder.description))
     return Outcome(changed, read_audit(folder))
@@ -56,6 +58,23 @@ def stats(folder: DatasetFolder) -> Outcome:
     ]
     folder.write_state(folder.stats_state, {"manifest_sha256": folder.digest(), "pictures": pictures})
     return Outcome(True, {"pictures": pictures})
+
+
+def review(folder: DatasetFolder, executor: Executor) -> tuple[Outcome, Outcome]:
+    """Runs the stages audit and stats; pictures are drawn while the executor's processes read the files for the audit.
+
+    Args:
+      folder: a complete data set.
+      executor: as for `audit`.
+
+    Returns:
+      The outcomes of both.
+    """
+    with folder.locked("audit"), ThreadPoolExecutor(1) as thread:
+        folder.read_manifest()  # once for both
+        drawn = thread.submit(stats, folder)
+        audited = audit(folder, executor)
+        return audited, drawn.result()
 
 
 @under_lock
