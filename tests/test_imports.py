@@ -47,14 +47,13 @@ from {package}.cli import COMMANDS, main
 for module in COMMANDS:
     name = module.__name__.split(".")[-1].replace("_", "-").replace("cross-validate", "cv")
     with contextlib.suppress(SystemExit):
-        main([name, "--help"] if name != "export" else ["--help"])
+        main([name, "--help"])
 print("loaded:", *sys.modules)
 """
 
 
 @pytest.mark.parametrize("package", ["pipeline", "segmenter"])
 def test_help_loads_nothing_heavy(package):
-    """All but that of `export`, whose options are those that the formats declare."""
     done = python("-c", HELP.format(package=package))
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("show this help message and exit") > 10

@@ -14,11 +14,9 @@ import numpy as np
 
 from pipeline.contract import COLUMNS, SPLITS
 from pipeline.dataset.folder import DatasetFolder
-from pipeline.exports.format import ExportFormat, Option, Rows
+from pipeline.exports.format import Rows
 from pipeline.exports.lesions import Part, class_names, find_parts, outline, read_mask
 from pipeline.files import progress, require, write_text
-
-SHAPES = ("rle", "polygon")
 
 
 def write(folder: DatasetFolder, rows: Rows, out: Path, *, shape: str = "rle") -> list[str]:
@@ -103,6 +101,3 @@ def _polygon(part: Part, _: tuple[int, ...]) -> dict[str, Any]:
     halves = outline(np.kron(filled, np.ones((2, 2), np.uint8)))
     points = (halves + 0.5) / 2 + (part.left, part.top)
     return _annotation(part, int(filled.sum()), [points.ravel().tolist()])
-
-
-FORMAT = ExportFormat("coco", write, (Option("shape", "rle is exact, polygon fills holes", "rle", {"choices": SHAPES}),))

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.dataset.folder import DatasetFolder
-from pipeline.exports import coco, hf, nnunet, tfrecord, via
 from pipeline.exports.format import ExportFormat, Options
+from pipeline.exports.formats import FORMATS
 from pipeline.files import LOCK, InputError, clear_folder, locked, path_below, read_object, remove_tree, sync, write_text
 
-FORMATS: dict[str, ExportFormat] = {module.FORMAT.name: module.FORMAT for module in (coco, hf, nnunet, tfrecord, via)}
 MARK = "export.json"
 _SCHEMA = 1  # of the mark and of what the formats write: with another number exports are written again
 

@@ -3,9 +3,10 @@
 import argparse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipeline.dataset.folder import DatasetFolder
+if TYPE_CHECKING:
+    from pipeline.dataset.folder import DatasetFolder
 
 Options = Mapping[str, Any]
 Rows = Sequence[Mapping[str, Any]]
@@ -38,7 +39,7 @@ class Option:
         parser.add_argument(self.flag, help=f"{export_format}: {self.help}{default}", **self.argument)
 
 
-def identify_by_options(folder: DatasetFolder, options: Options) -> dict[str, Any]:
+def identify_by_options(folder: "DatasetFolder", options: Options) -> dict[str, Any]:
     """Identifies exports of a format whose bytes depend on the manifest, the samples and the options alone."""
     return {"options": dict(options)}
 
@@ -60,7 +61,7 @@ class ExportFormat:
     name: str
     write: Callable[..., list[str]]
     options: tuple[Option, ...] = ()
-    identify: Callable[[DatasetFolder, Options], dict[str, Any]] = identify_by_options
+    identify: Callable[["DatasetFolder", Options], dict[str, Any]] = identify_by_options
     folder_name: Callable[[Options], str] | None = None
 
     def default_folder(self, options: Options) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline.contract import COLUMNS, SPLITS
 from pipeline.dataset.folder import DatasetFolder
-from pipeline.exports.format import ExportFormat, Rows
+from pipeline.exports.format import Rows
 from pipeline.files import InputError, progress, write_text
 
 _FOLDERS = {"train": "train", "valid": "validation", "test": "test"}
@@ -69,6 +69,3 @@ def _link(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:  # another disk, or one without hard links
         shutil.copyfile(source, target)
-
-
-FORMAT = ExportFormat("hf", write)

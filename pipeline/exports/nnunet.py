@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.contract import SourceError
 from pipeline.dataset.folder import DatasetFolder
-from pipeline.exports.format import ExportFormat, Option, Rows
+from pipeline.exports.format import Rows
 from pipeline.exports.lesions import class_names, read_mask
 from pipeline.files import InputError, progress, write_bytes, write_text
 from pipeline.recipe import Recipe
@@ -120,8 +120,3 @@ def _read_gray(path: Path) -> np.ndarray:
 
 def _write_png(path: Path, pixels: np.ndarray) -> None:
     write_bytes(str(path), cv2.imencode(".png", pixels)[1].tobytes())
-
-
-FORMAT = ExportFormat(
-    "nnunet", write, (Option("dataset_id", "nnU-Net's number of the data set", 501, {"type": int, "metavar": "N"}),)
-)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from pipeline.contract import SPLITS
 from pipeline.dataset.folder import DatasetFolder
-from pipeline.exports.format import ExportFormat, Option, Rows
-from pipeline.files import InputError, positive, progress, replacing, require
+from pipeline.exports.format import Rows
+from pipeline.files import InputError, progress, replacing, require
 from pipeline.geometry import Letterbox
 
 Checksum = Callable[[bytes], int]
@@ -112,6 +112,3 @@ def _varint(value: int) -> bytes:
     """Encodes a whole number from 0 on, seven bits per byte, the lowest first; all bytes but the last have the eighth bit set."""
     low, rest = value & 0x7F, value >> 7
     return bytes([low | 0x80]) + _varint(rest) if rest else bytes([low])
-
-
-FORMAT = ExportFormat("tfrecord", write, (Option("records", "samples per shard", 512, {"type": positive, "metavar": "N"}),))

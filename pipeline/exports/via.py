@@ -17,7 +17,7 @@ import numpy as np
 from pipeline.contract import IMAGE_SUFFIXES, LESION_CLASSES, SourceError, clean_name
 from pipeline.dataset.folder import DatasetFolder, digest_of
 from pipeline.drawing.regions import RegionError, parse_region
-from pipeline.exports.format import ExportFormat, Option, Options, Rows
+from pipeline.exports.format import Options, Rows
 from pipeline.exports.lesions import Part, class_names, find_parts, outline, read_mask
 from pipeline.files import InputError, progress, sha256, write_text
 from pipeline.indexing.tables import SourceImage, read_regions, read_shape
@@ -62,7 +62,7 @@ def write(
     return [f"{count} regions of {len(entries)} images", *([warning] if filled else [])]
 
 
-def _identify(folder: DatasetFolder, options: Options) -> dict[str, Any]:
+def identify(folder: DatasetFolder, options: Options) -> dict[str, Any]:
     """Identifies a project by the contents, not the paths, of index and regions, or of the predicted masks and list of images.
 
     Raises:
@@ -182,16 +182,3 @@ def _check_size(path: Path, mask: np.ndarray, image: Path, recipe: Recipe) -> No
             f"{path}: is {mask.shape[1]} x {mask.shape[0]} and {image} {header.width} x {header.height}; "
             "--images expects the images that were predicted on"
         )
-
-
-FORMAT = ExportFormat(
-    "via",
-    write,
-    (
-        Option("predictions", "write these masks of `cesm-segmenter infer`", argument={"type": Path, "metavar": "DIR"}),
-        Option("images", "the images that --predictions belong to", argument={"type": Path, "metavar": "DIR"}),
-    ),
-    _identify,
-    # Ground truth and predictions can be in `exports/` together.
-    lambda options: "via-predictions" if options["predictions"] else "via",
-)

@@ -1,0 +1,44 @@
+"""The formats and their options; a format's module, and what it stands on, is loaded when the format is first written."""
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pipeline.exports.format import ExportFormat, Option
+from pipeline.files import positive
+
+
+def _of(module: str, name: str = "write") -> Callable[..., Any]:
+    """A function of a format's module, which is loaded when the function is called."""
+
+    def call(*args: Any, **options: Any) -> Any:
+        return getattr(importlib.import_module(f"pipeline.exports.{module}"), name)(*args, **options)
+
+    return call
+
+
+_FORMATS = (
+    ExportFormat(
+        "coco", _of("coco"), (Option("shape", "rle is exact, polygon fills holes", "rle", {"choices": ("rle", "polygon")}),)
+    ),
+    ExportFormat("hf", _of("hf")),
+    ExportFormat(
+        "nnunet",
+        _of("nnunet"),
+        (Option("dataset_id", "nnU-Net's number of the data set", 501, {"type": int, "metavar": "N"}),),
+    ),
+    ExportFormat("tfrecord", _of("tfrecord"), (Option("records", "samples per shard", 512, {"type": positive, "metavar": "N"}),)),
+    ExportFormat(
+        "via",
+        _of("via"),
+        (
+            Option("predictions", "write these masks of `cesm-segmenter infer`", argument={"type": Path, "metavar": "DIR"}),
+            Option("images", "the images that --predictions belong to", argument={"type": Path, "metavar": "DIR"}),
+        ),
+        _of("via", "identify"),
+        # Ground truth and predictions can be in `exports/` together.
+        lambda options: "via-predictions" if options["predictions"] else "via",
+    ),
+)
+FORMATS: dict[str, ExportFormat] = {export_format.name: export_format for export_format in _FORMATS}
