@@ -16,7 +16,7 @@ from pipeline.dataset.journal import JournalEntry, Stamp
 from pipeline.drawing.raster import drawable, is_band, published_mask, square_mask
 from pipeline.drawing.regions import Region, RegionError, parse_region
 from pipeline.files import write_bytes
-from pipeline.geometry import Letterbox, square_image, vary
+from pipeline.geometry import Letterbox, band_share, square_image, vary
 from pipeline.recipe import Image, Mask, Recipe
 from pipeline.sources import read_bytes, read_image
 
@@ -84,8 +84,10 @@ def make_samples(task: Task) -> JournalEntry:
         data = {"image": encode_image(vary(image, variant), task.recipe.image), "mask": encode_mask(turned, task.recipe.mask)}
         if "mask_color" in paths:
             data["mask_color"] = _png(_CLASS_COLORS_BGR[turned])
-        if variant == "original":  # as it is in the file, which may be lossy
-            bands = measure_bands(data["mask"])
+        if variant == "original":
+            settings = task.recipe.mask
+            is_exact = settings.format == "png" and settings.drawing == "sound"  # else the file has other pixels
+            bands = band_share(turned) if is_exact else measure_bands(data["mask"])
         samples[variant] = {name: _write(task.folder, paths[name], data[name]) for name in paths}
     square = task.entry.square if task.entry else {}  # to make the samples again if they are lost before the set is complete
     return JournalEntry(task.image_id, task.key, counts=counts, square=square, samples=samples, band_share=bands)

@@ -4,6 +4,7 @@ Source: `shape_attributes` of VIA 2 (Dutta and Zisserman, ACM Multimedia 2019, 1
 bitmap; ours holds runs as COCO does (Lin et al., ECCV 2014): column by column, beginning with a run of zeros.
 """
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -128,8 +129,12 @@ def _outline(shape: str, attributes: Mapping) -> np.ndarray:
     fewest = 3 if shape == "polygon" else 2
     if len(xs) < fewest:
         raise RegionError(f"{shape} has {len(xs)} points; expected {fewest} or more")
-    points = [(_checked(x, f"{shape} x"), _checked(y, f"{shape} y")) for x, y in zip(xs, ys, strict=True)]
-    return np.array(points, float)
+    if set(map(type, xs)) | set(map(type, ys)) <= {int, float}:  # as JSON has them: checked all together
+        with contextlib.suppress(OverflowError):
+            points = np.array([xs, ys], float)
+            if (np.abs(points) <= _FARTHEST).all():
+                return np.ascontiguousarray(points.T)
+    return np.array([(_checked(x, f"{shape} x"), _checked(y, f"{shape} y")) for x, y in zip(xs, ys, strict=True)], float)
 
 
 def _bitmap(attributes: Mapping) -> Region:

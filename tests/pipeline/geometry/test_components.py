@@ -70,4 +70,6 @@ def test_bands_do_not_depend_on_how_an_image_is_turned(variant):
     mask = np.maximum(arc(), np.roll(disk(radius=9), 6, 1))
     assert band_share(vary(mask, variant)) == band_share(mask)
     assert 0.5 < band_share(mask) < 1
+    components = connected_components(mask)
+    assert band_share(mask) == components.areas[find_bands(components)].sum() / mask.sum()
     assert band_share(np.zeros((8, 8))) == 0
