@@ -18,6 +18,7 @@ from segmenter.commands import (
     summary,
     train,
 )
+from segmenter.crashes import print_crashes
 
 COMMANDS = (
     train,
@@ -44,4 +45,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         "Exit status: 0 done, 2 usage or bad input, 3 internal error, 130 interrupted. For research only.",
         COMMANDS,
     )
+    print_crashes()
     return run_command(parser, argv)

@@ -10,6 +10,7 @@ from pipeline.contract import DATASET_MARK, LESION_LEVEL, ClassesError, MaskErro
 from pipeline.files import InputError, read_regular
 from pipeline.sources import read_image, read_mask
 from segmenter.configuration import Configuration, MaskSettings
+from segmenter.crashes import named
 
 
 def read_ground_truth(path: Path, configuration: Configuration) -> np.ndarray:
@@ -27,7 +28,7 @@ def read_ground_truth(path: Path, configuration: Configuration) -> np.ndarray:
 def read_mask_file(path: Path, classes: int, settings: MaskSettings) -> np.ndarray:
     """As `read_ground_truth`, for a number of classes and the settings of [mask]."""
     try:
-        return read_classes(read_regular(path), classes, settings)
+        return named(path, lambda: read_classes(read_regular(path), classes, settings))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); make the data set again") from error
     except ClassesError as error:
@@ -78,7 +79,7 @@ def read_sample_image(path: Path, channels: int) -> np.ndarray:
     """
     # Images of 16 bits that the pipeline writes use all of them, however dark they are.
     is_ours = (path.parent.parent.parent / DATASET_MARK).is_file()
-    pixels = read_image(path, color=channels == 3, stated_bits=16 if is_ours else None)
+    pixels = named(path, lambda: read_image(path, color=channels == 3, stated_bits=16 if is_ours else None))
     return pixels if channels == 3 else pixels[..., None]
 
 
