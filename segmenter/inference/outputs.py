@@ -18,6 +18,7 @@ from pipeline.contract import MaskError
 from pipeline.files import InputError, path_below, read_object, read_regular, sync, write_bytes, write_text
 from pipeline.sources import read_mask
 from segmenter.captions import Color, draw_legend, legend
+from segmenter.crashes import named
 from segmenter.inference import dicom_seg
 from segmenter.inference.lesion_table import remove_tables
 from segmenter.pictures import colorize, draw_overlay, merge, write_png
@@ -136,7 +137,7 @@ def write_pictures(
 
 def _read_ground_truth(file: Path) -> np.ndarray:
     try:
-        return read_mask(read_regular(file), classes=None)
+        return named(file, lambda: read_mask(read_regular(file), classes=None))
     except (OSError, MaskError) as error:
         raise InputError(f"{file}: {error}") from error
 
