@@ -2,17 +2,21 @@
 """Compares the making of a data set with the published generator, and with a bare loop that decodes, resizes and encodes.
 
     python benchmarks/dataset.py [--raw RAW] [--patients 60] [--rounds 3] [--scratch DIR]
+    python benchmarks/dataset.py --memory 5 [--raw RAW]   only the memory, of these images and of five copies of them
 
 Without --raw it makes a phantom of that many patients. Each round runs every part of `PARTS` once, in a process of its own, one
 after the other, and start-up included. Processor seconds are those of all processes of a part; on a busy machine they are the
 steadier measure. The published generator is written again here: one process, Pillow, RGB JPEG of quality 75 for images and masks,
-all samples in one folder and then copied to the splits.
+all samples in one folder and then copied to the splits. Rows go to benchmarks/results/dataset.csv, with --memory to
+dataset_memory.csv.
 """
 
 import argparse
+import csv
 import ctypes
 import os
 import random
+import re
 import resource
 import shutil
 import subprocess
@@ -38,7 +42,7 @@ from pipeline.phantom import write_phantom
 from pipeline.recipe import load_recipe
 from pipeline.workers import Inline, open_executor, start_server
 
-Used = dict[str, float]  # wall, processor (seconds), memory (MB, of the largest process)
+Used = dict[str, float]  # wall, processor (seconds), main, memory (MB, of the main process and of the largest other one)
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of Linux: processes of a part whose parent has ended become ours, and are counted
 
 
@@ -47,6 +51,7 @@ def main() -> None:
     parser.add_argument("--raw", type=Path, help="folder with images and annotation files")
     parser.add_argument("--patients", type=int, default=60, help="of the phantom")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--memory", type=int, metavar="COPIES", help="only the memory, of all images and of copies of them")
     parser.add_argument("--scratch", type=Path, help="folder for the temporary data sets")
     parser.add_argument("--part", nargs=3, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -61,6 +66,9 @@ def main() -> None:
             write_phantom(raw, args.patients)
         index = DatasetFolder(Path(scratch, "index"))
         images = stages.index(index, load_recipe("v2"), raw, None, Inline()).summary["kept"]
+        if args.memory:
+            write_rows("dataset_memory", measure_memory(raw, index, args.memory, Path(scratch)))
+            return
         used: dict[str, list[Used]] = {part: [] for part in PARTS}
         for number in range(args.rounds):
             for part, commands in PARTS.items():
@@ -74,13 +82,18 @@ def run(commands: list[list[str]], raw: Path, index: Path, out: Path) -> Used:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    largest = 0
+    main_size = largest = 0
     for command in commands:
-        subprocess.run([sys.executable, *(str(paths.get(word, word)) for word in command)], check=True, capture_output=True)
-        largest = max(largest, *wait_for_others())
+        words = [sys.executable, *(str(paths.get(word, word)) for word in command)]
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise subprocess.CalledProcessError(process.returncode, words)
+        main_size, largest = max(main_size, usage.ru_maxrss), max(largest, *wait_for_others())
     after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - start
     processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {"wall": wall, "processor": processor, "memory": largest / 1024}
+    return {"wall": wall, "processor": processor, "main": main_size / 1024, "memory": largest / 1024}
 
 
 def wait_for_others() -> list[int]:
@@ -91,6 +104,48 @@ def wait_for_others() -> list[int]:
             sizes.append(os.wait3(0)[2].ru_maxrss)
     except ChildProcessError:
         return sizes
+
+
+def measure_memory(raw: Path, index: DatasetFolder, copies: int, scratch: Path) -> list[Row]:
+    """Makes a data set of the indexed images, and one of several copies of each, by two workers; the memory of both."""
+    rows = []
+    for count in (1, copies):
+        folder = scratch / f"{count}-copies"
+        write_copies(raw, index, count, folder)
+        out = scratch / f"{count}-set"
+        used = run(PARTS["two"], folder, index.root, out)
+        images = len(DatasetFolder(out).read_images())
+        for name, measure in (("main process", "main"), ("largest worker", "memory")):
+            rows.append(Row(f"{name} without audit and pictures, 2 workers", f"{images} images", used[measure], "MB"))
+    return rows
+
+
+def write_copies(raw: Path, index: DatasetFolder, copies: int, out: Path) -> None:
+    """Links the indexed images under the names of other patients, and writes the rows of their tables."""
+
+    def renamed(name: str, copy: int) -> str:
+        return re.sub(r"^P(\d+)", lambda match: f"P{int(match[1]) + 10_000 * copy}", name)
+
+    images = index.read_images()
+    for copy in range(copies):
+        for image in images:
+            source = Path(image.source)
+            path = out / source.parent / renamed(source.name, copy)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.link(raw / source, path)
+    names = {image.image_id for image in images}
+    for table in raw.glob("*.csv"):
+        with table.open(newline="") as file, (out / table.name).open("w", newline="") as written:
+            header, *rows = csv.reader(file)
+            patient = header.index("Patient_ID") if "Patient_ID" in header else None
+            kept = [row for row in rows if Path(row[0]).stem in names]
+            csv.writer(written).writerow(header)
+            for copy in range(copies):
+                for row in kept:
+                    cells = [renamed(row[0], copy), *row[1:]]
+                    if patient is not None:
+                        cells[patient] = str(int(row[patient]) + 10_000 * copy)
+                    csv.writer(written).writerow(cells)
 
 
 def bare(raw: Path, index: Path, out: Path, *, keep: bool = False) -> None:
