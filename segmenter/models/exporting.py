@@ -1,6 +1,7 @@
 """Exports a trained model to ONNX, SavedModel or LiteRT, and compares the export with the model before it gets its name."""
 
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -74,6 +75,13 @@ def check_output(path: Path, format_name: str) -> None:
         raise InputError(f"--output {path}: exists and is not a SavedModel; give another folder")
 
 
+def _system_fault(error: Exception) -> int:
+    """The number of the system's error behind an error, or 0; TensorFlow raises one of its own that quotes the text."""
+    if isinstance(error, OSError):
+        return error.errno or 0
+    return errno.ENOSPC if os.strerror(errno.ENOSPC) in str(error) else 0
+
+
 def export_model(predictor: Predictor, format_name: str, output: Path, description: Description) -> float:
     """Writes an export, whole or not at all; an earlier one is replaced.
 
@@ -105,6 +113,8 @@ def export_model(predictor: Predictor, format_name: str, output: Path, descripti
                 run = _RUNNERS[format_name](written)
                 exported = [run(batch.astype(np.float32)) for batch in images]
         except Exception as error:  # converters and runtimes raise errors of any type
+            if number := _system_fault(error):  # another format would not help
+                raise OSError(number, os.strerror(number), str(output)) from error
             reason = " ".join(str(error).split())[:300] or type(error).__name__
             raise InputError(
                 f"{predictor.name}: cannot be exported to {format_name} ({reason}); choose another --format"

@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 
 import keras
 import numpy as np
@@ -12,6 +14,8 @@ from segmenter.models import MODELS, build_model, exporting
 from segmenter.models.exporting import FORMATS, check_output, export_model, require_packages
 from segmenter.models.saved_models import load_predictor, save_for_prediction
 from segmenter.models.swin_unet import roll
+
+FULL = os.strerror(errno.ENOSPC)
 
 
 @pytest.fixture
@@ -84,6 +88,18 @@ def test_an_export_that_predicts_something_else_is_an_error_and_leaves_nothing(s
     file = saved()
     with pytest.raises(InputError, match=r"best_model.keras: its export to savedmodel differs by 0\.\d+ in probabilities"):
         export(file, "savedmodel", tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["best_model.keras"]
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, FULL), RuntimeError(f"variables; {FULL} [Op:SaveV2]")])
+def test_a_full_disk_is_no_fault_of_the_format(saved, tmp_path, monkeypatch, error):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(keras.Model, "export", fail)
+    with pytest.raises(OSError, match=FULL) as raised:
+        export(saved(), "savedmodel", tmp_path / "out")
+    assert raised.value.filename == str(tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["best_model.keras"]
 
 
