@@ -2,6 +2,7 @@
 
     python benchmarks/scale.py                 small collections, and the exponents of their growth; a few minutes
     python benchmarks/scale.py --full          tables of 200,000 images with 1,200,000 samples; minutes, and 4 GB of memory
+    python benchmarks/scale.py --index         index and split of 20,000 and 200,000 images; minutes, and 1 GB on the disk
     python benchmarks/scale.py --images 50000  collections of 50,000, 100,000 and 200,000 images; hours, and 30 GB on the disk
 
 Collections have images of 32 x 48 pixels and six samples of 32 x 32 for each, so that what is measured is everything but pixels:
@@ -11,7 +12,7 @@ memory is the most that the process has taken so far.
 
 An exponent of 1 means that twice as many images cost twice as much, whatever the start costs: for n, 2 n and 4 n images it is the
 logarithm to base 2 of (cost(4 n) - cost(2 n)) / (cost(2 n) - cost(n)). Rows go to benchmarks/results/scale.csv, with --full to
-scale_full.csv.
+scale_full.csv, with --index to scale_index.csv.
 """
 
 import argparse
@@ -22,7 +23,7 @@ import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -53,6 +54,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=200, help="in the smallest collection (default: %(default)s)")
     parser.add_argument("--rows", type=int, default=5000, help="images in the smallest tables (default: %(default)s)")
     parser.add_argument("--full", action="store_true", help=f"only tables of {FULL} images")
+    parser.add_argument("--index", action="store_true", help=f"only index and split of {FULL // 10} and {FULL} images")
     parser.add_argument("--scratch", type=Path, help="folder for the temporary files")
     parser.add_argument("--part", nargs=3, metavar=("PART", "COUNT", "FOLDER"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -63,6 +65,11 @@ def main() -> None:
     if arguments.full:
         write_rows("scale_full", rows_of(FULL, measure_tables(FULL, arguments.scratch)))
         return
+    if arguments.index:
+        counts = (FULL // 10, FULL)
+        made = {count: measure_collection(count, arguments.scratch, _INDEX_STAGES) for count in counts}
+        write_rows("scale_index", [row for count, costs in made.items() for row in rows_of(count, costs)])
+        return
     rows: list[Row] = []
     for least, measure in ((arguments.images, measure_collection), (arguments.rows, measure_tables)):
         costs = {count: measure(count, arguments.scratch) for count in (least, 2 * least, 4 * least)}
@@ -70,12 +77,12 @@ def main() -> None:
     write_rows("scale", rows)
 
 
-def measure_collection(count: int, scratch: Path | None) -> Costs:
-    """Makes a collection, and a data set of it stage by stage, each in a process of its own."""
+def measure_collection(count: int, scratch: Path | None, names: Sequence[str] = ()) -> Costs:
+    """Makes a collection, and a data set of it by the named stages or all, each in a process of its own."""
     with tempfile.TemporaryDirectory(dir=scratch) as root:
         write_collection(Path(root, "raw"), count)
         costs: Costs = {}
-        for stage in STAGES:
+        for stage in names or STAGES:
             costs |= in_process(stage, count, root)
         return costs
 
@@ -143,6 +150,7 @@ STAGES: dict[str, Callable[[DatasetFolder, Path], object]] = {
     "audit": lambda folder, raw: audit(folder.root, executor=Inline()),
     "stats": lambda folder, raw: stages.stats(folder),
 }
+_INDEX_STAGES = ("index", "index, everything done", "split")
 
 
 def write_collection(raw: Path, count: int) -> None:
