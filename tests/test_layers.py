@@ -17,6 +17,7 @@ NUMBERS_ONLY = (
     "pipeline.geometry",
     "pipeline.geometry.components",
     "pipeline.geometry.letterbox",
+    "pipeline.geometry.registration",
     "pipeline.geometry.variants",
     "pipeline.drawing.regions",
     "pipeline.drawing.raster",

@@ -4,6 +4,7 @@ Coordinates are x to the right, y down, in source pixels. A whole number is a pi
 stretch from x - 0.5 to x + 0.5.
 """
 
+from pipeline.geometry.breast import Breast, find_breast
 from pipeline.geometry.components import (
     BAND_FILLING,
     BAND_LENGTH,
@@ -13,19 +14,25 @@ from pipeline.geometry.components import (
     find_bands,
 )
 from pipeline.geometry.letterbox import Letterbox, area_average, place, square_image, unsquare
+from pipeline.geometry.registration import Registration, lay_over, register
 from pipeline.geometry.variants import VARIANTS, vary
 
 __all__ = [
     "BAND_FILLING",
     "BAND_LENGTH",
     "VARIANTS",
+    "Breast",
     "Components",
     "Letterbox",
+    "Registration",
     "area_average",
     "band_share",
     "connected_components",
     "find_bands",
+    "find_breast",
+    "lay_over",
     "place",
+    "register",
     "square_image",
     "unsquare",
     "vary",
