@@ -150,6 +150,12 @@ class Variants(Settings):
         return names
 
 
+class Partner(Settings):
+    """The other image of each view, low energy for subtracted and the reverse, registered and stored next to the image."""
+
+    use: bool = False
+
+
 class Fractions(Settings):
     """Fractions of source images (of samples if the split is by sample)."""
 
@@ -186,6 +192,7 @@ class Recipe(Settings):
     image: Image = Image()
     mask: Mask = Mask()
     variants: Variants = Variants()
+    partner: Partner = Partner()
     split: Split = Split()
     dicom: DicomOptions = DicomOptions()
 
@@ -197,7 +204,17 @@ class Recipe(Settings):
             raise ValueError('image.bits = 16 needs format = "png", color = "gray" and resize = "area"')
         if self.mask.color == "rgb" and self.mask.format != "jpeg":
             raise ValueError('mask.color = "rgb" needs mask.format = "jpeg": a PNG mask has one channel')
+        if self.partner.use and self.split.by != "patient":
+            raise ValueError('partner.use needs split.by = "patient": else partners are images of other splits')
         return self
+
+    @pydantic.model_serializer(mode="wrap")
+    def _without_later_tables(self, handler: pydantic.SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves out a table that earlier versions did not know and that asks for nothing, so that digests stay."""
+        values = handler(self)
+        if not self.partner.use:
+            values.pop("partner", None)
+        return values
 
     @property
     def pixels(self) -> dict:

@@ -17,6 +17,7 @@ from pipeline.audit.checks import (
 from pipeline.audit.contents import describe_crash, read_contents
 from pipeline.audit.duplicates import find_duplicates
 from pipeline.audit.findings import AuditFinding, make_finding
+from pipeline.audit.partners import find_partner_faults
 from pipeline.audit.samples import (
     Rows,
     Sample,
@@ -65,6 +66,7 @@ def audit(
     with nullcontext(executor) if executor else open_executor(all_cores()) as workers:
         read = in_groups(workers, read_contents, _by_image(samples), crashed=describe_crash)
         contents = list(progress(read, len(samples), "audit", "pairs"))
+        partners = find_partner_faults(folder.absolute(), manifest or [], workers)
     findings = [
         *find_leaks(samples),
         *find_unknown_patients(samples),
@@ -74,6 +76,7 @@ def audit(
         *find_odd_sizes(samples, contents),
         *find_unclean_masks(samples, contents),
         *find_broken_files(samples, contents),
+        partners,
     ]
     return [finding for finding in findings if finding.count]
 

@@ -23,6 +23,7 @@ MEANINGS = {  # what each code counts
     "mask-empty": "masks without a lesion, of images that are not normal",
     "unreadable": "files that cannot be decoded",
     "changed": "files that differ from those in the manifest",
+    "partner": "partners that are missing, broken, changed or of another size than their image, and files that are not listed",
     "identifier": "files that contain an identifier of the sources, in their content or their name",
 }
 

@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.contract import (
     DATASET_MARK,
     IMAGE_SUFFIXES,
+    PARTNER_FOLDER,
     SPLIT_FOLDERS,
     SPLITS,
     UNREAD_SUFFIXES,
@@ -24,7 +25,7 @@ NamePatient = Callable[[str], str]  # from a sample's name to its patient, empty
 
 _NO_IMAGE = ("desktop.ini", "thumbs.db")
 _DEPTH = 3  # folders are searched this far below the data set
-_RESULTS = ("runs", "exports", "stats", "masks_color")  # what this project writes into a data set's folder
+_RESULTS = ("runs", "exports", "stats", "masks_color", PARTNER_FOLDER)  # what this project writes into a data set's folder
 
 
 @dataclass(frozen=True)
@@ -125,10 +126,11 @@ def _split_folders(folder: Path, listed: Set[str]) -> list[SplitFolder]:
 
 def _stems(folder: Path) -> dict[str, Path]:
     """Lists the files of a folder by stem; of several files with one stem, the first by name."""
-    return {path.stem: path for path in reversed(_files(folder))}
+    return {path.stem: path for path in reversed(list_files(folder))}
 
 
-def _files(folder: Path) -> list[Path]:
+def list_files(folder: Path) -> list[Path]:
+    """The files of a folder, sorted; without hidden ones, and those that Windows leaves everywhere."""
     if not folder.is_dir():
         return []
     names = [entry.name for entry in os.scandir(folder) if entry.is_file() and not entry.name.startswith(".")]
@@ -145,8 +147,8 @@ def list_not_read(folder: Path) -> list[str]:
     lines = []
     for path in sorted(read):
         used = set(_stems(path).values())
-        lines += [f"{_relative(file, folder)}: another file has this name" for file in _files(path) if file not in used]
-        lines += [f"{_relative(inner, folder)}: a folder in a split's" for inner in _folders(path) if _files(inner)]
+        lines += [f"{_relative(file, folder)}: another file has this name" for file in list_files(path) if file not in used]
+        lines += [f"{_relative(inner, folder)}: a folder in a split's" for inner in _folders(path) if list_files(inner)]
     for parent in _walk_folders(folder, read):
         images = [path for path in _folders(parent) if path.name.lower() == "images"]
         masks = [path for path in _folders(parent) if path.name.lower() == "masks"]
@@ -164,7 +166,7 @@ def _is_called_like_a_split(path: str) -> bool:
 
 
 def _has_image(folder: Path) -> bool:
-    return any(path.suffix.lower() in IMAGE_SUFFIXES | UNREAD_SUFFIXES for path in _files(folder))
+    return any(path.suffix.lower() in IMAGE_SUFFIXES | UNREAD_SUFFIXES for path in list_files(folder))
 
 
 def describe_missing_splits(folder: Path) -> str:

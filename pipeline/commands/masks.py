@@ -35,6 +35,8 @@ def execute(arguments: argparse.Namespace) -> int:
 
 def print_pixels(stage: str, outcome: "Outcome") -> None:
     """Prints the outcome of masks or variants."""
+    from pipeline.dataset.description import describe_partners
+
     count = outcome.summary
     parts = [
         f"{count['images']} source images",
@@ -44,3 +46,5 @@ def print_pixels(stage: str, outcome: "Outcome") -> None:
         f"{count['unreadable']} unreadable, see rejects.csv" if count["unreadable"] else "",
     ]
     print(f"{stage}: {'' if outcome.changed else 'up to date; '}" + ", ".join(part for part in parts if part))
+    if "partners" in count:
+        print(f"{stage}: {describe_partners(count['partners'])}")

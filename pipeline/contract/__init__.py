@@ -20,6 +20,7 @@ from pipeline.contract.folders import (
 from pipeline.contract.images import DICOM_SUFFIXES, IMAGE_SUFFIXES, MOST_PIXELS, PAIR_SUFFIXES, UNREAD_SUFFIXES
 from pipeline.contract.masks import LESION_LEVEL, MOST_CLASSES, ClassesError, MaskError, MaskLevels, as_classes, cut_levels
 from pipeline.contract.names import ImageName, clean_name, fold_patient, parse_image, parse_sample, sample_name
+from pipeline.contract.partners import MISSING, PARTNER_COLUMNS, PARTNER_FOLDER, PARTNERS, REGISTERED
 from pipeline.contract.reasons import CRASHED, REASONS, Reason, SourceError, find_reason
 
 __all__ = [
@@ -38,10 +39,15 @@ __all__ = [
     "LESION_CLASSES",
     "LESION_LEVEL",
     "MANIFEST",
+    "MISSING",
     "MOST_CLASSES",
     "MOST_PIXELS",
     "PAIR_SUFFIXES",
+    "PARTNERS",
+    "PARTNER_COLUMNS",
+    "PARTNER_FOLDER",
     "REASONS",
+    "REGISTERED",
     "SCHEMA",
     "SPLITS",
     "SPLIT_FOLDERS",

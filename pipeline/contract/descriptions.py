@@ -69,6 +69,16 @@ class Doubtful:
 
 
 @dataclass(frozen=True)
+class PartnerCounts:
+    """How many images have a registered partner, none in the download, or one that was not used, by reason."""
+
+    registered: int
+    missing: int
+    faults: Mapping[str, int]
+    sha256: str  # of partners.csv
+
+
+@dataclass(frozen=True)
 class DescriptionFile:
     """dataset.json; `pipeline.dataset.description` writes it."""
 
@@ -88,6 +98,7 @@ class DescriptionFile:
     licence: str
     citations: Sequence[str]
     doubtful: Doubtful | None = None  # an earlier version did not count them
+    partners: PartnerCounts | None = None  # where the recipe uses partners
 
 
 @dataclass(frozen=True)

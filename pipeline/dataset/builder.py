@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
+from typing import Any
 
 from pipeline.contract import SCHEMA, find_reason, sample_name
 from pipeline.dataset.card import write_card
@@ -117,20 +118,10 @@ class Builder:
             return False
         settled: dict[str, dict] = {}
         for variant, paths in task.paths.items():
-            settled[variant] = {}
-            for name, path in paths.items():
-                stamp = entry.samples[variant].get(name)
-                if stamp is None:
-                    return False
-                # After an interrupted move some files are where they belong already.
-                candidates = dict.fromkeys((path, stamp.path))
-                current = next((candidate for candidate in candidates if self.folder.holds(candidate, stamp)), None)
-                if current is None:
-                    return False
-                if current != path:
-                    self.folder.manifest.unlink(missing_ok=True)
-                    (self.folder.root / current).replace(self.folder.root / path)
-                settled[variant][name] = stamp if stamp.path == path else replace(stamp, path=path)
+            stamps = self.folder.settle(entry.samples[variant], paths)
+            if stamps is None:
+                return False
+            settled[variant] = stamps
         if settled != entry.samples:
             self.entries[entry.image_id] = replace(entry, samples=settled)
         return True
@@ -167,8 +158,12 @@ class Builder:
                 "the right RAW, and run the same command again"
             )
 
-    def finish(self) -> bool:
-        """Writes the card and the manifest where they are not up to date; returns whether the manifest changed."""
+    def finish(self, partners: Mapping[str, Any] | None = None) -> bool:
+        """Writes the card and the manifest where they are not up to date; returns whether the manifest changed.
+
+        Args:
+          partners: their counts for dataset.json, where the recipe uses partners.
+        """
         for entry in self.stale:
             self._drop_samples(entry)
         entries = {name: self.entries[name] for name in self.images}
@@ -189,12 +184,12 @@ class Builder:
         changed = not self.folder.has_manifest(text)
         if changed:
             self.folder.manifest.unlink(missing_ok=True)
-        self._describe(rows, text)  # what was dropped may have changed where the samples have not
+        self._describe(rows, text, partners)  # what was dropped may have changed where the samples have not
         if changed:
             self.folder.write_manifest(text)
         return changed
 
-    def _describe(self, rows: Sequence[Mapping], manifest: str) -> None:
+    def _describe(self, rows: Sequence[Mapping], manifest: str, partners: Mapping[str, Any] | None) -> None:
         """Writes dataset.json and the card of a manifest that is about to be written."""
         counts: Counter = Counter()
         for entry in self.entries.values():
@@ -217,6 +212,7 @@ class Builder:
             unread=self.indexed.get("summary", {}).get("unread", ()),
             phantom=bool(self.indexed.get("phantom")),
             keyed=bool(self.indexed.get("keyed")),
+            partners=partners,
         )
         write_description(self.folder.description, description)
         write_card(self.folder, description)

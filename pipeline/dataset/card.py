@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.annotations import UnreadFiles
 from pipeline.audit import SCHEMA
 from pipeline.contract import GROUPS, SPLITS
-from pipeline.dataset.description import PHANTOM, describe_regions
+from pipeline.dataset.description import PHANTOM, describe_partners, describe_regions
 from pipeline.dataset.doubtful import describe_doubtful
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.files import dump_toml, write_text
@@ -36,6 +36,7 @@ def write_card(folder: DatasetFolder, description: Mapping[str, Any]) -> None:
         _dropped(description),
         "## Regions\n",
         _wrap(describe_regions(description["regions"])),
+        *(["## Partners\n", _wrap(_describe_partners(partners))] if (partners := description.get("partners")) else []),
         "## Doubtful annotations\n",
         _wrap(describe_doubtful(description.get("doubtful"))),
         "## Audit\n",
@@ -48,6 +49,14 @@ def write_card(folder: DatasetFolder, description: Mapping[str, Any]) -> None:
         + "\n",
     ]
     write_text(folder.card, "\n".join(part for part in parts if part.strip()))
+
+
+def _describe_partners(partners: Mapping[str, Any]) -> str:
+    return (
+        "`partners/` in each split holds the other image of the same view, low energy for subtracted and the reverse, at the "
+        f"same scale and laid over the image by translation. Partners have no mask, and some are images that this data set does "
+        f"not hold otherwise. Counts: {describe_partners(partners)}."
+    )
 
 
 def _wrap(text: str, first: str = "", others: str = "") -> str:

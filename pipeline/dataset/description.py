@@ -49,6 +49,7 @@ def describe_dataset(
     unread: Sequence[Mapping[str, Any]] = (),
     phantom: bool,
     keyed: bool,
+    partners: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Returns the content of dataset.json.
 
@@ -63,6 +64,7 @@ def describe_dataset(
       unread: files that were found where annotations are and not read, as the index counts them.
       phantom: whether the images are synthetic.
       keyed: whether sources have keyed names.
+      partners: their counts, where the recipe uses partners.
     """
     own_layout = recipe.layout.image is not None
     return {
@@ -86,6 +88,7 @@ def describe_dataset(
         "unread": list(unread),
         "regions": {key: regions.get(key, 0) for key in ("drawn", "clipped", "vanished", "ignored", "left_out")},
         "doubtful": doubtful,
+        **({} if partners is None else {"partners": partners}),
         "licence": OTHER_LICENCE if own_layout else LICENCE,
         "citations": [] if own_layout else list(CITATIONS),
     }
@@ -138,6 +141,13 @@ def read_description(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: is of schema {shorten(description.get('schema'))}, and this program reads {SCHEMA}; {remedy}")
     check_json(description, DescriptionFile, str(path), remedy)
     return description
+
+
+def describe_partners(partners: Mapping[str, Any]) -> str:
+    """Describes how many images have a partner, and why others have none, as text."""
+    parts = [f"images with a registered partner: {partners['registered']}", f"without one in the download: {partners['missing']}"]
+    parts += [f"with one that cannot be used ({reason}): {count}" for reason, count in partners["faults"].items()]
+    return f"{', '.join(parts)}; partners.csv lists them"
 
 
 def describe_regions(counts: Mapping[str, int]) -> str:

@@ -4,11 +4,12 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.contract import DATASET_JSON, DATASET_MARK, MANIFEST, SPLITS
-from pipeline.dataset.journal import Journal, Stamp
+from pipeline.contract import DATASET_JSON, DATASET_MARK, MANIFEST, PARTNER_FOLDER, PARTNERS, SPLITS
+from pipeline.dataset.journal import Journal, JournalEntry, PartnerEntry, Stamp
 from pipeline.dataset.manifest import read_manifest
 from pipeline.dataset.states import load_state
 from pipeline.files import (
@@ -24,7 +25,15 @@ from pipeline.files import (
     sha256,
     write_text,
 )
-from pipeline.indexing.tables import Reject, SourceImage, read_images, read_rejects, write_rejects
+from pipeline.indexing.tables import (
+    PartnerSource,
+    Reject,
+    SourceImage,
+    read_images,
+    read_partner_sources,
+    read_rejects,
+    write_rejects,
+)
 from pipeline.recipe import Recipe
 
 _BLOCK_BYTES = 512  # the smallest that disks have
@@ -34,8 +43,9 @@ class DatasetFolder:
     """The files of one data set. What several stages read is read once, and again only after it has changed.
 
     In addition to the files that DESIGN names, the folder `.work/` holds `index.json` (what the index was made from, and
-    its counts), `split.json` (the [split] table that the assignment follows) and `made.jsonl` (the journal). Between the
-    stages masks and variants the square pairs are in `squares/`.
+    its counts), `split.json` (the [split] table that the assignment follows) and `made.jsonl` (the journal); where there are
+    partners also `partners.csv` (their sources) and `partners.jsonl` (what was made of them). Between the stages masks and
+    variants the square pairs are in `squares/`.
 
     Attributes:
       made: the image_ids of the images whose samples have been made through this object.
@@ -49,6 +59,7 @@ class DatasetFolder:
         self.rejects = root / "rejects.csv"
         self.assignment = root / "assignment.csv"
         self.manifest = root / MANIFEST
+        self.partners = root / PARTNERS
         self.description = root / DATASET_JSON
         self.card = root / "README.md"
         self.audit = root / "audit.json"
@@ -61,8 +72,10 @@ class DatasetFolder:
         self.stats_state = self.work / "stats.json"
         self.report_state = self.work / "report.json"
         self.made: set[str] = set()
+        self.partner_index = self.work / "partners.csv"
         self._memory = FileMemory()
-        self.journal = Journal(self.work / "made.jsonl")
+        self.journal = Journal(self.work / "made.jsonl", JournalEntry)
+        self.partner_journal = Journal(self.work / "partners.jsonl", PartnerEntry)
 
     def locked(self, stage: str) -> AbstractContextManager[None]:
         """Holds the folder's lock within a block, as `pipeline.files.locked` does; the runs have locks of their own."""
@@ -115,6 +128,10 @@ class DatasetFolder:
     def read_rejects(self) -> list[Reject]:
         """Reads the source images that were dropped."""
         return self._memory.read(self.rejects, read_rejects)
+
+    def read_partner_sources(self) -> dict[str, PartnerSource]:
+        """Reads the partners that the index found, by image; empty where it looked for none."""
+        return self._memory.read(self.partner_index, read_partner_sources) if self.partner_index.exists() else {}
 
     def write_rejects(self, rejects: Iterable[Reject]) -> None:
         """Writes rejects.csv, sorted, unless it is known to hold these rows already."""
@@ -170,6 +187,27 @@ class DatasetFolder:
         trusted = stat.st_mtime_ns == stamp.mtime_ns and stat.st_size % _BLOCK_BYTES != 0
         return stat.st_size == stamp.size and (trusted or sha256(file) == stamp.sha256)
 
+    def settle(self, stamps: Mapping[str, Stamp], paths: Mapping[str, str]) -> dict[str, Stamp] | None:
+        """Moves files of a sample to the paths where they belong now; None where one of them is not there or not intact.
+
+        Args:
+          stamps: the files by name.
+          paths: by the same names.
+        """
+        settled = {}
+        for name, path in paths.items():
+            stamp = stamps.get(name)
+            # After an interrupted move some files are where they belong already.
+            candidates = dict.fromkeys((path, stamp.path)) if stamp else {}
+            current = next((candidate for candidate in candidates if stamp and self.holds(candidate, stamp)), None)
+            if stamp is None or current is None:
+                return None
+            if current != path:
+                self.manifest.unlink(missing_ok=True)
+                (self.root / current).replace(self.root / path)
+            settled[name] = stamp if stamp.path == path else replace(stamp, path=path)
+        return settled
+
     def has_file(self, path: str, named_by: Path) -> bool:
         """Whether a file that a state file of this folder names is there; an InputError where it lies outside."""
         return path_below(self.root, path, str(named_by)).is_file()
@@ -194,12 +232,19 @@ def _load_recipe(path: Path) -> Recipe:
     return load_toml(path, Recipe)
 
 
+_SUFFIXES = {"jpeg": "jpg", "png": "png"}
+
+
+def partner_path(split: str, sample: str, recipe: Recipe) -> str:
+    """Returns the path of a sample's partner, relative to the data set's folder."""
+    return f"{split}/{PARTNER_FOLDER}/{sample}.{_SUFFIXES[recipe.image.format]}"
+
+
 def sample_paths(split: str, sample: str, recipe: Recipe) -> dict[str, str]:
     """Returns the paths of a sample's files, relative to the data set's folder."""
-    suffixes = {"jpeg": "jpg", "png": "png"}
     paths = {
-        "image": f"{split}/images/{sample}.{suffixes[recipe.image.format]}",
-        "mask": f"{split}/masks/{sample}.{suffixes[recipe.mask.format]}",
+        "image": f"{split}/images/{sample}.{_SUFFIXES[recipe.image.format]}",
+        "mask": f"{split}/masks/{sample}.{_SUFFIXES[recipe.mask.format]}",
     }
     if recipe.mask.values == "classes":
         paths["mask_color"] = f"{split}/masks_color/{sample}.png"
@@ -209,7 +254,8 @@ def sample_paths(split: str, sample: str, recipe: Recipe) -> dict[str, str]:
 def make_split_folders(root: Path, recipe: Recipe) -> None:
     """Makes the folders of all three splits, so that an empty split is a folder too."""
     for split in SPLITS:
-        for path in sample_paths(split, "x", recipe).values():
+        partners = [partner_path(split, "x", recipe)] if recipe.partner.use else []
+        for path in (*sample_paths(split, "x", recipe).values(), *partners):
             (root / path).parent.mkdir(parents=True, exist_ok=True)
 
 

@@ -68,7 +68,7 @@ def make_square(task: Task) -> JournalEntry:
     except SourceError as error:
         return _rejected(task, error)
     files = {"image": _png(image, level=0), "mask": _png(mask)}  # the next stage reads the image, and deletes it
-    square = {name: _write(task.folder, task.square[name], data) for name, data in files.items()}
+    square = {name: write_file(task.folder, task.square[name], data) for name, data in files.items()}
     return JournalEntry(task.image_id, task.key, counts=counts, square=square)
 
 
@@ -88,7 +88,7 @@ def make_samples(task: Task) -> JournalEntry:
             settings = task.recipe.mask
             is_exact = settings.format == "png" and settings.drawing == "sound"  # else the file has other pixels
             bands = band_share(turned) if is_exact else measure_bands(data["mask"])
-        samples[variant] = {name: _write(task.folder, paths[name], data[name]) for name in paths}
+        samples[variant] = {name: write_file(task.folder, paths[name], data[name]) for name in paths}
     square = task.entry.square if task.entry else {}  # to make the samples again if they are lost before the set is complete
     return JournalEntry(task.image_id, task.key, counts=counts, square=square, samples=samples, band_share=bands)
 
@@ -123,8 +123,8 @@ def square_pair(task: Task) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
     Raises:
       SourceError: the file cannot be decoded, or has changed since it was indexed.
     """
-    image = _read_source(task)
     recipe = task.recipe
+    image = read_source(task.source, task.source_size, task.source_mtime_ns, (task.height, task.width), recipe)
     try:
         regions = [parse_region(attributes) for attributes in task.attributes]
     except RegionError as error:  # the index refuses such a region: somebody else has written regions.csv
@@ -149,32 +149,42 @@ def square_pair(task: Task) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
         mask, counts["vanished"] = square_mask(drawn, box)
         counts["lesion_px"] = int(mask.sum())
         mask *= CLASSES.index(task.image_class) if recipe.mask.values == "classes" else 255
-    if recipe.image.resize == "published":
-        return np.asarray(published_square(PIL.Image.fromarray(image), box.target)), mask, counts
-    return square_image(image, box.target), mask, counts
+    return resize(image, recipe.image), mask, counts
 
 
-def _read_source(task: Task) -> np.ndarray:
+def resize(image: np.ndarray, settings: Image) -> np.ndarray:
+    """Letterboxes a source image, (height, width), to the recipe's size."""
+    if settings.resize == "published":
+        return np.asarray(published_square(PIL.Image.fromarray(image), settings.size_px))
+    return square_image(image, settings.size_px)
+
+
+def read_source(source: Path, size: int, mtime_ns: int | None, shape: tuple[int, int], recipe: Recipe) -> np.ndarray:
+    """Reads the pixels of a source file, (height, width).
+
+    Args:
+      source: the file.
+      size, mtime_ns: as the index recorded them; a time of None is not compared.
+      shape: height and width by its header.
+      recipe: how it is read.
+
+    Raises:
+      SourceError: the file cannot be decoded, or has changed since it was indexed.
+    """
     try:
-        stat = task.source.stat()
+        stat = source.stat()
     except OSError as error:
         raise SourceError(
             "file-unreadable", f"has disappeared since it was indexed ({error.strerror}); run index again"
         ) from error
-    if stat.st_size != task.source_size or task.source_mtime_ns not in (stat.st_mtime_ns, None):
+    if stat.st_size != size or mtime_ns not in (stat.st_mtime_ns, None):
         raise SourceError("changed-since-index", "has changed since it was indexed; run index again")
-    image = read_image(
-        task.source,
-        read_bytes(task.source),
-        task.recipe.dicom,
-        bits=task.recipe.image.bits,
-        stated_bits=task.recipe.source.bits,
-    )
-    if image.shape != (task.height, task.width):
+    image = read_image(source, read_bytes(source), recipe.dicom, bits=recipe.image.bits, stated_bits=recipe.source.bits)
+    if image.shape != shape:
         raise SourceError(
             "pixels-unreadable",
-            f"decodes to {image.shape[1]} x {image.shape[0]} pixels, but its header states "
-            f"{task.width} x {task.height}; download it again",
+            f"decodes to {image.shape[1]} x {image.shape[0]} pixels, but its header states {shape[1]} x {shape[0]}; "
+            "download it again",
         )
     return image
 
@@ -233,6 +243,7 @@ def _encoded(suffix: str, image: np.ndarray, options: list[int]) -> bytes:
     return data.tobytes()
 
 
-def _write(folder: Path, path: str, data: bytes) -> Stamp:
+def write_file(folder: Path, path: str, data: bytes) -> Stamp:
+    """Writes a file of a data set, and returns what it is recognised by."""
     status = write_bytes(f"{folder}/{path}", data)
     return Stamp(path, status.st_size, status.st_mtime_ns, hashlib.sha256(data).hexdigest())

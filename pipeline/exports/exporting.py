@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.exports.format import ExportFormat, Options
 from pipeline.exports.formats import FORMATS
-from pipeline.files import LOCK, InputError, clear_folder, locked, path_below, read_object, remove_tree, sync, write_text
+from pipeline.files import LOCK, InputError, clear_folder, locked, path_below, read_object, remove_tree, sha256, sync, write_text
 
 MARK = "export.json"
 _SCHEMA = 1  # of the mark and of what the formats write: with another number exports are written again
@@ -59,6 +59,7 @@ def export(folder: DatasetFolder, name: str, output: Path | None, given: Options
         "format": name,
         "manifest_sha256": folder.digest(),
         **export_format.identify(folder, options),
+        **({"partners_sha256": sha256(folder.partners)} if folder.load_recipe().partner.use else {}),
     }
     mark = _read_mark(output)
     if mark.get("identity") == identity and all(path_below(output, path, str(output / MARK)).is_file() for path in mark["files"]):
@@ -67,6 +68,8 @@ def export(folder: DatasetFolder, name: str, output: Path | None, given: Options
     rows = folder.read_manifest()
     with _building(output) as temporary:
         lines = export_format.write(folder, rows, temporary, **options)
+        if folder.load_recipe().partner.use and not export_format.takes_partners:
+            lines.append("the images' partners are left out; nnunet takes them as a second channel")
         paths = [path for path in temporary.rglob("*") if path.is_file() and path.name != LOCK]
         files = sorted(path.relative_to(temporary).as_posix() for path in paths)
         mark = {"identity": identity, "told": lines, "files": files}

@@ -56,6 +56,7 @@ class ExportFormat:
       identify: returns what determines the bytes in addition to the manifest, as JSON values; raises InputError where
         options contradict each other.
       folder_name: returns the name of the folder in `exports/` for the options.
+      takes_partners: whether the partners of images are written, too.
     """
 
     name: str
@@ -63,6 +64,7 @@ class ExportFormat:
     options: tuple[Option, ...] = ()
     identify: Callable[["DatasetFolder", Options], dict[str, Any]] = identify_by_options
     folder_name: Callable[[Options], str] | None = None
+    takes_partners: bool = False
 
     def default_folder(self, options: Options) -> str:
         """Returns the name of the folder in `exports/` for a user who gives no other."""

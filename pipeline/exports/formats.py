@@ -27,6 +27,7 @@ _FORMATS = (
         "nnunet",
         _of("nnunet"),
         (Option("dataset_id", "nnU-Net's number of the data set", 501, {"type": int, "metavar": "N"}),),
+        takes_partners=True,
     ),
     ExportFormat("tfrecord", _of("tfrecord"), (Option("records", "samples per shard", 512, {"type": positive, "metavar": "N"}),)),
     ExportFormat(

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from pipeline.contract import SourceError
-from pipeline.dataset.folder import DatasetFolder
+from pipeline.dataset.folder import DatasetFolder, partner_path
 from pipeline.exports.format import Rows
 from pipeline.exports.lesions import class_names, read_mask
 from pipeline.files import InputError, progress, write_bytes, write_text
@@ -20,14 +20,15 @@ from pipeline.recipe import Recipe
 from pipeline.sources import read_header, read_image
 
 # nnU-Net normalises by the channel's name; with one that it does not know, each image to mean 0 and deviation 1.
-_CHANNEL = "mammogram"
+_CHANNEL, _PARTNER_CHANNEL = "mammogram", "partner"
 _MOST_ID = 999
 
 
 def write(folder: DatasetFolder, rows: Rows, out: Path, *, dataset_id: int = 501) -> list[str]:
     """Writes the originals as PNG: train and valid to imagesTr and labelsTr, test to imagesTs and labelsTs.
 
-    nnU-Net turns and flips images itself; variants would only repeat one image in its batches.
+    nnU-Net turns and flips images itself; variants would only repeat one image in its batches. Where the data set has partners,
+    they are the second channel, black where an image has none.
 
     Args:
       folder: the data set.
@@ -56,7 +57,12 @@ def write(folder: DatasetFolder, rows: Rows, out: Path, *, dataset_id: int = 501
             (root / f"{name}{suffix}").mkdir(parents=True)
     for row in progress(originals, len(originals), "export"):
         suffix = "Ts" if row["split"] == "test" else "Tr"
-        _write_png(root / f"images{suffix}" / f"{row['sample']}_0000.png", _read_gray(folder.root / row["image"]))
+        image = _read_gray(folder.root / row["image"])
+        _write_png(root / f"images{suffix}" / f"{row['sample']}_0000.png", image)
+        if recipe.partner.use:
+            path = folder.root / partner_path(row["split"], row["sample"], recipe)
+            partner = _read_gray(path) if path.exists() else np.zeros_like(image)  # nnU-Net takes no case without a channel
+            _write_png(root / f"images{suffix}" / f"{row['sample']}_0001.png", partner)
         _write_png(root / f"labels{suffix}" / f"{row['sample']}.png", read_mask(folder.root / row["mask"], names))
     splits, warnings = _split_by_folds(training, recipe.split.folds)
     write_text(root / "dataset.json", _to_json(_describe(recipe, names, len(training))))
@@ -76,7 +82,7 @@ def dataset_name(recipe: Recipe, dataset_id: int) -> str:
 def _describe(recipe: Recipe, names: Sequence[str], training: int) -> dict:
     """Returns the content of dataset.json."""
     return {
-        "channel_names": {"0": _CHANNEL},
+        "channel_names": {"0": _CHANNEL} | ({"1": _PARTNER_CHANNEL} if recipe.partner.use else {}),
         "labels": {"background": 0} | {name: index for index, name in enumerate(names, 1)},
         "numTraining": training,
         "file_ending": ".png",

@@ -93,10 +93,12 @@ def _reject_crashed(job: Job) -> Reject:
 
 def _inspect(jobs: Sequence[Job], recipe: Recipe) -> list[Kept | Reject]:
     """Reads the files of some images and checks them against their regions; runs in a worker."""
-    return [
-        _check(candidate, [file if file.header or file.fault[0] else _read(file, recipe) for file in files], recipe)
-        for candidate, files in jobs
-    ]
+    return [_check(candidate, read_files(files, recipe), recipe) for candidate, files in jobs]
+
+
+def read_files(files: Sequence[SourceFile], recipe: Recipe) -> list[SourceFile]:
+    """The same files, each with its header or its fault."""
+    return [file if file.header or file.fault[0] else _read(file, recipe) for file in files]
 
 
 def _read(file: SourceFile, recipe: Recipe) -> SourceFile:
@@ -112,7 +114,7 @@ def _check(candidate: Candidate, files: Sequence[SourceFile], recipe: Recipe) ->
     """Checks one image's files against each other and against its regions."""
     image_id, file = candidate.name.image_id, files[0]
     readable = [other for other in files if other.header]
-    if len({other.sha256 for other in readable}) > 1 and not _show_the_same(readable, recipe):
+    if len({other.sha256 for other in readable}) > 1 and not show_the_same(readable, recipe):
         more = f" and {len(readable) - 2} more" if len(readable) > 2 else ""
         paths = " and ".join(other.shown for other in readable[:2]) + more
         return Reject(image_id, "duplicate-name", paths, f"{image_id} is the name of different files; keep one of them")
@@ -172,7 +174,7 @@ def _turned(header: Header) -> str:
     return f" (its EXIF orientation {header.orientation} turns or mirrors it, as browsers do)"
 
 
-def _show_the_same(files: Sequence[SourceFile], recipe: Recipe) -> bool:
+def show_the_same(files: Sequence[SourceFile], recipe: Recipe) -> bool:
     """Whether files of one name have the same pixels, as a collection has that lists an image in two of its parts."""
     if len({(file.header.width, file.header.height) for file in files if file.header}) > 1:
         return False

@@ -23,8 +23,9 @@ from pipeline.indexing.find import SourceFiles
 from pipeline.indexing.inspect import Candidate, Job, inspect_all, read_dicom, recall, stat_file
 from pipeline.indexing.layout import image_key
 from pipeline.indexing.names import Identified, SourceFile, identify, uids_of
+from pipeline.indexing.partners import find_partners
 from pipeline.indexing.similar import SimilarNames
-from pipeline.indexing.tables import Reject, SourceImage
+from pipeline.indexing.tables import PartnerSource, Reject, SourceImage
 from pipeline.privacy.pseudonyms import KeyedAnnotations, key_names, safe_message
 from pipeline.privacy.site_key import SiteKey
 from pipeline.recipe import Layout, Recipe
@@ -50,6 +51,7 @@ class Index:
       summary: counts for the printed table and the data set card.
       times: by `source`, the file's modification time in nanoseconds; not in index.csv, which is the same for a copied RAW.
       way_back: under a site key, the original of each name in the tables: paths below RAW, and names in annotation files.
+      partners: one per image that is kept, where the recipe uses partners.
     """
 
     images: list[SourceImage]
@@ -58,6 +60,7 @@ class Index:
     summary: dict
     times: dict[str, int]
     way_back: dict[str, str]
+    partners: list[PartnerSource]
 
 
 def build_index(
@@ -68,6 +71,7 @@ def build_index(
     known: Sequence[SourceImage],
     times: Mapping[str, int],
     executor: Executor,
+    known_partners: Sequence[PartnerSource] = (),
 ) -> Index:
     """Indexes the image files of a data set.
 
@@ -79,6 +83,7 @@ def build_index(
       known: images of an earlier index; a file with the same size and modification time is not read again.
       times: the earlier index's modification times.
       executor: reads the files.
+      known_partners: of an earlier index.
     """
     source_files = list(read_dicom([stat_file(path, sources) for path in files], recipe, executor))
     identified = identify(source_files, recipe.layout, sources.key, annotations.rows)
@@ -129,6 +134,10 @@ def build_index(
             # those whose turns and levels are counted.
             elif not sources.key:
                 mtimes[image.source] = mtime_ns
+    partners: list[PartnerSource] = []
+    if recipe.partner.use:
+        partners, read = find_partners(images, by_name, recipe, known_partners, times, executor)
+        mtimes |= {} if sources.key else read
     if sources.key:
         rejects = [_key_reject(reject, sources.key) for reject in rejects]
     rejects.sort(key=lambda reject: (reject.image, reject.where))
@@ -141,7 +150,7 @@ def build_index(
         summary["crops_first"] = []
         summary["not_lesions"] = {"": annotations.not_lesions.total()} if annotations.not_lesions else {}
     way_back = {file.shown: file.relative for file in source_files} | keyed.originals if sources.key else {}
-    return Index(images, regions, rejects, summary, mtimes, way_back)
+    return Index(images, regions, rejects, summary, mtimes, way_back, partners)
 
 
 def _ids_by_key(identified: Identified, layout: Layout) -> dict[str, set[str]]:

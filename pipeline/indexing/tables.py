@@ -1,4 +1,4 @@
-"""The tables of the index stage: index.csv, regions.csv, rejects.csv, and the map of keyed names. Reads no image."""
+"""The tables of the index stage: index.csv, regions.csv, rejects.csv, partners, and the map of keyed names. Reads no image."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -64,11 +64,36 @@ class SourceImage:
         return {name: getattr(self, name) for name in _FIELDS if name != "details"} | dict(self.details)
 
 
+@dataclass(frozen=True)
+class PartnerSource:
+    """The partner of a source image that is kept: a row of the index's table of partners.
+
+    `fault` is empty, `missing`, or the reason for which it cannot be read; the other attributes are those of `SourceImage`, of
+    the partner's file, and empty or 0 where they are not known.
+    """
+
+    image_id: str
+    partner: str
+    source: str
+    source_size: int
+    source_sha256: str
+    width: int
+    height: int
+    fault: str
+
+    @property
+    def row(self) -> dict[str, object]:
+        """The row of the table."""
+        return dict(zip(PARTNER_COLUMNS, astuple(self), strict=True))
+
+
 _FIELDS = tuple(field.name for field in fields(SourceImage))
 COLUMNS = tuple(column for name in _FIELDS for column in (DETAILS if name == "details" else (name,)))
 REGION_COLUMNS = ("image_id", "region", "shape", "attributes", "area_px", "inside", "where")
 MAP_COLUMNS = ("name", "original")
 _REMEDY = "delete it and run the index stage again"
+PARTNER_COLUMNS = tuple(field.name for field in fields(PartnerSource))
+_PARTNER_TEXTS = ("image_id", "partner", "source", "source_sha256", "fault")
 REJECT_COLUMNS = ("image", "reason", "where", "words")
 
 
@@ -127,6 +152,25 @@ def read_regions(path: Path) -> list[dict[str, str]]:
         except InputError as error:
             raise InputError(f"{path}: row {number}: {error}") from error
     return rows
+
+
+def read_partner_sources(path: Path) -> dict[str, PartnerSource]:
+    """Reads the index's table of partners, by image.
+
+    Raises:
+      InputError: it is not such a table, or a source would lead out of RAW.
+    """
+    partners = {}
+    for number, row in enumerate(read_csv(path, PARTNER_COLUMNS), 2):
+        try:
+            size, width, height = (int(row[name]) for name in ("source_size", "width", "height"))
+        except ValueError as error:
+            raise InputError(f"{path}: row {number}: {error}; {_REMEDY}") from error
+        image_id, partner, source, sha256, fault = (row[name] for name in _PARTNER_TEXTS)
+        if source:
+            path_below(Path("RAW"), source, f"{path}: row {number}: source", follow_links=True)
+        partners[image_id] = PartnerSource(image_id, partner, source, size, sha256, width, height, fault)
+    return partners
 
 
 def read_shape(row: Mapping[str, str]) -> dict[str, Any]:

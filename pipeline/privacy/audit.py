@@ -34,7 +34,7 @@ _NAMES_NOBODY = {
     *("WindowCenterWidthExplanation", "DeidentificationMethod"),
 }
 _MOST_ITEMS = 100_000
-_NAME_COLUMNS = ("patient", "image_id", "source")
+_NAME_COLUMNS = ("patient", "image_id", "partner", "source")
 
 
 def collect_identifiers(raw: Path, *, public: bool) -> Identifiers:

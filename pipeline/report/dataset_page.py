@@ -58,7 +58,7 @@ def write_report(folder: DatasetFolder) -> None:
         recipe=recipe,
         recipe_text=dump_toml(recipe),
         phantom=PHANTOM if description["phantom"] else "",
-        key_values=_key_values(rows, audit),
+        key_values=_key_values(rows, audit) + _count_partners(description.get("partners")),
         named=description["named"],
         reasons=reasons,
         regions=describe_regions(description["regions"]),
@@ -96,6 +96,13 @@ def _key_values(rows: Rows, audit: Mapping) -> list[tuple[str, str, str]]:
         (f"{np.median(shares):.2g} %" if shares else "none", "median lesion area", "of the square image"),
         (str(len(audit["findings"])), "findings of the audit", _describe_expected(audit)),
     ]
+
+
+def _count_partners(partners: Mapping | None) -> list[tuple[str, str, str]]:
+    if not partners:
+        return []
+    others = partners["missing"] + sum(partners["faults"].values())
+    return [(str(partners["registered"]), "registered partners", f"images without one: {others}")]
 
 
 def _describe_expected(audit: Mapping) -> str:

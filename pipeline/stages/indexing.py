@@ -13,7 +13,7 @@ from pipeline.dataset.folder import DatasetFolder, digest_of
 from pipeline.files import MOST_TITLES, InputError, stamp_of, write_csv
 from pipeline.indexing.find import SourceFiles
 from pipeline.indexing.match import Index, build_index
-from pipeline.indexing.tables import COLUMNS, REGION_COLUMNS, write_map
+from pipeline.indexing.tables import COLUMNS, PARTNER_COLUMNS, REGION_COLUMNS, write_map
 from pipeline.privacy.site_key import SiteKey
 from pipeline.recipe import Layout, Recipe
 from pipeline.sources import PHANTOM_MARK, UNFINISHED_PHANTOM_MARK, describe_unread_images, find_files, find_unread_images
@@ -82,6 +82,8 @@ def index(
     result = survey.build(folder, executor, map_file)
     changed = write_csv(folder.regions, REGION_COLUMNS, result.regions)
     folder.write_rejects(result.rejects)
+    if recipe.partner.use:
+        changed |= write_csv(folder.partner_index, PARTNER_COLUMNS, (partner.row for partner in result.partners))
     changed |= write_csv(folder.index, COLUMNS, (image.to_row() for image in result.images))
     state = {
         "seen": survey.digest,
@@ -138,7 +140,13 @@ class Survey:
             indexed
             and all(path.exists() for path in (folder.index, folder.regions, folder.rejects))
             and not any(find_reason(reject.reason).passing for reject in folder.read_rejects())
+            and not (self.recipe.partner.use and self._lacks_partners(folder))
         )
+
+    def _lacks_partners(self, folder: DatasetFolder) -> bool:
+        """Whether the table of partners is missing, or has one that is worth another try."""
+        partners = folder.read_partner_sources()
+        return not partners or any(find_reason(partner.fault).passing for partner in partners.values())
 
     def build(self, folder: DatasetFolder, executor: Executor, map_file: Path | None = None) -> Index:
         """Reads the files and joins them; images that the folder's earlier index has are not read again.
@@ -165,7 +173,8 @@ class Survey:
         earlier = folder.read_images() if folder.index.exists() else []
         times = folder.read_state(folder.index_state).get("times", {})
         with self._names_withheld(map_file):
-            result = build_index(self.sources, self.files, annotations, self.recipe, earlier, times, executor)
+            known = list(folder.read_partner_sources().values())
+            result = build_index(self.sources, self.files, annotations, self.recipe, earlier, times, executor, known)
         result.summary["unread_images"] = find_unread_images(self.sources.raw)
         result.summary["not_looked_into"] = self._describe_passed_over()
         result.summary["headers_below"] = self._describe_headers(annotations)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pipeline.dataset.builder import Builder
 from pipeline.dataset.folder import DatasetFolder
+from pipeline.dataset.partners import Partners
 from pipeline.dataset.samples import make_samples, make_square
 from pipeline.files import InputError
 from pipeline.indexing.find import open_sources
@@ -51,4 +52,8 @@ def variants(
         )
     builder.run(make_samples, todo, executor, "variants")
     counts = builder.record_rejects()
-    return Outcome(builder.finish(), counts)
+    if not builder.recipe.partner.use:
+        return Outcome(builder.finish(), counts)
+    changed, partners = Partners(builder).make(executor)
+    changed |= builder.finish(partners)
+    return Outcome(changed, counts | {"partners": partners})

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import h5py
 
-_WRITTEN = re.compile(rb'"mtime_ns":\s?\d+')  # of files, in the journal
+_WRITTEN = re.compile(rb'"mtime_ns":\s?\d+')  # of files, in a journal
 _ADDRESS = re.compile(rb'(, )?"shared_object_id": \d+')  # of an object in memory, where the model was not loaded
 _TRAINED = re.compile(rb'"(date|seconds)": [^\n]*')  # in state.json and versions.json
 
@@ -16,7 +16,7 @@ _TRAINED = re.compile(rb'"(date|seconds)": [^\n]*')  # in state.json and version
 def contents(root: Path) -> dict[str, str]:
     """The hash of each file below a folder.
 
-    The journal counts by its entries, since a line may be repeated, and a model by its configuration and weights.
+    A journal counts by its entries, since a line may be repeated, and a model by its configuration and weights.
     """
     files = {path.relative_to(root).as_posix(): path for path in sorted(root.rglob("*")) if path.is_file()}
     return {name: hashlib.sha256(_without_times(path)).hexdigest() for name, path in files.items()}
@@ -24,7 +24,7 @@ def contents(root: Path) -> dict[str, str]:
 
 def _without_times(path: Path) -> bytes:
     data = path.read_bytes()
-    if path.name == "made.jsonl":
+    if path.name in ("made.jsonl", "partners.jsonl"):
         return _journal_entries(data)
     if path.suffix == ".keras":
         return _model(data)

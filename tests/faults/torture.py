@@ -1,8 +1,8 @@
 """Kills each stage at each of its changes of the file system, runs the same command again, and compares all bytes.
 
-Run by `make torture`. Each stage of a data set of six images is killed at every call that `shim` counts, once as a kill and once
-as a power cut; afterwards the same command must end with the bytes of a run that nobody interrupted. So is a training of three
-epochs, at each fifth call.
+Run by `make torture`. Each stage of a data set of six images and their partners is killed at every call that `shim` counts, once
+as a kill and once as a power cut; afterwards the same command must end with the bytes of a run that nobody interrupted. So is a
+training of three epochs, at each fifth call.
 """
 
 import argparse
@@ -73,7 +73,8 @@ class Torture:
         self.root, self.place = root, root / "here"
         cv2.setNumThreads(1)  # here, since a fork would wait for threads of OpenCV that it does not have
         small_download(root / "start" / "raw", patients=3)
-        small_recipe(root / "start" / "small.toml", variants=("original", "mirrored"))
+        recipe = Path(small_recipe(root / "start" / "small.toml", variants=("original", "mirrored")))
+        recipe.write_text(recipe.read_text().replace("[split]", "[partner]\nuse = true\n[split]"))
         (root / "start" / "tiny.toml").write_text(_TINY)
 
     def command(self, stage: str) -> Callable[[], int]:

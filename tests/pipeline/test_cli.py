@@ -269,7 +269,7 @@ def test_a_check_reads_the_recipe_and_makes_nothing(make, capsys):
     command = ["--check", "dataset", "--raw", "nowhere", "--out", str(make.folder), "--recipe"]
     assert main([*command, "v2"]) == 0
     assert main([*command, "v3"]) == 2
-    assert "no recipe 'v3'; known are full, v1, v2, v2-published" in capsys.readouterr().err
+    assert "no recipe 'v3'; known are full, v1, v2, v2-pairs, v2-published" in capsys.readouterr().err
     assert not make.folder.exists()
 
 

@@ -9,7 +9,7 @@ from pipeline.recipes import recipe_names
 
 
 def test_the_recipes_of_the_design_are_there():
-    assert recipe_names() == ["full", "v1", "v2", "v2-published"]
+    assert recipe_names() == ["full", "v1", "v2", "v2-pairs", "v2-published"]
     assert [load_recipe(name).name for name in recipe_names()] == recipe_names()
 
 
@@ -27,7 +27,7 @@ def test_a_resolved_recipe_reads_back_the_same(tmp_path):
 
 
 def test_an_unknown_recipe_names_the_known_ones():
-    with pytest.raises(InputError, match="no recipe 'v3'; known are full, v1, v2, v2-published, or give a path"):
+    with pytest.raises(InputError, match="no recipe 'v3'; known are full, v1, v2, v2-pairs, v2-published, or give a path"):
         load_recipe("v3")
 
 
@@ -46,6 +46,12 @@ def test_an_unknown_recipe_names_the_known_ones():
         ('values = "binary"', 'values = "classes"\nformat = "jpeg"', "JPEG cannot hold indices"),
         ("[image]", "[image", "is not valid TOML"),
         ("schema_version = 1", "schema_version = 2", "schema_version: Input should be 1"),
+        ("[split]", "[partner]\nused = true\n[split]", "[partner] used: unknown key; expected one of use"),
+        (
+            "[split]",
+            '[partner]\nuse = true\n[split]\nby = "sample"',
+            'partner.use needs split.by = "patient": else partners are images of other splits',
+        ),
     ],
 )
 def test_the_error_for_a_faulty_recipe_states_what_and_where(tmp_path, old, new, message):
@@ -68,5 +74,19 @@ def test_all_faults_are_reported_together(tmp_path):
 
 
 def test_pixels_are_all_but_descriptions_and_split():
-    recipe = load_recipe("v2")
+    recipe = load_recipe("v2-pairs")
     assert set(recipe.pixels) == set(Recipe.model_fields) - {"split", "title", "differs"}
+
+
+def test_a_recipe_without_partners_is_written_as_before_there_were_any():
+    recipe = load_recipe("v2")
+    assert set(recipe.pixels) == set(Recipe.model_fields) - {"split", "title", "differs", "partner"}
+    assert "partner" not in dump_toml(recipe)
+    assert dump_toml(load_recipe("v2", {"partner": {"use": False}})) == dump_toml(recipe)
+    assert "[partner]\nuse = true\n" in dump_toml(load_recipe("v2-pairs"))
+
+
+def test_images_and_masks_of_v2_pairs_are_those_of_v2():
+    pairs, plain = load_recipe("v2-pairs"), load_recipe("v2")
+    for table in ("source", "layout", "image", "mask", "split", "dicom"):
+        assert getattr(pairs, table) == getattr(plain, table)

@@ -22,7 +22,7 @@ REJECT = JournalEntry("P2_L_DM_CC", "k2@5", reject=("pixels-unreadable", "P2_L_D
 
 @pytest.fixture
 def journal(tmp_path):
-    return Journal(tmp_path / "deep" / "made.jsonl")
+    return Journal(tmp_path / "deep" / "made.jsonl", JournalEntry)
 
 
 def test_a_line_keeps_its_form():
@@ -59,7 +59,7 @@ def test_what_the_file_holds_already_is_not_written_again(journal):
         append(ENTRY)
         append(REJECT)
     before = journal.path.stat()
-    for one in (journal, Journal(journal.path)):
+    for one in (journal, Journal(journal.path, JournalEntry)):
         one.write([ENTRY, REJECT])
     assert (journal.path.stat().st_ino, journal.path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     journal.write([REJECT, ENTRY])
@@ -75,5 +75,5 @@ def test_an_interrupted_run_and_another_program_are_noticed(journal):
     with pytest.raises(KeyboardInterrupt):
         stop()
     assert journal.read() == {"P1_L_DM_CC": ENTRY}
-    Journal(journal.path).write([REJECT])
+    Journal(journal.path, JournalEntry).write([REJECT])
     assert journal.read() == {"P2_L_DM_CC": REJECT}

@@ -11,9 +11,13 @@ import numpy as np
 import openpyxl
 import pytest
 
-from pipeline.files import InputError
+from pipeline import stages
+from pipeline.audit import audit
+from pipeline.dataset.folder import DatasetFolder
+from pipeline.files import InputError, read_csv
 from pipeline.geometry import VARIANTS, square_image
 from pipeline.phantom import cases, download, write_phantom
+from pipeline.recipe import load_recipe
 from pipeline.sources import PHANTOM_MARK, UNFINISHED_PHANTOM_MARK, read_header, read_image
 from pipeline.workers import Inline, open_executor
 
@@ -280,6 +284,20 @@ def test_counts_match_the_files(phantom, pictures, table):
     assert counts.images == len(pictures)
     assert counts.malignant + counts.benign + counts.normal == len(table)
     assert counts.malignant_with_regions == counts.malignant - 2
+
+
+@pytest.mark.parametrize("medium", ["phantom", "dicom"])
+def test_its_partners_lie_on_their_images_and_the_audit_takes_them_for_no_leak(medium, tmp_path, request):
+    folder = DatasetFolder(tmp_path)
+    recipe = load_recipe("v2-pairs", {"image": {"size_px": 128}})
+    stages.index(folder, recipe, request.getfixturevalue(medium), None, Inline())
+    stages.split(folder)
+    counts = stages.variants(folder, Inline(), fused=True).summary["partners"]
+    assert (counts["registered"], counts["faults"]) == (len(folder.read_images()) - 1, {})
+    partners = {row["image_id"]: row for row in read_csv(folder.partners)}
+    assert partners.pop("P5_L_DM_MLO")["status"] == "missing", "the phantom lacks its file"
+    assert min(float(row["agreement"]) for row in partners.values()) > 0.9
+    assert audit(folder.root, executor=Inline()) == []
 
 
 class Unplugged(Inline):
