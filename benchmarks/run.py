@@ -23,6 +23,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 BENCHMARKS = {
     "dataset": ("Making a data set", "The published generator, our stages and the bare loop that decodes, resizes and encodes."),
     "audit": ("Audit", "The audit of a data set, by the number of pairs."),
+    "pairing": ("Pairs", "How well the other image of a view is registered, by regions that were drawn on both."),
     "scale": ("Scale", "How stages and tables grow with the number of source images, apart from the work on pixels."),
     "startup": ("Start-up", "Imports, `--help`, and a command with everything done; the least of the runs, not the median."),
     "loader": ("Loader", "Images per second of both loaders, and how long the training step waits for them."),
