@@ -205,6 +205,7 @@ class EfficientUNetSettings(BackboneSettings):
         "EfficientNetB5",
         "EfficientNetB6",
         "EfficientNetB7",
+        "EfficientNetLite0",
     ] = "EfficientNetB0"
     base_filters: int = Field(default=16, ge=1)  # of the decoder at full size; each level below has twice as many
 

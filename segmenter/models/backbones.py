@@ -1,7 +1,8 @@
-"""Encoders from `keras.applications`, built into a network's own graph, with random or with trained weights.
+"""Encoders built into a network's own graph, with random or with trained weights.
 
-Trained weights are those of the `keras.applications` network without its top. Nothing is downloaded unless it is
-allowed, and a saved model contains its weights.
+They come from `keras.applications`, and trained weights are those of the network without its top. Nothing is downloaded unless
+it is allowed, and a saved model contains its weights. EfficientNet-Lite0 is this package's, with a file of ImageNet weights
+that travels with it (`weights/NOTICE` describes its origin; `benchmarks/encoder_weights.py` writes it).
 """
 
 import os
@@ -11,9 +12,13 @@ from pathlib import Path
 import keras
 from keras import layers, ops
 
-from pipeline.files import InputError
+from pipeline.files import InputError, sha256
 from segmenter.configuration.networks import BackboneSettings as Settings
 from segmenter.models.blocks import MOMENTUM
+from segmenter.models.efficientnet_lite import build_efficientnet_lite0
+
+LITE_WEIGHTS = Path(__file__).with_name("weights") / "efficientnet_lite0_imagenet.weights.h5"
+LITE_SHA256 = "cc4e01e3b60875e2207f6b1ee89545db2eed009c011ba42ab3fe0b147debcbf6"
 
 # Of ImageNet: means of blue, green and red in gray levels, and deviations of red, green and blue as fractions of 255.
 _MEANS_BGR = (103.939, 116.779, 123.68)
@@ -29,7 +34,11 @@ def provide_weights(settings: Settings, *, allow_download: bool) -> None:
     Raises:
       InputError: they are missing.
     """
-    if settings.weights == "none" or (file := weights_file(settings)).is_file():
+    if settings.weights == "none":
+        return
+    if (file := weights_file(settings)) == LITE_WEIGHTS:
+        _check_lite_weights()
+    if file.is_file():
         return
     if settings.weights != "imagenet":
         raise InputError(f'[model] weights {settings.weights}: there is no such file; give its path, or weights = "none"')
@@ -42,9 +51,11 @@ def provide_weights(settings: Settings, *, allow_download: bool) -> None:
 
 
 def weights_file(settings: Settings) -> Path:
-    """The path of trained weights: the file that the settings name, or where Keras keeps its downloads."""
+    """The path of trained weights: the file that the settings name, this package's, or where Keras keeps its downloads."""
     if settings.weights != "imagenet":
         return Path(settings.weights)
+    if settings.backbone == "EfficientNetLite0":
+        return LITE_WEIGHTS
     name = settings.backbone.lower()
     files = {
         "efficientnet": f"{name}_notop.h5",
@@ -53,6 +64,14 @@ def weights_file(settings: Settings) -> Path:
     }
     home = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
     return home / "models" / next(file for family, file in files.items() if name.startswith(family))
+
+
+def _check_lite_weights() -> None:
+    problem = (
+        "there is no such file" if not LITE_WEIGHTS.is_file() else "is damaged" if sha256(LITE_WEIGHTS) != LITE_SHA256 else ""
+    )
+    if problem:
+        raise InputError(f"[model] weights imagenet: {LITE_WEIGHTS}: {problem}; it belongs to this package, so install it again")
 
 
 def connect_backbone(
@@ -97,8 +116,8 @@ def connect_backbone(
 def prepare_pixels(x, settings: Settings):
     """Converts pixels to what a backbone expects: three channels, in the range that its ImageNet weights were trained on.
 
-    EfficientNet takes raw 0 to 255 and scales it itself, MobileNetV2 takes -1 to 1, and ResNet raw blue, green and red less
-    their means. So `input_normalize`, which has scaled `x`, is undone first.
+    EfficientNet takes raw 0 to 255 and scales it itself, EfficientNet-Lite takes -127/128 to 1, MobileNetV2 -1 to 1, and ResNet
+    raw blue, green and red less their means. So `input_normalize`, which has scaled `x`, is undone first.
 
     Returns:
       (batch, side, side, 3) float32; one channel is repeated.
@@ -110,12 +129,16 @@ def prepare_pixels(x, settings: Settings):
     if settings.backbone.startswith("ResNet"):
         offset = [-mean for mean in _MEANS_BGR]
         x = layers.Rescaling(1.0, offset, dtype="float32", name="backbone_range")(ops.flip(x, axis=-1))
+    elif settings.backbone.startswith("EfficientNetLite"):
+        x = layers.Rescaling(1 / 128, -127 / 128, dtype="float32", name="backbone_range")(x)
     elif settings.backbone.startswith("MobileNet"):
         x = layers.Rescaling(1 / 127.5, -1.0, dtype="float32", name="backbone_range")(x)
     return x
 
 
 def _application(name: str, weights: str | None) -> keras.Model:
+    if name == "EfficientNetLite0":
+        return build_efficientnet_lite0()
     return getattr(keras.applications, name)(include_top=False, weights=weights, input_shape=(None, None, 3))
 
 
