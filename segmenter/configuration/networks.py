@@ -171,7 +171,7 @@ class SwinUNetSettings(ModelSettings):
 
 
 class BackboneSettings(ModelSettings):
-    """A network whose encoder comes from `keras.applications`. It gets the same pixels whatever input_normalize is."""
+    """A network whose encoder is one known from ImageNet. It gets the same pixels whatever input_normalize is."""
 
     backbone: str
     weights: str = "none"  # random; or "imagenet", or a file that Keras' save or save_weights wrote for the backbone alone
@@ -191,7 +191,7 @@ class BackboneSettings(ModelSettings):
 
 
 class EfficientUNetSettings(BackboneSettings):
-    """A UNet decoder on an EfficientNet."""
+    """A UNet decoder on an EfficientNet. The ImageNet weights of EfficientNetLite0 are part of this package."""
 
     paper = "Tan, Le: EfficientNet. ICML 2019, arXiv:1905.11946"
 

@@ -17,6 +17,7 @@ from segmenter.configuration.networks import BackboneSettings as Settings
 from segmenter.models.blocks import MOMENTUM
 from segmenter.models.efficientnet_lite import build_efficientnet_lite0
 
+LITE = "EfficientNetLite0"
 LITE_WEIGHTS = Path(__file__).with_name("weights") / "efficientnet_lite0_imagenet.weights.h5"
 LITE_SHA256 = "cc4e01e3b60875e2207f6b1ee89545db2eed009c011ba42ab3fe0b147debcbf6"
 
@@ -54,7 +55,7 @@ def weights_file(settings: Settings) -> Path:
     """The path of trained weights: the file that the settings name, this package's, or where Keras keeps its downloads."""
     if settings.weights != "imagenet":
         return Path(settings.weights)
-    if settings.backbone == "EfficientNetLite0":
+    if settings.backbone == LITE:
         return LITE_WEIGHTS
     name = settings.backbone.lower()
     files = {
@@ -67,11 +68,11 @@ def weights_file(settings: Settings) -> Path:
 
 
 def _check_lite_weights() -> None:
-    problem = (
-        "there is no such file" if not LITE_WEIGHTS.is_file() else "is damaged" if sha256(LITE_WEIGHTS) != LITE_SHA256 else ""
-    )
-    if problem:
-        raise InputError(f"[model] weights imagenet: {LITE_WEIGHTS}: {problem}; it belongs to this package, so install it again")
+    """Refuses a file of this package that did not arrive whole."""
+    if LITE_WEIGHTS.is_file() and sha256(LITE_WEIGHTS) == LITE_SHA256:
+        return
+    problem = "is damaged" if LITE_WEIGHTS.is_file() else "does not exist"
+    raise InputError(f"[model] weights imagenet: {LITE_WEIGHTS} {problem}, but belongs to this package; install it again")
 
 
 def connect_backbone(
@@ -129,7 +130,7 @@ def prepare_pixels(x, settings: Settings):
     if settings.backbone.startswith("ResNet"):
         offset = [-mean for mean in _MEANS_BGR]
         x = layers.Rescaling(1.0, offset, dtype="float32", name="backbone_range")(ops.flip(x, axis=-1))
-    elif settings.backbone.startswith("EfficientNetLite"):
+    elif settings.backbone == LITE:
         x = layers.Rescaling(1 / 128, -127 / 128, dtype="float32", name="backbone_range")(x)
     elif settings.backbone.startswith("MobileNet"):
         x = layers.Rescaling(1 / 127.5, -1.0, dtype="float32", name="backbone_range")(x)
@@ -137,7 +138,7 @@ def prepare_pixels(x, settings: Settings):
 
 
 def _application(name: str, weights: str | None) -> keras.Model:
-    if name == "EfficientNetLite0":
+    if name == LITE:
         return build_efficientnet_lite0()
     return getattr(keras.applications, name)(include_top=False, weights=weights, input_shape=(None, None, 3))
 
@@ -148,7 +149,10 @@ def _load_weights(model: keras.Model, settings: Settings) -> None:
         model.load_weights(file)
     except Exception as error:  # Keras and h5py raise many types of them
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        program = f"keras.applications.{settings.backbone}(include_top=False)"
+        if settings.backbone == LITE:
+            program = "segmenter.models.efficientnet_lite.build_efficientnet_lite0()"
         raise InputError(
             f"[model] weights {file}: do not fit backbone {settings.backbone} ({reason}); give a file that save or "
-            f"save_weights of keras.applications.{settings.backbone}(include_top=False) wrote"
+            f"save_weights of {program} wrote"
         ) from error
