@@ -56,6 +56,20 @@ def test_a_band_is_longer_than_130_of_512_px(length, band):
     assert find_bands(connected_components(mask)).tolist() == [band]
 
 
+def test_a_band_may_be_long_in_width_alone():
+    mask = np.zeros((512, 512), np.uint8)
+    mask[200, 100:300], mask[200:208, 100] = 1, 1
+    assert find_bands(connected_components(mask)).tolist() == [True]
+
+
+def test_the_share_of_bands_measures_length_by_the_side_of_the_whole_mask():
+    """The same L of 100 px is long for a mask of 256 px and not for one of 512."""
+    mask = np.zeros((512, 512), np.uint8)
+    mask[20:120, 30], mask[20, 30:38] = 1, 1
+    assert band_share(mask) == 0
+    assert band_share(mask[:256, :256]) == 1
+
+
 @pytest.mark.parametrize(("width", "band"), [(68, True), (69, False)])
 def test_a_band_fills_less_than_35_percent_of_its_hull(width, band):
     """A bar of 200 px in height, and two lines of one pixel that stretch the hull to 200 px in width: 34.7 and 35.2 %."""

@@ -56,6 +56,21 @@ def test_the_average_of_a_patch_is_that_of_the_whole_image(width, height, left, 
     assert part.sum() == pytest.approx(whole.sum()), "the patch's target pixels hold all of it"
 
 
+def test_the_average_of_a_patch_has_the_target_pixels_that_it_touches():
+    averages, left, top = area_average(np.ones((3, 2), np.uint8), Letterbox(8, 8, 4), left=1, top=2)
+    assert (left, top) == (0, 1)
+    np.testing.assert_array_equal(averages, [[0.5, 0.5], [0.25, 0.25]])
+
+
+@pytest.mark.parametrize("target", [8, 40])
+def test_a_color_image_is_squared_channel_by_channel(target):
+    image = np.random.default_rng(1).integers(0, 256, (15, 23, 3), dtype=np.uint8)
+    square = square_image(image, target)
+    assert square.shape == (target, target, 3)
+    for channel in range(3):
+        np.testing.assert_array_equal(square[..., channel], square_image(image[..., channel].copy(), target))
+
+
 def sums_by_whole_rows(patch, rows, columns):
     """The sums between edges as the first data sets were made from them: all columns, in the same order of operations."""
 
