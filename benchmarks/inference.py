@@ -82,7 +82,7 @@ def measure_throughput(setting: str, file: Path, folder: Path, runs: int) -> lis
     predictor = load_models(plan)
     inference.load_models = lambda _: predictor
     jobs = find_jobs([folder / "images"], None)
-    squares = np.stack([square_image(read_image(job.image), predictor.side) for job in jobs])[..., None]
+    squares = np.stack([square_image(read_image(job.image), predictor.height) for job in jobs])[..., None]
 
     def infer(readers: Callable, writers: Callable) -> None:
         shutil.rmtree(output, ignore_errors=True)

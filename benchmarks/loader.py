@@ -85,7 +85,7 @@ def load(samples: list[Sample], side: int, cache: bool, kind: str) -> Iterator[A
     from segmenter.data.batches import Pairs, Schedule
     from segmenter.data.pairs import PairFormat
 
-    pairs, schedule = Pairs(samples, PairFormat(side, 1), cache=cache), Schedule(len(samples), BATCH, shuffle=True, seed=1)
+    pairs, schedule = Pairs(samples, PairFormat(side, side, 1), cache=cache), Schedule(len(samples), BATCH, shuffle=True, seed=1)
     if kind == "tf.data":
         batches = iter(tf_data.training_dataset(pairs, schedule, 0, None))
     else:

@@ -138,7 +138,7 @@ def batches(
         samples,
         pair_format,
         batch_size,
-        cache=fits_cache(len(samples), side, channels),
+        cache=fits_cache(len(samples), pair_format),
         shuffle=split == "train" if shuffle is None else shuffle,
         seed=seed,
         variation=make_variation(configuration, seed) if variation else None,

@@ -35,7 +35,7 @@ def test_the_code_of_the_page_runs(tmp_path, monkeypatch):
     assert names["result"].mask.shape == names["result"].image.shape
     assert isinstance(names["metrics"], pd.DataFrame)
     assert (tmp_path / "predictions" / "lesions.csv").is_file()
-    assert segmenter.load_predictor("mine.keras").model.side == 64
+    assert segmenter.load_predictor("mine.keras").model.width == 64
     assert sorted(os.listdir(tmp_path)) == ["data_processed", "data_raw", "mine.keras", "predictions"]
 
 

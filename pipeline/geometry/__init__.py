@@ -15,7 +15,7 @@ from pipeline.geometry.components import (
 )
 from pipeline.geometry.letterbox import Letterbox, area_average, place, square_image, unsquare
 from pipeline.geometry.registration import Registration, lay_over, register
-from pipeline.geometry.variants import VARIANTS, vary
+from pipeline.geometry.variants import VARIANTS, vary, vary_back
 
 __all__ = [
     "BAND_FILLING",
@@ -36,4 +36,5 @@ __all__ = [
     "square_image",
     "unsquare",
     "vary",
+    "vary_back",
 ]

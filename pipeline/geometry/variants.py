@@ -27,3 +27,13 @@ def vary(square: np.ndarray, variant: str) -> np.ndarray:
       [[2, 4], [1, 3]]
     """
     return VARIANTS[variant](square)
+
+
+def vary_back(square: np.ndarray, variant: str) -> np.ndarray:
+    """Undoes `vary`: returns what the variant was made of.
+
+    Example:
+      >>> vary_back(vary(np.array([[1, 2], [3, 4]], np.uint8), "rotated_90"), "rotated_90").tolist()
+      [[1, 2], [3, 4]]
+    """
+    return vary(square, {"rotated_90": "rotated_270", "rotated_270": "rotated_90"}.get(variant, variant))

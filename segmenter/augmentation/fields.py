@@ -32,11 +32,11 @@ def largest_distortion(configuration: Configuration, lattices: np.ndarray) -> np
     """
     sigma = _distortion_sigma(configuration)
     points = math.ceil(min(REFERENCE_SIDE, 8 * REFERENCE_SIDE / sigma))
-    weights = _weigh(np, np.array([sigma], np.float32), lattices.shape[-1], points)[0]
+    weights = _weigh(np, np.array([sigma], np.float32), lattices.shape[-1], points, points)[0]
     return np.abs(weights @ lattices @ weights.T).max(axis=(-2, -1))
 
 
-def displace(configuration: Configuration, lattices: dict[str, Any], values: dict[str, Any], side: int) -> Any:
+def displace(configuration: Configuration, lattices: dict[str, Any], values: dict[str, Any], height: int, width: int) -> Any:
     """Adds up the fields of `deformation` and `distortion`, those of them that are there.
 
     Simard, Steinkraus, Platt 2003: noise in each pixel, uniform from -1 to 1, is smoothed, and multiplied by alpha. Its standard
@@ -46,18 +46,19 @@ def displace(configuration: Configuration, lattices: dict[str, Any], values: dic
       lattices, values: of the fields, as in `Draw`.
 
     Returns:
-      Displacements along y and along x, (batch, 2, side, side) float32 in pixels; 0 where the lattices are 0.
+      Displacements along y and along x, (batch, 2, height, width) float32 in pixels; 0 where the lattices are 0.
     """
     lines, columns = [], []
+    side = max(height, width)
     for name, lattice in lattices.items():
         if name == "deformation":
             sigmas = values[name]
             strength = configuration.deformation.alpha / math.sqrt(12 * math.pi) * (side / REFERENCE_SIDE) / sigmas
         else:
             sigmas, strength = ops.full_like(values[name], _distortion_sigma(configuration)), values[name] * side
-        weights = _weigh(ops, sigmas, lattice.shape[-1], side)[:, None]
-        columns.append(weights)
-        lines.append(ops.matmul(weights, lattice * ops.reshape(strength, (-1, 1, 1, 1))))
+        down, across = (_weigh(ops, sigmas, lattice.shape[-1], length, side)[:, None] for length in (height, width))
+        columns.append(across)
+        lines.append(ops.matmul(down, lattice * ops.reshape(strength, (-1, 1, 1, 1))))
     # One product for the sum of both fields.
     return ops.matmul(ops.concatenate(lines, -1), ops.swapaxes(ops.concatenate(columns, -1), 2, 3))
 
@@ -68,7 +69,7 @@ def _distortion_sigma(configuration: Configuration) -> float:
     return math.hypot(settings.gaussian_filter_rsigma, settings.gaussian_filter_sigma)
 
 
-def _weigh(library: ModuleType, sigmas: Any, nodes: int, points: int) -> Any:
+def _weigh(library: ModuleType, sigmas: Any, nodes: int, points: int, side: int) -> Any:
     """The Gaussian of each node at each of the points along a side, (batch, points, nodes) float32.
 
     A sum of them, times normal noise with a deviation of 1 along both axes, has a deviation of 1.
@@ -76,8 +77,9 @@ def _weigh(library: ModuleType, sigmas: Any, nodes: int, points: int) -> Any:
     Args:
       library: `keras.ops`, or NumPy.
       sigmas: (batch,) float32, in pixels of a 512 px image.
+      side: the number of points that are as far from end to end as that image.
     """
-    line = (library.arange(points, dtype="float32") - (points - 1) / 2) * (REFERENCE_SIDE / points)
+    line = (library.arange(points, dtype="float32") - (points - 1) / 2) * (REFERENCE_SIDE / side)
     node = library.arange(nodes, dtype="float32") - (nodes - 1) / 2
     distance = line[:, None] / library.reshape(sigmas, (-1, 1, 1)) - node
     return math.pi**-0.25 * library.exp(-0.5 * distance * distance)

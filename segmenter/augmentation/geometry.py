@@ -22,8 +22,8 @@ def move(configuration: Configuration, drawn: Draw, images: Any, masks: Any) -> 
     """Flips, turns, shears, shrinks, then bulges, dents and deforms. Pixels from outside the image are black.
 
     Args:
-      images: (batch, side, side, channels) uint8, interpolated linearly where a pixel lands between others.
-      masks: (batch, side, side, 1) uint8 of class indices, taken from the nearest pixel.
+      images: (batch, height, width, channels) uint8, interpolated linearly where a pixel lands between others.
+      masks: (batch, height, width, 1) uint8 of class indices, taken from the nearest pixel.
     """
     names = {name for name in _MOVING if name in drawn.happens}
     if names <= {"vflip", "hflip"} | ({"rotation"} if _turns_by_quarters(configuration) else set()):
@@ -31,7 +31,7 @@ def move(configuration: Configuration, drawn: Draw, images: Any, masks: Any) -> 
     happens = ops.any(ops.stack([drawn.happens[name] for name in sorted(names)]), axis=0)
 
     def move_all() -> tuple[Any, Any]:
-        return sample(happens, images, masks, *source_places(configuration, drawn, masks.shape[1]))
+        return sample(happens, images, masks, *source_places(configuration, drawn, *masks.shape[1:3]))
 
     return ops.cond(ops.any(happens), move_all, lambda: (images, masks))
 
@@ -41,40 +41,41 @@ def _turns_by_quarters(configuration: Configuration) -> bool:
     return settings.angle_range is None and all(angle % 90 == 0 for angle in settings.angles)
 
 
-def flip_and_turn(drawn: Draw, squares: Any) -> Any:
+def flip_and_turn(drawn: Draw, pixels: Any) -> Any:
     """Swaps top and bottom, then left and right, then turns by quarters counter-clockwise, as np.rot90 does.
 
     Args:
-      squares: (batch, side, side, channels).
+      pixels: (batch, height, width, channels). Only squares are turned by an odd number of quarters, as configurations ensure.
     """
     if "vflip" in drawn.happens:
-        squares = ops.where(by_pair(drawn.happens["vflip"]), ops.flip(squares, 1), squares)
+        pixels = ops.where(by_pair(drawn.happens["vflip"]), ops.flip(pixels, 1), pixels)
     if "hflip" in drawn.happens:
-        squares = ops.where(by_pair(drawn.happens["hflip"]), ops.flip(squares, 2), squares)
+        pixels = ops.where(by_pair(drawn.happens["hflip"]), ops.flip(pixels, 2), pixels)
     if "rotation" in drawn.happens:
         quarters = by_pair(ops.cast(ops.round(drawn.value("rotation", 0.0) / 90.0), "int32") % 4)
-        squares = ops.where(quarters >= 2, ops.flip(squares, (1, 2)), squares)
-        squares = ops.where(quarters % 2 == 1, ops.flip(ops.transpose(squares, (0, 2, 1, 3)), 1), squares)
-    return squares
+        pixels = ops.where(quarters >= 2, ops.flip(pixels, (1, 2)), pixels)
+        if pixels.shape[1] == pixels.shape[2]:
+            pixels = ops.where(quarters % 2 == 1, ops.flip(ops.transpose(pixels, (0, 2, 1, 3)), 1), pixels)
+    return pixels
 
 
-def source_places(configuration: Configuration, drawn: Draw, side: int) -> tuple[Any, Any]:
+def source_places(configuration: Configuration, drawn: Draw, height: int, width: int) -> tuple[Any, Any]:
     """Computes the source position of each pixel of the result.
 
     Returns:
-      y and x, (batch, side, side) float32 in pixels; positions outside 0 to side - 1 are outside the image.
+      y and x, (batch, height, width) float32 in pixels; negative positions, and those beyond the last pixel, are outside
+      the image.
     """
-    line = ops.arange(side, dtype="float32")
-    y, x = line[None, :, None], line[None, None, :]
+    y, x = ops.arange(height, dtype="float32")[None, :, None], ops.arange(width, dtype="float32")[None, None, :]
     # From the result back to the source, so the last variation comes first.
     if drawn.lattices:
-        field = displace(configuration, drawn.lattices, drawn.values, side)
+        field = displace(configuration, drawn.lattices, drawn.values, height, width)
         y, x = y + field[:, 0], x + field[:, 1]
-    y, x = _through_lenses(configuration, drawn, y, x, side)
-    middle = (side - 1) / 2
-    down, right = y - middle, x - middle
+    y, x = _through_lenses(configuration, drawn, y, x, height, width)
+    middle, centre = (height - 1) / 2, (width - 1) / 2
+    down, right = y - middle, x - centre
     yy, yx, xy, xx = (ops.reshape(number, (-1, 1, 1)) for number in _undo_affine(drawn))
-    return middle + yy * down + yx * right, middle + xy * down + xx * right
+    return middle + yy * down + yx * right, centre + xy * down + xx * right
 
 
 def _undo_affine(drawn: Draw) -> tuple[Any, Any, Any, Any]:
@@ -104,7 +105,7 @@ def _turn(angle: Any) -> tuple[Any, Any]:
     return whole * cosine - half * sine, half * cosine + whole * sine
 
 
-def _through_lenses(configuration: Configuration, drawn: Draw, y: Any, x: Any, side: int) -> tuple[Any, Any]:
+def _through_lenses(configuration: Configuration, drawn: Draw, y: Any, x: Any, height: int, width: int) -> tuple[Any, Any]:
     """Moves source positions towards the centre of a barrel, so that it bulges outwards, and away from that of a pincushion.
 
     The relative shift is the whole `amount` at the centre and fades smoothly to the radius:
@@ -114,9 +115,9 @@ def _through_lenses(configuration: Configuration, drawn: Draw, y: Any, x: Any, s
         if name in drawn.happens:
             lens = getattr(configuration, name)
             amount = ops.reshape(ops.where(drawn.happens[name], sign * lens.amount, 0.0), (-1, 1, 1))
-            centre = drawn.values[name][:, :, None, None] * side - 0.5
-            from_y, from_x = y - centre[:, 1], x - centre[:, 0]
-            inside = ops.maximum(0.0, 1.0 - (from_y**2 + from_x**2) / (lens.radius * side) ** 2)
+            centres = drawn.values[name][:, :, None, None]
+            from_y, from_x = y - (centres[:, 1] * height - 0.5), x - (centres[:, 0] * width - 0.5)
+            inside = ops.maximum(0.0, 1.0 - (from_y**2 + from_x**2) / (lens.radius * max(height, width)) ** 2)
             scale = amount * inside**2
             y, x = y - scale * from_y, x - scale * from_x
     return y, x
@@ -127,21 +128,21 @@ def sample(happens: Any, images: Any, masks: Any, y: Any, x: Any) -> tuple[Any, 
 
     Args:
       happens: (batch,) bool: the pairs that need it; without any, the result is black.
-      images, masks: (batch, side, side, channels) uint8.
-      y, x: (batch, side, side) float32, in pixels.
+      images, masks: (batch, height, width, channels) uint8.
+      y, x: (batch, height, width) float32, in pixels.
     """
-    side = masks.shape[1]
-    width = side + 3
+    height, width = masks.shape[1:3]
+    stride = width + 3  # from a row of the padded image to the next
     # A black border stands for everything outside.
     images, masks = (ops.pad(squares, ((0, 0), (1, 2), (1, 2), (0, 0))) for squares in (images, masks))
-    y, x = (ops.clip(positions, -1.0, float(side)) + 1.0 for positions in (y, x))
+    y, x = (ops.clip(positions, -1.0, float(side)) + 1.0 for positions, side in ((y, height), (x, width)))
     images, masks, y, x = (compute_once(happens, values) for values in (images, masks, y, x))
     top, left = ops.cast(y, "int32"), ops.cast(x, "int32")
     below, right = (y - ops.cast(top, "float32"))[..., None], (x - ops.cast(left, "float32"))[..., None]
-    first = ops.arange(ops.shape(masks)[0], dtype="int32")[:, None, None] * (width * width)
+    first = ops.arange(ops.shape(masks)[0], dtype="int32")[:, None, None] * ((height + 3) * stride)
 
     def look_up(squares: Any, row: Any, column: Any) -> Any:
-        return ops.take(ops.reshape(squares, (-1, squares.shape[-1])), first + row * width + column, axis=0)
+        return ops.take(ops.reshape(squares, (-1, squares.shape[-1])), first + row * stride + column, axis=0)
 
     corners = [ops.cast(look_up(images, top + down, left + across), "float32") for down in (0, 1) for across in (0, 1)]
     upper = corners[0] + right * (corners[1] - corners[0])

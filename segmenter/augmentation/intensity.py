@@ -24,7 +24,7 @@ def change_intensity(configuration: Configuration, drawn: Draw, images: Any) -> 
     """Applies brightening, contrast, gamma, sharpening, blur, noise, in this order: noise comes last, as in a detector.
 
     Args:
-      images: (batch, side, side, channels) uint8.
+      images: (batch, height, width, channels) uint8.
     """
     changes = {"sharpening": _sharpen, "blur": _blur, "noise": _add_noise}
     names = [name for name in changes if name in drawn.happens]
@@ -98,7 +98,7 @@ def _sharpen(configuration: Configuration, drawn: Draw, pixels: Any) -> Any:
 
 
 def _blur(configuration: Configuration, drawn: Draw, pixels: Any) -> Any:
-    radius = min(math.ceil(3 * configuration.blur.sigmas[1]), pixels.shape[1])
+    radius = min(math.ceil(3 * configuration.blur.sigmas[1]), *pixels.shape[1:3])
     return _smooth(pixels, drawn.happens["blur"], drawn.value("blur", _NO_BLUR), radius)
 
 
@@ -131,17 +131,18 @@ def _cut(pixels: Any, axis: int, start: int, length: int) -> Any:
 def _add_noise(configuration: Configuration, drawn: Draw, pixels: Any) -> Any:
     quantiles = [NormalDist().inv_cdf((number + 0.5) / _QUANTILES) for number in range(_QUANTILES)]
     # The same in all channels: a gray image stays gray.
-    noise = ops.take(ops.convert_to_tensor(np.array(quantiles, np.float32)), _hash(drawn.seeds, pixels.shape[1]))[..., None]
+    noise = ops.take(ops.convert_to_tensor(np.array(quantiles, np.float32)), _hash(drawn.seeds, *pixels.shape[1:3]))[..., None]
     return ops.clip(pixels + _fade_in(pixels) * by_pair(drawn.value("noise", 0.0)) * noise, 0.0, 255.0)
 
 
-def _hash(seeds: Any, side: int) -> Any:
-    """Numbers from 0 to `_QUANTILES` - 1 that depend on seed and pixel alone, (batch, side, side) int32.
+def _hash(seeds: Any, height: int, width: int) -> Any:
+    """Numbers from 0 to `_QUANTILES` - 1 that depend on seed and pixel alone, (batch, height, width) int32.
 
     A counter is mixed by shifts and multiplications, whose overflow is cut off alike on all backends. Constants are those of
     Chris Wellons' `lowbias32` (github.com/skeeto/hash-prospector, public domain).
     """
-    number = ops.reshape(ops.arange(side * side, dtype="int32"), (1, side, side)) + (seeds * _SEED_FACTOR)[:, None, None]
+    pixels = ops.reshape(ops.arange(height * width, dtype="int32"), (1, height, width))
+    number = pixels + (seeds * _SEED_FACTOR)[:, None, None]
     for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B - 2**32)):
         number = ops.bitwise_xor(number, _shift_right(number, shift)) * factor
     return _shift_right(number, 20)

@@ -59,9 +59,9 @@ def describe(drawn: Draw, pair: int) -> str:
 
 
 def _draw_panel(image: np.ndarray, mask: np.ndarray, colors: Sequence[tuple[int, int, int]]) -> np.ndarray:
-    """Draws a pair, (side, side, channels) and (side, side, 1) uint8, as one panel of the sheet, (side, side, 3) uint8."""
+    """Draws a pair, (height, width, channels) and (height, width, 1) uint8, as one panel of the sheet, with 3 channels."""
     gray = image[..., 0] if image.shape[-1] == 1 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    size = (_PANEL_PX, _PANEL_PX)
-    gray = cv2.resize(gray, size, interpolation=cv2.INTER_AREA if len(gray) > _PANEL_PX else cv2.INTER_NEAREST)
+    size = (_PANEL_PX, round(_PANEL_PX * gray.shape[0] / gray.shape[1]))
+    gray = cv2.resize(gray, size, interpolation=cv2.INTER_AREA if gray.shape[1] > _PANEL_PX else cv2.INTER_NEAREST)
     mask = cv2.resize(mask[..., 0], size, interpolation=cv2.INTER_NEAREST)
     return draw_overlay(gray, np.zeros_like(mask), mask, colors)

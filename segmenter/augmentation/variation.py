@@ -22,8 +22,8 @@ def apply(configuration: Configuration, drawn: Draw, images: Any, masks: Any) ->
     """Varies pairs as drawn, by operations of Keras: the same on every backend, called directly or compiled.
 
     Args:
-      images: (batch, side, side, channels) uint8, raw.
-      masks: (batch, side, side, 1) uint8 of class indices.
+      images: (batch, height, width, channels) uint8, raw.
+      masks: (batch, height, width, 1) uint8 of class indices.
 
     Returns:
       Images and masks in the same shapes and types.

@@ -44,7 +44,7 @@ def execute(arguments: argparse.Namespace) -> int:
     from segmenter.models.saved_models import load_whole
 
     if configuration:
-        model = build_model(configuration.model, configuration.image)
+        model = build_model(configuration.model, configuration.image, crop=configuration.dataset.crop)
     else:
         model = load_whole(run.best_model if run else arguments.model, compile=False)
     folder = arguments.output or (run.folder / "inspect" if run else Path("inspect"))

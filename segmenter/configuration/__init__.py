@@ -3,6 +3,7 @@
 from segmenter.configuration.loading import CONFIGS, is_published, load_configuration
 from segmenter.configuration.model import ModelSettings
 from segmenter.configuration.schema import (
+    NO_TILES,
     Configuration,
     DatasetSettings,
     EvalSettings,
@@ -16,6 +17,7 @@ from segmenter.configuration.schema import (
 
 __all__ = [
     "CONFIGS",
+    "NO_TILES",
     "Configuration",
     "DatasetSettings",
     "EvalSettings",

@@ -1,6 +1,6 @@
 """[augmentor] and the sections of its variations: how training pairs are varied. `segmenter.augmentation` applies them.
 
-Lengths in pixels are for a 512 px image and scale with the side, except for the blur, whose sigma is in the model's own
+Lengths in pixels are for a 512 px image and scale with the longer side, except for the blur, whose sigma is in the model's own
 pixels.
 """
 
@@ -57,6 +57,11 @@ class AugmentorSettings(Section):
     noise: bool = False
     blur: bool = False
 
+    @property
+    def turns_by_quarters(self) -> bool:
+        """Whether one of the angles is an odd number of quarter turns, after which height and width are swapped."""
+        return self.rotation and self.angle_range is None and any(angle % 180 == 90 for angle in self.angles)
+
     @model_validator(mode="after")
     def _can_be_drawn(self) -> "AugmentorSettings":
         if self.rotation and not self.angles and not self.angle_range:
@@ -91,7 +96,7 @@ class DistortionSettings(Section):
 
     gaussian_filter_rsigma: float = Field(default=40.0, gt=0)  # sigma of the first Gaussian, in pixels
     gaussian_filter_sigma: float = Field(default=0.5, gt=0)  # sigma of the second Gaussian
-    distortions: Choices = (0.02,)  # largest displacement along x and along y, as a fraction of the side; one is drawn
+    distortions: Choices = (0.02,)  # largest displacement along x and along y, as a fraction of the longer side; one is drawn
 
     @model_validator(mode="after")
     def _does_not_fold(self) -> "DistortionSettings":
@@ -107,9 +112,9 @@ class DistortionSettings(Section):
 class LensSettings(Section):
     """[barrdistortion], [pincdistortion]: a bulge or a dent around a centre."""
 
-    radius: float = Field(default=0.5, gt=0, le=1)  # as a fraction of the side
+    radius: float = Field(default=0.5, gt=0, le=1)  # as a fraction of the longer side
     amount: float = Field(default=0.3, gt=0, lt=1)  # how much nearer, or farther, the source is at the centre, as a fraction
-    centers: Annotated[Points, Field(min_length=1)] = ((0.5, 0.5),)  # x, y as fractions of the side; one is drawn
+    centers: Annotated[Points, Field(min_length=1)] = ((0.5, 0.5),)  # x, y as fractions of width and height; one is drawn
 
 
 class SharpeningSettings(Section):

@@ -51,6 +51,16 @@ class ModelSettings(_WithLossParameters):
     jit_compile: bool | None = None  # compile the training step; None: on JAX, which needs it, and not on TensorFlow and PyTorch
 
     @property
+    def sides(self) -> tuple[tuple[str, int], ...]:
+        """The width and the height of the input in pixels, each with its key."""
+        return ("image_width", self.image_width), ("image_height", self.image_height)
+
+    @property
+    def is_square(self) -> bool:
+        """Whether width and height of the input are the same."""
+        return self.image_width == self.image_height
+
+    @property
     def side_multiple(self) -> int:
         """The sides that this network accepts are multiples of this number of pixels."""
         return 1
@@ -68,16 +78,12 @@ class ModelSettings(_WithLossParameters):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "ModelSettings":
-        if self.image_width != self.image_height:
-            raise ValueError(
-                f"image_width is {self.image_width} and image_height {self.image_height}; "
-                "data set images are square, so give both the same value"
-            )
-        if self.image_width % self.side_multiple:
-            raise ValueError(
-                f"image_width {self.image_width} does not suit {self.explain_multiple()}; "
-                f"give a multiple of {self.side_multiple}, such as {self._near_sides()}"
-            )
+        for key, side in self.sides:
+            if side % self.side_multiple:
+                raise ValueError(
+                    f"{key} {side} does not suit {self.explain_multiple()}; "
+                    f"give a multiple of {self.side_multiple}, such as {self._near_sides(side)}"
+                )
         if (self.final_activation == "softmax") != (self.num_classes > 1):
             raise ValueError(
                 f"final_activation {self.final_activation} does not suit num_classes {self.num_classes}; one class takes "
@@ -86,14 +92,15 @@ class ModelSettings(_WithLossParameters):
         if self.weight_decay and self.optimizer != "AdamW":
             raise ValueError(f"weight_decay needs optimizer AdamW, but optimizer is {self.optimizer}; change one of them")
         for name in self.loss:
-            if self.image_width < (smallest := LOSSES[name].smallest_side):
-                raise ValueError(f"image_width {self.image_width} is too small for {name}; give {smallest} or more")
+            for key, side in self.sides:
+                if side < (smallest := LOSSES[name].smallest_side):
+                    raise ValueError(f"{key} {side} is too small for {name}; give {smallest} or more")
         if self.clipvalue and self.clipnorm:
             raise ValueError(f"clipvalue {self.clipvalue} and clipnorm {self.clipnorm} both clip gradients; leave one out")
         return self
 
-    def _near_sides(self) -> str:
-        below = self.image_width // self.side_multiple * self.side_multiple
+    def _near_sides(self, side: int) -> str:
+        below = side // self.side_multiple * self.side_multiple
         return " or ".join(str(side) for side in (below, below + self.side_multiple) if side)
 
 

@@ -148,12 +148,25 @@ class SwinUNetSettings(ModelSettings):
                     f"stage {stage} has {filters} filters, which cannot be divided evenly among its {heads} heads; "
                     "change base_filters or num_heads"
                 )
-        if not self._is_tiled(self.image_width):
-            raise ValueError(
-                f"image_width {self.image_width} makes stages of {self.stage_sides(self.image_width)} tokens per side; each must "
-                f"be a multiple of {self._describe_windows()}, or smaller; give {self._near_sides()}, or another window_size"
-            )
+        for key, side in self.sides:
+            if not self._is_tiled(side):
+                raise ValueError(
+                    f"{key} {side} makes stages of {self.stage_sides(side)} tokens per side; each must be a multiple of "
+                    f"{self._describe_windows()}, or smaller; give {self._near_sides(side)}, or another window_size"
+                )
+        self._check_rectangle()
         return self
+
+    def _check_rectangle(self) -> None:
+        """Where a stage is narrower than its window, its windows are as small as its shorter side."""
+        stages = zip(self.windows, self.stage_sides(self.image_height), self.stage_sides(self.image_width), strict=True)
+        for window, *sides in stages:
+            if max(sides) % min(window, *sides):
+                raise ValueError(
+                    f"image_height {self.image_height} and image_width {self.image_width} make a stage of {sides[0]} x "
+                    f"{sides[1]} tokens, which windows of {min(window, *sides)} tokens do not fill; give other sides, or another "
+                    "window_size"
+                )
 
     def _is_tiled(self, side: int) -> bool:
         sides = self.stage_sides(side)
@@ -162,8 +175,8 @@ class SwinUNetSettings(ModelSettings):
     def _describe_windows(self) -> str:
         return f"window_size {self.window_size if isinstance(self.window_size, int) else list(self.window_size)}"
 
-    def _near_sides(self) -> str:
-        steps = self.image_width // self.side_multiple
+    def _near_sides(self, side: int) -> str:
+        steps = side // self.side_multiple
         below = next((step for step in range(steps, 0, -1) if self._is_tiled(step * self.side_multiple)), 0)
         # A last stage of whole windows is always tiled, so the search ends.
         above = next(step for step in itertools.count(steps + 1) if self._is_tiled(step * self.side_multiple))

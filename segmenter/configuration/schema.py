@@ -12,6 +12,8 @@ from segmenter.configuration import augmentation
 from segmenter.configuration.networks import AnyModel, SlightlyFlexibleUNetSettings, canonical_name
 from segmenter.configuration.section import Colors, Names, Section
 
+NO_TILES = 'a model with [dataset] crop = "breast" predicts the breast as a whole, and no tiles'
+_NEEDS_A_SQUARE = "turns images by 90 degrees, which needs [model] image_width and image_height to be the same"
 _NO_VARIATION = ("probability", "angles", "angle_range")  # how [augmentor] varies, not what
 
 
@@ -19,6 +21,7 @@ class DatasetSettings(Section):
     """[dataset]: the order of the training samples, and the names of the classes."""
 
     shuffle: bool = True
+    crop: Literal["none", "breast"] = "none"  # breast: the model sees the breast's box, the chest wall at the left
     class_names: Names = ()  # of the lesion classes 1, 2, ...; empty: those of recipe `full`, or class_1, class_2, ...
 
     @model_validator(mode="after")
@@ -192,7 +195,7 @@ class Configuration(Section):
                     f"{key} has length {len(values)}; expected {lesion_classes}, one per lesion class of [model] num_classes "
                     f"{self.model.num_classes}"
                 )
-        self.tiledinfer.sizes(self.model.image_width)  # refuses an overlap of whole tiles
+        self._check_sides()
         if self.model.image_channels not in (1, 3):
             raise ValueError(
                 f"[model] image_channels is {self.model.image_channels}; image files have 1 or 3 channels, so give one of these"
@@ -207,6 +210,25 @@ class Configuration(Section):
         if self.model.generator and not self.varies:
             raise ValueError("[model] generator is on and [augmentor] turns nothing on; turn on hflip or another one")
         return self
+
+    def _check_sides(self) -> None:
+        model = self.model
+        if self.dataset.crop == "none":
+            if not model.is_square:
+                raise ValueError(
+                    f"[model] image_width is {model.image_width} and image_height {model.image_height}; data set images are "
+                    'square, so give both the same value, or set [dataset] crop = "breast"'
+                )
+            self.tiledinfer.sizes(model.image_width)  # refuses an overlap of whole tiles
+        elif self.train.epoch_change_tiledinfer:
+            raise ValueError(f"[train] epoch_change_tiledinfer is on, but {NO_TILES}; turn it off")
+        if not model.is_square and self.infer.augmentation == "turns":
+            raise ValueError(f'[infer] augmentation = "turns" {_NEEDS_A_SQUARE}; give "flips", or equal sides')
+        if not model.is_square and self.augmentor.turns_by_quarters:
+            raise ValueError(
+                f"[augmentor] rotation with angles {list(self.augmentor.angles)} {_NEEDS_A_SQUARE}; "
+                "give angles = [180.0], or angle_range, or equal sides"
+            )
 
     @property
     def varies(self) -> bool:

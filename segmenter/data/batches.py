@@ -9,8 +9,9 @@ import numpy as np
 
 from pipeline.files import InputError, free_memory
 from pipeline.files.processes import in_order
+from segmenter.data.cropping import Crop
 from segmenter.data.dataset import Sample
-from segmenter.data.pairs import PairFormat, read_all, read_pair, read_pair_whole, shrink_image
+from segmenter.data.pairs import PairFormat, fit_image, read_all, read_pair, read_pair_whole
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
@@ -18,19 +19,19 @@ Value = TypeVar("Value")
 _SHARE = 0.5  # of the free memory that pairs may fill
 
 
-def cached_bytes(samples: int, side: int, channels: int) -> int:
+def cached_bytes(samples: int, pair_format: PairFormat) -> int:
     """The size of the images and masks of `samples` samples as uint8, in bytes."""
-    return samples * side * side * (channels + 1)
+    return samples * pair_format.height * pair_format.width * (pair_format.channels + 1)
 
 
-def fits_cache(samples: int, side: int, channels: int, limit_mb: int | None = None) -> bool:
+def fits_cache(samples: int, pair_format: PairFormat, limit_mb: int | None = None) -> bool:
     """Whether `samples` samples may be held in memory.
 
     Args:
       limit_mb: the most that they may take, in MiB; None for half of the memory that is free.
     """
     limit = free_memory() * _SHARE if limit_mb is None else limit_mb * 2**20
-    return cached_bytes(samples, side, channels) <= limit
+    return cached_bytes(samples, pair_format) <= limit
 
 
 @functools.lru_cache(maxsize=4)  # each step of an epoch asks for it, which takes 0.1 s for a million samples
@@ -78,7 +79,7 @@ class Pairs:
         return len(self.samples)
 
     def read(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Images, (indices, side, side, channels) uint8, and masks, (indices, side, side, 1) uint8; errors as `read_pair`."""
+        """Images, (indices, height, width, channels), and masks, (indices, height, width, 1), uint8; errors as `read_pair`."""
         if self._held:
             images, masks = self._held
             return images[indices], masks[indices]
@@ -128,15 +129,15 @@ def read_batch(pairs: Pairs, schedule: Schedule, variation: Variation | None, st
 
 def evaluation_batches(
     samples: Sequence[Sample], pair_format: PairFormat, batch_size: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Batches in the samples' order: images at the model's size, masks at the size of their files.
+) -> Iterator[tuple[np.ndarray, np.ndarray, list[Crop | None]]]:
+    """Batches in the samples' order: images at the model's size, masks at the size of their files, and how images were cut.
 
     Raises:
       InputError: a pair cannot be read, or the samples are of several sizes.
     """
     sizes: dict[int, str] = {}
 
-    def read(first: int) -> tuple[np.ndarray, np.ndarray]:
+    def read(first: int) -> tuple[np.ndarray, np.ndarray, list[Crop | None]]:
         batch = samples[first : first + batch_size]
         pairs = [read_pair_whole(sample, pair_format) for sample in batch]
         sizes.update((len(mask), sample.image.name) for sample, (_, mask) in zip(batch, pairs, strict=True))
@@ -146,7 +147,8 @@ def evaluation_batches(
                 f"{samples[0].image.parent}: holds images of several sizes ({examples}); "
                 "metrics need one size, so make the data set again"
             )
-        return np.stack([shrink_image(image, pair_format.side) for image, _ in pairs]), np.stack([mask for _, mask in pairs])
+        fitted = [fit_image(image, sample, pair_format) for sample, (image, _) in zip(batch, pairs, strict=True)]
+        return np.stack([image for image, _ in fitted]), np.stack([mask for _, mask in pairs]), [crop for _, crop in fitted]
 
     return read_ahead(read, range(0, len(samples), batch_size))
 

@@ -14,8 +14,8 @@ from segmenter.data.batches import Pairs, Schedule, Variation
 from segmenter.data.dataset import Sample
 from segmenter.data.pairs import PairFormat
 
-# A `tf.data.Dataset` or a `keras.utils.PyDataset`, of images, (batch, side, side, channels) uint8 raw, and masks,
-# (batch, side, side, 1) uint8 of classes.
+# A `tf.data.Dataset` or a `keras.utils.PyDataset`, of images, (batch, height, width, channels) uint8 raw, and masks,
+# (batch, height, width, 1) uint8 of classes.
 AnyBatches = Any
 
 

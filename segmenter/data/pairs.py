@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
-import cv2
 import numpy as np
 
 from pipeline.contract import MaskError, SourceError
@@ -17,48 +17,75 @@ from pipeline.files import InputError, all_cores, read_regular
 from pipeline.files.processes import in_order
 from pipeline.sources import decode_mask, read_image
 from segmenter.configuration import Configuration, MaskSettings
+from segmenter.data.cropping import Crop, find_crop
 from segmenter.data.dataset import Sample
 from segmenter.data.ground_truth import read_classes, read_mask_file, read_sample_image
-
-_HALF = 0.5 - 1e-5  # averages are sums of rounded shares
+from segmenter.data.resizing import resize_image, resize_mask
 
 
 @dataclass(frozen=True)
 class PairFormat:
-    """The format of pairs: the model's side, channels and classes, and how gray levels of a mask are thresholded."""
+    """The format of pairs: the model's height, width, channels, classes and crop, and how a mask is thresholded."""
 
-    side: int
+    height: int
+    width: int
     channels: int
     classes: int = 1
     mask: MaskSettings = field(default_factory=MaskSettings)
+    crop: Literal["none", "breast"] = "none"
 
     @classmethod
     def of(cls, configuration: Configuration) -> "PairFormat":
         """The format that a configuration's model takes."""
         model = configuration.model
-        return cls(model.image_width, model.image_channels, model.num_classes, configuration.mask)
+        return cls(
+            model.image_height,
+            model.image_width,
+            model.image_channels,
+            model.num_classes,
+            configuration.mask,
+            configuration.dataset.crop,
+        )
 
 
 def read_pair(sample: Sample, pair_format: PairFormat) -> tuple[np.ndarray, np.ndarray]:
     """Reads one pair at the model's size.
 
     Returns:
-      The image, (side, side, channels) uint8 raw, and the mask, (side, side, 1) uint8 of classes. A pixel is
+      The image, (height, width, channels) uint8 raw, and the mask, (height, width, 1) uint8 of classes. A pixel is
       lesion if at least half of its area is, and has the lesion class of the largest area.
 
     Raises:
       InputError: as `read_pair_whole` does.
     """
     image, mask = read_pair_whole(sample, pair_format)
-    return shrink_image(image, pair_format.side), _shrink_mask(mask, pair_format)
+    image, crop = fit_image(image, sample, pair_format)
+    if crop:
+        return image, crop.mask(mask, pair_format.classes)
+    return image, resize_mask(mask, pair_format.height, pair_format.width, pair_format.classes)
+
+
+def fit_image(image: np.ndarray, sample: Sample, pair_format: PairFormat) -> tuple[np.ndarray, Crop | None]:
+    """Brings a sample's image to the model's size.
+
+    Args:
+      image: (size, size, channels) uint8; the breast is looked for in the last channel.
+
+    Returns:
+      (height, width, channels) uint8, and how it was cut out, if it was.
+    """
+    if pair_format.crop == "none":
+        return resize_image(image, pair_format.height, pair_format.width), None
+    crop = find_crop(image[..., -1], pair_format.height, pair_format.width, sample.variant)
+    return crop.image(image), crop
 
 
 def read_pair_whole(sample: Sample, pair_format: PairFormat) -> tuple[np.ndarray, np.ndarray]:
     """As `read_pair`, at the size of the files.
 
     Raises:
-      InputError: one of the files cannot be read, is not square, or is smaller than the model's side; their sizes
-        differ; or the mask's values are not what the number of classes asks for.
+      InputError: one of the files cannot be read, is not square, or is smaller than the model's longer side; their
+        sizes differ; or the mask's values are not what the number of classes asks for.
     """
     try:
         image = read_sample_image(sample.image, pair_format.channels)
@@ -70,9 +97,9 @@ def read_pair_whole(sample: Sample, pair_format: PairFormat) -> tuple[np.ndarray
         raise InputError(f"{sample.mask}: is {size[1]} x {size[0]} but its image is {width} x {height}; make the data set again")
     if width != height:
         raise InputError(f"{sample.image}: is {width} x {height}; expected a square, as `cesm-pipeline` writes")
-    if width < pair_format.side:
+    if width < (longer := max(pair_format.height, pair_format.width)):
         raise InputError(
-            f"{sample.image}: is {width} px wide, but the model takes {pair_format.side}; "
+            f"{sample.image}: is {width} px wide, but the model takes {longer}; "
             "lower image_width and image_height in [model], or make the data set at a larger size"
         )
     return image, mask
@@ -98,8 +125,8 @@ def decode_pair(image_data: bytes, mask_data: bytes, pair_format: PairFormat) ->
 
 def read_all(samples: Sequence[Sample], pair_format: PairFormat) -> tuple[np.ndarray, np.ndarray]:
     """Reads all images and all masks of the samples at the model's size, in several threads; errors as in `read_pair`."""
-    images = np.empty((len(samples), pair_format.side, pair_format.side, pair_format.channels), np.uint8)
-    masks = np.empty((len(samples), pair_format.side, pair_format.side, 1), np.uint8)
+    shape = (len(samples), pair_format.height, pair_format.width)
+    images, masks = np.empty((*shape, pair_format.channels), np.uint8), np.empty((*shape, 1), np.uint8)
 
     def read(index: int) -> None:
         images[index], masks[index] = read_pair(samples[index], pair_format)
@@ -109,26 +136,6 @@ def read_all(samples: Sequence[Sample], pair_format: PairFormat) -> tuple[np.nda
         for _ in in_order(executor, read, range(len(samples)), 2 * cores):  # so that an error or Ctrl-C waits for few of them
             pass
     return images, masks
-
-
-def shrink_image(image: np.ndarray, side: int) -> np.ndarray:
-    """Area average of a square image, (size, size, channels) uint8, rounded; as `pipeline.geometry` does it."""
-    return image if len(image) == side else np.rint(_area_average(image, side)).astype(np.uint8)
-
-
-def _shrink_mask(mask: np.ndarray, pair_format: PairFormat) -> np.ndarray:
-    if len(mask) == pair_format.side:
-        return mask
-    if pair_format.classes == 1:
-        return (_area_average(mask, pair_format.side) >= _HALF).astype(np.uint8)
-    shares = _area_average(mask == np.arange(1, pair_format.classes), pair_format.side)
-    lesion = shares.argmax(-1)[..., None] + 1
-    return np.where(shares.sum(-1, keepdims=True) >= _HALF, lesion, 0).astype(np.uint8)
-
-
-def _area_average(square: np.ndarray, side: int) -> np.ndarray:
-    """(side, side, channels) float32; OpenCV drops a lone channel."""
-    return cv2.resize(square.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA).reshape(side, side, -1)
 
 
 def check_lesions(samples: Sequence[Sample], pair_format: PairFormat) -> None:

@@ -44,10 +44,11 @@ def epochs_dataset(pairs: Pairs, schedule: Schedule, variation: Variation | None
 
 
 def _batches(steps: tf.data.Dataset, pairs: Pairs, schedule: Schedule, variation: Variation | None) -> tf.data.Dataset:
-    side, channels, size = pairs.pair_format.side, pairs.pair_format.channels, schedule.full_size if variation else None
+    pair_format, size = pairs.pair_format, schedule.full_size if variation else None
     apply = compiled(variation.apply) if variation else None
     # Of the types and shapes that `read_batch` gives.
-    example: tuple[Any, ...] = (np.zeros((1, side, side, channels), np.uint8), np.zeros((1, side, side, 1), np.uint8))
+    one = (1, pair_format.height, pair_format.width)
+    example: tuple[Any, ...] = (np.zeros((*one, pair_format.channels), np.uint8), np.zeros((*one, 1), np.uint8))
     if variation:
         example = (*example, np.int64(1), variation.draw(np.zeros(1, np.int64)))
     arrays = [np.asarray(array) for array in keras.tree.flatten(example)]

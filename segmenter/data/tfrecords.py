@@ -42,7 +42,7 @@ def read_tfrecords(paths: Sequence[Path], channels: int = 1, classes: int = 1) -
     from segmenter.data.tf_data import numpy_call
 
     features = {name: tf.io.FixedLenFeature([], tf.string) for name in ("image", "mask")}
-    pair_format = PairFormat(0, channels, classes)  # the side is not used: pairs keep their size
+    pair_format = PairFormat(0, 0, channels, classes)  # the sides are not used: pairs keep their size
 
     def read(image_data: bytes | np.ndarray, mask_data: bytes | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         try:

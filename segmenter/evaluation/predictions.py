@@ -31,12 +31,19 @@ def predict_batches(
     Ground truth is (batch, size, size, 1) uint8 of classes, probabilities are (batch, size, size, classes) float32.
     """
     # The model fixes the format of its input, the configuration the rest.
-    pair_format = dataclasses.replace(PairFormat.of(configuration), side=predictor.side, channels=predictor.channels)
+    pair_format = dataclasses.replace(
+        PairFormat.of(configuration),
+        height=predictor.height,
+        width=predictor.width,
+        channels=predictor.channels,
+        crop=predictor.crop,
+    )
     count = configuration.eval.batch_size
     batches = evaluation_batches(samples, pair_format, count)
     batches_with_progress = progress(batches, -(-len(samples) // count), f"evaluating {samples[0].split}", "batches")
-    for number, (images, masks) in enumerate(batches_with_progress):
-        probabilities = np.stack([_resize(square, masks.shape[1]) for square in predictor.predict(images)])
+    for number, (images, masks, crops) in enumerate(batches_with_progress):
+        predicted = zip(predictor.predict(images), crops, strict=True)
+        probabilities = np.stack([crop.back(one) if crop else _resize(one, masks.shape[1]) for one, crop in predicted])
         yield samples[number * count :][:count], masks, probabilities
 
 

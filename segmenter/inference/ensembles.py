@@ -18,11 +18,15 @@ _VIEWS = {
 
 
 class AnyPredictor(Protocol):
-    """Predicts the probabilities of raw square images."""
+    """Predicts the probabilities of raw images."""
 
     @property
-    def side(self) -> int:
-        """Height and width of the images, in pixels."""
+    def height(self) -> int:
+        """Height of the images, in pixels."""
+
+    @property
+    def width(self) -> int:
+        """Width of the images, in pixels."""
 
     @property
     def channels(self) -> int:
@@ -33,6 +37,10 @@ class AnyPredictor(Protocol):
         """1 for the lesion's probability alone; with more, the first is the background's."""
 
     @property
+    def crop(self) -> Literal["none", "breast"]:
+        """How the images are cut out of whole ones: as squares around them, or by `segmenter.data.cropping`."""
+
+    @property
     def name(self) -> str:
         """Its name in error messages."""
 
@@ -41,7 +49,7 @@ class AnyPredictor(Protocol):
         """The network's name, without any path."""
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        """From (batch, side, side, channels) uint8 to (batch, side, side, classes) float32."""
+        """From (batch, height, width, channels) uint8 to (batch, height, width, classes) float32."""
 
 
 class Ensemble:
@@ -60,7 +68,7 @@ class Ensemble:
                     "an ensemble needs models with the same side, channels and classes"
                 )
         self.predictors = predictors
-        self.side, self.channels, self.classes = _sizes(first)
+        self.height, self.width, self.channels, self.classes, self.crop = _sizes(first)
         self.name = " + ".join(predictor.name for predictor in predictors)
 
     @property
@@ -81,11 +89,19 @@ class AugmentedPredictor:
 
     Args:
       views: `flips` for the image and its flips (4 views), `turns` for all turns by 90 degrees as well (8 views).
+
+    Raises:
+      InputError: images that are not square are to be turned by 90 degrees.
     """
 
     def __init__(self, predictor: AnyPredictor, views: Literal["flips", "turns"]):
         self.predictor, self.views = predictor, _VIEWS[views]
-        self.side, self.channels, self.classes = _sizes(predictor)
+        self.height, self.width, self.channels, self.classes, self.crop = _sizes(predictor)
+        if views == "turns" and self.height != self.width:
+            raise InputError(
+                f"{predictor.name}: takes images of {self.width} x {self.height} px, which cannot be turned by 90 degrees; "
+                "set [infer] augmentation to flips"
+            )
         self.name = predictor.name
 
     @property
@@ -103,12 +119,13 @@ class AugmentedPredictor:
         return total / np.float32(len(self.views))
 
 
-def _sizes(predictor: AnyPredictor) -> tuple[int, int, int]:
-    return predictor.side, predictor.channels, predictor.classes
+def _sizes(predictor: AnyPredictor) -> tuple[int, int, int, int, Literal["none", "breast"]]:
+    return predictor.height, predictor.width, predictor.channels, predictor.classes, predictor.crop
 
 
 def _describe_sizes(predictor: AnyPredictor) -> str:
     channels, classes = predictor.channels, predictor.classes
-    return (
-        f"{predictor.side} px, {channels} channel{'s' if channels > 1 else ''} and {classes} class{'es' if classes > 1 else ''}"
-    )
+    square = predictor.height == predictor.width
+    size = f"{predictor.width} px" if square else f"{predictor.width} x {predictor.height} px"
+    cropped = "" if predictor.crop == "none" else f", cropped to the {predictor.crop}"
+    return f"{size}, {channels} channel{'s' if channels > 1 else ''} and {classes} class{'es' if classes > 1 else ''}{cropped}"

@@ -132,7 +132,7 @@ class ImagePredictor:
 
     Attributes:
       plan: model files, settings, and how DICOM is read.
-      model: predicts the probabilities of square images.
+      model: predicts the probabilities of images of its own size.
       class_names: the names of the lesion classes.
       colors: the colors of the lesion classes, red, green and blue.
     """
@@ -179,7 +179,9 @@ class ImagePredictor:
 
     def __repr__(self) -> str:
         files = ", ".join(str(file) for file in self.plan.model_files)
-        return f"ImagePredictor({files}: {self.model.network}, {self.model.side} px, {', '.join(self.class_names)})"
+        width, height = self.model.width, self.model.height
+        size = str(width) if width == height else f"{width} x {height}"
+        return f"ImagePredictor({files}: {self.model.network}, {size} px, {', '.join(self.class_names)})"
 
 
 def _check_pixels(image: Any, channels: int) -> np.ndarray:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from pipeline.contract import DATASET_MARK, SourceError
-from pipeline.files import check_settings, package_version, sha256
+from pipeline.files import InputError, check_settings, package_version, sha256
 from pipeline.sources import DEFAULT_DICOM, DicomOptions, read_image
-from segmenter.configuration import Configuration, InferSettings, TiledInferSettings
+from segmenter.configuration import NO_TILES, Configuration, InferSettings, TiledInferSettings
 from segmenter.data.dataset import folder_of, read_dicom_options, read_source_bits
 from segmenter.inference import dicom_seg
 from segmenter.inference.ensembles import AnyPredictor, AugmentedPredictor, Ensemble
@@ -131,6 +131,8 @@ def load_models(plan: Plan) -> AnyPredictor:
     """
     predictors: list[AnyPredictor] = [_load(file) for file in plan.model_files]
     predictor: AnyPredictor = predictors[0] if len(predictors) == 1 else Ensemble(predictors)
+    if plan.tiled and predictor.crop != "none":
+        raise InputError(f"{predictor.name}: {NO_TILES}; leave out tiles, which is --tiled on the command line")
     views = plan.settings.augmentation
     return predictor if views == "none" else AugmentedPredictor(predictor, views)
 

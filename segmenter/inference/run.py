@@ -1,8 +1,8 @@
 """Applies models to images of any size, one batch after the other.
 
-An image is letterboxed straight to the model's side, or predicted in tiles at its own resolution. Training averages a
-data set's square image down to the model's side, and that image is itself an area average of the source, so letterboxed
-images have the same pixels up to rounding.
+An image is letterboxed straight to the model's side, cropped to the breast where the model takes that, or predicted in tiles
+at its own resolution. Training averages a data set's square image down to the model's size, and that image is itself an area
+average of the source, so letterboxed and cropped images have the same pixels up to rounding.
 """
 
 import functools
@@ -29,19 +29,18 @@ from segmenter.inference.lesion_table import lesion_rows, write_lesions
 from segmenter.inference.outputs import Prediction, clear_outputs, read_mark, write_mark, write_pictures, write_segmentations
 from segmenter.inference.plan import Plan, describe_algorithm, load_models, read_or_reject
 from segmenter.inference.thresholding import threshold_mask
-from segmenter.inference.tiling import predict_at_side, predict_tiled, predict_whole, resize_back
+from segmenter.inference.tiling import Predicted, predict_at_side, predict_tiled, predict_whole
 from segmenter.pictures import lesion_colors
 from segmenter.readers import open_readers
 
 
 @dataclass(frozen=True)
 class _Predicted:
-    """An image that was read, (height, width) or (height, width, 3) uint8, and its probabilities: float32, at the model's side
-    or, from tiles, at the image's size; the former take less memory while they wait to be written."""
+    """An image that was read, (height, width) or (height, width, 3) uint8, and its probabilities."""
 
     job: Job
     image: np.ndarray
-    probabilities: np.ndarray
+    probabilities: Predicted
 
 
 @dataclass
@@ -148,7 +147,7 @@ def _make_writer(
 
     def write(predicted: _Predicted) -> tuple[list[dict[str, object]], str]:
         job, image = predicted.job, predicted.image
-        probabilities = resize_back(predicted.probabilities, *image.shape[:2])
+        probabilities = predicted.probabilities.at_source()
         prediction = Prediction(as_gray(image), probabilities, threshold_mask(probabilities, plan.settings))
         colored = plan.settings.mask_colorize
         write_pictures(output, job.name, prediction, job.ground_truth, colors, class_names, colored=colored)
@@ -191,9 +190,9 @@ def _predict(
         for _ in progress(starts, len(starts), "inferring", "images" if plan.tiled else "batches"):
             batch = _without_unread(itertools.islice(read_jobs, batch_size), result, reasons)
             if plan.tiled:
-                predicted = [predict_tiled(image, predictor, plan.tiled) for _, image in batch]
+                predicted = [Predicted(predict_tiled(image, predictor, plan.tiled), *image.shape[:2]) for _, image in batch]
             else:
-                predicted = list(predict_at_side([image for _, image in batch], predictor)) if batch else []
+                predicted = predict_at_side([image for _, image in batch], predictor) if batch else []
             for (job, image), probabilities in zip(batch, predicted, strict=True):
                 yield _Predicted(job, image, probabilities)
 

@@ -4,20 +4,46 @@ Gaussian weights of an eighth of the tile: F. Isensee et al., "nnU-Net", Nature 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from pipeline.geometry import square_image, unsquare
 from segmenter.configuration import TiledInferSettings
+from segmenter.data.cropping import Crop, find_crop
 from segmenter.inference.ensembles import AnyPredictor
 
 # Bounds memory: a 512 px network needs about 100 MB per tile.
 _TILES_AT_ONCE = 4
 
 
+@dataclass(frozen=True)
+class Predicted:
+    """The probabilities of an image at the model's size, which take less memory than at the image's own.
+
+    Attributes:
+      probabilities: (height, width, classes) float32.
+      rows, columns: of the image.
+      crop: how it was cut out; None where it was letterboxed, or where the probabilities are of the image's size already.
+    """
+
+    probabilities: np.ndarray
+    rows: int
+    columns: int
+    crop: Crop | None = None
+
+    def at_source(self) -> np.ndarray:
+        """The probabilities at the image's size, (rows, columns, classes) float32."""
+        if self.crop:
+            return self.crop.back(self.probabilities)
+        if self.probabilities.shape[:2] == (self.rows, self.columns):
+            return self.probabilities
+        return _unsquare(self.probabilities, self.rows, self.columns)
+
+
 def predict_whole(images: Sequence[np.ndarray], predictor: AnyPredictor) -> list[np.ndarray]:
-    """Letterboxes images to the model's side, predicts them, and resizes the probabilities back to the images' sizes.
+    """Predicts images at the model's size, and resizes the probabilities back to the images' sizes.
 
     Args:
       images: (height, width) or, for a model of three channels, (height, width, 3) uint8 each, of any sizes.
@@ -25,18 +51,23 @@ def predict_whole(images: Sequence[np.ndarray], predictor: AnyPredictor) -> list
     Returns:
       (height, width, classes) float32 each.
     """
-    squares = predict_at_side(images, predictor)
-    return [resize_back(square, *image.shape[:2]) for square, image in zip(squares, images, strict=True)]
+    return [predicted.at_source() for predicted in predict_at_side(images, predictor)]
 
 
-def predict_at_side(images: Sequence[np.ndarray], predictor: AnyPredictor) -> np.ndarray:
-    """As `predict_whole`, but the probabilities stay letterboxed: (images, side, side, classes) float32."""
-    return _predict_squares([square_image(image, predictor.side) for image in images], predictor)
-
-
-def resize_back(probabilities: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resizes letterboxed probabilities to an image's size; those that have it already are returned as they are."""
-    return probabilities if probabilities.shape[:2] == (height, width) else _unsquare(probabilities, height, width)
+def predict_at_side(images: Sequence[np.ndarray], predictor: AnyPredictor) -> list[Predicted]:
+    """As `predict_whole`, but the probabilities stay at the model's size. Images are letterboxed, or cropped to the breast."""
+    crops: list[Crop | None] = [None] * len(images)
+    if predictor.crop == "none":
+        pixels = [square_image(image, predictor.height) for image in images]
+    else:
+        stacks = [image if image.ndim == 3 else image[..., None] for image in images]
+        found = [find_crop(stack[..., -1], predictor.height, predictor.width) for stack in stacks]
+        pixels = [crop.image(stack) for crop, stack in zip(found, stacks, strict=True)]
+        crops = [*found]
+    return [
+        Predicted(probabilities, image.shape[0], image.shape[1], crop)
+        for probabilities, image, crop in zip(_predict_batch(pixels, predictor), images, crops, strict=True)
+    ]
 
 
 def predict_tiled(image: np.ndarray, predictor: AnyPredictor, settings: TiledInferSettings) -> np.ndarray:
@@ -56,7 +87,8 @@ def predict_tiled(image: np.ndarray, predictor: AnyPredictor, settings: TiledInf
     Returns:
       (height, width, classes) float32, at source resolution.
     """
-    tile, overlap = settings.sizes(predictor.side)
+    side = predictor.height
+    tile, overlap = settings.sizes(side)
     height, width = image.shape[:2]
     below, right = max(0, tile - height), max(0, tile - width)
     padded = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_CONSTANT, value=0)
@@ -66,10 +98,10 @@ def predict_tiled(image: np.ndarray, predictor: AnyPredictor, settings: TiledInf
     for first in range(0, len(positions), _TILES_AT_ONCE):
         batch = positions[first : first + _TILES_AT_ONCE]
         tiles = [padded[top : top + tile, left : left + tile] for (top, _), (left, _) in batch]
-        if tile != predictor.side:
-            tiles = [square_image(pixels, predictor.side) for pixels in tiles]
-        for ((top, down), (left, across)), square in zip(batch, _predict_squares(tiles, predictor), strict=True):
-            probabilities = square if tile == predictor.side else _unsquare(square, tile, tile)
+        if tile != side:
+            tiles = [square_image(pixels, side) for pixels in tiles]
+        for ((top, down), (left, across)), square in zip(batch, _predict_batch(tiles, predictor), strict=True):
+            probabilities = square if tile == side else _unsquare(square, tile, tile)
             result[top : top + tile, left : left + tile] += probabilities * (down[:, None] * across)[..., None]
     result = result[:height, :width]
     if settings.whole_image_weight:
@@ -109,9 +141,10 @@ def weigh_tiles(length: int, tile: int, overlap: int) -> list[tuple[int, np.ndar
     return [(start, (row / total[start : start + tile]).astype(np.float32)) for start, row in zip(starts, weights, strict=True)]
 
 
-def _predict_squares(squares: Sequence[np.ndarray], predictor: AnyPredictor) -> np.ndarray:
-    batch = np.stack(squares)
-    return predictor.predict(batch if batch.ndim == 4 else np.repeat(batch[..., None], predictor.channels, axis=-1))
+def _predict_batch(images: Sequence[np.ndarray], predictor: AnyPredictor) -> np.ndarray:
+    batch = np.stack(images)
+    batch = batch if batch.ndim == 4 else batch[..., None]
+    return predictor.predict(batch if batch.shape[-1] == predictor.channels else np.repeat(batch, predictor.channels, axis=-1))
 
 
 def _unsquare(square: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -68,7 +68,7 @@ def _pyramid(x, settings: Settings):
         branches.append(convolve_normalized(x, settings.base_filters, settings, f"pyramid_rate{rate}", dilation=rate))
     mean = layers.GlobalAveragePooling2D(keepdims=True, name="pyramid_mean")(x)
     mean = convolve_normalized(mean, settings.base_filters, settings, "pyramid_image", kernel=1)
-    branches.append(layers.UpSampling2D(x.shape[1], name="pyramid_image_up")(mean))
+    branches.append(layers.UpSampling2D(x.shape[1:3], name="pyramid_image_up")(mean))
     x = convolve_normalized(
         layers.Concatenate(name="pyramid_join")(branches), settings.base_filters, settings, "pyramid_projection", kernel=1
     )

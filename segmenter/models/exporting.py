@@ -132,10 +132,10 @@ def export_model(predictor: Predictor, format_name: str, output: Path, descripti
 
 
 def example_images(predictor: Predictor, count: int) -> np.ndarray:
-    """Images of all levels, smooth and noisy, the same each time: (count, side, side, channels) uint8."""
+    """Images of all levels, smooth and noisy, the same each time: (count, height, width, channels) uint8."""
     generator = np.random.default_rng(count)
-    shape = (count, predictor.side, predictor.side, predictor.channels)
-    ramp = np.linspace(0, 200, predictor.side)[:, None, None]
+    shape = (count, predictor.height, predictor.width, predictor.channels)
+    ramp = np.linspace(0, 200, predictor.height)[:, None, None]
     return np.clip(ramp + generator.normal(0, 40, shape), 0, 255).astype(np.uint8)
 
 

@@ -6,7 +6,7 @@ All that an inference needs stands in the file: `Description` is its metadata, a
 import functools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -47,18 +47,21 @@ class Description:
         "enlarge by bicubic interpolation"
     )
     output: str = "probabilities, (batch, side, side, classes) float32: of lesion; with several classes of each, background first"
+    crop: Literal["none", "breast"] = "none"
 
 
 @dataclass(frozen=True)
 class OnnxPredictor:
-    """A model in onnxruntime, from raw square pixels to probabilities; attributes as in `AnyPredictor`."""
+    """A model in onnxruntime, from raw pixels to probabilities; attributes as in `AnyPredictor`."""
 
     session: Any
-    side: int
+    height: int
+    width: int
     channels: int
     classes: int
     name: str
     network: str
+    crop: Literal["none", "breast"]
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Probabilities of a batch; shapes and errors as for `saved_models.Predictor.predict`."""
@@ -88,8 +91,9 @@ def load_onnx_predictor(path: Path) -> OnnxPredictor:
     """
     session = _open(path)
     shapes = ([tensor.shape for tensor in tensors] for tensors in (session.get_inputs(), session.get_outputs()))
-    sizes = check_sizes(path, *shapes)
-    return OnnxPredictor(session, *sizes, str(path), read_description(path).network)
+    description = read_description(path)
+    sizes = check_sizes(path, *shapes, cropped=description.crop == "breast")
+    return OnnxPredictor(session, *sizes, str(path), description.network, description.crop)
 
 
 def read_description(path: Path) -> Description:

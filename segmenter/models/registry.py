@@ -6,10 +6,11 @@ so that names can be checked without it.
 
 import importlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from segmenter.configuration import ImageSettings, ModelSettings
 from segmenter.configuration.networks import BackboneSettings
+from segmenter.models.sizes import CROPPED_INPUT
 
 if TYPE_CHECKING:
     import keras
@@ -51,11 +52,13 @@ def build_model(
     settings: ModelSettings,
     image: ImageSettings = ImageSettings(),  # noqa: B008 (frozen)
     *,
+    crop: Literal["none", "breast"] = "none",
     allow_download: bool = False,
 ) -> "keras.Model":
     """Builds a network with its preprocessing inside.
 
     Args:
+      crop: as in [dataset]; the name of the input says it, to whoever loads the model.
       allow_download: let Keras fetch the weights of a backbone that `weights = "imagenet"` asks for.
 
     Returns:
@@ -84,7 +87,7 @@ def build_model(
     keras.config.set_dtype_policy("mixed_bfloat16" if settings.mixed_precision else "float32")
     try:
         shape = (settings.image_height, settings.image_width, settings.image_channels)
-        pixels = keras.Input(shape, name="image", dtype="float32")
+        pixels = keras.Input(shape, name="image" if crop == "none" else CROPPED_INPUT, dtype="float32")
         x = preprocess(pixels, image)
         if settings.input_normalize:
             x = layers.Rescaling(1 / 255, name="scale", dtype="float32")(x)

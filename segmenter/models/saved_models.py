@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -14,21 +14,22 @@ import numpy as np
 from pipeline.files import InputError, refuse_zip_bomb, replacing
 from segmenter.models.probabilities import check_probabilities
 from segmenter.models.registry import register_layers
-from segmenter.models.sizes import check_sizes
+from segmenter.models.sizes import CROPPED_INPUT, check_sizes
 
 
 @dataclass(frozen=True)
 class Predictor:
-    """A trained model, from raw square pixels to probabilities.
+    """A trained model, from raw pixels to probabilities.
 
     Attributes:
-      side, channels: of the images that it takes.
+      height, width, channels: of the images that it takes.
       classes: 1, the lesion's probability; or more, and the first is the background's.
       name: of the model in errors, such as its path.
     """
 
     model: keras.Model
-    side: int
+    height: int
+    width: int
     channels: int
     classes: int
     name: str = "the model"
@@ -38,14 +39,19 @@ class Predictor:
         """The network's name, as `train` gave it to the model."""
         return self.model.name
 
+    @property
+    def crop(self) -> Literal["none", "breast"]:
+        """How its images are cut out of whole ones, by the name of its input."""
+        return "breast" if self.model.inputs[0].name == CROPPED_INPUT else "none"
+
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Probabilities of a batch.
 
         Args:
-          images: (batch, side, side, channels) uint8, raw.
+          images: (batch, height, width, channels) uint8, raw.
 
         Returns:
-          (batch, side, side, classes) float32.
+          (batch, height, width, classes) float32.
 
         Raises:
           InputError: they are not probabilities, for example because the model ends without a sigmoid.
@@ -75,11 +81,13 @@ def load_predictor(path: Path) -> Predictor:
     """Reads a model for prediction, under Keras' safe mode: no code from the file is run.
 
     Raises:
-      InputError: the file is not a Keras model, or not one from square images to probabilities per pixel.
+      InputError: the file is not a Keras model, or not one from images to probabilities per pixel.
     """
     model = load_whole(path, compile=False)
     # A model that is not built has none.
-    sizes = check_sizes(path, *(_as_list(getattr(model, name, None)) for name in ("input_shape", "output_shape")))
+    shapes = (_as_list(getattr(model, name, None)) for name in ("input_shape", "output_shape"))
+    cropped = CROPPED_INPUT in (tensor.name for tensor in getattr(model, "inputs", None) or [])
+    sizes = check_sizes(path, *shapes, cropped=cropped)
     return Predictor(take_plain_tensor(model), *sizes, str(path))
 
 

@@ -40,11 +40,11 @@ def extract_features(x, settings: Settings) -> Branches:
 
 
 def _blocks(x, stage: int, settings: Settings, name: str):
-    side = x.shape[1]
-    window = min(settings.windows[stage], side)
+    sides = x.shape[1:3]
+    window = min(settings.windows[stage], *sides)
     for block in range(settings.depths[stage]):
         # A window as large as the map cannot move.
-        shift = window // 2 if block % 2 and side > window else 0
+        shift = window // 2 if block % 2 and max(sides) > window else 0
         index = sum(settings.depths[:stage]) + block
         drop_path = settings.drop_path * index / max(1, sum(settings.depths) - 1)
         x = _block(x, settings.num_heads[stage], window, shift, drop_path, settings, f"{name}_block{block}")
@@ -98,7 +98,7 @@ class WindowAttention(layers.Layer):
       window_size: side of a window in tokens.
       shift_size: how far windows are moved to the right and down, in tokens; less than window_size.
 
-    Input and output: (batch, side, side, filters), where side is a multiple of window_size.
+    Input and output: (batch, height, width, filters), where both sides are multiples of window_size.
     """
 
     def __init__(self, num_heads: int, window_size: int, shift_size: int = 0, **kwargs: object):
@@ -107,7 +107,7 @@ class WindowAttention(layers.Layer):
 
     def build(self, input_shape: tuple[int, ...]) -> None:
         """Makes the weights and the fixed tables: the bias of each pair of tokens, and which pairs may attend."""
-        side, filters = input_shape[1], input_shape[-1]
+        _, height, width, filters = input_shape
         # Passed to the inner layers, because a saved model may be loaded under another global policy.
         self.queries_keys_values = layers.Dense(3 * filters, dtype=self.dtype_policy, name="queries_keys_values")
         self.projection = layers.Dense(filters, dtype=self.dtype_policy, name="projection")
@@ -119,11 +119,11 @@ class WindowAttention(layers.Layer):
             name="offset_bias",
         )
         self._offsets = index_offsets(self.window_size)
-        self._neighbours = find_neighbours(side, self.window_size, self.shift_size) if self.shift_size else None
+        self._neighbours = find_neighbours(height, width, self.window_size, self.shift_size) if self.shift_size else None
 
     def call(self, x):
         """Attends within windows."""
-        side, filters = x.shape[1], x.shape[-1]
+        height, width, filters = x.shape[1:]
         windows = partition_windows(roll(x, -self.shift_size), self.window_size)
         count, tokens = windows.shape[1:3]
         by_head = (-1, count, tokens, self.num_heads, filters // self.num_heads)
@@ -137,7 +137,7 @@ class WindowAttention(layers.Layer):
             scores = ops.where(self._neighbours[None, :, None], scores, -1e9)
         weights = ops.cast(ops.softmax(scores), self.compute_dtype)
         attended = ops.reshape(ops.einsum("bwhqk,bwkhf->bwqhf", weights, values), (-1, count, tokens, filters))
-        merged = merge_windows(self.projection(attended), side)
+        merged = merge_windows(self.projection(attended), height, width)
         return roll(merged, self.shift_size)
 
     def compute_output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -155,7 +155,7 @@ class WindowAttention(layers.Layer):
 
 
 def roll(x, shift: int):
-    """`ops.roll` of (batch, side, side, filters) down and right, by slices: LiteRT has no operation for it."""
+    """`ops.roll` of (batch, height, width, filters) down and right, by slices: LiteRT has no operation for it."""
     if shift:
         x = ops.concatenate([x[:, -shift:], x[:, :-shift]], axis=1)
         x = ops.concatenate([x[:, :, -shift:], x[:, :, :-shift]], axis=2)
@@ -163,19 +163,18 @@ def roll(x, shift: int):
 
 
 def partition_windows(x, window: int):
-    """(batch, side, side, filters) cut into windows: (batch, windows, window * window, filters), row by row."""
-    count, filters = x.shape[1] // window, x.shape[-1]
-    x = ops.reshape(x, (-1, count, window, count, window, filters))
-    return ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, count * count, window * window, filters))
+    """(batch, height, width, filters) cut into windows: (batch, windows, window * window, filters), row by row."""
+    down, across, filters = x.shape[1] // window, x.shape[2] // window, x.shape[-1]
+    x = ops.reshape(x, (-1, down, window, across, window, filters))
+    return ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, down * across, window * window, filters))
 
 
-def merge_windows(windows, side: int):
-    """Reverses `partition_windows`: returns (batch, side, side, filters)."""
+def merge_windows(windows, height: int, width: int):
+    """Reverses `partition_windows`: returns (batch, height, width, filters)."""
     tokens, filters = windows.shape[2:]
     window = round(tokens**0.5)
-    count = side // window
-    x = ops.reshape(windows, (-1, count, count, window, window, filters))
-    return ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, side, side, filters))
+    x = ops.reshape(windows, (-1, height // window, width // window, window, window, filters))
+    return ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, height, width, filters))
 
 
 def index_offsets(window: int) -> np.ndarray:
@@ -188,14 +187,14 @@ def index_offsets(window: int) -> np.ndarray:
     return (down * (2 * window - 1) + right).astype(np.int32)
 
 
-def find_neighbours(side: int, window: int, shift: int) -> np.ndarray:
+def find_neighbours(height: int, width: int, window: int, shift: int) -> np.ndarray:
     """Which tokens of a window lay on the same side of the border before the map was rolled by -shift.
 
     Returns:
       (windows, window * window, window * window) bool.
     """
-    wrapped = np.arange(side) >= side - shift
-    region = 2 * wrapped[:, None] + wrapped[None, :]
-    count = side // window
-    region = region.reshape(count, window, count, window).transpose(0, 2, 1, 3).reshape(count * count, window * window)
+    below, beyond = (np.arange(side) >= side - shift for side in (height, width))
+    region = 2 * below[:, None] + beyond[None, :]
+    region = region.reshape(height // window, window, width // window, window).transpose(0, 2, 1, 3)
+    region = region.reshape(-1, window * window)
     return region[:, :, None] == region[:, None, :]

@@ -66,15 +66,15 @@ def _standardized(x, filters: int, kernel: int, stride: int, name: str):
 
 
 def _transformer(x, settings: Settings):
-    """(batch, side / 16, side / 16, hidden_size): each position of the ResNet's features is a token."""
-    side = x.shape[1]
+    """(batch, height / 16, width / 16, hidden_size): each position of the ResNet's features is a token."""
+    height, width = x.shape[1:3]
     x = layers.Conv2D(settings.hidden_size, 1, name="tokens")(x)
-    x = LearnedPositions(name="positions")(layers.Reshape((side * side, settings.hidden_size), name="tokens_in_a_row")(x))
+    x = LearnedPositions(name="positions")(layers.Reshape((height * width, settings.hidden_size), name="tokens_in_a_row")(x))
     x = drop(x, settings, "positions")
     for number in range(settings.transformer_layers):
         x = _transformer_layer(x, settings, f"transformer{number}")
     x = layers.LayerNormalization(epsilon=1e-6, name="transformer_norm")(x)
-    return layers.Reshape((side, side, settings.hidden_size), name="tokens_in_place")(x)
+    return layers.Reshape((height, width, settings.hidden_size), name="tokens_in_place")(x)
 
 
 def _transformer_layer(x, settings: Settings, name: str):

@@ -244,7 +244,7 @@ class EpochPictures(keras.callbacks.Callback):
         for name, image, mask, predicted in zip(self.names, self.images, self.masks, maps, strict=True):
             gray = image[..., 0]
             # Small models' pictures are enlarged by a whole factor, so that the caption fits and pixels stay visible.
-            factor = max(1, 256 // len(gray))
+            factor = max(1, 256 // gray.shape[1])
             gray, predicted, ground_truth = (
                 np.kron(panel, np.ones((factor, factor), np.uint8)) for panel in (gray, predicted, mask[..., 0])
             )
@@ -267,7 +267,9 @@ class TiledEpochPictures(EpochPictures):
     def predict(self, image: np.ndarray) -> np.ndarray:
         """As `EpochPictures.predict`, at the image's size."""
         settings = self.configuration.model
-        predictor = Predictor(self.model, settings.image_width, settings.image_channels, settings.num_classes)
+        predictor = Predictor(
+            self.model, settings.image_height, settings.image_width, settings.image_channels, settings.num_classes
+        )
         return predict_tiled(image[..., 0], predictor, self.configuration.tiledinfer)
 
 

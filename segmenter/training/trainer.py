@@ -126,7 +126,7 @@ def _make_batches(
     """The batches to train on, from a step on, and those to validate on; prints whether they are held in memory."""
     settings, pair_format = configuration.train, PairFormat.of(configuration)
     count = len(train_samples) + len(validated)
-    cache = fits_cache(count, pair_format.side, pair_format.channels, settings.cache_limit_mb)
+    cache = fits_cache(count, pair_format, settings.cache_limit_mb)
     print("pairs are held in memory" if cache else "pairs are not held in memory, but read in each epoch", flush=True)
     batches = training_batches(
         train_samples,
@@ -167,7 +167,8 @@ def _epoch_pictures(run: Run, configuration: Configuration, valid_samples: Seque
     if settings.epoch_change_infer:
         pictures.append(callbacks.EpochPictures(run, configuration, names, *read_all(chosen, pair_format)))
     if settings.epoch_change_tiledinfer:
-        whole = read_all(chosen, replace(pair_format, side=check_pair(chosen[0], pair_format)))
+        side = check_pair(chosen[0], pair_format)
+        whole = read_all(chosen, replace(pair_format, height=side, width=side))
         pictures.append(callbacks.TiledEpochPictures(run, configuration, names, *whole))
     return pictures
 

@@ -106,7 +106,7 @@ def test_all_sixteen_flips_and_turns_are_those_of_numpy(configure):
     happens = {"vflip": vflips > 0, "hflip": hflips > 0, "rotation": np.full(16, True)}
     drawn = Draw(happens, {"rotation": np.float32(90 * quarters)}, {}, np.arange(16, dtype=np.int32))
     squares = np.tile(square, (16, 1, 1, 1))
-    sampled = sample(np.full(16, True), squares, squares, *source_places(configure(), drawn, 3))
+    sampled = sample(np.full(16, True), squares, squares, *source_places(configure(), drawn, 3, 3))
     for ours in (flip_and_turn(drawn, squares), *sampled):
         for (vflip, hflip, turns), result in zip(cases, ops.convert_to_numpy(ours), strict=True):
             flipped = square[:: -1 if vflip else 1, :: -1 if hflip else 1]
@@ -193,7 +193,7 @@ def test_a_lens_bulges_about_one_of_its_centres(augment):
 
 def places(configuration, drawn, side):
     """The source positions of a draw for one pair, (2, side, side)."""
-    return np.stack([ops.convert_to_numpy(positions)[0] for positions in source_places(configuration, drawn, side)])
+    return np.stack([ops.convert_to_numpy(positions)[0] for positions in source_places(configuration, drawn, side, side)])
 
 
 def random_field(configure, side, number=5, **settings):

@@ -21,7 +21,7 @@ from segmenter.data.input_pipeline import epoch_batches, training_batches, valid
 from segmenter.data.pairs import PairFormat
 
 SIDE = 32
-PAIR_FORMAT = PairFormat(SIDE, 1)
+PAIR_FORMAT = PairFormat(SIDE, SIDE, 1)
 SECONDS = 20  # to wait for a thread before the test fails
 
 
@@ -175,16 +175,17 @@ def test_pairs_are_varied_in_batches_of_one_size_for_which_that_is_compiled(numb
 
 
 def test_one_gray_file_fills_three_channels(numbered, loader):
-    images, _ = next(iter(training_batches(numbered, PairFormat(16, 3), 2, cache=False)))
+    images, _ = next(iter(training_batches(numbered, PairFormat(16, 16, 3), 2, cache=False)))
     assert images.shape == (2, 16, 16, 3)
     assert (np.asarray(images)[..., 0] == np.asarray(images)[..., 2]).all()
 
 
 def test_evaluation_keeps_the_masks_size_and_order(numbered):
-    batches = list(evaluation_batches(numbered, PairFormat(16, 1), 4))
-    assert [images.shape[1] for images, _ in batches] == [16] * 3
-    assert [masks.shape for _, masks in batches] == [(4, 32, 32, 1), (4, 32, 32, 1), (3, 32, 32, 1)]
-    assert list(chain(*(numbers(batch)[1] for batch in batches))) == [int(sample.patient[1:]) for sample in numbered]
+    batches = list(evaluation_batches(numbered, PairFormat(16, 16, 1), 4))
+    assert [images.shape[1] for images, _, _ in batches] == [16] * 3
+    assert [masks.shape for _, masks, _ in batches] == [(4, 32, 32, 1), (4, 32, 32, 1), (3, 32, 32, 1)]
+    read = chain(*(numbers(pairs)[1] for *pairs, _ in batches))
+    assert list(read) == [int(sample.patient[1:]) for sample in numbered]
 
 
 def test_an_error_is_raised_at_its_place_and_no_more_than_a_few_are_read_ahead():
@@ -202,11 +203,11 @@ def test_an_error_is_raised_at_its_place_and_no_more_than_a_few_are_read_ahead()
 
 
 def test_the_cache_is_weighed_before_it_is_filled(monkeypatch):
-    assert cached_bytes(3906, 128, 1) == 3906 * 2 * 128 * 128
+    assert cached_bytes(3906, PairFormat(128, 128, 1)) == 3906 * 2 * 128 * 128
     monkeypatch.setattr(batches, "free_memory", lambda: 2**30)
-    assert fits_cache(3906, 128, 1)
-    assert not fits_cache(3906, 512, 1)
-    assert not fits_cache(1000, 512, 3)  # 1.05 GB
-    assert fits_cache(1000, 512, 3, limit_mb=1000)
-    assert not fits_cache(1001, 512, 3, limit_mb=1000)
-    assert not fits_cache(1, 8, 1, limit_mb=0)
+    assert fits_cache(3906, PairFormat(128, 128, 1))
+    assert not fits_cache(3906, PairFormat(512, 512, 1))
+    assert not fits_cache(1000, PairFormat(512, 512, 3))  # 1.05 GB
+    assert fits_cache(1000, PairFormat(512, 512, 3), limit_mb=1000)
+    assert not fits_cache(1001, PairFormat(512, 512, 3), limit_mb=1000)
+    assert not fits_cache(1, PairFormat(8, 8, 1), limit_mb=0)

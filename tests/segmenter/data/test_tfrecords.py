@@ -37,7 +37,7 @@ def test_pixels_are_those_of_the_files(shards, kind, channels, classes):
     for row, (image, mask) in zip(rows, decoded, strict=True):
         files = (folder.root / row[name] for name in ("image", "mask"))
         sample = Sample(row["sample"], "train", *files, "", "original", "", "")
-        expected_image, expected_mask = read_pair_whole(sample, PairFormat(32, channels, classes))
+        expected_image, expected_mask = read_pair_whole(sample, PairFormat(32, 32, channels, classes))
         assert image.shape == (32, 32, channels)
         np.testing.assert_array_equal(image, expected_image)
         np.testing.assert_array_equal(mask, expected_mask)

@@ -210,7 +210,7 @@ def test_batch_metrics_are_those_of_keras(striped, gray_as_probability, tmp_path
     model.compile(loss=LOSSES["bce_dice_loss"], metrics=[METRICS["dice_coef"], METRICS["iou_coef"]])
     from segmenter.data.pairs import PairFormat
 
-    batches = validation_batches(samples, PairFormat(8, 1), 2, cache=False)
+    batches = validation_batches(samples, PairFormat(8, 8, 1), 2, cache=False)
     expected = model.evaluate(batches, return_dict=True, verbose=0)
     assert {name: metrics[name] for name in expected} == pytest.approx(expected, abs=1e-5)
 

@@ -25,7 +25,14 @@ def test_an_image_that_crashes_its_decoder_is_skipped_by_name_and_the_others_are
     for number in range(6):
         cv2.imwrite(str(tmp_path / f"images/{number}.png"), np.full((20, 30), 30 * number, np.uint8))
     predictor = SimpleNamespace(
-        side=8, channels=1, classes=1, name="it", network="Net", predict=lambda images: images / np.float32(255)
+        height=8,
+        width=8,
+        channels=1,
+        classes=1,
+        name="it",
+        network="Net",
+        crop="none",
+        predict=lambda images: images / np.float32(255),
     )
     monkeypatch.setattr(run, "load_models", lambda plan: predictor)
     monkeypatch.setattr(run, "read_or_reject", read_or_die)

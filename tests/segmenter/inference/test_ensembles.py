@@ -12,10 +12,12 @@ class Toy:
     """A predictor whose probabilities are gray levels times a factor for each pixel's position."""
 
     factors: np.ndarray
-    side: int = 2
+    height: int = 2
+    width: int = 2
     channels: int = 1
     classes: int = 1
     name: str = "toy"
+    crop: str = "none"
     network: str = "ToyNet"
     inputs: list = field(default_factory=list)
 
@@ -33,7 +35,7 @@ def test_an_ensemble_is_the_mean():
     one, two = Toy(EVEN), Toy(UNEVEN)
     mean = Ensemble([one, two, two])
     np.testing.assert_allclose(mean.predict(IMAGE)[0, ..., 0], [[(1 / 8 + 2) / 3, 2 / 24], [3 / 24, 6 / 24]])
-    assert (mean.side, mean.channels, mean.classes, mean.name) == (2, 1, 1, "toy + toy + toy")
+    assert (mean.width, mean.channels, mean.classes, mean.name) == (2, 1, 1, "toy + toy + toy")
     assert mean.predict(IMAGE).dtype == np.float32
 
 
@@ -46,7 +48,7 @@ def test_networks_are_named_once_and_by_no_file():
     ("changes", "message"),
     [
         (
-            {"side": 4},
+            {"height": 4, "width": 4},
             "b.keras: is for 4 px, 1 channel and 1 class, and a.keras for 2 px, 1 channel and 1 class; an ensemble",
         ),
         ({"channels": 3}, "b.keras: is for 2 px, 3 channels and 1 class, and a.keras"),
@@ -62,10 +64,10 @@ def test_models_that_do_not_fit_together_are_named(changes, message):
 def test_views_change_nothing_where_the_position_does_not_matter(views):
     rng = np.random.default_rng(1)
     images = rng.integers(0, 8, (2, 6, 6, 3)).astype(np.uint8)
-    toy = Toy(np.full((6, 6), 1 / 8, np.float32), side=6, channels=3, classes=2)
+    toy = Toy(np.full((6, 6), 1 / 8, np.float32), height=6, width=6, channels=3, classes=2)
     augmented = AugmentedPredictor(toy, views)
     np.testing.assert_allclose(augmented.predict(images), toy.predict(images), rtol=1e-6)
-    assert (augmented.side, augmented.channels, augmented.classes, augmented.name) == (6, 3, 2, "toy")
+    assert (augmented.width, augmented.channels, augmented.classes, augmented.name) == (6, 3, 2, "toy")
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,7 @@ def test_other_files_are_refused(run, tmp_path):
     onnx.save(model, tmp_path / "foreign.onnx")
     with pytest.raises(InputError, match=r"foreign.onnx: has no metadata 'cesm_segmenter', by which images are prepared"):
         read_description(tmp_path / "foreign.onnx")
+    model = onnx.load(run / "best_model.onnx")
     model.graph.input[0].type.tensor_type.shape.dim[3].dim_value = 2
     onnx.save(model, tmp_path / "wide.onnx")
     with pytest.raises(InputError, match=r"wide.onnx: (has the input shape|cannot be loaded)"):

@@ -28,7 +28,9 @@ def predict_by(monkeypatch):
     """Has images predicted by a function in place of a model file."""
 
     def put(function, side=SIDE):
-        predictor = SimpleNamespace(side=side, channels=1, classes=1, name="it", network="Net", predict=function)
+        predictor = SimpleNamespace(
+            height=side, width=side, channels=1, classes=1, name="it", network="Net", crop="none", predict=function
+        )
         monkeypatch.setattr(run, "load_models", lambda plan: predictor)
 
     return put

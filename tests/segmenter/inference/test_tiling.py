@@ -16,14 +16,16 @@ from segmenter.models.saved_models import Predictor
 class Gray:
     """A predictor of gray levels / 255 as the lesion's probability; with two classes the background has the rest."""
 
-    side: int = 16
+    height: int = 16
+    width: int = 16
     channels: int = 1
     classes: int = 1
     name: str = "gray"
+    crop: str = "none"
     largest_batch: int = 0
 
     def predict(self, images):
-        assert images.shape[1:] == (self.side, self.side, self.channels)
+        assert images.shape[1:] == (self.height, self.width, self.channels)
         assert images.dtype == np.uint8
         self.largest_batch = max(self.largest_batch, len(images))
         lesion = images[..., :1].astype(np.float32) / 255
@@ -53,7 +55,7 @@ def largest_difference(convolution, radius, settings, height=75, width=53, side=
     """The largest difference between the tiled result and the same convolution over the whole image."""
     gray = noise(height, width)
     whole = convolution(height, width, radius).predict_on_batch(gray[None, ..., None])[0]
-    tiled = predict_tiled(gray, Predictor(convolution(side, side, radius), side, 1, 2), settings)
+    tiled = predict_tiled(gray, Predictor(convolution(side, side, radius), side, side, 1, 2), settings)
     assert tiled.shape == (height, width, 2)
     assert tiled.dtype == np.float32
     return np.abs(tiled - whole).max()
@@ -146,7 +148,7 @@ def test_a_large_image_needs_memory_for_its_result_and_a_few_tiles():
     """4000 x 4000 px: 61 MB of probabilities, 15 MB of image; all tiles together would be over 100 MB more."""
 
     class Blind:
-        side, channels, classes, name = 512, 1, 1, "blind"
+        height, width, channels, classes, crop, name = 512, 512, 1, 1, "none", "blind"
 
         def predict(self, images):
             return np.zeros((*images.shape[:3], 1), np.float32)

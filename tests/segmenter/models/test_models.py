@@ -98,7 +98,7 @@ def test_a_saved_model_predicts_the_same_under_safe_mode(name, mixed, tmp_path, 
         each.run_eagerly = True  # for one step of hundreds of layers, making a graph would take far longer
     expected = model.predict_on_batch(images)
     assert expected.dtype == np.float32
-    assert (predictor.side, predictor.channels) == (side, 1)
+    assert (predictor.width, predictor.channels) == (side, 1)
     np.testing.assert_allclose(predictor.predict(images), expected, atol=1e-6)
     np.testing.assert_allclose(whole.predict_on_batch(images), expected, atol=1e-6)
     assert not whole.jit_compile

@@ -33,7 +33,7 @@ def test_windows_are_cut_row_by_row_and_put_together_again():
     image = np.arange(16, dtype=np.float32).reshape(1, 4, 4, 1)
     windows = partition_windows(image, 2)
     assert np.array(windows)[0, ..., 0].tolist() == [[0, 1, 4, 5], [2, 3, 6, 7], [8, 9, 12, 13], [10, 11, 14, 15]]
-    np.testing.assert_array_equal(merge_windows(windows, 4), image)
+    np.testing.assert_array_equal(merge_windows(windows, 4, 4), image)
 
 
 def test_pairs_of_tokens_with_the_same_offset_share_a_number():
@@ -42,7 +42,7 @@ def test_pairs_of_tokens_with_the_same_offset_share_a_number():
 
 
 def test_neighbours_stay_neighbours_in_a_rolled_map():
-    neighbours = find_neighbours(side=4, window=2, shift=1)
+    neighbours = find_neighbours(4, 4, window=2, shift=1)
     assert neighbours[0].all()
     # Last window: each of its tokens comes from another corner of the map.
     assert neighbours[3].tolist() == np.eye(4, dtype=bool).tolist()

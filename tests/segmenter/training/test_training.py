@@ -76,7 +76,7 @@ def test_the_history_has_the_models_metrics(begin, small, data_folder):
     assert state.history[state.best_epoch - 1]["val_loss"] == state.best_val_loss
     model = load_whole(run.folder / state.checkpoint)
     valid = read_data_set(data_folder).split("valid")
-    metrics = model.evaluate(validation_batches(valid, PairFormat(16, 1), 2, cache=False), return_dict=True, verbose=0)
+    metrics = model.evaluate(validation_batches(valid, PairFormat(16, 16, 1), 2, cache=False), return_dict=True, verbose=0)
     assert state.history[-1]["val_dice_coef"] == pytest.approx(metrics["dice_coef"], abs=1e-5)
     assert state.history[-1]["val_loss"] == pytest.approx(metrics["loss"], abs=1e-5)
 
@@ -269,7 +269,7 @@ def test_steps_cut_an_epoch_short_and_the_next_one_goes_on_in_the_samples(begin,
 def test_validation_steps_take_the_same_first_batches_in_each_epoch(begin, small, data_folder):
     run, state = begin(small(train__epochs=2, train__validation_steps=1))
     model = load_whole(run.folder / state.checkpoint)
-    first = validation_batches(read_data_set(data_folder).split("valid"), PairFormat(16, 1), 2, cache=False).take(1)
+    first = validation_batches(read_data_set(data_folder).split("valid"), PairFormat(16, 16, 1), 2, cache=False).take(1)
     val_loss = model.evaluate(first, verbose=0, return_dict=True)["loss"]
     assert state.history[-1]["val_loss"] == pytest.approx(val_loss, abs=1e-5)
 
@@ -280,7 +280,7 @@ def test_averaged_weights_are_validated_and_saved_and_training_continues_from_th
     assert not np.array_equal(whole.trainable_variables[0], best.trainable_variables[0])
     valid = read_data_set(data_folder).split("valid")
     best.compile(loss=whole.loss)
-    val_loss = best.evaluate(validation_batches(valid, PairFormat(16, 1), 2, cache=False), verbose=0)
+    val_loss = best.evaluate(validation_batches(valid, PairFormat(16, 16, 1), 2, cache=False), verbose=0)
     assert state.best_val_loss == pytest.approx(val_loss, abs=1e-5)
     with callbacks.averaged(whole):
         np.testing.assert_allclose(whole.trainable_variables[0], best.trainable_variables[0], atol=1e-7)
