@@ -131,8 +131,8 @@ def square_image(image: np.ndarray, target: int) -> np.ndarray:
 
 
 def place(values: np.ndarray, left: int, top: int, target: int) -> np.ndarray:
-    """Puts a window of target pixels into a square of zeros."""
-    square = np.zeros((target, target), values.dtype)
+    """Puts a window of target pixels, (rows, columns) or (rows, columns, channels), into a square of zeros."""
+    square = np.zeros((target, target, *values.shape[2:]), values.dtype)
     square[top : top + values.shape[0], left : left + values.shape[1]] = values
     return square
 

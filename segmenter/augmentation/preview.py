@@ -14,7 +14,7 @@ from segmenter.configuration import Configuration
 from segmenter.data.dataset import Sample
 from segmenter.data.pairs import PairFormat, read_all
 from segmenter.pictures import draw_overlay, lesion_colors, write_png
-from segmenter.training.trainer import choose_evenly
+from segmenter.training.epoch_pictures import choose_evenly
 
 _DRAWS = 5  # in addition to the pair itself
 _PANEL_PX = 256

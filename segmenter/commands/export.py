@@ -49,6 +49,6 @@ def execute(arguments: argparse.Namespace) -> int:
     exporting.require_packages(arguments.format)
     exporting.check_output(output, arguments.format)
     predictor = load_predictor(file)
-    difference = exporting.export_model(predictor, arguments.format, output, describe_plan(plan, predictor.network))
+    difference = exporting.export_model(predictor, arguments.format, output, describe_plan(plan, predictor))
     print(f"{output}: written; its probabilities differ by at most {difference:.2g} from the model's")
     return DONE

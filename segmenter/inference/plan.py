@@ -15,7 +15,14 @@ from segmenter.configuration import NO_TILES, Configuration, InferSettings, Tile
 from segmenter.data.dataset import folder_of, read_dicom_options, read_source_bits
 from segmenter.inference import dicom_seg
 from segmenter.inference.ensembles import AnyPredictor, AugmentedPredictor, Ensemble
-from segmenter.models.onnx_models import Description, is_onnx, load_onnx_predictor, read_description, require_onnxruntime
+from segmenter.models.onnx_models import (
+    CROPPED_GEOMETRY,
+    Description,
+    is_onnx,
+    load_onnx_predictor,
+    read_description,
+    require_onnxruntime,
+)
 from segmenter.runs import Run, as_run, check_applied, read_configuration, require_trained
 
 AnyPath = str | PathLike[str]
@@ -92,13 +99,13 @@ def _plan_of_onnx(file: Path, settings: Mapping[str, Any]) -> Plan:
     )
 
 
-def describe_plan(plan: Plan, network: str) -> Description:
+def describe_plan(plan: Plan, predictor: AnyPredictor) -> Description:
     """The metadata that an export of a plan's only model gets; `_plan_of_onnx` reads it.
 
     The rules by which a recipe distinguishes DICOM views stay out: they do not change pixels, and may name a site's own codes.
     """
-    return Description(
-        network,
+    description = Description(
+        predictor.network,
         plan.class_names,
         plan.settings.model_dump(mode="json"),
         (plan.tiled or TiledInferSettings()).model_dump(mode="json"),
@@ -106,7 +113,9 @@ def describe_plan(plan: Plan, network: str) -> Description:
         plan.source_bits,
         sha256(plan.model_files[0]),
         package_version(),
+        crop=predictor.crop,
     )
+    return description if predictor.crop == "none" else replace(description, geometry=CROPPED_GEOMETRY)
 
 
 def load_backends(model_files: Sequence[Path]) -> None:
@@ -165,4 +174,6 @@ def describe_algorithm(plan: Plan, predictor: AnyPredictor) -> dicom_seg.Algorit
     parameters = plan.settings.model_dump(mode="json", exclude={"batch_size", "mask_colorize", "mask_colors"})
     if plan.tiled:
         parameters |= plan.tiled.model_dump(mode="json")
+    if predictor.crop != "none":
+        parameters["crop"] = predictor.crop
     return dicom_seg.Algorithm(predictor.network, tuple(sha256(file) for file in plan.model_files), parameters)

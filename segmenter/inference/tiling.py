@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pipeline.geometry import square_image, unsquare
+from pipeline.geometry import Letterbox, place, square_image, unsquare
 from segmenter.configuration import TiledInferSettings
 from segmenter.data.cropping import Crop, find_crop
 from segmenter.inference.ensembles import AnyPredictor
@@ -35,11 +35,8 @@ class Predicted:
 
     def at_source(self) -> np.ndarray:
         """The probabilities at the image's size, (rows, columns, classes) float32."""
-        if self.crop:
-            return self.crop.back(self.probabilities)
-        if self.probabilities.shape[:2] == (self.rows, self.columns):
-            return self.probabilities
-        return _unsquare(self.probabilities, self.rows, self.columns)
+        whole = self.crop.back(self.probabilities) if self.crop else self.probabilities
+        return whole if whole.shape[:2] == (self.rows, self.columns) else _unsquare(whole, self.rows, self.columns)
 
 
 def predict_whole(images: Sequence[np.ndarray], predictor: AnyPredictor) -> list[np.ndarray]:
@@ -60,14 +57,20 @@ def predict_at_side(images: Sequence[np.ndarray], predictor: AnyPredictor) -> li
     if predictor.crop == "none":
         pixels = [square_image(image, predictor.height) for image in images]
     else:
-        stacks = [image if image.ndim == 3 else image[..., None] for image in images]
-        found = [find_crop(stack[..., -1], predictor.height, predictor.width) for stack in stacks]
-        pixels = [crop.image(stack) for crop, stack in zip(found, stacks, strict=True)]
+        squares = [_letterbox(image) for image in images]
+        found = [find_crop(square[..., -1], predictor.height, predictor.width) for square in squares]
+        pixels = [crop.image(square) for crop, square in zip(found, squares, strict=True)]
         crops = [*found]
     return [
         Predicted(probabilities, image.shape[0], image.shape[1], crop)
         for probabilities, image, crop in zip(_predict_batch(pixels, predictor), images, crops, strict=True)
     ]
+
+
+def _letterbox(image: np.ndarray) -> np.ndarray:
+    """A square around an image at its own resolution, (side, side, channels) uint8."""
+    box = Letterbox(image.shape[1], image.shape[0], max(image.shape[:2]))
+    return place(image if image.ndim == 3 else image[..., None], box.pad_left, box.pad_top, box.side)
 
 
 def predict_tiled(image: np.ndarray, predictor: AnyPredictor, settings: TiledInferSettings) -> np.ndarray:

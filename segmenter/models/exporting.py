@@ -190,7 +190,8 @@ def _describe(path: Path, description: Description, exported: keras.Model) -> No
         batch.dim_param = "batch"
         for dimension, size in zip(dimensions, sizes, strict=True):
             dimension.dim_value = size
-    onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(asdict(description))})
+    metadata = {key: value for key, value in asdict(description).items() if (key, value) != ("crop", "none")}
+    onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(metadata)})
     onnx.save(model, path)
 
 

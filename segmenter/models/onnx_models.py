@@ -31,6 +31,7 @@ class Description:
       model_sha256: of the .keras file that was exported.
       package: the version of this package that exported it.
       pixels, geometry, output: how other programs prepare images, and what they get.
+      crop: as in [dataset]; left out of a file where it is none, as in those of earlier versions.
     """
 
     network: str
@@ -48,6 +49,13 @@ class Description:
     )
     output: str = "probabilities, (batch, side, side, classes) float32: of lesion; with several classes of each, background first"
     crop: Literal["none", "breast"] = "none"
+
+
+CROPPED_GEOMETRY = (
+    "mirror the image so that the chest wall is at the left; cut out the breast's box with a margin of 2 % of the image's longer "
+    "side; pad it with 0 on the right, or evenly above and below, to the shape of the input; shrink by area average, or enlarge "
+    "by bicubic interpolation"
+)
 
 
 @dataclass(frozen=True)

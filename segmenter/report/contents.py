@@ -306,11 +306,15 @@ def training_rows(results: RunResults) -> Rows:
     model, facts = results.configuration.model, results.versions
     parameters = facts.get("parameters")
     scaled = "levels 0 to 1" if model.input_normalize else "levels 0 to 255"
+    cropped = "" if results.configuration.dataset.crop == "none" else f", cropped to the {results.configuration.dataset.crop}"
     return [
         ("date", str(facts.get("date", _MISSING)).replace("T", " ").replace("+00:00", " UTC")),
         *device_rows(results),
         ("network", model.model),
-        ("input", f"{model.image_width} x {model.image_height} px, {counted(model.image_channels, 'channel')}, {scaled}"),
+        (
+            "input",
+            f"{model.image_width} x {model.image_height} px, {counted(model.image_channels, 'channel')}, {scaled}{cropped}",
+        ),
         ("parameters", f"{parameters:,}" if isinstance(parameters, int) else _MISSING),
         ("training", training_sentence(results)),
     ]

@@ -4,18 +4,15 @@ import contextlib
 import math
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from types import FrameType
 
 import keras
-import numpy as np
 
-from pipeline.files import InputError, is_installed, sync, write_csv
-from segmenter.configuration import Configuration, TrainSettings
-from segmenter.inference.thresholding import threshold_mask
-from segmenter.inference.tiling import predict_tiled
-from segmenter.models.saved_models import Predictor, save_for_prediction, save_whole
-from segmenter.pictures import draw_row, lesion_colors, write_curves, write_png
+from pipeline.files import InputError, is_installed, write_csv
+from segmenter.configuration import TrainSettings
+from segmenter.models.saved_models import save_for_prediction, save_whole
+from segmenter.pictures import write_curves
 from segmenter.runs import Run, State, write_state
 from segmenter.training.metrics import METRICS
 from segmenter.training.progress import describe_epoch, notify
@@ -210,67 +207,6 @@ def metric_names(row: Mapping[str, float]) -> list[str]:
     """The metrics of an epoch that have a validation value too, the loss first."""
     names = [name.removeprefix("val_") for name in row if name.startswith("val_")]
     return sorted(names, key=lambda name: (name != "loss", list(METRICS).index(name) if name in METRICS else 0))
-
-
-class EpochPictures(keras.callbacks.Callback):
-    """Draws the model's predictions on a few fixed images after each epoch.
-
-    Args:
-      names: of the images.
-      images: (images, height, width, channels) uint8, at the model's side.
-      masks: (images, height, width, 1) uint8, 0 is background and 1, 2, ... are the lesion classes.
-    """
-
-    folder_name = "epoch_change_infer"
-
-    def __init__(
-        self,
-        run: Run,
-        configuration: Configuration,
-        names: Sequence[str],
-        images: np.ndarray,
-        masks: np.ndarray,
-    ):
-        super().__init__()
-        self.configuration, self.folder = configuration, run.folder / self.folder_name
-        # smallest_lesion_px is for the images' own pixels; at the model's side it would remove most lesions.
-        self.settings = configuration.infer.model_copy(update={"smallest_lesion_px": 0})
-        self.colors = lesion_colors(configuration.infer.mask_colors, len(configuration.class_names))
-        self.names, self.images, self.masks = names, images, masks
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        with averaged(self.model):
-            maps = [threshold_mask(self.predict(image), self.settings) for image in self.images]
-        for name, image, mask, predicted in zip(self.names, self.images, self.masks, maps, strict=True):
-            gray = image[..., 0]
-            # Small models' pictures are enlarged by a whole factor, so that the caption fits and pixels stay visible.
-            factor = max(1, 256 // gray.shape[1])
-            gray, predicted, ground_truth = (
-                np.kron(panel, np.ones((factor, factor), np.uint8)) for panel in (gray, predicted, mask[..., 0])
-            )
-            row = draw_row(
-                gray, predicted, ground_truth, f"{name}, epoch {epoch + 1}", self.colors, self.configuration.class_names
-            )
-            write_png(self.folder / f"Epoch_{epoch + 1}_{name}.png", row)
-        sync()  # before the state says that the epoch is whole
-
-    def predict(self, image: np.ndarray) -> np.ndarray:
-        """Probabilities of one image, (height, width, classes) float32, by the current model."""
-        return self.model.predict_on_batch(image[None])[0]
-
-
-class TiledEpochPictures(EpochPictures):
-    """As `EpochPictures`, by tiles as set in [tiledinfer], on images of any size."""
-
-    folder_name = "epoch_change_tiledinfer"
-
-    def predict(self, image: np.ndarray) -> np.ndarray:
-        """As `EpochPictures.predict`, at the image's size."""
-        settings = self.configuration.model
-        predictor = Predictor(
-            self.model, settings.image_height, settings.image_width, settings.image_channels, settings.num_classes
-        )
-        return predict_tiled(image[..., 0], predictor, self.configuration.tiledinfer)
 
 
 def tensorboard(run: Run) -> list[keras.callbacks.Callback]:

@@ -2,7 +2,6 @@
 
 import platform
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import cv2
@@ -16,14 +15,14 @@ from segmenter.configuration.networks import BackboneSettings
 from segmenter.data.batches import Variation, fits_cache
 from segmenter.data.dataset import DataSet, Sample, describe_counts
 from segmenter.data.input_pipeline import AnyBatches, explained, training_batches, validation_batches
-from segmenter.data.originals import originals_or_all
-from segmenter.data.pairs import PairFormat, check_lesions, check_pair, read_all
+from segmenter.data.pairs import PairFormat, check_lesions
 from segmenter.models.backbones import weights_file
 from segmenter.models.saved_models import load_whole
 from segmenter.runs import TRAINED_ON, Run, State, record_start
 from segmenter.training import callbacks
 from segmenter.training.compilation import compile_model
 from segmenter.training.devices import Devices, find_devices
+from segmenter.training.epoch_pictures import epoch_pictures
 from segmenter.training.progress import Progress
 
 
@@ -111,7 +110,7 @@ def _fit(
                 callbacks.ValidateAveragedWeights(),
                 recorder.early_stopping,
                 *([recorder.reducer] if settings.learning_rate_reducer else []),
-                *_epoch_pictures(run, configuration, valid_samples),
+                *epoch_pictures(run, configuration, valid_samples),
                 *callbacks.tensorboard(run),
                 recorder,
             ],
@@ -157,27 +156,6 @@ def _recorder(run: Run, configuration: Configuration, state: State | None) -> ca
         keras.callbacks.EarlyStopping("val_loss", patience=settings.patience),
         keras.callbacks.ReduceLROnPlateau("val_loss", settings.reducer_factor, settings.reducer_patience),
     )
-
-
-def _epoch_pictures(run: Run, configuration: Configuration, valid_samples: Sequence[Sample]) -> list:
-    settings, pair_format = configuration.train, PairFormat.of(configuration)
-    chosen = choose_evenly(valid_samples, settings.num_infer_images)
-    names = [sample.name for sample in chosen]
-    pictures = []
-    if settings.epoch_change_infer:
-        pictures.append(callbacks.EpochPictures(run, configuration, names, *read_all(chosen, pair_format)))
-    if settings.epoch_change_tiledinfer:
-        side = check_pair(chosen[0], pair_format)
-        whole = read_all(chosen, replace(pair_format, height=side, width=side))
-        pictures.append(callbacks.TiledEpochPictures(run, configuration, names, *whole))
-    return pictures
-
-
-def choose_evenly(samples: Sequence[Sample], count: int) -> list[Sample]:
-    """Picks `count` originals, spread over the list and so over the patients; variants where there is no original."""
-    candidates = originals_or_all(samples)
-    indices = np.linspace(0, len(candidates) - 1, min(count, len(candidates))).round().astype(int)
-    return [candidates[index] for index in indices]
 
 
 def _versions(configuration: Configuration, data: DataSet) -> dict[str, object]:

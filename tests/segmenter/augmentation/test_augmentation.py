@@ -47,6 +47,48 @@ def apply_one(configuration, drawn, image, mask):
 
 
 @pytest.fixture
+def rectangle(configure):
+    """A configuration of rectangles with variations of [augmentor], each of which happens."""
+
+    def make(**variations):
+        keys = {f"augmentor__{name}": value for name, value in variations.items()}
+        size = {"model__image_height": 96, "model__image_width": 64, "dataset__crop": "breast"}
+        return configure(**size, augmentor__probability=1.0, **keys)
+
+    return make
+
+
+def test_flips_of_rectangles_are_exact(rectangle):
+    image, mask = (np.random.default_rng(3).integers(0, 2, (96, 64, 1), np.uint8) for _ in range(2))
+    drawn = draw_one(rectangle(vflip=True, hflip=True, rotation=True, angles=[180.0]), 1)
+    for changed, plain in zip(apply_one(rectangle(), drawn, 200 * image, mask), (200 * image, mask), strict=True):
+        np.testing.assert_array_equal(changed, plain)  # a half turn undoes both flips
+    drawn = draw_one(rectangle(vflip=True), 1)
+    np.testing.assert_array_equal(apply_one(rectangle(), drawn, image, mask)[0], image[::-1])
+
+
+def test_a_rectangle_moves_as_the_middle_of_a_square_does(rectangle):
+    configuration = rectangle(**EVERYTHING)
+    drawn = draw_one(configuration, 2)
+    y, x = (ops.convert_to_numpy(positions)[0] for positions in source_places(configuration, drawn, 96, 64))
+    whole_y, whole_x = (ops.convert_to_numpy(positions)[0] for positions in source_places(configuration, drawn, 96, 96))
+    np.testing.assert_allclose(y, whole_y[:, 16:80], atol=1e-3)
+    np.testing.assert_allclose(x, whole_x[:, 16:80] - 16, atol=1e-3)
+
+
+def test_rectangles_get_all_variations(rectangle):
+    configuration = rectangle(**EVERYTHING)
+    generator = np.random.default_rng(4)
+    images, masks = generator.integers(0, 256, (4, 96, 64, 1), np.uint8), generator.integers(0, 2, (4, 96, 64, 1), np.uint8)
+    varied = [
+        ops.convert_to_numpy(pixels) for pixels in apply(configuration, draw(configuration, SEED, np.arange(4)), images, masks)
+    ]
+    assert [pixels.shape for pixels in varied] == [images.shape, masks.shape]
+    assert (varied[0] != images).mean() > 0.5
+    assert set(np.unique(varied[1])) == {0, 1}
+
+
+@pytest.fixture
 def augment(configure):
     """Augments a pair once, with all variations of [augmentor] that are named; other sections as section__key."""
 

@@ -38,7 +38,37 @@ def test_published_is_the_published_experiment():
         ),
         pytest.param("[train]\nepochs = '5'", r"\[train\] epochs: .*integer.*found '5'", id="type"),
         pytest.param("[train]\nepochs = 0\npatience = 0", r"\[train\] epochs: .*; \[train\] patience: ", id="two at once"),
-        pytest.param("[model]\nimage_width = 64", "image_width is 64 and image_height 128; .* are square", id="not square"),
+        pytest.param(
+            "[model]\nimage_width = 64",
+            r"image_width is 64 and image_height 128; .* are square, so give both the same value, or set \[dataset\] crop = ",
+            id="not square",
+        ),
+        pytest.param(
+            "[model]\nimage_width = 160\nimage_height = 250\n[dataset]\ncrop = 'breast'",
+            "image_height 250 does not suit num_layers 5.* multiple of 16, such as 240 or 256",
+            id="height",
+        ),
+        pytest.param(
+            "[model]\nimage_width = 8\nnum_layers = 1\nloss = 'ssim_loss'\n[dataset]\ncrop = 'breast'",
+            "image_width 8 is too small for ssim_loss; give 11 or more",
+            id="width of a loss",
+        ),
+        pytest.param("[dataset]\ncrop = 'lesion'", r"\[dataset\] crop: .*'none' or 'breast'.*found 'lesion'", id="crop"),
+        pytest.param(
+            "[dataset]\ncrop = 'breast'\n[train]\nepoch_change_tiledinfer = true",
+            r"epoch_change_tiledinfer is on, but a model with \[dataset\] crop = .* and no tiles; turn it off",
+            id="tiles of a crop",
+        ),
+        pytest.param(
+            "[model]\nimage_width = 64\n[dataset]\ncrop = 'breast'\n[infer]\naugmentation = 'turns'",
+            r"\[infer\] augmentation = \"turns\" turns images by 90 degrees, which needs .* to be the same; give \"flips\", or",
+            id="turns of a rectangle",
+        ),
+        pytest.param(
+            "[model]\nimage_width = 64\n[dataset]\ncrop = 'breast'\n[augmentor]\nrotation = true",
+            r"rotation with angles \[90.0, 180.0, 270.0\] turns images by 90 degrees, .*; give angles = \[180.0\], or angle",
+            id="quarter turns of a rectangle",
+        ),
         pytest.param(
             "[model]\nimage_width = 100\nimage_height = 100",
             "image_width 100 does not suit num_layers 5.* multiple of 16, such as 96 or 112",
@@ -146,6 +176,15 @@ def test_defaults_are_one_channel_scaled_inside_and_compiled_as_the_backend_does
 )
 def test_networks_are_known_by_their_published_names(written, network):
     assert Configuration.model_validate({"model": {"model": written}}).model.model == network
+
+
+@pytest.mark.parametrize(
+    "augmentor",
+    [{"rotation": True, "angles": [180]}, {"rotation": True, "angle_range": [-20, 20]}, {"hflip": True}, {"angles": [90]}],
+)
+def test_rectangles_may_be_varied_without_quarter_turns(augmentor):
+    rectangle = {"model": {"image_width": 80}, "dataset": {"crop": "breast"}, "augmentor": augmentor}
+    assert not Configuration.model_validate(rectangle).model.is_square
 
 
 def test_losses_may_be_added_by_weight():

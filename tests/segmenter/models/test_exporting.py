@@ -38,7 +38,7 @@ def saved(tmp_path, configure):
 def export(file, format_name, output):
     require_packages(format_name)
     predictor = load_predictor(file)
-    return export_model(predictor, format_name, output, describe_plan(plan_of(file), predictor.network))
+    return export_model(predictor, format_name, output, describe_plan(plan_of(file), predictor))
 
 
 def need_packages(format_name):

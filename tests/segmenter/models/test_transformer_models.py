@@ -36,6 +36,17 @@ def test_windows_are_cut_row_by_row_and_put_together_again():
     np.testing.assert_array_equal(merge_windows(windows, 4, 4), image)
 
 
+def test_windows_of_a_rectangle_are_those_of_its_squares():
+    image = np.arange(2 * 6 * 4 * 3, dtype=np.float32).reshape(2, 6, 4, 3)
+    windows = np.array(partition_windows(image, 2))
+    assert windows.shape == (2, 6, 4, 3)
+    np.testing.assert_array_equal(windows[:, 3].reshape(2, 2, 2, 3), image[:, 2:4, 2:4])
+    np.testing.assert_array_equal(merge_windows(windows, 6, 4), image)
+    tall = find_neighbours(6, 4, window=2, shift=1)
+    assert tall.shape == (6, 4, 4)
+    np.testing.assert_array_equal(tall, find_neighbours(6, 6, window=2, shift=1)[[0, 2, 3, 5, 6, 8]])
+
+
 def test_pairs_of_tokens_with_the_same_offset_share_a_number():
     # Tokens 0 1 / 2 3; offsets (down, right) from (-1, -1) to (1, 1) are numbered 0 to 8, so a token to itself is 4.
     assert index_offsets(2).tolist() == [[4, 3, 1, 0], [5, 4, 2, 1], [7, 6, 4, 3], [8, 7, 5, 4]]

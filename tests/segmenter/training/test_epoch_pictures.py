@@ -8,7 +8,7 @@ import pytest
 from segmenter.data.dataset import read_data_set
 from segmenter.pictures import draw_row
 from segmenter.runs import open_run
-from segmenter.training.trainer import _epoch_pictures
+from segmenter.training.epoch_pictures import epoch_pictures
 
 
 def gray_model(classes):
@@ -27,7 +27,7 @@ def picture(data_folder):
 
     def draw(configuration):
         samples = read_data_set(data_folder).split("valid")
-        for callback in _epoch_pictures(open_run(data_folder, "run"), configuration, samples):
+        for callback in epoch_pictures(open_run(data_folder, "run"), configuration, samples):
             model = gray_model(configuration.model.num_classes)
             model.compile("adam")
             callback.set_model(model)
@@ -49,6 +49,22 @@ def test_tiles_show_the_image_at_its_own_size(picture, configure, draw_pair):
     np.testing.assert_array_equal(pictures["epoch_change_tiledinfer"], expected)
     image, mask = (enlarged(cv2.resize(plane, (16, 16), interpolation=cv2.INTER_AREA), 16) for plane in draw_pair(7))
     np.testing.assert_array_equal(pictures["epoch_change_infer"], draw_row(image, mask, mask, "P7_L_CM_CC, epoch 3"))
+
+
+def test_crops_are_shown_in_the_whole_image(picture, configure, draw_pair, write_pair, data_folder):
+    image, mask = draw_pair(7)
+    image[image == 40] = 0  # the lesion alone is the breast
+    write_pair(data_folder, "valid", "P7_L_CM_CC", image, mask)
+    pictures = picture(configure(dataset__crop="breast"))
+    assert sorted(pictures) == ["epoch_change_infer"]
+    assert pictures["epoch_change_infer"].shape == draw_row(*[enlarged(image, 8)] * 3, "P7_L_CM_CC, epoch 3").shape
+    width = 8 * 32
+    prediction = pictures["epoch_change_infer"][-8 * 32 :, 2 * width : 3 * width]
+    colored = (prediction != enlarged(image, 8)[..., None]).any(-1)
+    rows, columns = np.nonzero(colored)
+    lesion_rows, lesion_columns = np.nonzero(enlarged(mask, 8))
+    for ours, theirs in ((rows, lesion_rows), (columns, lesion_columns)):
+        assert (ours.min(), ours.max()) == pytest.approx((theirs.min(), theirs.max()), abs=8)
 
 
 def test_no_pictures_are_drawn_where_they_are_off(picture, configure):

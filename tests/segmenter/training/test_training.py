@@ -17,8 +17,9 @@ from segmenter.data.input_pipeline import validation_batches
 from segmenter.data.pairs import PairFormat
 from segmenter.models.saved_models import load_whole
 from segmenter.runs import begin_or_resume, open_run, read_configuration, read_state, write_state
-from segmenter.training import callbacks
-from segmenter.training.trainer import choose_evenly, train
+from segmenter.training import callbacks, epoch_pictures
+from segmenter.training.epoch_pictures import choose_evenly
+from segmenter.training.trainer import train
 
 
 @pytest.fixture
@@ -98,7 +99,8 @@ def test_a_resumed_run_equals_one_without_interruption(begin, configure, monkeyp
 
 def test_the_state_is_written_after_all_else_of_an_epoch(begin, configure, monkeypatch):
     written = []
-    for name in ("sync", "save_whole", "write_csv", "write_curves", "write_state"):
+    monkeypatch.setattr(epoch_pictures, "sync", lambda: written.append("sync"))
+    for name in ("save_whole", "write_csv", "write_curves", "write_state"):
         monkeypatch.setattr(callbacks, name, lambda *_, name=name: written.append(name))
     monkeypatch.setattr(callbacks, "save_for_prediction", lambda *_: None)
     begin(configure(model__num_layers=1, train__epochs=1))
