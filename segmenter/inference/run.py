@@ -2,7 +2,7 @@
 
 An image is letterboxed straight to the model's side, cropped to the breast where the model takes that, or predicted in tiles
 at its own resolution. Training averages a data set's square image down to the model's size, and that image is itself an area
-average of the source, so letterboxed and cropped images have the same pixels up to rounding.
+average of the source, so letterboxed images have the same pixels up to rounding, and crops the same box to a 512th of the side.
 """
 
 import functools
