@@ -14,13 +14,14 @@ from pipeline.lazy import lazy_names
 
 if TYPE_CHECKING:
     from pipeline.files import InputError
-    from pipeline.library import Dataset, audit_dataset, make_dataset, make_phantom, open_dataset
+    from pipeline.library import Dataset, audit_dataset, diff_datasets, make_dataset, make_phantom, open_dataset
     from pipeline.recipe import load_recipe
 
 __all__ = [
     "Dataset",
     "InputError",
     "audit_dataset",
+    "diff_datasets",
     "load_recipe",
     "make_dataset",
     "make_phantom",
@@ -31,7 +32,7 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "pipeline.files": ["InputError"],
-        "pipeline.library": ["Dataset", "audit_dataset", "make_dataset", "make_phantom", "open_dataset"],
+        "pipeline.library": ["Dataset", "audit_dataset", "diff_datasets", "make_dataset", "make_phantom", "open_dataset"],
         "pipeline.recipe": ["load_recipe"],
     },
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 from pipeline.commands import (
     audit,
     dataset,
+    diff,
     export,
     index,
     masks,
@@ -22,11 +23,11 @@ from pipeline.commands import (
 from pipeline.files import make_parser, run_command
 from pipeline.privacy.site_key import VARIABLE
 
-COMMANDS = (phantom, sources, index, dataset, split, masks, variants, audit, stats, report, export, schema)
+COMMANDS = (phantom, sources, index, dataset, split, masks, variants, audit, stats, report, diff, export, schema)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command; returns the exit status: 0 done, 1 findings, 2 bad input, 3 internal error, 130 interrupted."""
+    """Runs one command; returns the exit status: 0 done, 1 findings or differences, 2 bad input, 3 internal error, 130 stopped."""
     parser = make_parser(
         "cesm-pipeline",
         "Makes segmentation data sets from CDD-CESM mammograms, stage by stage.",

@@ -20,6 +20,7 @@ from pipeline.contract import COLUMN_NAMES, COLUMNS, MANIFEST, SPLITS, MaskError
 from pipeline.dataset.description import read_description
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.dataset.manifest import read_manifest
+from pipeline.diff import Difference, compare_sets
 from pipeline.files import InputError, all_cores, read_csv, read_regular
 from pipeline.indexing.tables import REJECT_COLUMNS
 from pipeline.phantom import write_phantom
@@ -248,6 +249,22 @@ def audit_dataset(
         (found.code, found.count, found.unit, MEANINGS[found.code], found.code in expected, found.examples) for found in findings
     ]
     return pd.DataFrame(rows, columns=list(FINDING_COLUMNS))
+
+
+def diff_datasets(first: AnyPath, second: AnyPath) -> Difference:
+    """Compares two data set folders, with a manifest or without, as `cesm-pipeline diff` does; writes nothing.
+
+    Returns:
+      What differs: `is_equal`, `counts` by kind of change, `changes` of samples, settings of the `recipe`, and more.
+
+    Raises:
+      InputError: a folder is not a data set, or its manifest or recipe cannot be read.
+
+    Example:
+      >>> diff_datasets("data_processed/demo", "data_processed/corrected").counts  # doctest: +SKIP
+      {'added': 6, 'mask-pixels': 12}
+    """
+    return compare_sets(Path(first), Path(second))
 
 
 def make_phantom(folder: AnyPath, patients: int = 60, seed: int = 0, *, dicom: str = "", workers: int | None = None) -> Path:
