@@ -27,7 +27,10 @@ COMMANDS = (phantom, sources, index, dataset, split, masks, variants, audit, sta
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command; returns the exit status: 0 done, 1 findings or differences, 2 bad input, 3 internal error, 130 stopped."""
+    """Runs one command; returns the exit status.
+
+    It is 0 done, 1 findings or differences, 2 bad input, 3 internal error, 130 interrupted.
+    """
     parser = make_parser(
         "cesm-pipeline",
         "Makes segmentation data sets from CDD-CESM mammograms, stage by stage.",
