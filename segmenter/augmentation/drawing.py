@@ -1,7 +1,7 @@
 """The random part of augmentation: which variations each pair gets, and how strong each one is. NumPy draws all of it.
 
-The generator is Philox, which turns a key and a counter into random numbers: seed and number of a pair are the key, and each
-variation counts from a start of its own. So a draw depends neither on the batch that holds the pair nor on other variations.
+Each variation draws numbers of its own (`segmenter.data.random_numbers`), so a draw depends neither on the batch that holds the
+pair nor on other variations.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,6 +12,7 @@ from keras import ops
 
 from segmenter.augmentation.fields import FIELDS, largest_distortion, lattice_nodes
 from segmenter.configuration import Configuration
+from segmenter.data.random_numbers import uniform
 
 # Named as in [augmentor]. The position in this list selects the random numbers: a new variation goes to the end, and
 # turning one on or off does not change the others.
@@ -75,26 +76,16 @@ def draw(configuration: Configuration, seed: int, numbers: np.ndarray) -> Draw:
     """
     settings = configuration.augmentor
     on = [name for name in VARIATIONS if getattr(settings, name)]
-    uniform = np.stack([_uniform(seed, number, 0, 3 * len(VARIATIONS)).reshape(-1, 3) for number in numbers.tolist()])
-    rows = {name: uniform[:, VARIATIONS.index(name)] for name in on}
+    table = np.stack([uniform(seed, number, 0, 3 * len(VARIATIONS)).reshape(-1, 3) for number in numbers.tolist()])
+    rows = {name: table[:, VARIATIONS.index(name)] for name in on}
     happens = {name: row[:, 0] < settings.probability for name, row in rows.items()}
     values = {name: _VALUES[name](configuration, row[:, 1], row[:, 2]) for name, row in rows.items() if name in _VALUES}
     return Draw(
         happens=happens,
         values={name: value.astype(np.float32) for name, value in values.items()},
         lattices={name: _draw_lattices(configuration, name, seed, numbers, happens[name]) for name in on if name in FIELDS},
-        seeds=(uniform[:, VARIATIONS.index("noise"), 2] * 2**24).astype(np.int32),
+        seeds=(table[:, VARIATIONS.index("noise"), 2] * 2**24).astype(np.int32),
     )
-
-
-def _uniform(seed: int, number: int, start: int, count: int) -> np.ndarray:
-    """`count` float32 at least 0 and below 1, which depend on seed, number and start alone.
-
-    The raw numbers of the generator are used, whose sequence NumPy keeps from version to version (NEP 19).
-    """
-    key = np.array([seed % 2**64, number % 2**64], np.uint64)
-    raw = np.random.Philox(key=key, counter=np.array([0, 0, 0, start], np.uint64)).random_raw(count)
-    return (raw >> np.uint64(40)).astype(np.float32) * np.float32(2**-24)
 
 
 def _draw_lattices(configuration: Configuration, name: str, seed: int, numbers: np.ndarray, happens: np.ndarray) -> np.ndarray:
@@ -102,9 +93,9 @@ def _draw_lattices(configuration: Configuration, name: str, seed: int, numbers: 
     nodes = lattice_nodes(configuration, name)
     lattices, half = np.zeros((len(numbers), 2, nodes, nodes), np.float32), nodes * nodes
     for index in np.flatnonzero(happens):
-        uniform = _uniform(seed, int(numbers[index]), 1 + VARIATIONS.index(name), 2 * half)
+        values = uniform(seed, int(numbers[index]), 1 + VARIATIONS.index(name), 2 * half)
         # Box, Muller 1958: two uniform numbers are the radius and the angle of two normal ones.
-        radius, angle = np.sqrt(-2 * np.log1p(-uniform[:half])), 2 * np.pi * uniform[half:]
+        radius, angle = np.sqrt(-2 * np.log1p(-values[:half])), 2 * np.pi * values[half:]
         lattices[index] = np.reshape([radius * np.sin(angle), radius * np.cos(angle)], (2, nodes, nodes))
         if name == "distortion":
             lattices[index] /= largest_distortion(configuration, lattices[index])[:, None, None]

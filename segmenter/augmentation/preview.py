@@ -13,6 +13,7 @@ from segmenter.captions import WHITE, add_text, add_titles, legend
 from segmenter.configuration import Configuration
 from segmenter.data.dataset import Sample
 from segmenter.data.pairs import PairFormat, read_all
+from segmenter.data.stacks import gray_of
 from segmenter.pictures import draw_overlay, lesion_colors, write_png
 from segmenter.training.epoch_pictures import choose_evenly
 
@@ -33,16 +34,18 @@ def write_preview(configuration: Configuration, samples: Sequence[Sample], path:
     pair_format = PairFormat.of(configuration)
     images, masks = read_all(chosen, pair_format)
     colors = lesion_colors(configuration.infer.mask_colors, len(configuration.class_names))
-    panels = [_draw_panel(image, mask, colors) for image, mask in zip(images, masks, strict=True)]
+
+    def draw_panels(images: np.ndarray, masks: np.ndarray) -> list[np.ndarray]:
+        grays = [gray_of(image, partner=pair_format.partner) for image in images]
+        return [_draw_panel(gray, mask, colors) for gray, mask in zip(grays, masks, strict=True)]
+
+    panels = draw_panels(images, masks)
     rows = []
     for index, sample in enumerate(chosen):
         drawn = draw(configuration, seed, np.arange(index * _DRAWS, (index + 1) * _DRAWS))
         pairs = [np.repeat(squares[index : index + 1], _DRAWS, axis=0) for squares in (images, masks)]
-        varied = [ops.convert_to_numpy(squares) for squares in apply(configuration, drawn, *pairs)]
-        row = [(panels[index], sample.name)]
-        row += [
-            (_draw_panel(image, mask, colors), describe(drawn, n)) for n, (image, mask) in enumerate(zip(*varied, strict=True))
-        ]
+        varied = draw_panels(*(ops.convert_to_numpy(squares) for squares in apply(configuration, drawn, *pairs)))
+        row = [(panels[index], sample.name), *((panel, describe(drawn, number)) for number, panel in enumerate(varied))]
         rows.append(add_titles([panel for panel, _ in row], [(title, WHITE) for _, title in row], _TEXT_PX))
     ground_truth, _, *classes = legend(colors, configuration.class_names)
     write_png(path, add_text(np.vstack(rows), [[(f"contours: {ground_truth[0]}", ground_truth[1]), *classes]], _TEXT_PX))
@@ -58,9 +61,8 @@ def describe(drawn: Draw, pair: int) -> str:
     return ", ".join(descriptions) or "nothing"
 
 
-def _draw_panel(image: np.ndarray, mask: np.ndarray, colors: Sequence[tuple[int, int, int]]) -> np.ndarray:
-    """Draws a pair, (height, width, channels) and (height, width, 1) uint8, as one panel of the sheet, with 3 channels."""
-    gray = image[..., 0] if image.shape[-1] == 1 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+def _draw_panel(gray: np.ndarray, mask: np.ndarray, colors: Sequence[tuple[int, int, int]]) -> np.ndarray:
+    """Draws a gray image, (height, width) uint8, and its mask, (height, width, 1) uint8, as one panel of the sheet, in color."""
     size = (_PANEL_PX, round(_PANEL_PX * gray.shape[0] / gray.shape[1]))
     gray = cv2.resize(gray, size, interpolation=cv2.INTER_AREA if gray.shape[1] > _PANEL_PX else cv2.INTER_NEAREST)
     mask = cv2.resize(mask[..., 0], size, interpolation=cv2.INTER_NEAREST)

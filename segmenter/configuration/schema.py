@@ -18,10 +18,12 @@ _NO_VARIATION = ("probability", "angles", "angle_range")  # how [augmentor] vari
 
 
 class DatasetSettings(Section):
-    """[dataset]: the order of the training samples, and the names of the classes."""
+    """[dataset]: the order of the training samples, what the network sees of each, and the names of the classes."""
 
     shuffle: bool = True
     crop: Literal["none", "breast"] = "none"  # breast: the model sees the breast's box, the chest wall at the left
+    partner: bool = False  # inputs are the low-energy image, the subtracted one, and the annotated one of the two again
+    partner_dropout: float = Field(default=0.0, ge=0, lt=1)  # share of training samples without the image that is not annotated
     class_names: Names = ()  # of the lesion classes 1, 2, ...; empty: those of recipe `full`, or class_1, class_2, ...
 
     @model_validator(mode="after")
@@ -30,6 +32,12 @@ class DatasetSettings(Section):
             raise ValueError(f"class_names holds {wrong[0]!r}; expected letters, digits and _, because they name columns")
         if len(set(self.class_names)) < len(self.class_names):
             raise ValueError(f"class_names lists {', '.join(self.class_names)}; each name must be different")
+        return self
+
+    @model_validator(mode="after")
+    def _dropout_needs_partners(self) -> "DatasetSettings":
+        if self.partner_dropout and not self.partner:
+            raise ValueError(f"partner_dropout {self.partner_dropout:g} needs partner = true; set it, or leave this out")
         return self
 
 
@@ -202,6 +210,13 @@ class Configuration(Section):
             )
         if self.image.color_converter and self.model.image_channels != 3:
             raise ValueError(f"[image] color_converter {self.image.color_converter} needs [model] image_channels = 3")
+        if self.dataset.partner and self.model.image_channels != 3:
+            raise ValueError(f"[dataset] partner needs [model] image_channels = 3; found {self.model.image_channels}")
+        if self.dataset.partner and self.image.color_converter:
+            raise ValueError(
+                f"[image] color_converter {self.image.color_converter} mixes the images that [dataset] partner puts into three "
+                "channels; leave one of them out"
+            )
         if self.model.ema_momentum and self.train.gradient_accumulation_steps > 1:
             raise ValueError(
                 "[model] ema_momentum needs [train] gradient_accumulation_steps = 1, because Keras averages the weights after "

@@ -12,10 +12,13 @@ from pipeline.files.processes import in_order
 from segmenter.data.cropping import Crop
 from segmenter.data.dataset import Sample
 from segmenter.data.pairs import PairFormat, fit_image, read_all, read_pair, read_pair_whole
+from segmenter.data.random_numbers import uniform
+from segmenter.data.stacks import kind_of, partner_channel
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
 
+_DROPOUT = 2**32  # where the numbers that withhold partners start, far from those of augmentation
 _SHARE = 0.5  # of the free memory that pairs may fill
 
 
@@ -86,6 +89,17 @@ class Pairs:
         pairs = [read_pair(self.samples[index], self.pair_format) for index in indices]
         return np.stack([image for image, _ in pairs]), np.stack([mask for _, mask in pairs])
 
+    def withhold_partners(self, images: np.ndarray, positions: np.ndarray, indices: np.ndarray) -> None:
+        """Blackens the partner's channel of some images that `read` gave.
+
+        Args:
+          images: (batch, side, side, channels) uint8, changed in place.
+          positions: of these images in the batch.
+          indices: of their samples.
+        """
+        channels = [partner_channel(kind_of(self.samples[index])) for index in indices]
+        images[positions, :, :, channels] = 0
+
 
 class Schedule:
     """The pairs of each step of a training, which depend only on the seed and on the number of the step.
@@ -93,10 +107,12 @@ class Schedule:
     Args:
       count: of the samples. Each epoch takes all of them; its last batch may be smaller.
       shuffle: another order in each epoch.
+      partner_dropout: the share of samples whose partner is withheld, drawn each time that a sample is taken.
     """
 
-    def __init__(self, count: int, batch_size: int, *, shuffle: bool = False, seed: int = 0):
+    def __init__(self, count: int, batch_size: int, *, shuffle: bool = False, seed: int = 0, partner_dropout: float = 0.0):
         self.count, self.batch_size, self.shuffle, self.seed = count, batch_size, shuffle, seed
+        self.partner_dropout = partner_dropout
         self.steps = -(-count // batch_size)  # per epoch
         self.full_size = min(batch_size, count)  # of all batches but the last one of an epoch
 
@@ -111,6 +127,10 @@ class Schedule:
         indices = order[batch * self.batch_size :][: self.batch_size]
         return indices, epoch * self.count + indices
 
+    def drops_partner(self, numbers: np.ndarray) -> np.ndarray:
+        """Whether the partner is withheld from samples with these numbers, (batch,) bool."""
+        return np.array([uniform(self.seed, number, _DROPOUT, 1)[0] < self.partner_dropout for number in numbers.tolist()])
+
 
 def read_batch(pairs: Pairs, schedule: Schedule, variation: Variation | None, step: int) -> tuple[Any, ...]:
     """Reads the pairs of a step, and draws how they are varied.
@@ -121,10 +141,14 @@ def read_batch(pairs: Pairs, schedule: Schedule, variation: Variation | None, st
       the variation, because XLA takes seconds to compile that for another size.
     """
     indices, numbers = schedule.choose(step)
-    if variation is None:
-        return pairs.read(indices)
-    size = schedule.full_size
-    return *pairs.read(np.resize(indices, size)), len(indices), variation.draw(np.resize(numbers, size))
+    count = len(indices)
+    if variation:
+        indices, numbers = (np.resize(values, schedule.full_size) for values in (indices, numbers))
+    images, masks = pairs.read(indices)
+    if schedule.partner_dropout:
+        dropped = np.flatnonzero(schedule.drops_partner(numbers))
+        pairs.withhold_partners(images, dropped, indices[dropped])
+    return (images, masks, count, variation.draw(numbers)) if variation else (images, masks)
 
 
 def evaluation_batches(

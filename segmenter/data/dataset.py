@@ -17,6 +17,8 @@ from pipeline.contract import (
     IMAGE_SUFFIXES,
     MANIFEST,
     PAIR_SUFFIXES,
+    PARTNER_FOLDER,
+    PARTNERS,
     SPLITS,
     UNREAD_SUFFIXES,
     SplitFolder,
@@ -40,6 +42,7 @@ class Sample:
       scale: pixels of the data set's image per source pixel.
       spacing_mm: side of a source pixel, in mm.
       details: descriptions of the image, by the columns of `contract.DESCRIPTIONS`.
+      partner: the file of the other image of the same view, low-energy or subtracted, on the same grid; None where there is none.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Sample:
     scale: float | None = None
     spacing_mm: float | None = None
     details: Mapping[str, str] = field(default_factory=dict, hash=False)
+    partner: Path | None = None
 
     @property
     def is_original(self) -> bool:
@@ -109,6 +113,10 @@ class DataSet:
         splits = {fold: "test", (fold + 1) % count: "valid"}
         samples = tuple(replace(sample, split=splits.get(sample.fold or 0, "train")) for sample in self.samples)
         return DataSet(self.folder, samples, f"{self.identity} fold {fold} of {count}", fold)
+
+    def without_partners(self) -> "DataSet":
+        """Returns the same samples without the other image of each view."""
+        return replace(self, samples=tuple(replace(sample, partner=None) for sample in self.samples))
 
     @property
     def folds(self) -> int:
@@ -180,7 +188,7 @@ def read_data_set(folder: Path) -> DataSet:
         raise InputError(f"{folder}: there is no such folder; {_other_data_sets(folder.parent)}")
     manifest = folder / MANIFEST
     if manifest.is_file():
-        return DataSet(folder, tuple(_from_manifest(folder, manifest)), sha256(manifest))
+        return DataSet(folder, tuple(_from_manifest(folder, manifest)), _identify(folder))
     if (folder / DATASET_MARK).is_file():
         raise InputError(
             f"{folder}: is unfinished: it has {DATASET_MARK} but no {MANIFEST}; "
@@ -207,7 +215,8 @@ def _other_data_sets(folder: Path) -> str:
 
 def _from_manifest(folder: Path, manifest: Path) -> list[Sample]:
     below, (_, rows) = PathsBelow(folder), iterate_csv(manifest, _COLUMNS)
-    samples = [_from_row(below, number, row) for number, row in enumerate(rows, 2)]
+    partners = {split: _by_stem(folder / split / PARTNER_FOLDER) for split in SPLITS}
+    samples = [_from_row(below, number, row, partners) for number, row in enumerate(rows, 2)]
     paths = {path for split in SPLITS for kind in ("images", "masks") for path in (folder / split / kind).glob("*")}
     missing = [path for sample in samples for path in (sample.image, sample.mask) if path not in paths]
     if missing:
@@ -215,10 +224,29 @@ def _from_manifest(folder: Path, manifest: Path) -> list[Sample]:
             f"{manifest}: names {len(missing)} files that do not exist, the first is "
             f"{missing[0].relative_to(folder)}; make the data set again"
         )
+    _check_registered(folder, samples)
     return sorted(samples, key=lambda sample: sample.name)
 
 
-def _from_row(below: PathsBelow, number: int, row: Mapping[str, str]) -> Sample:
+def _check_registered(folder: Path, samples: Iterable[Sample]) -> None:
+    """Checks that each sample of an image whose partner was registered has it."""
+    table = folder / PARTNERS
+    rows = iterate_csv(table, ("image_id", "status"))[1] if table.is_file() else ()
+    registered = {row["image_id"] for row in rows if row["status"] == "registered"}
+    if missing := [sample for sample in samples if sample.image_id in registered and not sample.partner]:
+        expected = f"{missing[0].split}/{PARTNER_FOLDER}/{missing[0].name}"
+        raise InputError(
+            f"{table}: names {len(missing)} partners that do not exist, the first is {expected}; make the data set again"
+        )
+
+
+def _identify(folder: Path) -> str:
+    """The identity of a data set with a manifest: its hash, and that of the table of partners where there is one."""
+    partners = folder / PARTNERS
+    return sha256(folder / MANIFEST) + (f" with {PARTNERS} {sha256(partners)}" if partners.is_file() else "")
+
+
+def _from_row(below: PathsBelow, number: int, row: Mapping[str, str], partners: Mapping[str, Mapping[str, Path]]) -> Sample:
     # A manifest made by hand may lack columns that only metrics by group and in millimetres need.
     where = f"{below.root / MANIFEST}: row {number}"
     try:
@@ -242,6 +270,7 @@ def _from_row(below: PathsBelow, number: int, row: Mapping[str, str]) -> Sample:
         scale=values["scale"],
         spacing_mm=values["spacing_mm"],
         details={name: values[name] for name in DESCRIPTIONS},
+        partner=partners[values["split"]].get(values["sample"]),
     )
 
 
@@ -258,7 +287,8 @@ def _from_names(root: Path, folder: SplitFolder) -> list[Sample]:
                 f"{root}: {len(unpaired)} {title} of {folder.name} have no {'mask' if title == 'images' else 'image'}, the first "
                 f"is {files[unpaired[0]].relative_to(root)}; expected {expected} with one of {', '.join(sorted(PAIR_SUFFIXES))}"
             )
-    return [_named(name, folder.split, images[name], masks[name]) for name in sorted(images)]
+    others = _by_stem(folder.images.parent / PARTNER_FOLDER)
+    return [replace(_named(name, folder.split, images[name], masks[name]), partner=others.get(name)) for name in sorted(images)]
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
@@ -298,7 +328,7 @@ def _listing(samples: Sequence[Sample]) -> str:
     """Hashes the names, sizes and modification times of all files, as an identity where there is no manifest."""
     digest = hashlib.sha256()
     for sample in samples:
-        for path in (sample.image, sample.mask):
+        for path in filter(None, (sample.image, sample.mask, sample.partner)):
             status = path.stat()
             digest.update(f"{sample.split}/{path.name} {status.st_size} {status.st_mtime_ns}\n".encode())
     return digest.hexdigest()

@@ -40,13 +40,15 @@ def training_batches(
     seed: int = 0,
     first_step: int = 0,
     variation: Variation | None = None,
+    partner_dropout: float = 0.0,
 ) -> AnyBatches:
     """Batches of pairs without end, epoch after epoch. The last batch of an epoch may be smaller.
 
-    The order, and how a pair is varied, depend only on `seed` and on the number of the epoch, so a run that is resumed
-    after `first_step` batches gets the same batches as one that was not interrupted.
+    The order, how a pair is varied, and whether its partner is withheld (`Schedule`) depend only on `seed` and on the number of
+    the epoch, so a run that is resumed after `first_step` batches gets the same batches as one that was not interrupted.
     """
-    pairs, schedule = Pairs(samples, pair_format, cache=cache), Schedule(len(samples), batch_size, shuffle=shuffle, seed=seed)
+    pairs = Pairs(samples, pair_format, cache=cache)
+    schedule = Schedule(len(samples), batch_size, shuffle=shuffle, seed=seed, partner_dropout=partner_dropout)
     if _is_tensorflow():
         from segmenter.data.tf_data import training_dataset
 
@@ -64,9 +66,11 @@ def epoch_batches(
     shuffle: bool = False,
     seed: int = 0,
     variation: Variation | None = None,
+    partner_dropout: float = 0.0,
 ) -> AnyBatches:
     """Batches of one epoch; each further iteration gives those of the next one. They are those of `training_batches`."""
-    pairs, schedule = Pairs(samples, pair_format, cache=cache), Schedule(len(samples), batch_size, shuffle=shuffle, seed=seed)
+    pairs = Pairs(samples, pair_format, cache=cache)
+    schedule = Schedule(len(samples), batch_size, shuffle=shuffle, seed=seed, partner_dropout=partner_dropout)
     if _is_tensorflow():
         from segmenter.data.tf_data import epochs_dataset
 

@@ -12,20 +12,25 @@ from typing import Literal
 
 import numpy as np
 
-from pipeline.contract import MaskError, SourceError
+from pipeline.contract import MaskError
 from pipeline.files import InputError, all_cores, read_regular
 from pipeline.files.processes import in_order
 from pipeline.sources import decode_mask, read_image
 from segmenter.configuration import Configuration, MaskSettings
 from segmenter.data.cropping import Crop, find_crop
 from segmenter.data.dataset import Sample
-from segmenter.data.ground_truth import read_classes, read_mask_file, read_sample_image
+from segmenter.data.ground_truth import read_classes, read_mask_file
 from segmenter.data.resizing import resize_image, resize_mask
+from segmenter.data.stacks import read_stack
 
 
 @dataclass(frozen=True)
 class PairFormat:
-    """The format of pairs: the model's height, width, channels, classes and crop, and how a mask is thresholded."""
+    """The format of pairs: the model's height, width, channels, classes and crop, and how a mask is thresholded.
+
+    Attributes:
+      partner: whether the channels are those of `segmenter.data.stacks`.
+    """
 
     height: int
     width: int
@@ -33,6 +38,7 @@ class PairFormat:
     classes: int = 1
     mask: MaskSettings = field(default_factory=MaskSettings)
     crop: Literal["none", "breast"] = "none"
+    partner: bool = False
 
     @classmethod
     def of(cls, configuration: Configuration) -> "PairFormat":
@@ -45,6 +51,7 @@ class PairFormat:
             model.num_classes,
             configuration.mask,
             configuration.dataset.crop,
+            configuration.dataset.partner,
         )
 
 
@@ -87,10 +94,7 @@ def read_pair_whole(sample: Sample, pair_format: PairFormat) -> tuple[np.ndarray
       InputError: one of the files cannot be read, is not square, or is smaller than the model's longer side; their
         sizes differ; or the mask's values are not what the number of classes asks for.
     """
-    try:
-        image = read_sample_image(sample.image, pair_format.channels)
-    except SourceError as error:
-        raise InputError(f"{sample.image}: {error}") from error
+    image = read_stack(sample, pair_format.channels, partner=pair_format.partner)
     mask = read_mask_file(sample.mask, pair_format.classes, pair_format.mask)[..., None]
     (height, width), size = image.shape[:2], mask.shape[:2]
     if size != (height, width):

@@ -12,6 +12,7 @@ from segmenter.data.cropping import Crop, find_crop
 from segmenter.data.dataset import Sample
 from segmenter.data.originals import originals_or_all
 from segmenter.data.pairs import PairFormat, check_pair, read_all
+from segmenter.data.stacks import gray_of
 from segmenter.inference.thresholding import threshold_mask
 from segmenter.inference.tiling import predict_tiled
 from segmenter.models.saved_models import Predictor
@@ -50,7 +51,7 @@ class EpochPictures(keras.callbacks.Callback):
         with averaged(self.model):
             maps = [threshold_mask(self.predict(index), self.settings) for index in range(len(self.images))]
         for name, image, mask, predicted in zip(self.names, self.images, self.masks, maps, strict=True):
-            gray = image[..., 0]
+            gray = gray_of(image, partner=self.configuration.dataset.partner)
             # Small models' pictures are enlarged by a whole factor, so that the caption fits and pixels stay visible.
             factor = max(1, 256 // gray.shape[1])
             gray, predicted, ground_truth = (
@@ -78,7 +79,8 @@ class TiledEpochPictures(EpochPictures):
         predictor = Predictor(
             self.model, settings.image_height, settings.image_width, settings.image_channels, settings.num_classes
         )
-        return predict_tiled(self.images[index][..., 0], predictor, self.configuration.tiledinfer)
+        pixels = self.images[index] if settings.image_channels == 3 else self.images[index][..., 0]
+        return predict_tiled(pixels, predictor, self.configuration.tiledinfer)
 
 
 class CroppedEpochPictures(EpochPictures):

@@ -16,6 +16,7 @@ from segmenter.data.batches import Variation, fits_cache
 from segmenter.data.dataset import DataSet, Sample, describe_counts
 from segmenter.data.input_pipeline import AnyBatches, explained, training_batches, validation_batches
 from segmenter.data.pairs import PairFormat, check_lesions
+from segmenter.data.stacks import check_partners
 from segmenter.models.backbones import weights_file
 from segmenter.models.saved_models import load_whole
 from segmenter.runs import TRAINED_ON, Run, State, record_start
@@ -41,6 +42,8 @@ def train(run: Run, configuration: Configuration, data: DataSet, state: State | 
     """
     train_samples, valid_samples = data.split("train"), data.split("valid")
     check_lesions(train_samples, PairFormat.of(configuration))
+    if configuration.dataset.partner:
+        check_partners(data.folder, train_samples)
     if configuration.train.deterministic:
         make_deterministic()  # before the device is asked for anything
     devices = find_devices(configuration.train.batch_size)
@@ -136,6 +139,7 @@ def _make_batches(
         shuffle=configuration.dataset.shuffle,
         first_step=first_step,
         variation=_variation(configuration),
+        partner_dropout=configuration.dataset.partner_dropout,
     )
     return batches, validation_batches(validated, pair_format, settings.batch_size, cache=cache)
 

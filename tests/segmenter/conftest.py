@@ -136,3 +136,32 @@ def phantom_pairs(tmp_path_factory: pytest.TempPathFactory) -> tuple[np.ndarray,
     masks = [cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) for path in largest]
     small = [[cv2.resize(square, (64, 64), interpolation=cv2.INTER_AREA) for square in squares] for squares in (images, masks)]
     return np.stack(small[0])[..., None], (np.stack(small[1])[..., None] >= 128).astype(np.uint8)
+
+
+def write_views(folder: Path, **patients: int) -> Path:
+    """A data set in the layout of recipe v2-pairs, 32 px, without manifest: both images of a view per patient.
+
+    The subtracted image shows the lesion; the low-energy one is an even gray, the number of the patient.
+
+    Args:
+      patients: their number in each split.
+    """
+    number = 0
+    for split, count in patients.items():
+        for kind in ("images", "masks", "partners"):
+            (folder / split / kind).mkdir(parents=True)
+        for _ in range(count):
+            number += 1
+            subtracted, mask = draw_pair(number)
+            views = {"DM": np.full_like(subtracted, number), "CM": subtracted}
+            for kind, other in (("DM", "CM"), ("CM", "DM")):
+                name = f"P{number}_L_{kind}_CC"
+                write_pair(folder, split, name, views[kind], mask)
+                assert cv2.imwrite(str(folder / split / "partners" / f"{name}.png"), views[other])
+    return folder
+
+
+@pytest.fixture
+def views_folder(tmp_path: Path) -> Path:
+    """Both images of a view of four patients to train, two to validate, two to test."""
+    return write_views(tmp_path / "views", train=4, valid=2, test=2)

@@ -624,3 +624,19 @@ def test_all_sides_are_taken(augment):
 def test_settings_that_cannot_be_drawn_are_refused(settings, message, configure):
     with pytest.raises(pydantic.ValidationError, match=message):
         configure(**settings)
+
+
+def test_the_annotated_channel_of_a_view_stays_a_copy_whatever_is_drawn(augment):
+    image, mask = disc(5, -10, 20)
+    other = np.roll(image, 7, axis=1)
+    stacked = np.concatenate([other, image, image], axis=-1)
+    varied, moved = augment(stacked, mask, **EVERYTHING)
+    np.testing.assert_array_equal(varied[..., 1], varied[..., 2])
+    assert (varied != stacked).any()
+    assert (varied[..., 0] != varied[..., 1]).any()
+    # What moves one image of the view moves the other: where they were equal there is one level still.
+    plain, _ = augment(np.repeat(image, 3, axis=-1), mask, **EVERYTHING)
+    np.testing.assert_array_equal(plain[..., 0], plain[..., 1])
+    missing = np.concatenate([np.zeros_like(image), image, image], axis=-1)
+    assert not augment(missing, mask, **EVERYTHING)[0][..., 0].any(), "a missing image stays black"
+    np.testing.assert_array_equal(augment(missing, mask, **EVERYTHING)[1], moved)

@@ -107,3 +107,13 @@ def test_captions_list_what_was_drawn(happens, caption):
     arrays = {name: np.array(value, np.float32) for name, value in values.items()}
     drawn = Draw({name: np.array([True, happened]) for name, happened in happens.items()}, arrays, {}, np.array([1, 2]))
     assert describe(drawn, 1) == caption
+
+
+def test_the_annotated_image_of_a_view_is_shown(views_folder, config):
+    config.write_text(CONFIG.replace("[model]\n", "[dataset]\npartner = true\n[model]\nimage_channels = 3\n"))
+    assert preview(views_folder, "--config", config, "--count", 8) == 0
+    both = cv2.imread(str(views_folder / "preview-varied.png"))
+    for path in views_folder.glob("train/partners/*.png"):
+        path.unlink()
+    assert preview(views_folder, "--config", config, "--count", 8) == 0
+    np.testing.assert_array_equal(cv2.imread(str(views_folder / "preview-varied.png")), both)

@@ -130,6 +130,22 @@ def test_published_is_the_published_experiment():
             "class_names holds 'b c'; expected letters",
             id="name of two words",
         ),
+        pytest.param(
+            "[dataset]\npartner = true", r"partner needs \[model\] image_channels = 3; found 1", id="channels of a pair"
+        ),
+        pytest.param(
+            "[dataset]\npartner_dropout = 0.25",
+            "partner_dropout 0.25 needs partner = true; set it, or leave this out",
+            id="dropout alone",
+        ),
+        pytest.param(
+            "[dataset]\npartner = true\npartner_dropout = 1.0", "partner_dropout: Input should be less than 1", id="all"
+        ),
+        pytest.param(
+            "[model]\nimage_channels = 3\n[dataset]\npartner = true\n[image]\ncolor_converter = 'COLOR_RGB2HSV'",
+            r"color_converter COLOR_RGB2HSV mixes the images that \[dataset\] partner puts into three channels",
+            id="colors of a pair",
+        ),
         pytest.param("[image]\nblur_size = 4", r"image: blur_size 4 has no middle pixel", id="even kernel"),
         pytest.param("[model", "is not valid TOML", id="not TOML"),
     ],

@@ -84,3 +84,23 @@ def test_classes_have_their_colors(picture, configure, data_folder, write_pair, 
     np.testing.assert_array_equal(pictures["epoch_change_tiledinfer"], expected)
     pixels = {tuple(pixel) for pixel in pictures["epoch_change_infer"].reshape(-1, 3).tolist()}
     assert pixels >= {(0, 255, 0), (0, 0, 255)}
+
+
+def test_the_annotated_image_of_a_view_is_shown(views_folder, configure):
+    pixels = keras.Input((16, 16, 3))
+    model = keras.Model(pixels, keras.layers.Rescaling(1 / 255)(pixels[..., 1:2]))
+    model.compile("adam")
+    configuration = configure(
+        model__image_channels=3, dataset__partner=True, train__epoch_change_tiledinfer=True, train__num_infer_images=4
+    )
+    samples = read_data_set(views_folder).split("valid")
+    for callback in epoch_pictures(open_run(views_folder, "run"), configuration, samples):
+        callback.set_model(model)
+        callback.on_epoch_end(2)
+    name = "P5_L_DM_CC"
+    low_energy, mask = (
+        enlarged(cv2.imread(str(views_folder / f"valid/{kind}/{name}.png"), 0), 8) for kind in ("images", "masks")
+    )
+    expected = draw_row(low_energy, mask, mask, f"{name}, epoch 3")
+    picture = cv2.imread(str(views_folder / f"runs/run/epoch_change_tiledinfer/Epoch_3_{name}.png"))
+    np.testing.assert_array_equal(picture, expected)
