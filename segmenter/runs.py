@@ -76,9 +76,9 @@ class Run:
         """Where inference writes by default."""
         return self.folder / "predictions"
 
-    def evaluation(self, split: str) -> Path:
-        """The folder of a split's evaluation."""
-        return self.folder / "evaluation" / split
+    def evaluation(self, split: str, *, single: bool = False) -> Path:
+        """The folder of a split's evaluation, or with `single` of the one without the other image of each view."""
+        return self.folder / "evaluation" / (f"{split}_single" if single else split)
 
     @property
     def folds(self) -> Path:

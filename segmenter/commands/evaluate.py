@@ -27,6 +27,12 @@ def add(commands) -> None:
         help="a pixel is lesion where its probability is at least this; auto: the threshold with the highest mean Dice on valid "
         "(default: the run's [infer] threshold)",
     )
+    parser.add_argument(
+        "--single",
+        action="store_true",
+        help="withhold the other image of each view from a network that takes both, to measure it on single images; written to "
+        "evaluation/SPLIT_single, next to the evaluation with both",
+    )
     add_json(parser)
 
 
@@ -43,14 +49,17 @@ def execute(arguments: argparse.Namespace) -> int:
     data = read_data_set(arguments.dataset)
     run = runs.find_trained(arguments.dataset, arguments.name)
     data = runs.data_of(run, data)
-    configuration, chosen = _with_threshold(arguments.threshold, run, runs.read_configuration(run), data)
+    configuration = runs.read_configuration(run)
+    if arguments.single:
+        evaluation.require_partner(run, configuration)
+    configuration, chosen = _with_threshold(arguments.threshold, run, configuration, data, single=arguments.single)
     if chosen and not arguments.json:
         threshold, dice = chosen["threshold"], chosen["mean_dice"]
         print(f"threshold {threshold:g}, chosen on valid, where mean Dice is {dice:.4f} with it", flush=True)
     results = []
     for split in arguments.split:
-        folder = run.evaluation(split)
-        done = evaluation.evaluate_run(run, data, configuration, split)
+        folder = run.evaluation(split, single=arguments.single)
+        done = evaluation.evaluate_run(run, data, configuration, split, single=arguments.single)
         result = collect_evaluation(folder, configuration)
         warning = evaluation.describe_leak(evaluation.read_summary(folder), split)
         results.append({"split": split, "folder": folder, "up_to_date": not done, **result, "warning": warning or None})
@@ -64,7 +73,7 @@ def execute(arguments: argparse.Namespace) -> int:
     return DONE
 
 
-def _with_threshold(threshold: str | float | None, run, configuration, data):
+def _with_threshold(threshold: str | float | None, run, configuration, data, *, single: bool):
     """Applies --threshold, which also replaces Otsu's; auto chooses it on valid.
 
     Returns:
@@ -77,7 +86,7 @@ def _with_threshold(threshold: str | float | None, run, configuration, data):
     infer, chosen = configuration.infer.model_copy(update={"algorithm": None}), None
     if threshold == "auto":
         configuration = configuration.model_copy(update={"infer": infer})
-        threshold, dice = choose_threshold(run.best_model, data, configuration, run.folder / "evaluation")
+        threshold, dice = choose_threshold(run.best_model, data, configuration, run.folder / "evaluation", single=single)
         chosen = {"threshold": threshold, "mean_dice": dice}
     infer = infer.model_copy(update={"threshold": threshold})
     return configuration.model_copy(update={"infer": infer}), chosen

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.files import clear_folder, locked, sync, write_csv, write_text
+from pipeline.files import InputError, clear_folder, locked, sync, write_csv, write_text
 from segmenter.configuration import Configuration
 from segmenter.data.dataset import DataSet, Sample
 from segmenter.data.originals import originals_or_all
+from segmenter.data.stacks import check_partners
 from segmenter.evaluation.extremes import mask_file, write_extremes
 from segmenter.evaluation.formatting import rounded
 from segmenter.evaluation.measuring import FROC_COLUMNS, LESION_COLUMNS, Batch, Tables, measure_batches
@@ -26,10 +27,25 @@ from segmenter.pictures import write_png
 from segmenter.runs import Run, trained_on
 
 
-def evaluate_run(run: Run, data: DataSet, configuration: Configuration, split: str) -> bool:
-    """Evaluates a run's best model on a split, unless that was done already; returns whether there was anything to do."""
-    samples, folder = data.split(split), run.evaluation(split)
-    identity = evaluation_identity(run.best_model, data, configuration, split)
+def evaluate_run(run: Run, data: DataSet, configuration: Configuration, split: str, *, single: bool = False) -> bool:
+    """Evaluates a run's best model on a split, unless that was done already.
+
+    Args:
+      single: withhold the other image of each view, from a network that takes it.
+
+    Returns:
+      Whether there was anything to do.
+
+    Raises:
+      InputError: the split is empty, or [dataset] partner and the data set or `single` do not fit.
+    """
+    if single:
+        require_partner(run, configuration)
+        data = data.without_partners()
+    samples, folder = data.split(split), run.evaluation(split, single=single)
+    if configuration.dataset.partner:
+        check_partners(data.folder, samples, single=single)
+    identity = evaluation_identity(run.best_model, data, configuration, split, single=single)
     if read_summary(folder).get("identity") == identity:
         return False
     from segmenter.backend import load_backend
@@ -39,6 +55,16 @@ def evaluate_run(run: Run, data: DataSet, configuration: Configuration, split: s
         train = [sample for sample in data.samples if sample.split == "train"]
         evaluate(run.best_model, samples, configuration, folder, identity, train=train, trained_on=trained_on(run))
     return True
+
+
+def require_partner(run: Run, configuration: Configuration) -> None:
+    """Checks that a run's network takes pairs.
+
+    Raises:
+      InputError: it takes single images anyway.
+    """
+    if not configuration.dataset.partner:
+        raise InputError(f"{run.config}: has [dataset] partner = false, so the network takes single images; leave --single out")
 
 
 def evaluate(

@@ -61,11 +61,23 @@ class _Choice:
     dice: float
 
 
-_SHAPES = {"summary.json": _Summary, "threshold.json": _Choice, "audit.json": _Audit, DATASET_JSON: _Description}
+_SHAPES = {
+    "summary.json": _Summary,
+    "threshold.json": _Choice,
+    "threshold_single.json": _Choice,
+    "audit.json": _Audit,
+    DATASET_JSON: _Description,
+}
 
 
-def evaluation_identity(model_file: Path, data: DataSet, configuration: Configuration, split: str) -> dict[str, object]:
-    """What an evaluation depends on; where it is unchanged there is nothing to do."""
+def evaluation_identity(
+    model_file: Path, data: DataSet, configuration: Configuration, split: str, *, single: bool = False
+) -> dict[str, object]:
+    """What an evaluation depends on; where it is unchanged there is nothing to do.
+
+    Args:
+      single: whether the other image of each view is withheld.
+    """
     model, infer = configuration.model, configuration.infer
     return {
         "schema": SCHEMA,
@@ -78,7 +90,7 @@ def evaluation_identity(model_file: Path, data: DataSet, configuration: Configur
         "mask": configuration.mask.model_dump(mode="json"),
         "eval": configuration.eval.model_dump(mode="json"),
         "infer": infer.model_dump(mode="json", exclude={"batch_size", "mask_colorize"}),
-    }
+    } | ({"partner": not single} if configuration.dataset.partner else {})
 
 
 def read_summary(folder: Path) -> dict:

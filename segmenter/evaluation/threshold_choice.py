@@ -19,12 +19,21 @@ THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
 
 
 def choose_threshold(
-    model_file: Path, data: DataSet, configuration: Configuration, folder: Path, *, split: str = "valid"
+    model_file: Path,
+    data: DataSet,
+    configuration: Configuration,
+    folder: Path,
+    *,
+    split: str = "valid",
+    single: bool = False,
 ) -> tuple[float, float]:
     """Finds the threshold of THRESHOLDS with the highest mean Dice, over originals with lesions where there are any.
 
     Images without lesion have no Dice and do not count. Of equally good thresholds the one nearest to 0.5 is taken. The
-    choice is kept in `threshold.json`, and read from there the next time.
+    choice is kept in `threshold.json`, or with `single` in `threshold_single.json`, and read from there the next time.
+
+    Args:
+      single: withhold the other image of each view, from a network that takes it.
 
     Returns:
       The threshold and its mean Dice.
@@ -37,13 +46,15 @@ def choose_threshold(
         if configuration.model.num_classes > 1:
             reason = f"[model] num_classes is {configuration.model.num_classes}, and the most probable class counts"
         raise InputError(f"--threshold auto: this run uses no threshold, because {reason}; leave --threshold out")
-    identity = evaluation_identity(model_file, data, configuration, split)
-    if (earlier := read_record(folder / "threshold.json")).get("identity") == identity:
+    identity = evaluation_identity(model_file, data, configuration, split, single=single)
+    path = folder / ("threshold_single.json" if single else "threshold.json")
+    if (earlier := read_record(path)).get("identity") == identity:
         return earlier["threshold"], earlier["dice"]
+    data = data.without_partners() if single else data
     means = _dice_by_threshold(model_file, data.split(split), configuration)
     best = max(means, key=lambda value: (round(means[value], 6), -abs(value - 0.5)))
     choice = {"identity": identity, "threshold": best, "dice": means[best]}
-    write_text(folder / "threshold.json", json.dumps(choice, indent=1) + "\n")
+    write_text(path, json.dumps(choice, indent=1) + "\n")
     return best, means[best]
 
 
