@@ -120,6 +120,28 @@ def parse(data: bytes) -> Any:
     return dataset
 
 
+def parse_start(data: bytes, options: DicomOptions) -> Any:
+    """Parses the elements before the pixels, of a mammogram that may be used.
+
+    Args:
+      data: the beginning of a file; what it cuts off is left out.
+      options: as for `check`.
+
+    Raises:
+      SourceError: as `parse`, but not `file-truncated`; `not-a-mammogram`, `for-processing`, `burned-in`, `multi-frame`.
+    """
+    import pydicom
+
+    if not has_mark(data):
+        raise SourceError("not-an-image", "lacks the mark of a DICOM file; is it another type of file?")
+    refuse_bombs(data)
+    with guarded("not-an-image", "cannot be read as DICOM"):
+        dataset = pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True)
+    with guarded("not-an-image", "has tags that cannot be read"):
+        _check_object(dataset, options)
+    return dataset
+
+
 def _is_cut(dataset: Any) -> bool:
     """Whether the file ends within an element; pydicom raises nothing then, and returns the elements before it or none."""
     if not len(dataset):

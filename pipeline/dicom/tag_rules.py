@@ -39,6 +39,7 @@ def read_tags(dataset: Any, options: DicomOptions) -> Tags:
         uid=uid,
         exposure=str(dataset.get("FrameOfReferenceUID") or uid),
         has_text=True if "YES" in text else False if text == {"NO"} else None,
+        study=str(dataset.get("StudyInstanceUID") or ""),
     )
 
 

@@ -12,6 +12,7 @@ class Tags:
       uid: SOPInstanceUID.
       exposure: shared by the low-energy and the subtracted image of one compression: FrameOfReferenceUID, else the uid.
       has_text: BurnedInAnnotation; None if the file does not state it.
+      study: StudyInstanceUID; never to be written out.
     """
 
     patient_id: str = ""
@@ -21,3 +22,4 @@ class Tags:
     uid: str = ""
     exposure: str = ""
     has_text: bool | None = None
+    study: str = ""

@@ -17,7 +17,7 @@ from pipeline.sources.finding import (
     stem_of,
 )
 from pipeline.sources.headers import Header
-from pipeline.sources.images import read_header, read_header_and_levels, read_image
+from pipeline.sources.images import read_header, read_header_and_levels, read_image, read_tags
 from pipeline.sources.masks import decode_mask, decode_values, read_mask
 
 __all__ = [
@@ -40,5 +40,6 @@ __all__ = [
     "read_header_and_levels",
     "read_image",
     "read_mask",
+    "read_tags",
     "stem_of",
 ]

@@ -1,16 +1,22 @@
 """Header and pixels of one image, whatever its format."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from pipeline.contract import SourceError
 from pipeline.dicom.options import DicomOptions
+from pipeline.dicom.tags import Tags
+from pipeline.files import open_regular
 from pipeline.sources.contents import DEFAULT_DICOM, is_dicom, read_bytes
 from pipeline.sources.headers import Header, read_file_header
-from pipeline.sources.mammograms import read_dicom_header, read_dicom_pixels
+from pipeline.sources.mammograms import read_dicom_header, read_dicom_pixels, read_dicom_tags
 from pipeline.sources.pixels import find_bits, read_file_pixels
+
+_START = 2**20  # bytes of a DICOM file that hold the tags by which its image is identified; they come first
 
 
 def read_header_and_levels(path: Path, data: bytes, dicom: DicomOptions, stated_bits: int | None) -> Header:
@@ -43,6 +49,23 @@ def read_header(path: Path, data: bytes | None = None, dicom: DicomOptions = DEF
     if is_dicom(path, data):
         return read_dicom_header(data, dicom)
     return read_file_header(data)
+
+
+def read_tags(path: Path, dicom: DicomOptions = DEFAULT_DICOM) -> Tags:
+    """Reads the identity of the image in a DICOM file, without the pixels, which are nearly all of its bytes.
+
+    Args:
+      path: the file.
+      dicom: how DICOM is read.
+
+    Raises:
+      SourceError: `file-unreadable`, or those that `pipeline.dicom.parsing.parse_start` lists.
+    """
+    try:
+        with open_regular(path, most=sys.maxsize) as file:
+            return read_dicom_tags(file.read(_START), dicom)
+    except OSError as error:
+        raise SourceError("file-unreadable", f"cannot be read: {error.strerror}") from error
 
 
 def read_image(

@@ -5,7 +5,8 @@ import math
 import numpy as np
 
 from pipeline.dicom.options import DicomOptions
-from pipeline.dicom.parsing import check, guarded, parse
+from pipeline.dicom.parsing import check, guarded, parse, parse_start
+from pipeline.dicom.tags import Tags
 from pipeline.sources.coded import check_coded
 from pipeline.sources.headers import Header
 
@@ -23,6 +24,15 @@ def read_dicom_header(data: bytes, options: DicomOptions) -> Header:
         is_known = math.isfinite(spacing_mm) and spacing_mm > 0
         tags = read_tags(dataset, options)
         return Header(int(dataset.Columns), int(dataset.Rows), spacing_mm if is_known else None, tags)
+
+
+def read_dicom_tags(data: bytes, options: DicomOptions) -> Tags:
+    """Reads the identity of the image in a file, from the file's beginning; errors as `pipeline.dicom.parsing.parse_start`."""
+    from pipeline.dicom.tag_rules import read_tags
+
+    dataset = parse_start(data, options)
+    with guarded("not-an-image", "has tags that cannot be read"):
+        return read_tags(dataset, options)
 
 
 def read_dicom_pixels(data: bytes, options: DicomOptions, bits: int) -> np.ndarray:
