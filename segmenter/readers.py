@@ -2,7 +2,7 @@
 
 from pipeline.files.processes import Pool, start_server
 
-_MODULES = ["segmenter.inference.plan"]  # what runs in them
+_MODULES = ["segmenter.inference.views"]  # what runs in them
 
 
 def start_readers() -> None:

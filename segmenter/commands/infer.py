@@ -26,7 +26,9 @@ def add(commands) -> None:
         "Writes masks (0 and 255; with several classes their indices), probabilities of any lesion (16 bit) and overlays "
         "(prediction orange, ground truth green where it is known) as PNG at each image's own size, and lesions.csv, one row "
         "per lesion. Images may be JPEG, PNG, TIFF or DICOM of any size; one that cannot be read is reported and skipped. "
-        "DICOM images get DICOM SEGs, binary and fractional, in addition to PNGs. Options override [infer] and [tiledinfer] "
+        "DICOM images get DICOM SEGs, binary and fractional, in addition to PNGs. A model that takes both images of a view finds "
+        "the other one by name (P1_L_DM_CC, P1_L_CM_CC) or DICOM tags, among the given images and in their folders; partners.csv "
+        "lists which were used. Options override [infer] and [tiledinfer] "
         "of the first run.",
         dataset=False,
     )
@@ -81,6 +83,13 @@ def add(commands) -> None:
         action="store_true",
         help="also write colorized/, masks in the colors of the classes, and merged/, these masks on the image",
     )
+    parser.add_argument(
+        "--kind",
+        choices=("DM", "CM"),
+        default="",
+        help="low-energy (DM) or subtracted (CM): what those images are that neither names nor DICOM tags identify, for a model "
+        "that takes both images of a view",
+    )
     parser.add_argument("--strict", action="store_true", help="exit status 2 if any image could not be read")
     add_json(parser)
 
@@ -103,6 +112,7 @@ def execute(arguments: argparse.Namespace) -> int:
     from segmenter.data.dataset import read_data_set, read_dicom_options, read_source_bits
     from segmenter.inference import run as inference
     from segmenter.inference.jobs import find_jobs
+    from segmenter.inference.partners import find_views
     from segmenter.inference.plan import load_backends
 
     data = read_data_set(arguments.dataset) if arguments.dataset else None
@@ -110,6 +120,10 @@ def execute(arguments: argparse.Namespace) -> int:
     if data:
         plan = replace(plan, dicom=read_dicom_options(data.folder), source_bits=read_source_bits(data.folder))
     jobs = find_jobs(arguments.images, data and _as_runs_saw(data, arguments), output)
+    if plan.partner:
+        jobs = find_views(jobs, plan.dicom, arguments.kind)
+    elif arguments.kind:
+        raise InputError(f"--kind {arguments.kind}: the model takes single images of either kind; leave --kind out")
     identity = inference.inference_identity(plan, jobs)
     result = inference.read_result(output, identity)
     done = result is not None
@@ -127,7 +141,8 @@ def execute(arguments: argparse.Namespace) -> int:
     else:
         if done:
             print(f"{output}: inferred already")
-        print(f"{output}: {images} images, {result.lesions} lesions, {len(result.skipped)} skipped")
+        both = "" if result.with_partner is None else f" ({result.with_partner} with both images of their view)"
+        print(f"{output}: {images} images{both}, {result.lesions} lesions, {len(result.skipped)} skipped")
     return BAD_INPUT if arguments.strict and result.skipped else DONE
 
 

@@ -19,6 +19,7 @@ from pipeline.contract import (
     PAIR_SUFFIXES,
     PARTNER_FOLDER,
     PARTNERS,
+    REGISTERED,
     SPLITS,
     UNREAD_SUFFIXES,
     SplitFolder,
@@ -232,7 +233,7 @@ def _check_registered(folder: Path, samples: Iterable[Sample]) -> None:
     """Checks that each sample of an image whose partner was registered has it."""
     table = folder / PARTNERS
     rows = iterate_csv(table, ("image_id", "status"))[1] if table.is_file() else ()
-    registered = {row["image_id"] for row in rows if row["status"] == "registered"}
+    registered = {row["image_id"] for row in rows if row["status"] == REGISTERED}
     if missing := [sample for sample in samples if sample.image_id in registered and not sample.partner]:
         expected = f"{missing[0].split}/{PARTNER_FOLDER}/{missing[0].name}"
         raise InputError(

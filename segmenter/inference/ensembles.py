@@ -41,6 +41,10 @@ class AnyPredictor(Protocol):
         """How the images are cut out of whole ones: as squares around them, or by `segmenter.data.cropping`."""
 
     @property
+    def partner(self) -> bool:
+        """Whether the channels are those of `segmenter.data.stacks`: both images of a view."""
+
+    @property
     def name(self) -> str:
         """Its name in error messages."""
 
@@ -68,7 +72,7 @@ class Ensemble:
                     "an ensemble needs models with the same side, channels and classes"
                 )
         self.predictors = predictors
-        self.height, self.width, self.channels, self.classes, self.crop = _sizes(first)
+        self.height, self.width, self.channels, self.classes, self.crop, self.partner = _sizes(first)
         self.name = " + ".join(predictor.name for predictor in predictors)
 
     @property
@@ -96,7 +100,7 @@ class AugmentedPredictor:
 
     def __init__(self, predictor: AnyPredictor, views: Literal["flips", "turns"]):
         self.predictor, self.views = predictor, _VIEWS[views]
-        self.height, self.width, self.channels, self.classes, self.crop = _sizes(predictor)
+        self.height, self.width, self.channels, self.classes, self.crop, self.partner = _sizes(predictor)
         if views == "turns" and self.height != self.width:
             raise InputError(
                 f"{predictor.name}: takes images of {self.width} x {self.height} px, which cannot be turned by 90 degrees; "
@@ -119,8 +123,8 @@ class AugmentedPredictor:
         return total / np.float32(len(self.views))
 
 
-def _sizes(predictor: AnyPredictor) -> tuple[int, int, int, int, Literal["none", "breast"]]:
-    return predictor.height, predictor.width, predictor.channels, predictor.classes, predictor.crop
+def _sizes(predictor: AnyPredictor) -> tuple[int, int, int, int, Literal["none", "breast"], bool]:
+    return predictor.height, predictor.width, predictor.channels, predictor.classes, predictor.crop, predictor.partner
 
 
 def _describe_sizes(predictor: AnyPredictor) -> str:
@@ -128,4 +132,6 @@ def _describe_sizes(predictor: AnyPredictor) -> str:
     square = predictor.height == predictor.width
     size = f"{predictor.width} px" if square else f"{predictor.width} x {predictor.height} px"
     cropped = "" if predictor.crop == "none" else f", cropped to the {predictor.crop}"
-    return f"{size}, {channels} channel{'s' if channels > 1 else ''} and {classes} class{'es' if classes > 1 else ''}{cropped}"
+    views = ", both images of a view" if predictor.partner else ""
+    inputs = f"{size}, {channels} channel{'s' if channels > 1 else ''}"
+    return f"{inputs} and {classes} class{'es' if classes > 1 else ''}{cropped}{views}"

@@ -2,25 +2,29 @@
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from pipeline.contract import MaskError, SourceError
-from pipeline.files import InputError, read_regular
+from pipeline.contract import PARTNERS, MaskError, SourceError, parse_image
+from pipeline.files import InputError, read_csv, read_regular
 from pipeline.page import GROUND_TRUTH_COLOR, PREDICTION_COLOR
 from pipeline.sources import has_dicom_mark, read_mask, stem_of
 from segmenter.configuration import default_class_names
+from segmenter.data.stacks import CHANNELS
 from segmenter.inference import dicom_seg
 from segmenter.inference.ensembles import AnyPredictor
+from segmenter.inference.jobs import Job, View
 from segmenter.inference.lesion_table import COLUMNS, TABLE, lesion_rows, read_lesions, write_lesions
 from segmenter.inference.outputs import Prediction, write_pictures, write_segmentations
-from segmenter.inference.plan import Plan, describe_algorithm, load_backends, load_models, plan_of, read_for
+from segmenter.inference.partners import find_views
+from segmenter.inference.plan import Plan, describe_algorithm, load_backends, load_models, plan_of, read_pixels
 from segmenter.inference.run import predict_image
+from segmenter.inference.views import UNKNOWN_KIND, Input, Row, join, write_partners
 from segmenter.pictures import Color, draw_overlay, lesion_colors
 from segmenter.runs import Run
 
@@ -43,6 +47,7 @@ class Segmentation:
         box_height, centre_x, centre_y (in source pixels; a whole number is a pixel's centre), mean_probability.
       source: the image's file; None where it was an array.
       predictor: the predictor that made it.
+      partner: the image's row of partners.csv; None where the model takes single images.
     """
 
     name: str
@@ -52,6 +57,7 @@ class Segmentation:
     lesions: pd.DataFrame
     source: Path | None
     predictor: "ImagePredictor"
+    partner: Row | None = None
 
     def __repr__(self) -> str:
         height, width = self.image.shape
@@ -111,6 +117,9 @@ class Segmentation:
         others = [row for row in read_lesions(output) if row["image"] != self.name] if (output / TABLE).is_file() else []
         own = lesion_rows(self.mask, prediction.probabilities, predictor.class_names)
         write_lesions(output, [*others, *({"image": self.name} | row for row in own)])
+        if self.partner:
+            saved: list[Row] = [{**row} for row in read_csv(output / PARTNERS)] if (output / PARTNERS).is_file() else []
+            write_partners(output, [*(row for row in saved if row["image"] != self.name), self.partner])
         return output
 
 
@@ -143,39 +152,70 @@ class ImagePredictor:
         self.class_names = plan.class_names or default_class_names(max(1, self.model.classes - 1))
         self.colors: tuple[Color, ...] = lesion_colors(plan.settings.mask_colors, len(self.class_names))
 
-    def segment(self, image: np.ndarray | AnyPath, name: str = "image") -> Segmentation:
+    def segment(
+        self,
+        image: np.ndarray | AnyPath,
+        name: str = "image",
+        *,
+        partner: np.ndarray | AnyPath | None = None,
+        kind: Literal["DM", "CM", ""] = "",
+    ) -> Segmentation:
         """Finds the lesions of one image.
 
         Args:
           image: a JPEG, PNG, TIFF or DICOM file of any size, or (height, width) uint8, gray; a model of three channels takes
             (height, width, 3) uint8, red, green and blue, as well.
           name: the name of an array; a file has its own.
+          partner: for a model that takes both images of a view, the other one, low-energy or subtracted, gray; it is laid over
+            `image`. Without it, that of a file is looked for in the file's folder, by name or tags.
+          kind: whether `image` is low-energy (DM) or subtracted (CM), where neither name nor tags say so.
 
         Raises:
-          InputError: the file cannot be read, or the array is of another shape or type.
+          InputError: a file cannot be read, an array is of another shape or type, or the model has to know the kind.
         """
         source = None if isinstance(image, np.ndarray) else Path(image)
-        pixels = self._read(source) if source else _check_pixels(image, self.model.channels)
-        prediction = predict_image(pixels, self.model, self.plan)
+        name = stem_of(source) if source else name
+        model_input = self._read(image, name, partner, kind)
+        prediction = predict_image(model_input, self.model, self.plan)
         rows = lesion_rows(prediction.mask, prediction.probabilities, self.class_names)
         lesions = pd.DataFrame(rows, columns=list(COLUMNS[1:]))
         types = dict.fromkeys(("centre_x", "centre_y", "mean_probability"), float)
         several = prediction.probabilities.shape[-1] > 1
         return Segmentation(
-            stem_of(source) if source else name,
+            name,
             prediction.gray,
             prediction.mask,
             prediction.probabilities if several else prediction.probabilities[..., 0],
             lesions.astype(types),
             source,
             self,
+            model_input.row(name),
         )
 
-    def _read(self, path: Path) -> np.ndarray:
+    def _read(self, image: Any, name: str, partner: Any, kind: str) -> Input:
+        if not self.model.partner:
+            if partner is not None or kind:
+                raise InputError(f"{self.model.name}: takes single images of either kind; leave partner and kind out")
+            return Input(self._pixels(image, color=self.model.channels == 3))
+        if isinstance(image, np.ndarray):
+            view = View(kind or parse_image(name).kind)
+        else:
+            view = find_views([Job(name, Path(image))], self.plan.dicom, kind)[0].view or View(kind)
+        if view.kind not in CHANNELS:
+            raise InputError(f"{name}: {UNKNOWN_KIND}")
+        if partner is None:
+            partner = view.partner
+        elif not isinstance(partner, np.ndarray):
+            view = replace(view, partner=Path(partner))
+        return join(self._pixels(image), view, None if partner is None else self._pixels(partner))
+
+    def _pixels(self, image: Any, *, color: bool = False) -> np.ndarray:
+        if isinstance(image, np.ndarray):
+            return _check_pixels(image, color=color)
         try:
-            return read_for(path, self.plan, color=self.model.channels == 3)
+            return read_pixels(Path(image), self.plan, color=color)
         except SourceError as error:
-            raise InputError(f"{path}: {error}") from error
+            raise InputError(f"{image}: {error}") from error
 
     def __repr__(self) -> str:
         files = ", ".join(str(file) for file in self.plan.model_files)
@@ -184,8 +224,8 @@ class ImagePredictor:
         return f"ImagePredictor({files}: {self.model.network}, {size} px, {', '.join(self.class_names)})"
 
 
-def _check_pixels(image: Any, channels: int) -> np.ndarray:
-    is_color = channels == 3 and image.ndim == 3 and image.shape[2] == 3
+def _check_pixels(image: Any, *, color: bool) -> np.ndarray:
+    is_color = color and image.ndim == 3 and image.shape[2] == 3
     if not (image.ndim == 2 or is_color) or image.dtype != np.uint8:
         raise InputError(f"the image has shape {image.shape} and type {image.dtype}; expected (height, width) uint8, gray")
     return image

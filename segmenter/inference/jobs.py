@@ -3,22 +3,46 @@
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.contract import IMAGE_SUFFIXES, SPLITS
+from pipeline.contract import IMAGE_SUFFIXES, MISSING, SPLITS
 from pipeline.files import InputError, name_problem, shorten
 from pipeline.sources import describe_unread_images, find_files, find_unread_images, stem_of
 from segmenter.data.dataset import DataSet, Sample
 
 
 @dataclass(frozen=True)
+class View:
+    """The kind of an image, and the other image of its view.
+
+    Attributes:
+      kind: DM or CM; empty where it is not known.
+      partner: the other image; None where there is none.
+      is_laid_over: whether it is on the image's grid already.
+      status: `missing` or `ambiguous`, where there is no partner.
+    """
+
+    kind: str
+    partner: Path | None = None
+    is_laid_over: bool = False
+    status: str = MISSING
+
+
+@dataclass(frozen=True)
 class Job:
-    """One image to predict, the stem of its outputs, and its ground truth mask where there is one."""
+    """One image to predict.
+
+    Attributes:
+      name: the stem of its outputs.
+      ground_truth: its mask; None where there is none.
+      view: its kind and its partner, where a model takes both; None until they are looked for.
+    """
 
     name: str
     image: Path
     ground_truth: Path | None = None
+    view: View | None = None
 
 
 def find_jobs(paths: Sequence[Path], data: DataSet | None, output: Path | None = None) -> list[Job]:
@@ -34,13 +58,13 @@ def find_jobs(paths: Sequence[Path], data: DataSet | None, output: Path | None =
     """
     if not paths and data:
         return [_job_of(sample) for sample in originals(data, "test")]
-    masks: dict[Path, Path | None] = {}
+    samples: dict[Path, Sample | None] = {}
     for path in paths:
         if not path.exists():
             raise InputError(f"--images {path}: is not there")
         split = next((split for split in SPLITS if data and _is_same(path, data.folder / split / "images")), None)
         if data and split:
-            masks |= {sample.image: sample.mask for sample in originals(data, split)}
+            samples |= {sample.image: sample for sample in originals(data, split)}
         elif path.is_dir():
             files = [file for file in find_files(path, IMAGE_SUFFIXES, dicom=True) if not (output and _is_below(file, output))]
             unread = describe_unread_images(find_unread_images(path))
@@ -51,10 +75,13 @@ def find_jobs(paths: Sequence[Path], data: DataSet | None, output: Path | None =
                 )
             if unread:
                 print(f"{path}: {unread}", file=sys.stderr)
-            masks |= dict.fromkeys(files)
+            samples |= dict.fromkeys(files)
         else:
-            masks[path] = None
-    return [Job(name, image, masks[image]) for name, image in name_outputs(list(masks)).items()]
+            samples[path] = None
+    return [
+        replace(_job_of(sample), name=name) if (sample := samples[image]) else Job(name, image)
+        for name, image in name_outputs(list(samples)).items()
+    ]
 
 
 def originals(data: DataSet, split: str) -> list[Sample]:
@@ -69,7 +96,8 @@ def originals(data: DataSet, split: str) -> list[Sample]:
 
 
 def _job_of(sample: Sample) -> Job:
-    return Job(sample.name, sample.image, sample.mask)
+    view = View(sample.details.get("kind", ""), sample.partner, is_laid_over=True) if sample.partner else None
+    return Job(sample.name, sample.image, sample.mask, view)
 
 
 def _is_below(file: Path, folder: Path) -> bool:

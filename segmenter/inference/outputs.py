@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pydantic
 
-from pipeline.contract import MaskError
+from pipeline.contract import PARTNERS, MaskError
 from pipeline.files import InputError, path_below, read_object, read_regular, sync, write_bytes, write_text
 from pipeline.sources import read_mask
 from segmenter.captions import Color, draw_legend, legend
@@ -35,6 +35,7 @@ class _Result:
     skipped: list[str]
     lesions: int
     without_seg: list[str]
+    with_partner: int | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ def clear_outputs(output: Path) -> None:
     for path in [path_below(output, pattern.format(name), where) for name in names for pattern in OUTPUTS]:
         path.unlink(missing_ok=True)
     remove_tables(output)
+    (output / PARTNERS).unlink(missing_ok=True)
     (output / MARK).unlink(missing_ok=True)
 
 

@@ -15,8 +15,10 @@ from segmenter.configuration import NO_TILES, Configuration, InferSettings, Tile
 from segmenter.data.dataset import folder_of, read_dicom_options, read_source_bits
 from segmenter.inference import dicom_seg
 from segmenter.inference.ensembles import AnyPredictor, AugmentedPredictor, Ensemble
+from segmenter.models.input_names import read_input_name, takes_partner
 from segmenter.models.onnx_models import (
     CROPPED_GEOMETRY,
+    VIEW_PIXELS,
     Description,
     is_onnx,
     load_onnx_predictor,
@@ -46,6 +48,12 @@ class Plan:
     class_names: tuple[str, ...] = ()
     dicom: DicomOptions = DEFAULT_DICOM
     source_bits: int | None = None
+
+    @property
+    def partner(self) -> bool:
+        """Whether its models take both images of a view, as the first one's file states."""
+        file = self.model_files[0]
+        return read_description(file).partner if is_onnx(file) else takes_partner(read_input_name(file))
 
 
 def plan_of(model: Run | AnyPath, *, tiled: bool = False, settings: Mapping[str, Any] | None = None, data: Any = None) -> Plan:
@@ -114,7 +122,10 @@ def describe_plan(plan: Plan, predictor: AnyPredictor) -> Description:
         sha256(plan.model_files[0]),
         package_version(),
         crop=predictor.crop,
+        partner=predictor.partner,
     )
+    if predictor.partner:
+        description = replace(description, pixels=VIEW_PIXELS)
     return description if predictor.crop == "none" else replace(description, geometry=CROPPED_GEOMETRY)
 
 
@@ -154,19 +165,11 @@ def _load(file: Path) -> AnyPredictor:
     return load_predictor(file)
 
 
-def read_for(path: Path, plan: Plan, *, color: bool) -> np.ndarray:
-    """Reads an image as the model saw its like in training; in `color` for a model of three channels."""
+def read_pixels(path: Path, plan: Plan, *, color: bool = False) -> np.ndarray:
+    """Reads an image, (height, width) uint8, or with `color` (height, width, 3), as its like was read for training."""
     # Images of a data set that the pipeline wrote use all bits; others, what they or the recipe state.
     is_ours = (path.parent.parent.parent / DATASET_MARK).is_file()
     return read_image(path, dicom=plan.dicom, color=color, stated_bits=16 if is_ours else plan.source_bits)
-
-
-def read_or_reject(path: Path, plan: Plan, *, color: bool) -> np.ndarray | SourceError:
-    """As `read_for`, in a process of its own; returns the reason for which an image cannot be read."""
-    try:
-        return read_for(path, plan, color=color)
-    except SourceError as error:
-        return error
 
 
 def describe_algorithm(plan: Plan, predictor: AnyPredictor) -> dicom_seg.Algorithm:

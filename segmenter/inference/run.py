@@ -11,36 +11,49 @@ import sys
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-import cv2
-import numpy as np
-
-from pipeline.contract import CRASHED, SourceError, find_reason
+from pipeline.contract import CRASHED, REGISTERED, SourceError, find_reason
 from pipeline.files import InputError, all_cores, locked, progress, sha256, stamp_of
 from pipeline.files.processes import in_order
 from pipeline.sources import has_dicom_mark
 from segmenter.configuration import default_class_names
 from segmenter.inference import dicom_seg
 from segmenter.inference.ensembles import AnyPredictor
-from segmenter.inference.jobs import Job
+from segmenter.inference.jobs import Job, View
 from segmenter.inference.lesion_table import lesion_rows, write_lesions
 from segmenter.inference.outputs import Prediction, clear_outputs, read_mark, write_mark, write_pictures, write_segmentations
-from segmenter.inference.plan import Plan, describe_algorithm, load_models, read_or_reject
+from segmenter.inference.plan import Plan, describe_algorithm, load_models
 from segmenter.inference.thresholding import threshold_mask
 from segmenter.inference.tiling import Predicted, predict_at_side, predict_tiled, predict_whole
+from segmenter.inference.views import Input, Row, read_or_reject, write_partners
 from segmenter.pictures import lesion_colors
 from segmenter.readers import open_readers
 
 
 @dataclass(frozen=True)
 class _Predicted:
-    """An image that was read, (height, width) or (height, width, 3) uint8, and its probabilities."""
+    """An image that was read, and its probabilities."""
 
     job: Job
-    image: np.ndarray
+    image: Input
     probabilities: Predicted
+
+
+@dataclass(frozen=True)
+class _Written:
+    """What is known of an image whose files are written.
+
+    Attributes:
+      lesions: its rows of lesions.csv.
+      partner: its row of the table of partners; None where the model takes single images.
+      without_seg: why a DICOM image has no SEG; empty where it has one.
+    """
+
+    lesions: list[dict[str, object]]
+    partner: Row | None
+    without_seg: str
 
 
 @dataclass
@@ -51,11 +64,14 @@ class InferenceResult:
       skipped: the images that could not be read, each with a reason.
       lesions: the number of predicted lesions.
       without_seg: the DICOM images that got no SEG, each with a reason; or one reason for all.
+      with_partner: the number of images that were predicted together with their partner; None where the model takes single
+        images.
     """
 
     skipped: list[str] = field(default_factory=list)
     lesions: int = 0
     without_seg: list[str] = field(default_factory=list)
+    with_partner: int | None = None
 
 
 def inference_identity(plan: Plan, jobs: Sequence[Job]) -> dict[str, object]:
@@ -67,13 +83,23 @@ def inference_identity(plan: Plan, jobs: Sequence[Job]) -> dict[str, object]:
         segmentations["dicom"] = plan.dicom.model_dump(mode="json")
     if plan.source_bits:
         segmentations["source_bits"] = plan.source_bits
-    return segmentations | {
-        "models_sha256": [sha256(file) for file in plan.model_files],
-        "infer": plan.settings.model_dump(mode="json", exclude={"batch_size"}),
-        "tiledinfer": plan.tiled and plan.tiled.model_dump(mode="json"),
-        "class_names": list(plan.class_names),
-        "images": [[job.name, *_stamp(job.image), *(_stamp(job.ground_truth) if job.ground_truth else ())] for job in jobs],
-    }
+    partners = {"partners": [_describe_partner(job) for job in jobs]} if plan.partner else {}
+    return (
+        segmentations
+        | partners
+        | {
+            "models_sha256": [sha256(file) for file in plan.model_files],
+            "infer": plan.settings.model_dump(mode="json", exclude={"batch_size"}),
+            "tiledinfer": plan.tiled and plan.tiled.model_dump(mode="json"),
+            "class_names": list(plan.class_names),
+            "images": [[job.name, *_stamp(job.image), *(_stamp(job.ground_truth) if job.ground_truth else ())] for job in jobs],
+        }
+    )
+
+
+def _describe_partner(job: Job) -> list[object]:
+    view = job.view or View("")
+    return [view.kind, view.status, *(_stamp(view.partner) if view.partner else ())]
 
 
 def _holds_dicom(jobs: Sequence[Job]) -> bool:
@@ -93,14 +119,15 @@ def read_result(output: Path, identity: dict[str, object]) -> InferenceResult | 
         return InferenceResult(report["skipped"], report["findings"], report["without_seg"])
     if not (result := mark.get("result")):
         return None
-    return InferenceResult(result["skipped"], result["lesions"], result["without_seg"])
+    return InferenceResult(result["skipped"], result["lesions"], result["without_seg"], result.get("with_partner"))
 
 
 def infer(plan: Plan, jobs: Sequence[Job], output: Path, identity: dict[str, object]) -> InferenceResult:
     """Predicts each image and writes `masks`, `probabilities`, `overlays` and more at source size, then `lesions.csv`.
 
-    SEGs of DICOM images go to `segmentations`. An image that cannot be read is reported and skipped. Outputs of an
-    earlier inference in the folder are removed first.
+    Where the models take both images of a view, it also writes the table of partners. SEGs of DICOM images go to
+    `segmentations`. An image that cannot be read is reported and skipped. Outputs of an earlier inference in the folder are
+    removed first.
 
     Raises:
       InputError: a model file holds no model or does not fit the others, a ground truth mask cannot be read, or none of
@@ -115,21 +142,25 @@ def _infer(plan: Plan, jobs: Sequence[Job], output: Path, identity: dict[str, ob
     clear_outputs(output)
     # Written before the work, so that an interrupted inference can be cleared, too.
     write_mark(output, identity)
-    result, reasons, rows = InferenceResult(), set[str](), []
+    result, reasons, rows, partners = InferenceResult(), set[str](), [], []
     write = _make_writer(plan, predictor, output, _algorithm_of_jobs(plan, predictor, jobs, result))
     with (
         open_readers(1) as reader,
         ThreadPoolExecutor(all_cores()) as writers,
         closing(_predict(predictor, plan, jobs, reader, result, reasons)) as predicted,
     ):
-        for lesions, without_seg in in_order(writers, write, predicted, _batch_size(plan) + 1):
-            rows += lesions
-            if without_seg:
-                _report_without_seg(result, without_seg)
+        for written in in_order(writers, write, predicted, _batch_size(plan) + 1):
+            rows += written.lesions
+            partners += [written.partner] if written.partner else []
+            if written.without_seg:
+                _report_without_seg(result, written.without_seg)
     if len(result.skipped) == len(jobs):
         raise InputError(f"none of the {len(jobs)} images can be read; the first: {result.skipped[0]}")
     write_lesions(output, rows)
     result.lesions = len(rows)
+    if predictor.partner:
+        write_partners(output, partners)
+        result.with_partner = sum(row["status"] == REGISTERED for row in partners)
     if not any(find_reason(reason).passing for reason in reasons):  # else the same command tries again
         write_mark(output, identity, asdict(result))
     return result
@@ -137,18 +168,15 @@ def _infer(plan: Plan, jobs: Sequence[Job], output: Path, identity: dict[str, ob
 
 def _make_writer(
     plan: Plan, predictor: AnyPredictor, output: Path, algorithm: dicom_seg.Algorithm | None
-) -> Callable[[_Predicted], tuple[list[dict[str, object]], str]]:
-    """Makes the function that writes one predicted image, in any thread.
-
-    It returns the image's rows of lesions.csv, and why a DICOM image has no SEG, which is empty if it has one.
-    """
+) -> Callable[[_Predicted], _Written]:
+    """Makes the function that writes one predicted image, in any thread."""
     class_names = plan.class_names or default_class_names(max(1, predictor.classes - 1))
     colors = lesion_colors(plan.settings.mask_colors, len(class_names))
 
-    def write(predicted: _Predicted) -> tuple[list[dict[str, object]], str]:
+    def write(predicted: _Predicted) -> _Written:
         job, image = predicted.job, predicted.image
         probabilities = predicted.probabilities.at_source()
-        prediction = Prediction(as_gray(image), probabilities, threshold_mask(probabilities, plan.settings))
+        prediction = Prediction(image.gray, probabilities, threshold_mask(probabilities, plan.settings))
         colored = plan.settings.mask_colorize
         write_pictures(output, job.name, prediction, job.ground_truth, colors, class_names, colored=colored)
         without_seg = ""
@@ -158,20 +186,16 @@ def _make_writer(
             except dicom_seg.SegmentationError as error:
                 without_seg = f"{job.image}: {error}"
         rows = lesion_rows(prediction.mask, probabilities, class_names)
-        return [{"image": job.name} | row for row in rows], without_seg
+        return _Written([{"image": job.name} | row for row in rows], image.row(job.name), without_seg)
 
     return write
 
 
-def predict_image(image: np.ndarray, predictor: AnyPredictor, plan: Plan) -> Prediction:
-    """Predicts one image, (height, width) or (height, width, 3) uint8, at its own size."""
-    probabilities = predict_tiled(image, predictor, plan.tiled) if plan.tiled else predict_whole([image], predictor)[0]
-    return Prediction(as_gray(image), probabilities, threshold_mask(probabilities, plan.settings))
-
-
-def as_gray(image: np.ndarray) -> np.ndarray:
-    """The luma of an image, (height, width) uint8, for pictures."""
-    return image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+def predict_image(image: Input, predictor: AnyPredictor, plan: Plan) -> Prediction:
+    """Predicts one image at its own size."""
+    pixels = image.pixels
+    probabilities = predict_tiled(pixels, predictor, plan.tiled) if plan.tiled else predict_whole([pixels], predictor)[0]
+    return Prediction(image.gray, probabilities, threshold_mask(probabilities, plan.settings))
 
 
 def _predict(
@@ -181,18 +205,28 @@ def _predict(
 
     Images are read in a process of its own, because a decoder that crashes ends its process.
     """
-    read = functools.partial(read_or_reject, plan=plan, color=predictor.channels == 3)
-    paths = [job.image for job in jobs]
+    read = functools.partial(read_or_reject, plan=plan, color=predictor.channels == 3, partner=predictor.partner)
+
+    def read_alone(job: Job) -> Input | SourceError:
+        """Reads an image again whose process died, without its partner, of which it may have died."""
+        fault = SourceError(*CRASHED)
+        if not (job.view and job.view.partner):
+            return fault
+        image = next(in_order(reader, read, [replace(job, view=View(job.view.kind))], crashed=read_alone))
+        return image if isinstance(image, SourceError) else replace(image, fault=fault)
+
     batch_size = _batch_size(plan)
     starts = range(0, len(jobs), batch_size)
-    with closing(in_order(reader, read, paths, batch_size + 1, crashed=lambda _: SourceError(*CRASHED))) as images:
+    with closing(in_order(reader, read, jobs, batch_size + 1, crashed=read_alone)) as images:
         read_jobs = zip(jobs, images, strict=True)
         for _ in progress(starts, len(starts), "inferring", "images" if plan.tiled else "batches"):
             batch = _without_unread(itertools.islice(read_jobs, batch_size), result, reasons)
             if plan.tiled:
-                predicted = [Predicted(predict_tiled(image, predictor, plan.tiled), *image.shape[:2]) for _, image in batch]
+                predicted = [
+                    Predicted(predict_tiled(image.pixels, predictor, plan.tiled), *image.gray.shape) for _, image in batch
+                ]
             else:
-                predicted = predict_at_side([image for _, image in batch], predictor) if batch else []
+                predicted = predict_at_side([image.pixels for _, image in batch], predictor) if batch else []
             for (job, image), probabilities in zip(batch, predicted, strict=True):
                 yield _Predicted(job, image, probabilities)
 
@@ -202,17 +236,20 @@ def _batch_size(plan: Plan) -> int:
 
 
 def _without_unread(
-    images: Iterable[tuple[Job, np.ndarray | SourceError]], result: InferenceResult, reasons: set[str]
-) -> list[tuple[Job, np.ndarray]]:
-    """The images that were read; the others are reported, and their reasons added."""
+    images: Iterable[tuple[Job, Input | SourceError]], result: InferenceResult, reasons: set[str]
+) -> list[tuple[Job, Input]]:
+    """The images that were read; the others, and partners that could not be read, are reported and their reasons added."""
     read = []
     for job, image in images:
         if isinstance(image, SourceError):
             reasons.add(image.reason)
             result.skipped.append(f"{job.image}: {image}")
             print(f"skipped: {result.skipped[-1]}", file=sys.stderr)
-        else:
-            read.append((job, image))
+            continue
+        if image.fault:
+            reasons.add(image.fault.reason)
+            print(f"partner not used: {job.view and job.view.partner}: {image.fault}", file=sys.stderr)
+        read.append((job, image))
     return read
 
 

@@ -190,7 +190,8 @@ def _describe(path: Path, description: Description, exported: keras.Model) -> No
         batch.dim_param = "batch"
         for dimension, size in zip(dimensions, sizes, strict=True):
             dimension.dim_value = size
-    metadata = {key: value for key, value in asdict(description).items() if (key, value) != ("crop", "none")}
+    defaults = (("crop", "none"), ("partner", False))
+    metadata = {key: value for key, value in asdict(description).items() if (key, value) not in defaults}
     onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(metadata)})
     onnx.save(model, path)
 

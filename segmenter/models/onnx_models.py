@@ -16,6 +16,11 @@ from segmenter.models.sizes import check_sizes
 
 SUFFIX = ".onnx"
 METADATA_KEY = "cesm_segmenter"
+# The channels of a model that takes both images of a view.
+VIEW_PIXELS = (
+    "raw levels 0 to 255 as float32, not scaled, (batch, side, side, 3): the low-energy image, the subtracted image laid over "
+    "it, and again the one of the two in which lesions are wanted; 0 where an image is missing"
+)
 _REMEDY = "give a file that `cesm-segmenter export --format onnx` wrote"
 
 
@@ -31,7 +36,7 @@ class Description:
       model_sha256: of the .keras file that was exported.
       package: the version of this package that exported it.
       pixels, geometry, output: how other programs prepare images, and what they get.
-      crop: as in [dataset]; left out of a file where it is none, as in those of earlier versions.
+      crop, partner: as in [dataset]; left out of a file where they are none and false, as in those of earlier versions.
     """
 
     network: str
@@ -49,6 +54,7 @@ class Description:
     )
     output: str = "probabilities, (batch, side, side, classes) float32: of lesion; with several classes of each, background first"
     crop: Literal["none", "breast"] = "none"
+    partner: bool = False
 
 
 CROPPED_GEOMETRY = (
@@ -70,6 +76,7 @@ class OnnxPredictor:
     name: str
     network: str
     crop: Literal["none", "breast"]
+    partner: bool
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Probabilities of a batch; shapes and errors as for `saved_models.Predictor.predict`."""
@@ -101,7 +108,7 @@ def load_onnx_predictor(path: Path) -> OnnxPredictor:
     shapes = ([tensor.shape for tensor in tensors] for tensors in (session.get_inputs(), session.get_outputs()))
     description = read_description(path)
     sizes = check_sizes(path, *shapes, cropped=description.crop == "breast")
-    return OnnxPredictor(session, *sizes, str(path), description.network, description.crop)
+    return OnnxPredictor(session, *sizes, str(path), description.network, description.crop, description.partner)
 
 
 def read_description(path: Path) -> Description:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from segmenter.configuration import ImageSettings, ModelSettings
 from segmenter.configuration.networks import BackboneSettings
-from segmenter.models.sizes import CROPPED_INPUT
+from segmenter.models.input_names import input_name
 
 if TYPE_CHECKING:
     import keras
@@ -53,12 +53,13 @@ def build_model(
     image: ImageSettings = ImageSettings(),  # noqa: B008 (frozen)
     *,
     crop: Literal["none", "breast"] = "none",
+    partner: bool = False,
     allow_download: bool = False,
 ) -> "keras.Model":
     """Builds a network with its preprocessing inside.
 
     Args:
-      crop: as in [dataset]; the name of the input says it, to whoever loads the model.
+      crop, partner: as in [dataset]; the name of the input states them, to whoever loads the model.
       allow_download: let Keras fetch the weights of a backbone that `weights = "imagenet"` asks for.
 
     Returns:
@@ -87,7 +88,7 @@ def build_model(
     keras.config.set_dtype_policy("mixed_bfloat16" if settings.mixed_precision else "float32")
     try:
         shape = (settings.image_height, settings.image_width, settings.image_channels)
-        pixels = keras.Input(shape, name="image" if crop == "none" else CROPPED_INPUT, dtype="float32")
+        pixels = keras.Input(shape, name=input_name(crop=crop, partner=partner), dtype="float32")
         x = preprocess(pixels, image)
         if settings.input_normalize:
             x = layers.Rescaling(1 / 255, name="scale", dtype="float32")(x)

@@ -12,9 +12,10 @@ import keras
 import numpy as np
 
 from pipeline.files import InputError, refuse_zip_bomb, replacing
+from segmenter.models.input_names import crop_of, takes_partner
 from segmenter.models.probabilities import check_probabilities
 from segmenter.models.registry import register_layers
-from segmenter.models.sizes import CROPPED_INPUT, check_sizes
+from segmenter.models.sizes import check_sizes
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,12 @@ class Predictor:
     @property
     def crop(self) -> Literal["none", "breast"]:
         """How its images are cut out of whole ones, by the name of its input."""
-        return "breast" if self.model.inputs[0].name == CROPPED_INPUT else "none"
+        return crop_of(self.model.inputs[0].name)
+
+    @property
+    def partner(self) -> bool:
+        """Whether its channels are those of `segmenter.data.stacks`, by the name of its input."""
+        return takes_partner(self.model.inputs[0].name)
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Probabilities of a batch.
@@ -86,7 +92,7 @@ def load_predictor(path: Path) -> Predictor:
     model = load_whole(path, compile=False)
     # A model that is not built has none.
     shapes = (_as_list(getattr(model, name, None)) for name in ("input_shape", "output_shape"))
-    cropped = CROPPED_INPUT in (tensor.name for tensor in getattr(model, "inputs", None) or [])
+    cropped = any(crop_of(tensor.name) == "breast" for tensor in getattr(model, "inputs", None) or [])
     sizes = check_sizes(path, *shapes, cropped=cropped)
     return Predictor(take_plain_tensor(model), *sizes, str(path))
 

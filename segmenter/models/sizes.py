@@ -5,7 +5,6 @@ from pathlib import Path
 from pipeline.contract import MOST_CLASSES
 from pipeline.files import InputError
 
-CROPPED_INPUT = "breast_crop"  # the name of an input that is not a whole image, but its breast; see `segmenter.data.cropping`
 MOST_SIDE = 4096  # of a model's input; a mammogram has some 3000 pixels in its longer side
 
 

@@ -12,7 +12,8 @@ from segmenter.training.metrics import keras_metrics
 def compile_model(configuration: Configuration, *, allow_download: bool = False) -> keras.Model:
     """Builds the model of a configuration, with its loss, its metrics and a new optimizer."""
     settings = configuration.model
-    model = build_model(settings, configuration.image, crop=configuration.dataset.crop, allow_download=allow_download)
+    data = configuration.dataset
+    model = build_model(settings, configuration.image, crop=data.crop, partner=data.partner, allow_download=allow_download)
     metrics = keras_metrics(settings.metrics, configuration.class_names)
     optimizer = _optimizer(settings, configuration.train.gradient_accumulation_steps)
     model.compile(optimizer, make_loss(settings), metrics=metrics, jit_compile=jit_compiles(settings.jit_compile))

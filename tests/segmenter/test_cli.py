@@ -179,7 +179,7 @@ def test_results_as_json_are_one_object_and_nothing_else(data_folder, config, ca
         assert test["threshold"] == evaluated["chosen_threshold"]["threshold"]
         assert set(test["batches"]["values"]) == {"loss", "dice_coef"}
         inferred = result_of("infer", data_folder, "--name", "tiny")
-        assert set(inferred) == {"output", "up_to_date", "images", "lesions", "skipped", "without_seg"}
+        assert set(inferred) == {"output", "up_to_date", "images", "lesions", "skipped", "without_seg", "with_partner"}
         assert (inferred["images"], inferred["up_to_date"], inferred["skipped"]) == (3, up_to_date, [])
     summary = result_of("summary", data_folder, "--name", "tiny")
     assert set(summary) == {"dataset", "run", "splits", "dice", "few_patients", "read_first", "pictures"}

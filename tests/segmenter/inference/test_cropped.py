@@ -17,11 +17,12 @@ from segmenter.evaluation.predictions import predict_batches
 from segmenter.inference.ensembles import AugmentedPredictor, Ensemble
 from segmenter.inference.images import load_predictor as load_image_predictor
 from segmenter.inference.tiling import predict_at_side, predict_whole
+from segmenter.models.input_names import input_name
 from segmenter.models.onnx_models import load_onnx_predictor, read_description
 from segmenter.models.saved_models import load_predictor
-from segmenter.models.sizes import CROPPED_INPUT
 
 HEIGHT, WIDTH = 48, 30
+CROPPED = input_name(crop="breast")
 
 
 @dataclass
@@ -33,6 +34,7 @@ class Gray:
     channels: int = 1
     classes: int = 1
     crop: str = "breast"
+    partner: bool = False
     name: str = "gray"
     network: str = "Gray"
 
@@ -41,7 +43,7 @@ class Gray:
         return images[..., :1].astype(np.float32) / 255
 
 
-def write_model(path, height=HEIGHT, width=WIDTH, name=CROPPED_INPUT):
+def write_model(path, height=HEIGHT, width=WIDTH, name=CROPPED):
     pixels = keras.Input((height, width, 1), name=name)
     keras.Model(pixels, keras.layers.Rescaling(1 / 255)(pixels)).save(path)
     return path

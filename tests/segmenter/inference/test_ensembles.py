@@ -18,6 +18,7 @@ class Toy:
     classes: int = 1
     name: str = "toy"
     crop: str = "none"
+    partner: bool = False
     network: str = "ToyNet"
     inputs: list = field(default_factory=list)
 

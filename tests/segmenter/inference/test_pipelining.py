@@ -29,7 +29,7 @@ def predict_by(monkeypatch):
 
     def put(function, side=SIDE):
         predictor = SimpleNamespace(
-            height=side, width=side, channels=1, classes=1, name="it", network="Net", crop="none", predict=function
+            height=side, width=side, channels=1, classes=1, name="it", network="Net", crop="none", partner=False, predict=function
         )
         monkeypatch.setattr(run, "load_models", lambda plan: predictor)
 
@@ -86,9 +86,9 @@ def test_the_next_batch_is_read_and_the_last_one_written_while_one_is_predicted(
     read, written = {name: threading.Event() for name in "0123456789"}, threading.Event()
     plain_read, plain_write = run.read_or_reject, run.write_pictures
 
-    def reading(path, **options):
-        read[path.stem].set()
-        return plain_read(path, **options)
+    def reading(job, **options):
+        read[job.image.stem].set()
+        return plain_read(job, **options)
 
     def writing(*arguments, **options):
         plain_write(*arguments, **options)
@@ -121,7 +121,7 @@ def test_memory_holds_a_few_batches_whatever_the_number_of_images(tmp_path, pred
             most = max(most, counts["read"] - counts["written"])
 
     plain_read = run.read_or_reject
-    read_by(lambda path, **options: (count("read"), plain_read(path, **options))[1])
+    read_by(lambda job, **options: (count("read"), plain_read(job, **options))[1])
     monkeypatch.setattr(run, "write_pictures", lambda *_, **__: count("written"))
     predict_by(gray_levels, side=8)
     run_on([Job(f"{number}", tmp_path / "image.png") for number in range(100)], tmp_path / "out", batch_size=4)
@@ -133,10 +133,10 @@ def test_an_error_or_ctrl_c_does_not_wait_for_the_images_that_are_to_be_read(tmp
     cv2.imwrite(str(tmp_path / "image.png"), np.full((8, 8), 200, np.uint8))
     read, plain_read = [], run.read_or_reject
 
-    def reading(path, **options):
-        read.append(path)
+    def reading(job, **options):
+        read.append(job)
         time.sleep(0.02 if len(read) > 50 else 0)
-        return plain_read(path, **options)
+        return plain_read(job, **options)
 
     def predict(pixels):
         raise KeyboardInterrupt

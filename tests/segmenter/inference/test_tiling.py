@@ -22,6 +22,7 @@ class Gray:
     classes: int = 1
     name: str = "gray"
     crop: str = "none"
+    partner: bool = False
     largest_batch: int = 0
 
     def predict(self, images):
@@ -148,7 +149,7 @@ def test_a_large_image_needs_memory_for_its_result_and_a_few_tiles():
     """4000 x 4000 px: 61 MB of probabilities, 15 MB of image; all tiles together would be over 100 MB more."""
 
     class Blind:
-        height, width, channels, classes, crop, name = 512, 512, 1, 1, "none", "blind"
+        height, width, channels, classes, crop, partner, name = 512, 512, 1, 1, "none", False, "blind"
 
         def predict(self, images):
             return np.zeros((*images.shape[:3], 1), np.float32)

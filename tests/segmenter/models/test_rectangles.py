@@ -5,9 +5,9 @@ import pytest
 
 from segmenter.configuration.networks import MODEL_SETTINGS
 from segmenter.models import MODELS, build_model
+from segmenter.models.input_names import input_name
 from segmenter.models.inspection import count_multiply_accumulates
 from segmenter.models.saved_models import load_predictor, save_for_prediction
-from segmenter.models.sizes import CROPPED_INPUT
 
 # The others consist of layers that take any size.
 SHAPED = ("DeepLabV3Plus", "SwinUNet", "TransUNet")
@@ -25,7 +25,7 @@ def test_every_network_takes_a_rectangle(name, configure):
 
 def test_a_saved_model_of_crops_is_known_by_its_input(configure, tmp_path):
     model = build_model(configure(model__image_height=32, dataset__crop="breast").model, crop="breast")
-    assert model.inputs[0].name == CROPPED_INPUT
+    assert model.inputs[0].name == input_name(crop="breast")
     save_for_prediction(model, tmp_path / "model.keras")
     predictor = load_predictor(tmp_path / "model.keras")
     assert (predictor.height, predictor.width, predictor.crop) == (32, 16, "breast")
