@@ -18,6 +18,7 @@ from segmenter.backend import load_backend
 from segmenter.configuration import Configuration, load_configuration
 from segmenter.configuration.networks import MODEL_SETTINGS, describe_sides
 from segmenter.data.dataset import DataSet, folder_of, read_data_set
+from segmenter.data.stacks import check_partners
 from segmenter.models import MODELS
 from segmenter.runs import Run
 
@@ -52,6 +53,7 @@ def build_model(
     side: int = 128,
     channels: int = 1,
     classes: int = 1,
+    partner: bool = False,
     allow_download: bool = False,
     **keys: Any,
 ) -> "keras.Model":
@@ -61,6 +63,7 @@ def build_model(
       model: one of `list_models()`.
       side, channels: of the images, which are raw: the network scales 0 to 255 itself.
       classes: 1 for lesion or not; more for masks of class indices, of which 0 is the background.
+      partner: whether it takes both images of a view, which needs 3 channels; as in [dataset].
       allow_download: let Keras fetch pretrained weights, where `weights` asks for them.
       keys: those of [model] in a configuration, such as base_filters=16, loss="dice_loss", learning_rate=0.0003.
 
@@ -75,7 +78,8 @@ def build_model(
       >>> model.fit(batches(data, "train", side=64), epochs=3)  # doctest: +SKIP
     """
     size = {"image_width": side, "image_height": side, "image_channels": channels, "num_classes": classes}
-    configuration = check_settings(Configuration, {"model": {"model": model, **size, **keys}}, "build_model")
+    settings = {"model": {"model": model, **size, **keys}, "dataset": {"partner": partner}}
+    configuration = check_settings(Configuration, settings, "build_model")
     load_backend()
     from segmenter.training.compilation import compile_model
 
@@ -90,6 +94,8 @@ def batches(
     batch_size: int = 8,
     channels: int = 1,
     classes: int = 1,
+    partner: bool = False,
+    partner_dropout: float = 0.0,
     augment: bool | Mapping[str, Any] = False,
     shuffle: bool | None = None,
     seed: int = 1,
@@ -102,8 +108,9 @@ def batches(
       split: train, valid or test.
       side: to which images and masks are averaged down; not more than the files have.
       batch_size: of all batches but the last, which may be smaller.
-      channels: 1, or 3 equal ones.
+      channels: 1, or 3 equal ones; or 3 of both images of a view.
       classes: 1 for lesion or not; more for masks of class indices.
+      partner, partner_dropout: as in [dataset], to give both images of a view, which needs 3 channels.
       augment: vary pairs, differently in each epoch: True for flips, small turns and brightness; or settings of [augmentor] and
         its parts.
       shuffle: another order in each epoch; True for train where it is left out.
@@ -125,7 +132,10 @@ def batches(
     samples = _read(data, fold).split(split)
     size = {"image_width": side, "image_height": side, "image_channels": channels, "num_classes": classes}
     variation = AUGMENTATION if augment is True else augment or {}
-    configuration = check_settings(Configuration, {"model": size | {"num_layers": 1}, **variation}, "batches")
+    settings = {"model": size | {"num_layers": 1}, "dataset": {"partner": partner, "partner_dropout": partner_dropout}}
+    configuration = check_settings(Configuration, {**settings, **variation}, "batches")
+    if partner:
+        check_partners(folder_of(data), samples)
     load_backend()
     from segmenter.augmentation import make_variation
     from segmenter.data.batches import fits_cache
@@ -142,6 +152,7 @@ def batches(
         shuffle=split == "train" if shuffle is None else shuffle,
         seed=seed,
         variation=make_variation(configuration, seed) if variation else None,
+        partner_dropout=partner_dropout,
     )
 
 
@@ -196,13 +207,16 @@ def train(
     return run
 
 
-def evaluate(run: Run | AnyPath, split: str = "test", *, settings: Mapping[str, Any] | None = None) -> pd.DataFrame:
+def evaluate(
+    run: Run | AnyPath, split: str = "test", *, settings: Mapping[str, Any] | None = None, single: bool = False
+) -> pd.DataFrame:
     """Evaluates a run's best model on a split of its data set, as `cesm-segmenter evaluate` does.
 
     Args:
       run: as `train` and `open_run` give it, or its folder, which also gets the tables and pictures.
       split: train, valid or test, as the run's fold sees it.
       settings: values in place of the run's [eval] and [infer], such as `{"infer": {"threshold": 0.3}}`.
+      single: withhold the other image of each view, from a network that takes both.
 
     Returns:
       The metrics: one row per `group`, `value` and `metric`, with `images`, `patients`, `mean` and `median` and the ends of
@@ -220,8 +234,8 @@ def evaluate(run: Run | AnyPath, split: str = "test", *, settings: Mapping[str, 
 
     trained = runs.require_trained(runs.as_run(run))
     data = runs.data_of(trained, read_data_set(trained.data_folder))
-    evaluation.evaluate_run(trained, data, runs.read_configuration(trained, settings), split)
-    return read_table(trained.evaluation(split) / "metrics.csv")
+    evaluation.evaluate_run(trained, data, runs.read_configuration(trained, settings), split, single=single)
+    return read_table(trained.evaluation(split, single=single) / "metrics.csv")
 
 
 def open_run(data: Any, name: str) -> Run:

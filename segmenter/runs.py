@@ -30,6 +30,7 @@ from segmenter.configuration import Configuration, TrainSettings
 from segmenter.data.dataset import DataSet
 
 RUNS = "runs"
+FOLDS = "folds.csv"  # in the evaluation of a cross-validation
 TRAINED_ON = "trained_on"  # in versions.json: the patients of the training set
 _HOW = {"jit_compile", "cache_limit_mb"}  # keys that change how a training is computed, and its result at most by rounding
 _AFTER_TRAINING = {"eval", "infer", "tiledinfer"}  # sections that a trained run may change
@@ -83,7 +84,7 @@ class Run:
     @property
     def folds(self) -> Path:
         """The table of a cross-validation's folds; other runs have none."""
-        return self.evaluation("test") / "folds.csv"
+        return self.evaluation("test") / FOLDS
 
     def checkpoint(self, epoch: int) -> Path:
         """The whole model with optimizer after an epoch; only the last one is kept."""

@@ -18,7 +18,8 @@ def add(commands) -> None:
         "compare runs, image by image",
         "Prints how far the metrics of each run lie from those of the "
         "first, with 95 % intervals for which both share the drawn patients. The runs must have been evaluated on the same "
-        "images. A run of another data set and a pooled cross-validation (NAME-cv) will do too. One metric, chosen beforehand, "
+        "images. A run of another data set, a pooled cross-validation (NAME-cv) and a single evaluation "
+        "(RUN/evaluation/test_single) will do too. One metric, chosen beforehand, "
         "gets a verdict; the others are exploratory.",
     )
     parser.add_argument("reference", metavar="RUN", type=Path, help="the run to compare with: DATASET/runs/NAME")

@@ -21,6 +21,7 @@ def add(commands) -> None:
         "cross-validate: train and evaluate every fold",
         "For each fold K of the manifest, trains DATASET/runs/NAME-foldK and evaluates it on the patients of the fold; "
         "then pools these evaluations in DATASET/runs/NAME-cv/evaluation/test: the tables of an evaluation, and folds.csv. "
+        "A network that takes both images of a view is also evaluated without the other one, in evaluation/test_single. "
         "Run again, the same command continues where it was interrupted, and does nothing if everything is done.",
     )
     add_training_options(parser)
@@ -40,6 +41,7 @@ def execute(arguments: argparse.Namespace) -> int:
     configuration = load_configuration(arguments.config, arguments.settings)
     views = _by_fold(read_data_set(arguments.dataset), arguments.folds)
     name = arguments.name or Path(arguments.config).stem
+    modes = (False, True) if configuration.dataset.partner else (False,)
     folds = [runs.open_run(arguments.dataset, f"{name}-fold{data.fold}") for data in views]
     for run, data in zip(folds, views, strict=True):
         train_run(
@@ -50,13 +52,20 @@ def execute(arguments: argparse.Namespace) -> int:
             restart=arguments.restart,
             allow_download=arguments.allow_download,
         )
-        done = evaluate_run(run, data, runs.read_configuration(run), SPLIT)
-        print(f"{run.evaluation(SPLIT)}: evaluated" if done else f"{run.evaluation(SPLIT)}: evaluated already", flush=True)
+        for single in modes:
+            done = evaluate_run(run, data, runs.read_configuration(run), SPLIT, single=single)
+            folder = run.evaluation(SPLIT, single=single)
+            print(f"{folder}: evaluated" if done else f"{folder}: evaluated already", flush=True)
     pooled = runs.open_run(arguments.dataset, f"{name}-cv")
-    done = pool_folds(folds, pooled)
+    are_pooled = [pool_folds(folds, pooled, single=single) for single in modes]
     runs.record_configuration(pooled, configuration)
-    print(f"{pooled.folder}: {len(folds)} folds pooled" if done else f"{pooled.folder}: all {len(folds)} folds were done already")
-    print("", *describe(pooled), sep="\n")
+    print(
+        f"{pooled.folder}: {len(folds)} folds pooled"
+        if any(are_pooled)
+        else f"{pooled.folder}: all {len(folds)} folds were done already"
+    )
+    for single in modes:
+        print("", *["without the other image of each view"] * single, *describe(pooled, single=single), sep="\n")
     return DONE
 
 

@@ -19,7 +19,7 @@ def read_tfrecords(paths: Sequence[Path], channels: int = 1, classes: int = 1) -
 
     Args:
       paths: the shards, such as `sorted(folder.glob("train-*.tfrecord"))`.
-      channels: of the images, 1 or 3.
+      channels: of the images, 1 or 3; shards hold single images, also of a data set with partners.
       classes: as `num_classes` in [model]: 1 for lesion and background, 3 for recipe full.
 
     Returns:

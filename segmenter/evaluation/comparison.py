@@ -67,7 +67,8 @@ def read_evaluated(folder: Path, split: str) -> Evaluated:
     """Reads the evaluation of a run.
 
     Args:
-      folder: the folder of the run or of a cross-validation, DATASET/runs/NAME.
+      folder: the folder of the run or of a cross-validation, DATASET/runs/NAME; or that of one of its evaluations, such as
+        DATASET/runs/NAME/evaluation/test_single.
 
     Raises:
       InputError: there is no such run, or its evaluation is missing, unfinished, or from an earlier version.
@@ -75,7 +76,7 @@ def read_evaluated(folder: Path, split: str) -> Evaluated:
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such run; give the folder of a run, DATASET/{RUNS}/NAME")
     run = Run(folder)
-    evaluation = run.evaluation(split)
+    evaluation = folder if folder.parent.name == "evaluation" else run.evaluation(split)
     remedy = f"make it with `cesm-segmenter evaluate {folder.parent.parent} --name {run.name} --split {split}`"
     if not (summary := read_summary(evaluation)):
         raise InputError(f"{evaluation}: holds no finished evaluation; {remedy}")

@@ -5,6 +5,7 @@ Reads the tables that `segmenter.evaluation` wrote for the folds' runs; needs no
 
 import statistics
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from pipeline.files import clear_folder, locked, read_csv, write_csv
 from segmenter.data.originals import counts
@@ -12,7 +13,7 @@ from segmenter.evaluation.evaluator import write_evaluation
 from segmenter.evaluation.formatting import format_interval, format_number, rounded
 from segmenter.evaluation.measuring import Row, Tables
 from segmenter.evaluation.state import read_summary
-from segmenter.runs import Run, read_state
+from segmenter.runs import FOLDS, Run, read_state
 
 SPLIT = "test"
 # The metrics in folds.csv, and for each the metric and the average of a fold's metrics.csv that it is taken from.
@@ -27,30 +28,36 @@ FOLD_METRICS = {
 FOLD_COLUMNS = ("fold", "patients", "images", "epochs", "best_epoch", *FOLD_METRICS)
 
 
-def pool_folds(runs: Sequence[Run], pooled: Run) -> bool:
+def pool_folds(runs: Sequence[Run], pooled: Run, *, single: bool = False) -> bool:
     """Pools the evaluations on test of the runs of fold 0, 1, ... into one, unless that was done already.
 
     It has the tables of an evaluation over all held-out samples, with the columns `fold` and `run` in per_image.csv (the
     masks are in that run's folder), and folds.csv with one row per fold. Its `summary.json` has the spread over the folds
     in addition to the pooled metrics, and no limits of lesion sizes, because each fold takes its own from its training.
 
+    Args:
+      single: pool the evaluations without the other image of each view, in a folder of their own.
+
     Returns:
       Whether there was anything to do.
     """
-    folder = pooled.evaluation(SPLIT)
-    summaries = [read_summary(run.evaluation(SPLIT)) for run in runs]
+    folder = pooled.evaluation(SPLIT, single=single)
+    folders = [run.evaluation(SPLIT, single=single) for run in runs]
+    summaries = [read_summary(path) for path in folders]
     identity = {"split": SPLIT, "runs": [run.name for run in runs], "folds": [summary["identity"] for summary in summaries]}
     if read_summary(folder).get("identity") == identity:
         return False
     with locked(folder, "segmenter cv"):
         clear_folder(folder)
-        _pool(runs, pooled, identity, summaries)
+        _pool(runs, folders, folder, identity, summaries)
     return True
 
 
-def _pool(runs: Sequence[Run], pooled: Run, identity: Mapping[str, object], summaries: Sequence[dict]) -> None:
-    folds = [_fold_row(fold, run) for fold, run in enumerate(runs)]
-    write_csv(pooled.folds, FOLD_COLUMNS, [rounded(row) for row in folds])
+def _pool(
+    runs: Sequence[Run], folders: Sequence[Path], folder: Path, identity: Mapping[str, object], summaries: Sequence[dict]
+) -> None:
+    folds = [_fold_row(fold, run, path) for fold, (run, path) in enumerate(zip(runs, folders, strict=True))]
+    write_csv(folder / FOLDS, FOLD_COLUMNS, [rounded(row) for row in folds])
     settings = {name: summaries[0][name] for name in ("tolerance_px", "class_names", "threshold")}
     leaks = [summary["trained_on_too"] for summary in summaries]
     summary = {
@@ -58,22 +65,20 @@ def _pool(runs: Sequence[Run], pooled: Run, identity: Mapping[str, object], summ
         "trained_on_too": None if None in leaks else sorted({patient for patients in leaks for patient in patients}),
         "size_cuts_px": None,
     }
-    write_evaluation(pooled.evaluation(SPLIT), _pool_tables(runs), summary | settings, _spread(folds))
+    write_evaluation(folder, _pool_tables(runs, folders), summary | settings, _spread(folds))
 
 
-def _pool_tables(runs: Sequence[Run]) -> Tables:
+def _pool_tables(runs: Sequence[Run], folders: Sequence[Path]) -> Tables:
     tables = Tables()
-    for fold, run in enumerate(runs):
-        folder = run.evaluation(SPLIT)
+    for fold, (run, folder) in enumerate(zip(runs, folders, strict=True)):
         tables.images.extend({**row, "fold": fold, "run": run.name} for row in read_csv(folder / "per_image.csv"))
         tables.lesions.extend(map(dict, read_csv(folder / "per_lesion.csv")))
         tables.candidates.extend(map(dict, read_csv(folder / "froc.csv")))
     return tables
 
 
-def _fold_row(fold: int, run: Run) -> Row:
+def _fold_row(fold: int, run: Run, folder: Path) -> Row:
     """The row of a fold in folds.csv; metrics that need lesions are None where the fold has none."""
-    folder = run.evaluation(SPLIT)
     samples = read_csv(folder / "per_image.csv")
     images = [row for row, is_counted in zip(samples, counts([row["variant"] for row in samples]), strict=True) if is_counted]
     overall = {row["metric"]: row for row in read_csv(folder / "metrics.csv") if row["group"] == "all"}
@@ -106,14 +111,14 @@ def _spread(folds: Sequence[Mapping[str, object]]) -> dict[str, float]:
     return spread
 
 
-def describe(pooled: Run) -> list[str]:
+def describe(pooled: Run, *, single: bool = False) -> list[str]:
     """A cross-validation as aligned lines: one row per fold, their mean and spread, and the pooled metrics with intervals."""
-    folder = pooled.evaluation(SPLIT)
+    folder = pooled.evaluation(SPLIT, single=single)
     spread = read_summary(folder)["metrics"]
     lines = [[name.replace("_", " ") for name in FOLD_COLUMNS]]
     lines += [
         [_cell(_number(row[name])) if name in FOLD_METRICS else row[name] for name in FOLD_COLUMNS]
-        for row in read_csv(pooled.folds)
+        for row in read_csv(folder / FOLDS)
     ]
     for statistic in ("mean", "std"):
         cells = [_cell(spread.get(f"fold_{name}_{statistic}")) for name in FOLD_METRICS]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.contract import DATASET_MARK, SourceError
+from pipeline.contract import DATASET_MARK
 from pipeline.files import InputError, check_settings, package_version, sha256
 from pipeline.sources import DEFAULT_DICOM, DicomOptions, read_image
 from segmenter.configuration import NO_TILES, Configuration, InferSettings, TiledInferSettings

@@ -22,6 +22,7 @@ from segmenter.report.results import RunResults
 from segmenter.runs import TRAINED_ON
 
 METRIC_COLUMNS = ("metric", "mean", "95 % interval", "median", "95 % interval", "images", "patients", "what it means")
+SINGLE_COLUMNS = ("metric", "given", "mean", "95 % interval", "median", "95 % interval")
 EMPTY_COLUMNS = ("metric", "mean", "95 % interval", "images", "patients", "what it means")
 SPLIT_COLUMNS = ("split", "patients", "source images", "samples", "source images by class")
 CURVE_COLUMNS = ("criterion", "lesions", "threshold", "found", "95 % interval", "false positives per image")
@@ -166,6 +167,31 @@ def _meaning(results: RunResults, row: Mapping) -> str:
     return metric_of(row["metric"]).meaning.format(**values)
 
 
+def single_rows(results: RunResults) -> Rows:
+    """The metrics over the images of the split (SINGLE_COLUMNS), with both images of each view and without the other one."""
+    if not results.single:
+        return []
+    alone = {row["metric"]: row for row, _ in _rows(results.single, "all")}
+    rows: Rows = []
+    for row, metric in _rows(results, "all"):
+        cells = [
+            (*_estimate(each, metric.digits), *_median(each, metric.digits)) for each in (row, alone.get(row["metric"])) if each
+        ]
+        rows += [(metric.label, mode, *cell) for mode, cell in zip(("both images", "single image"), cells, strict=False)]
+    return rows
+
+
+def single_sentence(results: RunResults) -> str:
+    """A sentence on what the network takes of each view; empty for networks of single images."""
+    if not results.configuration.dataset.partner:
+        return ""
+    sentence = "The network takes both images of a view, low-energy and subtracted, and predicts the lesions of one of them."
+    if not results.single:
+        return f"{sentence} How well it does without the other one was not evaluated; `evaluate --single` does."
+    is_same = results.single.summary["threshold"] == results.summary["threshold"]
+    return f"{sentence} It was also evaluated without the other one{'.' if is_same else f': {settings_sentence(results.single)}'}"
+
+
 def strata_rows(results: RunResults) -> Rows:
     """One row per value of each group, its metrics with intervals."""
     table = results.metrics
@@ -306,6 +332,8 @@ def training_rows(results: RunResults) -> Rows:
     model, facts = results.configuration.model, results.versions
     parameters = facts.get("parameters")
     scaled = "levels 0 to 1" if model.input_normalize else "levels 0 to 255"
+    if results.configuration.dataset.partner:
+        scaled += ": low-energy, subtracted, and the annotated one of the two again"
     cropped = "" if results.configuration.dataset.crop == "none" else f", cropped to the {results.configuration.dataset.crop}"
     return [
         ("date", str(facts.get("date", _MISSING)).replace("T", " ").replace("+00:00", " UTC")),

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +29,7 @@ class RunResults:
       run: the evaluated run; the report goes to its folder.
       summary: the evaluation's summary.json.
       models: the runs whose models made the predictions, each with the model's SHA-256; several in a cross-validation.
+      is_single: whether it is the evaluation without the other image of each view.
     """
 
     data: DataSet
@@ -37,11 +38,19 @@ class RunResults:
     configuration: Configuration
     summary: Mapping
     models: Mapping[str, str]
+    is_single: bool = False
 
     @property
     def evaluation(self) -> Path:
         """The folder of the evaluation."""
-        return self.run.evaluation(self.split)
+        return self.run.evaluation(self.split, single=self.is_single)
+
+    @cached_property
+    def single(self) -> "RunResults | None":
+        """The evaluation of the same models on the same data without the other image of each view; None where there is none."""
+        summary = read_summary(self.run.evaluation(self.split, single=True))
+        identity, own = (_models_and_data(record.get("identity", {})) for record in (summary, self.summary))
+        return replace(self, summary=summary, is_single=True) if "metrics" in summary and identity == own else None
 
     @property
     def is_pooled(self) -> bool:
@@ -211,6 +220,10 @@ def _check_identity(data: DataSet, run: Run, identity: Mapping, remedy: str) -> 
         raise InputError(f"{data.folder}: holds other data than {run.name} was evaluated on; evaluate it again with `{remedy}`")
 
 
+def _models_and_data(identity: Mapping) -> list[tuple[object, object]]:
+    return [(fold.get("model_sha256"), fold.get("data_identity")) for fold in identity.get("folds", [identity])]
+
+
 def _remedy(folder: Path, run: Run, split: str) -> str:
     if run.name.endswith("-cv"):
         return f"cesm-segmenter cv {folder} --name {run.name.removesuffix('-cv')}"
@@ -229,6 +242,10 @@ def fingerprint(results: RunResults, schema: int) -> str:
         run.versions,
         run.state,
     ]
+    singles = {}
+    if results.single:
+        folder_single = results.single.evaluation
+        singles = {f"single {name}": sha256(folder_single / name) for name in ("summary.json", "metrics.csv")}
     paths += [*results.history_files, *(folder / name for name in (DATASET_JSON, "audit.json"))]
     hashes = {path.name: sha256(path) for path in paths if path.is_file()}
-    return hashlib.sha256(json.dumps({"schema": schema, **hashes}).encode()).hexdigest()
+    return hashlib.sha256(json.dumps({"schema": schema, **hashes, **singles}).encode()).hexdigest()

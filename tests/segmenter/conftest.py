@@ -161,6 +161,9 @@ def write_views(folder: Path, **patients: int) -> Path:
     return folder
 
 
+views_writer = pytest.fixture(name="write_views", scope="session")(lambda: write_views)
+
+
 @pytest.fixture
 def views_folder(tmp_path: Path) -> Path:
     """Both images of a view of four patients to train, two to validate, two to test."""

@@ -13,6 +13,7 @@ from segmenter.data.dataset import read_data_set
 from segmenter.data.input_pipeline import training_batches, validation_batches
 from segmenter.data.pairs import PairFormat, read_pair, read_pair_whole
 from segmenter.data.stacks import check_partners, gray_of, read_stack
+from segmenter.library import batches
 
 PAIR_FORMAT = PairFormat(32, 32, 3, partner=True)
 
@@ -167,3 +168,12 @@ def test_dropout_is_a_share_and_off_by_default(views_folder, loader):
     assert not any(chain.from_iterable(withheld(batch) for batch in validation))
     schedule = Schedule(8, 3, seed=1, partner_dropout=0.25)
     assert schedule.drops_partner(np.arange(4000)).mean() == pytest.approx(0.25, abs=0.02)
+
+
+def test_batches_in_python_hold_both_images(views_folder, loader):
+    made = batches(views_folder, "train", side=32, batch_size=8, channels=3, partner=True)
+    assert not any(withheld(next(iter(made))))
+    made = batches(views_folder, "train", side=32, batch_size=8, channels=3, partner=True, partner_dropout=0.99, augment=True)
+    assert sum(withheld(next(iter(made)))) > 4
+    with pytest.raises(InputError, match="image_channels = 3; found 1"):
+        batches(views_folder, "train", side=32, partner=True)
