@@ -12,7 +12,8 @@ import pytest
 def need_package(name: str) -> ModuleType:
     """Imports a package or a module of it; skips the test, or at the top of a file all of it, where it is missing."""
     package = name.partition(".")[0]
-    remedy = "the extra `torch` brings it" if package == "torch" else "make install brings it"  # too large for `dev`
+    extra = {"torch": "torch", "mlcroissant": "croissant"}.get(package)  # not in `dev`
+    remedy = f"the extra `{extra}` brings it" if extra else "make install brings it"
     return pytest.importorskip(name, reason=f"{package} is missing; {remedy}")
 
 

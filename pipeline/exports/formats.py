@@ -22,6 +22,17 @@ _FORMATS = (
     ExportFormat(
         "coco", _of("coco"), (Option("shape", "rle is exact, polygon fills holes", "rle", {"choices": ("rle", "polygon")}),)
     ),
+    ExportFormat(
+        "croissant",
+        _of("croissant"),
+        (
+            Option("url", "the web page of the data set", argument={"metavar": "URL"}),
+            Option("creator", "who made it, separated by semicolons", argument={"metavar": "NAMES"}),
+            Option("published", "the day on which it is published", argument={"metavar": "YYYY-MM-DD"}),
+        ),
+        _of("croissant", "identify"),
+        takes_partners=True,
+    ),
     ExportFormat("hf", _of("hf")),
     ExportFormat(
         "nnunet",

@@ -4,8 +4,6 @@ Source: "Create an image dataset" of huggingface.co/docs/datasets; a column that
 """
 
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,8 @@ from typing import Any
 from pipeline.contract import COLUMNS, SPLITS
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.exports.format import Rows
-from pipeline.files import InputError, progress, write_text
+from pipeline.exports.linking import link
+from pipeline.files import progress, write_text
 
 _FOLDERS = {"train": "train", "valid": "validation", "test": "test"}
 _FILES = ("image", "mask")  # the names of the decoded pictures in `datasets`
@@ -43,7 +42,7 @@ def write(folder: DatasetFolder, rows: Rows, out: Path) -> list[str]:
         for row in progress(inside, len(inside), f"export {split}", "samples"):
             paths = {name: f"{name}s/{Path(row[name]).name}" for name in _FILES}
             for name, path in paths.items():
-                _link(folder.root / row[name], out / _FOLDERS[split] / path)
+                link(folder.root / row[name], out / _FOLDERS[split] / path)
             lines.append(json.dumps({"file_name": paths["image"], "mask_file_name": paths["mask"], **_columns(row)}) + "\n")
         if lines:
             write_text(out / _FOLDERS[split] / "metadata.jsonl", "".join(lines))
@@ -59,13 +58,3 @@ def _columns(row: Mapping[str, Any]) -> dict[str, str | int | float]:
 
 def _text(value: object) -> str:
     return "" if value is None else str(value)
-
-
-def _link(source: Path, target: Path) -> None:
-    if not source.is_file():
-        raise InputError(f"{source}: is in the manifest but missing; make the data set again")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:  # another disk, or one without hard links
-        shutil.copyfile(source, target)

@@ -109,7 +109,7 @@ def test_a_folder_that_is_not_complete_names_the_stage(folder, capsys):
     assert "has no manifest.csv; run the stage 'variants' first" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["coco", "hf", "nnunet", "tfrecord"])
+@pytest.mark.parametrize("name", ["coco", "croissant", "hf", "nnunet", "tfrecord"])
 def test_a_sample_whose_file_is_gone_is_named(folder, name):
     victim = sorted((folder.root / "train" / "masks").glob("P*"))[0]
     victim.unlink()
