@@ -48,7 +48,7 @@ endif
 
 # More options go to the program of the target that was asked for, not to those that it builds on. They are split into words as the
 # shell would, and each word is quoted, so that nothing in them is run.
-with_args  = phantom index split masks variants dataset audit stats train evaluate infer report cv test test-slow torture mutation bench
+with_args  = phantom index split masks variants dataset audit stats train evaluate infer report cv test test-slow torture mutation bench benchmark
 ifneq ($(strip $(value ARGS)),)
 ifneq ($(MAKECMDGOALS),)
 ifeq ($(filter $(with_args),$(MAKECMDGOALS)),)
@@ -103,7 +103,7 @@ again      = RAW="$(RAW)"$(call other,ANNOTATIONS,$(ANNOTATIONS),$(RAW))$(call o
 
 .DEFAULT_GOAL := help
 .PHONY: help install check phantom index masks variants split dataset audit stats train evaluate infer report cv models all \
-        chain test test-slow torture mutation lint docs bench clean
+        chain test test-slow torture mutation lint docs bench benchmark clean
 # One stage at a time, in order, under `make -j` too: each of them uses all cores.
 .NOTPARALLEL:
 
@@ -226,6 +226,13 @@ mutation: install  ## change the core modules in small ways and count what their
 
 bench: install  ## measure speed again and write docs/benchmarks.md; ARGS="loader" for one part
 	@.venv/bin/python benchmarks/run.py $(args)
+
+# The folds of the benchmark are part of it, so this data set has a folder of its own.
+benchmark: install  ## train and test all entries of the benchmark on five folds, and write docs/results.md (many hours)
+	@$(PIPELINE) dataset --raw "$(RAW)" --annotations "$(ANNOTATIONS)" --out "$(OUT)/benchmark" --recipe v2-pairs \
+	  --assignment benchmarks/folds.csv $(workers)
+	@.venv/bin/python benchmarks/quality.py run "$(OUT)/benchmark" $(args)
+	@.venv/bin/python benchmarks/quality.py page
 
 clean:  ## delete the data set's files, but not its runs (trained models)
 	@[ ! -f "$(FOLDER)/recipe.toml" ] || find "$(FOLDER)" -mindepth 1 -maxdepth 1 ! -name runs -exec rm -rf {} +

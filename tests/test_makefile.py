@@ -34,6 +34,7 @@ TARGETS = [
     "docs",
     "mutation",
     "bench",
+    "benchmark",
     "clean",
 ]
 

@@ -1,0 +1,112 @@
+"""Pools the folds of each entry, and compares each with the published network on the same images."""
+
+import json
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from pipeline.files import write_csv, write_text
+from protocol import records
+from protocol.entries import BASELINES, ENTRIES
+from protocol.running import PAIR, SINGLE
+from segmenter.evaluation.aggregation import owners, summarise_metrics
+from segmenter.evaluation.bootstrap import PatientBootstrap
+
+TABLE = records.FOLDER / "leaderboard.csv"
+REFERENCE = ("published", SINGLE)
+# Lesion pixels of an image on the data set's grid of 512 x 512.
+SIZES = {
+    "under 1,500 px": (1, 1500),
+    "1,500 to 4,000 px": (1500, 4000),
+    "4,000 to 10,000 px": (4000, 10_000),
+    "over 10,000 px": (10_000, 512**2),
+}
+COLUMNS = (
+    *("entry", "mode", "title", "folds", "images", "patients"),
+    *("dice_mean", "dice_mean_low", "dice_mean_high", "dice_median", "dice_median_low", "dice_median_high"),
+    *("difference", "difference_low", "difference_high", "ceiling_share"),
+    *("detection_rate", "false_positives_per_image", "core_minutes_per_fold", "multiply_accumulates", "parameters"),
+    *("folds_sha256", "version"),
+)
+Row = dict[str, object]
+
+
+def pool(entry: str, mode: str, ceiling: float | None) -> tuple[Row, dict]:
+    """The row of an entry in leaderboard.csv, and all its metrics for ENTRY-MODE.json."""
+    images, lesions, candidates = records.read_tables(entry, mode)
+    images = images[images["variant"] == "original"]
+    tables, folds = summarise_metrics(images, lesions, candidates), records.read_folds(entry)
+    overall = tables.metrics[tables.metrics["group"] == "all"].set_index("metric")["mean"]
+    row: Row = {"entry": entry, "mode": mode, "title": title_of(entry), "folds": images["fold"].nunique()}
+    row |= _dice(images) | _difference(images, entry, mode) | _cost(folds)
+    row["ceiling_share"] = float(overall["dice"]) / ceiling if ceiling else None
+    row |= {name: float(overall[name]) for name in ("detection_rate", "false_positives_per_image") if name in overall}
+    sizes = {name: _dice(images[images["truth_px"].between(low, high - 1)]) for name, (low, high) in SIZES.items()}
+    whole = {name: json.loads(table.to_json(orient="records")) for name, table in vars(tables).items()}
+    return row, {"row": row, "sizes_px": sizes, "folds": folds, **whole}
+
+
+def title_of(entry: str) -> str:
+    """What an entry is, for the table."""
+    return ENTRIES[entry].title if entry in ENTRIES else BASELINES.get(entry, entry)
+
+
+def _dice(images: pd.DataFrame) -> Row:
+    """Mean and median Dice of the images with a lesion, with intervals by patient."""
+    images = images[images["dice"].notna()]
+    row: Row = {"images": len(images), "patients": owners(images).nunique()}
+    if images.empty:
+        return row
+    bootstrap, dices = PatientBootstrap(owners(images)), images["dice"].to_numpy(float)
+    for name, estimate in {"dice_mean": bootstrap.mean(dices), "dice_median": bootstrap.median(dices)}.items():
+        row |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+    return row
+
+
+def _cost(folds: Mapping[str, Mapping]) -> Row:
+    """What the folds cost on average, and what they have in common."""
+    costs = [fold["core_s"] / 60 for fold in folds.values() if "core_s" in fold]
+    common = next(iter(folds.values()), {})
+    row: Row = {name: common.get(name) for name in ("multiply_accumulates", "parameters", "folds_sha256", "version")}
+    return row | {"core_minutes_per_fold": float(np.mean(costs)) if costs else 0.0}
+
+
+def _difference(images: pd.DataFrame, entry: str, mode: str) -> Row:
+    """Mean Dice minus that of the published network, over the images that both have, drawing patients."""
+    if (entry, mode) == REFERENCE or REFERENCE not in entries_with_results():
+        return {}
+    reference = records.read_tables(*REFERENCE)[0].set_index("sample")["dice"]
+    both = images[images["sample"].isin(reference.index)]
+    if both.empty:
+        return {}
+    values = both["dice"].to_numpy(float) - reference.loc[both["sample"]].to_numpy(float)
+    estimate = PatientBootstrap(owners(both)).mean(values)
+    return {"difference": estimate.value, "difference_low": estimate.low, "difference_high": estimate.high}
+
+
+def entries_with_results() -> list[tuple[str, str]]:
+    """Each entry and mode that has results, in the order of the table."""
+    return [
+        (entry, mode)
+        for entry in (*ENTRIES, "nnunet", *BASELINES)
+        for mode in (PAIR, SINGLE)
+        if (records.FOLDER / entry / mode / "per_image.csv").is_file()
+    ]
+
+
+def write_leaderboard(ceiling: float | None) -> list[Row]:
+    """Writes leaderboard.csv and one JSON file per entry, from the tables of the folds."""
+    rows = []
+    for entry, mode in entries_with_results():
+        row, whole = pool(entry, mode, ceiling)
+        rows.append(row)
+        write_text(records.FOLDER / f"{entry}-{mode}.json", json.dumps(whole, indent=1, allow_nan=False) + "\n")
+    write_csv(TABLE, COLUMNS, [{key: _shorten(row.get(key)) for key in COLUMNS} for row in rows])
+    return rows
+
+
+def _shorten(value: object) -> object:
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else value

@@ -1,0 +1,163 @@
+"""docs/results.md, from the leaderboard, the screening and the learning curve."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from operator import itemgetter
+from pathlib import Path
+
+from pipeline.files import read_csv, write_text
+from protocol import records, screening
+from protocol.entries import CURVE
+from protocol.folds import COUNT, digest, read_folds
+from protocol.running import PAIR, SINGLE
+
+PAGE = Path(__file__).parents[2] / "docs" / "results.md"
+_MODES = {PAIR: "pair", SINGLE: "one image"}
+Row = dict[str, object]
+
+_HEAD = """# Results on CDD-CESM
+
+Whole-image Dice of lesion segmentation on patients that the network was not trained on. [benchmark.md](benchmark.md) states the
+protocol. `make benchmark` repeats everything on this page, which is made from the files in `benchmarks/quality/`.
+
+Folds: SHA-256 `{digest}` of {patients} patients in {folds} folds."""
+
+
+def write_results(rows: Sequence[Row], ceiling: float | None) -> None:
+    """Writes the page."""
+    folds = read_folds()
+    parts = [_HEAD.format(digest=digest(folds), patients=len(folds), folds=COUNT), *_leaderboard(rows, ceiling)]
+    parts += [*_groups(rows), *_curve(rows), *_screening(), *_looks(), _LIMITS]
+    write_text(PAGE, "\n\n".join(parts) + "\n")
+
+
+def _leaderboard(rows: Sequence[Row], ceiling: float | None) -> list[str]:
+    columns = ("network", "input", "folds", "images", "Dice, mean", "Dice, median", "minus published", "found", "false positives")
+    columns += ("core-minutes", "MACs")
+    table = [
+        (
+            row["title"],
+            _MODES[str(row["mode"])],
+            f"{row['folds']} of {COUNT}",
+            row["images"],
+            _interval(row, "dice_mean"),
+            _interval(row, "dice_median"),
+            _interval(row, "difference", sign="+"),
+            _number(row.get("detection_rate")),
+            _number(row.get("false_positives_per_image")),
+            _number(row.get("core_minutes_per_fold"), ".0f"),
+            _giga(row.get("multiply_accumulates")),
+        )
+        for row in rows
+        if row["entry"] not in CURVE
+    ]
+    notes = [
+        "Dice is per image, of images with a lesion; intervals are 95 % by patient. The difference from the published network is "
+        "paired, over the images that both have. `found` is the share of annotated lesions that a predicted one overlaps with an "
+        "IoU over 0.1, `false positives` those per image. Core-minutes are processor time of training, per fold; MACs are "
+        "multiply-accumulates of one prediction.",
+    ]
+    if ceiling:
+        notes.append(
+            "The low-energy and the subtracted image of a view were both drawn on. After registration the two drawings agree "
+            f"with a mean Dice of {ceiling:.3f} ([benchmarks.md](benchmarks.md)). Most are copies of one outline: two independent "
+            "readers would agree less, and no network can be expected to pass it by much."
+        )
+    return ["## Networks", markdown(columns, table), *notes]
+
+
+def _groups(rows: Sequence[Row]) -> list[str]:
+    """Dice of the best entry by kind of image, size of the lesions and share of bands."""
+    best = [row for row in rows if row["entry"] not in CURVE][:1]
+    if not best:
+        return []
+    entry, mode = str(best[0]["entry"]), str(best[0]["mode"])
+    whole = json.loads((records.FOLDER / f"{entry}-{mode}.json").read_text())
+    table = [
+        ("lesion pixels of the image, of 512 × 512", name, size["images"], _dict_interval(size, "dice_mean", "low", "high"))
+        for name, size in whole["sizes_px"].items()
+        if size["images"]
+    ]
+    titles = {"kind": "kind of image", "bands": "share of long thin regions", "machine": "machine", "density": "density"}
+    table += [
+        (titles[row["group"]], row["value"], row["images"], _dict_interval(row, "mean", "mean_low", "mean_high"))
+        for row in whole["metrics"]
+        if row["group"] in titles and row["metric"] == "dice"
+    ]
+    return [f"## By group: {best[0]['title']}, {_MODES[mode]}", markdown(("group", "value", "images", "Dice, mean"), table)]
+
+
+def _curve(rows: Sequence[Row]) -> list[str]:
+    """Dice against the number of training patients."""
+    shares = CURVE | {"unet": 1.0}
+    table = [
+        (f"{shares[str(row['entry'])]:.0%}", _MODES[str(row["mode"])], f"{row['folds']} of {COUNT}", _interval(row, "dice_mean"))
+        for row in sorted(rows, key=lambda row: shares.get(str(row["entry"]), 0.0))
+        if row["entry"] in shares
+    ]
+    if len(table) < 2:
+        return []
+    about = "The same network and number of steps, with a share of the training patients."
+    return ["## What more patients bring", about, markdown(("patients", "input", "folds", "Dice, mean"), table)]
+
+
+def _screening() -> list[str]:
+    """The choices that were judged on validation."""
+    if not screening.TABLE.is_file():
+        return []
+    rows = read_csv(screening.TABLE, screening.COLUMNS)
+    shown = itemgetter("name", "settings", "core_minutes", "dice_mean", "low", "high", "dice_median")
+    table = [
+        (name, f"`{settings}`", minutes, f"{mean} ({low} to {high})", median)
+        for name, settings, minutes, mean, low, high, median in map(shown, rows)
+    ]
+    about = (
+        "Each row is one training on fold 0, judged on its validation patients; no test fold was looked at. Differences below "
+        "0.02 are within the noise of one seed."
+    )
+    columns = ("choice", "settings", "core-minutes", "Dice, mean", "Dice, median")
+    return ["## What was tried", about, markdown(columns, table)]
+
+
+def _looks() -> list[str]:
+    """How often each test fold was looked at."""
+    if not records.LOOKS.is_file():
+        return []
+    looks = Counter((row["entry"], row["fold"]) for row in read_csv(records.LOOKS, records.LOOK_COLUMNS))
+    folds = [str(fold) for fold in range(COUNT)]
+    table = [(entry, *(looks[entry, fold] for fold in folds)) for entry in dict.fromkeys(entry for entry, _ in looks)]
+    about = "How often each entry was evaluated on a test fold, once per input; `benchmarks/quality/looks.csv` has the reasons."
+    return ["## Looks at the test folds", about, markdown(("entry", *(f"fold {fold}" for fold in folds)), table)]
+
+
+_LIMITS = """## Limits
+
+One centre and one manufacturer's images, drawn by one team; malignant lesions only, so nothing here says how often a network
+marks a healthy breast; no external test. Annotated regions include bands of skin thickening and edema. The images are JPEG files
+that were made from DICOM with unknown windows. None of this is a statement about clinical use."""
+
+
+def markdown(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A Markdown table."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _interval(row: Row, name: str, sign: str = "") -> str:
+    return _dict_interval(row, name, f"{name}_low", f"{name}_high", sign)
+
+
+def _dict_interval(row: Row, name: str, low: str, high: str, sign: str = "") -> str:
+    if row.get(name) in (None, ""):
+        return "-"
+    ends = f" ({row[low]:{sign}.3f} to {row[high]:{sign}.3f})" if row.get(low) not in (None, "") else ""
+    return f"{row[name]:{sign}.3f}{ends}"
+
+
+def _number(value: object, form: str = ".2f") -> str:
+    return format(value, form) if isinstance(value, int | float) else "-"
+
+
+def _giga(value: object) -> str:
+    return f"{value / 1e9:.1f} G" if isinstance(value, int | float) else "-"

@@ -1,0 +1,92 @@
+"""Trains an entry on a fold, or finds it trained, and evaluates it; what that cost is kept beside the run."""
+
+import json
+import resource
+from pathlib import Path
+
+from pipeline.files import read_json, write_text
+from protocol.entries import Entry
+from segmenter.configuration import Configuration
+from segmenter.data.dataset import DataSet
+from segmenter.evaluation import evaluate_run, read_summary
+from segmenter.evaluation.threshold_choice import choose_threshold
+from segmenter.runs import Run, open_run, read_configuration, read_state
+from segmenter.training.start import train_run
+
+PAIR, SINGLE = "pair", "single"
+
+
+def train_entry(name: str, entry: Entry, data: DataSet, budget_s: float | None = None) -> Run:
+    """Trains the run `benchmark-NAME-foldK` of a data set, or resumes it.
+
+    Args:
+      name, entry: of the benchmark.
+      data: as the fold sees it.
+      budget_s: processor seconds that the training may use; the whole epochs that fit, at least one. Without it the
+        configuration states the number of epochs.
+    """
+    run, configuration = open_run(data.folder, f"benchmark-{name}-fold{data.fold}"), entry.configuration()
+    if budget_s is None:
+        _train(run, configuration, data)
+        return run
+    _train(run, _with_epochs(configuration, 1), data)
+    epochs = max(1, int(budget_s / read_cost(run)["core_s"] * read_cost(run)["epochs"]))
+    _train(run, _with_epochs(configuration, epochs), data, resume=True)
+    return run
+
+
+def _with_epochs(configuration: Configuration, epochs: int) -> Configuration:
+    train = configuration.train.model_copy(update={"epochs": epochs})
+    return configuration.model_copy(update={"train": train})
+
+
+def _train(run: Run, configuration: Configuration, data: DataSet, *, resume: bool = False) -> None:
+    """Trains and adds up the processor time; that of epochs before an interruption is taken to be like that of the others."""
+    before, start = _epochs(run), _core_seconds()
+    train_run(run, configuration, data, resume=resume)
+    trained = _epochs(run) - before
+    if not trained:
+        return
+    earlier = read_cost(run) if cost_file(run).is_file() else {"core_s": 0.0, "epochs": 0}
+    core_s, epochs = earlier["core_s"] + _core_seconds() - start, earlier["epochs"] + trained
+    cost = {"core_s": core_s * _epochs(run) / epochs, "epochs": _epochs(run)}
+    write_text(cost_file(run), json.dumps(cost, indent=1) + "\n")
+
+
+def _epochs(run: Run) -> int:
+    return state.epoch if run.state.is_file() and (state := read_state(run)) else 0
+
+
+def _core_seconds() -> float:
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    return own.ru_utime + own.ru_stime
+
+
+def cost_file(run: Run) -> Path:
+    """Where the processor time of a run's training is kept."""
+    return run.folder / "cost.json"
+
+
+def read_cost(run: Run) -> dict:
+    """`core_s`, the processor seconds of the training, and its `epochs`."""
+    return read_json(cost_file(run), dict, "train the entry again")
+
+
+def modes_of(configuration: Configuration) -> tuple[str, ...]:
+    """The ways in which an entry is evaluated: with and without the partner, if it takes one."""
+    return (PAIR, SINGLE) if configuration.dataset.partner else (SINGLE,)
+
+
+def evaluate_entry(run: Run, data: DataSet, split: str, mode: str) -> tuple[Path, dict[str, float]]:
+    """Evaluates a run on a split, with the threshold that has the highest mean Dice on valid.
+
+    Returns:
+      The folder of the evaluation, and the metrics of its evaluation.csv.
+    """
+    configuration = read_configuration(run)
+    single = mode == SINGLE and configuration.dataset.partner
+    threshold, _ = choose_threshold(run.best_model, data, configuration, run.folder / "evaluation", single=single)
+    infer = configuration.infer.model_copy(update={"threshold": threshold})
+    evaluate_run(run, data, configuration.model_copy(update={"infer": infer}), split, single=single)
+    folder = run.evaluation(split, single=single)
+    return folder, read_summary(folder)["metrics"]

@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+"""The benchmark: networks on CDD-CESM in five folds by patient (`make benchmark`). docs/benchmark.md states the protocol.
+
+    python benchmarks/quality.py run DATASET [--entry NAME ...] [--fold K ...]    trains and evaluates what has no result yet
+    python benchmarks/quality.py screen DATASET NAME --config FILE [--set KEY=VALUE ...]    one choice, judged on validation
+    python benchmarks/quality.py page                                             writes leaderboard.csv and docs/results.md
+    python benchmarks/quality.py folds ANNOTATIONS                                deals the folds again and compares them
+
+DATASET is one of recipe v2-pairs with the folds of benchmarks/folds.csv:
+
+    make dataset RECIPE=v2-pairs ASSIGNMENT=benchmarks/folds.csv RAW=... ANNOTATIONS=...
+
+Results are in benchmarks/quality/, one fold at a time, so that an interruption loses one training at most, and the same command
+goes on. Each evaluation on a test fold is noted in benchmarks/quality/looks.csv with its reason.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from protocol import records
+from protocol.baselines import evaluate_baseline
+from protocol.entries import BASELINES, ENTRIES, Entry
+from protocol.folds import COUNT, TABLE, deal_folds, digest, read_folds, require_folds
+from protocol.leaderboard import write_leaderboard
+from protocol.patients import keep_patients
+from protocol.running import PAIR, SINGLE, evaluate_entry, modes_of, read_cost, train_entry
+from protocol.screening import add_screened
+from results import RESULTS, describe_machine, describe_versions
+
+from pipeline.files import InputError, add_settings, read_csv, run_program
+from segmenter.data.dataset import DataSet, read_data_set
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="train and evaluate what has no result yet")
+    run.add_argument("dataset", type=Path)
+    run.add_argument("--entry", nargs="+", choices=[*BASELINES, *ENTRIES], default=[*BASELINES, *ENTRIES], metavar="NAME")
+    run.add_argument("--fold", nargs="+", type=int, choices=range(COUNT), default=list(range(COUNT)), metavar="K")
+    run.add_argument("--reason", default="result", help="why a test fold is looked at, for looks.csv (result)")
+    screen = commands.add_parser("screen", help="train one choice on fold 0, judged on its validation patients")
+    screen.add_argument("dataset", type=Path)
+    screen.add_argument("name")
+    screen.add_argument("--config", default="best")
+    screen.add_argument("--fold", type=int, choices=range(COUNT), default=0)
+    add_settings(screen, "configuration")
+    commands.add_parser("page", help="write leaderboard.csv and docs/results.md")
+    folds = commands.add_parser("folds", help="deal the folds again and compare them with benchmarks/folds.csv")
+    folds.add_argument("annotations", type=Path)
+    arguments = parser.parse_args()
+    return {"run": run_entries, "screen": run_screen, "page": write_page, "folds": check_folds}[arguments.command](arguments)
+
+
+def run_entries(arguments: argparse.Namespace) -> int:
+    """Runs each entry on each fold that has no result, in a process of its own, so that none inherits another's memory."""
+    wanted = [(entry, fold) for fold in arguments.fold for entry in arguments.entry]
+    if len(wanted) == 1:
+        run_fold(*wanted[0], _read(arguments.dataset), arguments.reason)
+        return 0
+    failed = []
+    for entry, fold in wanted:
+        if str(fold) in records.read_folds(entry):
+            print(f"{entry}, fold {fold}: has a result already", flush=True)
+            continue
+        command = [sys.executable, __file__, "run", arguments.dataset, "--entry", entry, "--fold", str(fold)]
+        if subprocess.run([*command, "--reason", arguments.reason], check=False).returncode:
+            failed.append(f"{entry}, fold {fold}")
+    write_leaderboard(read_ceiling())
+    if failed:
+        print(f"failed: {'; '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _read(folder: Path) -> DataSet:
+    data, folds = read_data_set(folder), read_folds()
+    require_folds(folder, {(sample.patient, sample.fold) for sample in data.samples}, folds)
+    print(
+        f"folds {digest(folds)[:16]} of {len(folds)} patients, {len({sample.patient for sample in data.samples})} of them here",
+        flush=True,
+    )
+    return data
+
+
+def run_fold(name: str, fold: int, data: DataSet, reason: str) -> None:
+    """Trains and evaluates one entry on one fold, and records the result."""
+    view, facts = data.in_fold(fold), {"folds_sha256": digest(read_folds()), "version": version("cesm-segmentation")}
+    facts |= {"date": datetime.now(UTC).date().isoformat(), "machine": describe_machine(), "versions": describe_versions()}
+    facts |= {"train_images": len(view.split("train")), "data_identity": data.identity}
+    if name in BASELINES:
+        records.record_look(name, SINGLE, fold, reason)
+        folder = data.folder / "runs" / f"benchmark-{name}-fold{fold}" / "test"
+        records.add_tables(name, SINGLE, fold, evaluate_baseline(name, view, "test", folder))
+    else:
+        facts |= _run_network(name, ENTRIES[name], view, reason)
+    records.add_fold(name, fold, facts)
+
+
+def _run_network(name: str, entry: Entry, view: DataSet, reason: str) -> dict[str, object]:
+    fold = view.fold
+    assert fold is not None
+    run = train_entry(name, entry, keep_patients(view, entry.patients), _budget(entry, fold))
+    thresholds = {}
+    for mode in modes_of(entry.configuration()):
+        records.record_look(name, mode, fold, reason)
+        folder, metrics = evaluate_entry(run, view, "test", mode)
+        records.add_tables(name, mode, fold, folder)
+        thresholds[f"threshold_{mode}"] = metrics["threshold"]
+    return read_cost(run) | thresholds | _describe_network(run)
+
+
+def _budget(entry: Entry, fold: int) -> float | None:
+    if not entry.budget_of:
+        return None
+    folds = records.read_folds(entry.budget_of)
+    if str(fold) not in folds:
+        raise InputError(
+            f"{entry.budget_of} has no result on fold {fold} yet, and its processor time is the budget; run it first"
+        )
+    return folds[str(fold)]["core_s"]
+
+
+def _describe_network(run) -> dict[str, object]:
+    from segmenter.models.inspection import count_multiply_accumulates
+    from segmenter.models.saved_models import load_whole
+
+    model = load_whole(run.best_model)
+    return {"parameters": model.count_params(), "multiply_accumulates": sum(count_multiply_accumulates(model).values())}
+
+
+def run_screen(arguments: argparse.Namespace) -> int:
+    """Trains one choice on the fold, evaluates it on validation only, and adds a row to screening.csv."""
+    view = _read(arguments.dataset).in_fold(arguments.fold)
+    entry = Entry(arguments.name, arguments.config, arguments.settings)
+    run = train_entry(f"screen-{arguments.name}", entry, view)
+    mode = PAIR if entry.configuration().dataset.partner else SINGLE
+    folder, metrics = evaluate_entry(run, view, "valid", mode)
+    add_screened(arguments.name, arguments, read_cost(run), metrics, folder)
+    return 0
+
+
+def read_ceiling() -> float | None:
+    """The mean Dice of the two drawings of a view, as benchmarks/pairing.py measured it; None where it was not."""
+    path = RESULTS / "pairing.csv"
+    rows = read_csv(path, ("measurement", "setting", "value")) if path.is_file() else []
+    values = [float(row["value"]) for row in rows if row["measurement"] == "Dice of the two masks after registration, mean"]
+    return values[0] if values else None  # the first one is of all views
+
+
+def write_page(_: argparse.Namespace) -> int:
+    """Writes leaderboard.csv and docs/results.md."""
+    from protocol.page import PAGE, write_results
+
+    write_results(write_leaderboard(read_ceiling()), read_ceiling())
+    print(f"{PAGE}: written")
+    return 0
+
+
+def check_folds(arguments: argparse.Namespace) -> int:
+    """Compares the folds of the annotation table with those of benchmarks/folds.csv."""
+    dealt, known = deal_folds(arguments.annotations), read_folds()
+    print(f"{arguments.annotations}: {digest(dealt)}, {TABLE.name}: {digest(known)}")
+    return 0 if dealt == known else 1
+
+
+if __name__ == "__main__":
+    sys.exit(run_program(main))

@@ -1,0 +1,134 @@
+"""The benchmark: its folds, and an entry from training to the page, on a tiny set."""
+
+import csv
+import importlib
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from inputs import small_download
+from small_sets import make_set
+
+from pipeline.files import InputError, read_csv
+from segmenter.data.dataset import read_data_set
+
+FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def protocol(monkeypatch):
+    """Imports modules of benchmarks/protocol by name."""
+    monkeypatch.setattr(sys, "path", [str(FOLDER), *sys.path])
+    return lambda name: importlib.import_module(f"protocol.{name}")
+
+
+def write_table(path, classes):
+    rows = [(f"P{patient}_L_DM_CC{number}", label) for patient, labels in classes.items() for number, label in enumerate(labels)]
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([("Image_name", "Pathology Classification/ Follow up"), *rows])
+    return path
+
+
+def test_the_folds_that_travel_are_those_of_the_protocol(protocol):
+    folds = protocol("folds").read_folds()
+    assert len(folds) == 326
+    assert sorted(Counter(folds.values()).values()) == [65, 65, 65, 65, 66]
+    expected = "3e4a2ab6a7e6579183f67de4e04089a0f8d0470030321a5482d258c10ced00d4"
+    assert protocol("folds").digest(folds) == expected
+    assert expected in (FOLDER.parent / "docs" / "benchmark.md").read_text()
+
+
+def test_patients_are_dealt_back_and_forth_by_their_images(protocol, tmp_path):
+    """Ten patients with one to ten malignant images: the one with most is first, whatever the order of the table."""
+    table = write_table(tmp_path / "table.csv", {patient: ["Malignant"] * patient for patient in range(1, 11)})
+    folds = protocol("folds").deal_folds(table)
+    assert [folds[f"P{patient}"] for patient in range(10, 0, -1)] == [0, 1, 2, 3, 4, 4, 3, 2, 1, 0]
+
+
+def test_malignant_images_count_before_benign_ones(protocol, tmp_path):
+    labels = {1: ["Normal"] * 9, 2: ["Benign"] * 5, 3: ["Malignant"], 4: ["Benign"] * 6, 5: ["Malignant", "Benign"]}
+    folds = protocol("folds").deal_folds(write_table(tmp_path / "table.csv", labels))
+    assert sorted(folds, key=folds.get) == ["P5", "P3", "P4", "P2", "P1"]
+
+
+def test_a_set_with_other_folds_is_refused(protocol, tmp_path):
+    require = protocol("folds").require_folds
+    require(tmp_path, [("P1", 2)], {"P1": 2})
+    with pytest.raises(InputError, match=r"has patient P1 in fold 0, but in the benchmark in 2; .*RECIPE=v2-pairs ASSIGNMENT="):
+        require(tmp_path, [("P1", 0)], {"P1": 2})
+    with pytest.raises(InputError, match="has patient P9 in fold 0, but in the benchmark in none"):
+        require(tmp_path, [("P9", 0)], {"P1": 2})
+
+
+@pytest.fixture
+def data(tmp_path):
+    return read_data_set(make_set(tmp_path, small_download(tmp_path / "raw", patients=8)).root).in_fold(0)
+
+
+def test_a_larger_share_of_patients_holds_each_smaller_one(protocol, data):
+    keep = protocol("patients").keep_patients
+    whole = {sample.patient for sample in data.split("train")}
+    half = keep(data, 0.5)
+    kept = {sample.patient for sample in half.split("train")}
+    assert len(kept) == max(2, round(len(whole) / 2))
+    assert kept < whole
+    assert {sample.patient for sample in keep(data, 0.1).split("train")} <= kept
+    assert half.split("test") == data.split("test")
+    assert half.identity != data.identity
+    assert keep(data, 1) is data
+
+
+TINY = {
+    "model": {"image_width": 16, "image_height": 16, "base_filters": 2, "num_layers": 2},
+    "train": {"epochs": 2, "batch_size": 8, "patience": 9},
+}
+
+
+@pytest.fixture
+def records(protocol, monkeypatch, tmp_path):
+    """The module, writing below the test's folder."""
+    module = protocol("records")
+    monkeypatch.setattr(module, "FOLDER", tmp_path / "quality")
+    monkeypatch.setattr(module, "LOOKS", tmp_path / "quality" / "looks.csv")
+    return module
+
+
+def test_entries_and_baselines_end_on_the_page(protocol, records, data, monkeypatch, tmp_path):
+    quality, leaderboard, page = importlib.import_module("quality"), protocol("leaderboard"), protocol("page")
+    entry = protocol("entries").Entry("a tiny network", "quick", TINY)
+    budgeted = protocol("entries").Entry("the published one", "quick", TINY, budget_of="unet")
+    for name, value in {"unet": entry, "published": budgeted}.items():
+        monkeypatch.setitem(protocol("entries").ENTRIES, name, value)
+    whole = read_data_set(data.folder)
+    for name in ("unet", "published", "empty", "whole-breast"):
+        quality.run_fold(name, 0, whole, "result")
+
+    monkeypatch.setattr(leaderboard, "TABLE", tmp_path / "leaderboard.csv")
+    rows = {row["entry"]: row for row in leaderboard.write_leaderboard(ceiling=0.8)}
+    assert rows["empty"]["dice_mean"] == 0
+    assert 0 < rows["whole-breast"]["dice_mean"] < 1
+    assert rows["whole-breast"]["ceiling_share"] == rows["whole-breast"]["dice_mean"] / 0.8
+    assert rows["unet"]["difference"] == pytest.approx(rows["unet"]["dice_mean"] - rows["published"]["dice_mean"])
+    assert rows["unet"]["multiply_accumulates"] > rows["unet"]["parameters"] > 0
+    assert len(rows["unet"]["folds_sha256"]) == 64
+    cost = records.read_folds("published")["0"]
+    assert cost["core_s"] <= 1.5 * records.read_folds("unet")["0"]["core_s"] or cost["epochs"] == 1
+    assert [(row["entry"], row["fold"]) for row in read_csv(records.LOOKS)] == [(name, "0") for name in rows]
+
+    monkeypatch.setattr(page, "PAGE", tmp_path / "results.md")
+    page.write_results(list(rows.values()), 0.8)
+    text = (tmp_path / "results.md").read_text()
+    assert "| a tiny network | one image | 1 of 5 |" in text
+    assert "## Looks at the test folds" in text
+
+
+def test_a_fold_replaces_its_earlier_rows_only(records, tmp_path):
+    for fold, dice in ((0, "0.1"), (1, "0.2"), (0, "0.3")):
+        evaluation = tmp_path / f"{fold}{dice}"
+        evaluation.mkdir()
+        for name in records.TABLES:
+            (evaluation / name).write_text(f"sample,dice\nP{fold}_L_DM_CC,{dice}\n")
+        records.add_tables("unet", "single", fold, evaluation)
+    rows = read_csv(records.FOLDER / "unet" / "single" / "per_image.csv")
+    assert [(row["fold"], row["dice"]) for row in rows] == [("0", "0.3"), ("1", "0.2")]
