@@ -61,8 +61,8 @@ def _leaderboard(rows: Sequence[Row], ceiling: float | None) -> list[str]:
     if ceiling:
         notes.append(
             "The low-energy and the subtracted image of a view were both drawn on. After registration the two drawings agree "
-            f"with a mean Dice of {ceiling:.3f} ([benchmarks.md](benchmarks.md)). Most are copies of one outline: two independent "
-            "readers would agree less, and no network can be expected to pass it by much."
+            f"with a mean Dice of {ceiling:.3f} ([benchmarks.md](benchmarks.md)). Most are copies of one outline: two "
+            "independent readers would agree less, and no network can be expected to pass it by much."
         )
     return ["## Networks", markdown(columns, table), *notes]
 
