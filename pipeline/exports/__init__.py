@@ -10,15 +10,15 @@ from pipeline.lazy import lazy_names
 if TYPE_CHECKING:
     from pipeline.exports.exporting import MARK, Exported, export
     from pipeline.exports.format import ExportFormat, Option
-    from pipeline.exports.formats import FORMATS
+    from pipeline.exports.formats import FORMATS, formats_with
 
-__all__ = ["FORMATS", "MARK", "ExportFormat", "Exported", "Option", "export"]
+__all__ = ["FORMATS", "MARK", "ExportFormat", "Exported", "Option", "export", "formats_with"]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "pipeline.exports.exporting": ["MARK", "Exported", "export"],
         "pipeline.exports.format": ["ExportFormat", "Option"],
-        "pipeline.exports.formats": ["FORMATS"],
+        "pipeline.exports.formats": ["FORMATS", "formats_with"],
     },
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.exports.format import ExportFormat, Options
-from pipeline.exports.formats import FORMATS
+from pipeline.exports.formats import FORMATS, formats_with
 from pipeline.files import LOCK, InputError, clear_folder, locked, path_below, read_object, remove_tree, sha256, sync, write_text
 
 MARK = "export.json"
@@ -81,10 +81,9 @@ def export(folder: DatasetFolder, name: str, output: Path | None, given: Options
 def _complete_options(export_format: ExportFormat, given: Options) -> dict[str, Any]:
     """Fills in the defaults of options; raises InputError for an option of another format."""
     options = {option.name: option.default for option in export_format.options}
-    owners = {option.name: (option.flag, other.name) for other in FORMATS.values() for option in other.options}
     for name in given.keys() - options.keys():
-        flag, owner = owners[name]
-        raise InputError(f"{flag}: goes with --format {owner}, and this is {export_format.name}; leave it out")
+        flag, owners = f"--{name.replace('_', '-')}", " or ".join(formats_with(name))
+        raise InputError(f"{flag}: goes with --format {owners}, and this is {export_format.name}; leave it out")
     return options | dict(given)
 
 

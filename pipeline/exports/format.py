@@ -33,10 +33,10 @@ class Option:
         """Its spelling on the command line."""
         return f"--{self.name.replace('_', '-')}"
 
-    def add(self, parser: argparse.ArgumentParser, export_format: str) -> None:
+    def add(self, parser: argparse.ArgumentParser, formats: str) -> None:
         """Adds it to a command that serves all formats; None stands for "not given"."""
         default = "" if self.default is None else f" (default: {self.default})"
-        parser.add_argument(self.flag, help=f"{export_format}: {self.help}{default}", **self.argument)
+        parser.add_argument(self.flag, help=f"{formats}: {self.help}{default}", **self.argument)
 
 
 def identify_by_options(folder: "DatasetFolder", options: Options) -> dict[str, Any]:

@@ -18,9 +18,18 @@ def _of(module: str, name: str = "write") -> Callable[..., Any]:
     return call
 
 
+# Ground truth and predictions can be in `exports/` together, because their folders have different names.
+_PREDICTIONS = (
+    Option("predictions", "write these masks of `cesm-segmenter infer`", argument={"type": Path, "metavar": "DIR"}),
+    Option("images", "the images that --predictions belong to", argument={"type": Path, "metavar": "DIR"}),
+)
 _FORMATS = (
     ExportFormat(
-        "coco", _of("coco"), (Option("shape", "rle is exact, polygon fills holes", "rle", {"choices": ("rle", "polygon")}),)
+        "coco",
+        _of("coco"),
+        (Option("shape", "rle is exact, polygon fills holes", "rle", {"choices": ("rle", "polygon")}), *_PREDICTIONS),
+        _of("coco", "identify"),
+        lambda options: "coco-predictions" if options["predictions"] else "coco",
     ),
     ExportFormat(
         "croissant",
@@ -44,13 +53,14 @@ _FORMATS = (
     ExportFormat(
         "via",
         _of("via"),
-        (
-            Option("predictions", "write these masks of `cesm-segmenter infer`", argument={"type": Path, "metavar": "DIR"}),
-            Option("images", "the images that --predictions belong to", argument={"type": Path, "metavar": "DIR"}),
-        ),
+        _PREDICTIONS,
         _of("via", "identify"),
-        # Ground truth and predictions can be in `exports/` together.
         lambda options: "via-predictions" if options["predictions"] else "via",
     ),
 )
 FORMATS: dict[str, ExportFormat] = {export_format.name: export_format for export_format in _FORMATS}
+
+
+def formats_with(option: str) -> list[str]:
+    """Lists the names of the formats that have an option."""
+    return [name for name, export_format in FORMATS.items() if any(other.name == option for other in export_format.options)]

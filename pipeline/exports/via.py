@@ -8,21 +8,21 @@ the keys `_via_settings`, `_via_img_metadata` and `_via_attributes`; an image's 
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 
-from pipeline.contract import IMAGE_SUFFIXES, LESION_CLASSES, SourceError, clean_name
+from pipeline.contract import LESION_CLASSES, clean_name
 from pipeline.dataset.folder import DatasetFolder, digest_of
 from pipeline.drawing.regions import RegionError, parse_region
 from pipeline.exports.format import Options, Rows
-from pipeline.exports.lesions import Part, class_names, find_parts, outline, read_mask
-from pipeline.files import InputError, progress, sha256, write_text
+from pipeline.exports.lesions import Part, class_names, find_parts, outline
+from pipeline.exports.predictions import are_given, identify_predictions, read_predictions
+from pipeline.files import InputError, sha256, write_text
 from pipeline.indexing.tables import SourceImage, read_regions, read_shape
 from pipeline.recipe import Recipe
-from pipeline.sources import find_files, read_header, stem_of
 
 # Regions of an image as VIA has them, and how many had holes that were filled.
 _Regions = tuple[list[dict[str, Any]], int]
@@ -68,15 +68,9 @@ def identify(folder: DatasetFolder, options: Options) -> dict[str, Any]:
     Raises:
       InputError: one of the two folders is given without the other, or the first holds no mask.
     """
-    predictions, images = options["predictions"], options["images"]
-    if bool(predictions) != bool(images):
-        raise InputError("--predictions and --images go together: the masks, and the images that they belong to")
-    if not predictions:
-        digest = digest_of([sha256(path) for path in (folder.index, folder.regions)])
-    else:
-        masks = [[path.name, sha256(path)] for path in _find_masks(predictions)]
-        digest = digest_of(masks, [[path.name, path.stat().st_size] for path in find_files(images, IMAGE_SUFFIXES, dicom=True)])
-    return {"options": {"truth": not predictions}, "made_from": digest}
+    if are_given(options):
+        return {"options": {"truth": False}, **identify_predictions(options)}
+    return {"options": {"truth": True}, "made_from": digest_of([sha256(path) for path in (folder.index, folder.regions)])}
 
 
 def _project(recipe: Recipe, entries: Mapping[str, Mapping]) -> dict[str, Any]:
@@ -141,44 +135,9 @@ def _polygon(part: Part, left: int = 0, top: int = 0) -> dict[str, Any]:
     return {"name": "polygon", "all_points_x": points[:, 0].tolist(), "all_points_y": points[:, 1].tolist()}
 
 
-def _find_masks(predictions: Path) -> list[Path]:
-    masks = sorted((predictions / "masks").glob("*.png"))
-    if not masks:
-        raise InputError(f"{predictions}: has no masks/*.png; expected a folder that `cesm-segmenter infer` wrote")
-    return masks
-
-
 def _predicted(predictions: Path, images: Path, recipe: Recipe) -> Iterator[tuple[str, int, _Regions]]:
     """Yields file name, size in bytes and regions of each image that has a predicted mask."""
     names = class_names(recipe)
-    by_stem: dict[str, list[Path]] = defaultdict(list)
-    for path in find_files(images, IMAGE_SUFFIXES, dicom=True):
-        by_stem[stem_of(path)].append(path)
-    masks = _find_masks(predictions)
-    for path in progress(masks, len(masks), "export"):
-        image, mask = _image_of(path, by_stem, images), read_mask(path, names)
-        _check_size(path, mask, image, recipe)
-        parts = find_parts(mask)
-        regions = [_region(_polygon(part), names[part.class_index - 1]) for part in parts]
-        yield image.name, image.stat().st_size, (regions, sum(part.has_hole for part in parts))
-
-
-def _image_of(mask: Path, by_stem: Mapping[str, Sequence[Path]], images: Path) -> Path:
-    matches = by_stem.get(mask.stem, [])
-    if not matches:
-        raise InputError(f"{mask}: there is no image {mask.stem} below {images}; --images names the folder that was predicted on")
-    if len(matches) > 1:
-        raise InputError(f"{mask}: {matches[0]} and {matches[1]} both have its name; --images expects a folder with one of them")
-    return matches[0]
-
-
-def _check_size(path: Path, mask: np.ndarray, image: Path, recipe: Recipe) -> None:
-    try:
-        header = read_header(image, dicom=recipe.dicom)
-    except SourceError as error:
-        raise InputError(f"{image}: {error}") from error
-    if mask.shape != (header.height, header.width):
-        raise InputError(
-            f"{path}: is {mask.shape[1]} x {mask.shape[0]} and {image} {header.width} x {header.height}; "
-            "--images expects the images that were predicted on"
-        )
+    for found in read_predictions(predictions, images, recipe):
+        regions = [_region(_polygon(part), names[part.class_index - 1]) for part in found.parts]
+        yield found.image.name, found.image.stat().st_size, (regions, sum(part.has_hole for part in found.parts))

@@ -1,0 +1,129 @@
+"""Predictions as COCO: the same pixels after an import, and an index that takes the corrected file."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from inputs import Download, small_recipe
+from small_sets import make_set, make_set_of_classes
+
+from pipeline import stages
+from pipeline.annotations import read_annotations
+from pipeline.cli import main
+from pipeline.dataset.folder import DatasetFolder
+from pipeline.diff import compare_sets
+from pipeline.drawing.raster import rasterise
+from pipeline.drawing.regions import parse_region
+from pipeline.exports import export
+from pipeline.files import InputError
+from pipeline.recipe import load_recipe
+from pipeline.workers import Inline
+
+
+def predict(root, **masks):
+    """Writes masks as `cesm-segmenter infer` does, and images of their size; returns the options of an export."""
+    for name, mask in masks.items():
+        for kind, pixels in (("images", np.zeros_like(mask)), ("run/masks", mask)):
+            path = root / kind / f"{name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(path), pixels)
+    return {"predictions": root / "run", "images": root / "images"}
+
+
+def blobs(height=50, width=70):
+    rng = np.random.default_rng(4)
+    return (cv2.GaussianBlur(rng.random((height, width)), (0, 0), 3) > 0.52).astype(np.uint8) * 255
+
+
+def ring():
+    mask = np.zeros((30, 30), np.uint8)
+    mask[2:20, 2:20] = 255
+    mask[6:9, 6:9] = 0
+    return mask
+
+
+def draw(written, name, shape):
+    file = written.output / "predictions.json"
+    regions = read_annotations([file], file).regions[name]
+    return rasterise([parse_region(region.attributes) for region in regions], shape[1], shape[0]) * 255
+
+
+@pytest.mark.parametrize("mask", [pytest.param(blobs(), id="blobs"), pytest.param(ring(), id="with a hole")])
+def test_importing_predictions_gives_the_predicted_pixels(tmp_path, mask):
+    folder, options = make_set(tmp_path), predict(tmp_path, a=mask, b=np.zeros((20, 30), np.uint8))
+    written = export(folder, "coco", None, options)
+    assert written.output.name == "coco-predictions"
+    content = json.loads((written.output / "predictions.json").read_text())
+    assert [(image["file_name"], image["width"], image["height"]) for image in content["images"]] == [
+        ("a.png", *mask.shape[::-1]),
+        ("b.png", 30, 20),
+    ]
+    np.testing.assert_array_equal(draw(written, "a", mask.shape), mask)
+
+
+def test_predicted_classes_are_categories(tmp_path):
+    (tmp_path / "set of classes").mkdir()
+    mask = np.zeros((30, 30), np.uint8)
+    mask[2:9, 2:9], mask[15:20, 3:8] = 2, 1
+    written = export(make_set_of_classes(tmp_path / "set of classes"), "coco", None, predict(tmp_path, a=mask))
+    content = json.loads((written.output / "predictions.json").read_text())
+    names = {category["id"]: category["name"] for category in content["categories"]}
+    assert [names[entry["category_id"]] for entry in content["annotations"]] == ["benign", "malignant"]
+
+
+def test_a_polygon_fills_holes_and_says_so(tmp_path):
+    written = export(make_set(tmp_path), "coco", None, predict(tmp_path, a=ring()) | {"shape": "polygon"})
+    assert written.lines[1].startswith("1 lesions have holes, which a polygon cannot hold")
+
+
+def test_new_predictions_are_exported_again(tmp_path):
+    folder, options = make_set(tmp_path), predict(tmp_path, a=blobs())
+    assert export(folder, "coco", None, options).changed
+    assert not export(folder, "coco", None, options).changed
+    predict(tmp_path, a=ring())
+    assert export(folder, "coco", None, options).changed
+
+
+def test_options_of_several_formats_are_listed_with_both(tmp_path, capsys):
+    folder = make_set(tmp_path)
+    with pytest.raises(SystemExit):
+        main(["export", "--help"])
+    assert "coco, via: write these masks" in " ".join(capsys.readouterr().out.split())
+    with pytest.raises(InputError, match="--images: goes with --format coco or via, and this is hf; leave it out"):
+        export(folder, "hf", None, {"images": tmp_path})
+    with pytest.raises(InputError, match="--predictions and --images go together"):
+        export(folder, "coco", None, {"images": tmp_path})
+
+
+def make(root, raw, annotations):
+    folder = DatasetFolder(root)
+    stages.index(folder, load_recipe(str(raw.parent / "small.toml")), raw, annotations, Inline())
+    stages.split(folder)
+    stages.variants(folder, Inline(), fused=True)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["coco", "via"])
+def test_corrected_predictions_come_back_as_annotations_and_diff_lists_them(tmp_path, name):
+    download = Download(tmp_path / "raw")
+    for patient in range(1, 7):
+        download.add(f"P{patient}_L_DM_CC")
+    raw = download.write().root
+    small_recipe(tmp_path / "small.toml", variants=["original"])
+    before = make(tmp_path / "before", raw, None)
+    drawn = {image.image_id: cv2.circle(np.zeros((60, 40), np.uint8), (20, 30), 8, 255, -1) for image in before.read_images()}
+    cv2.circle(drawn["P3_L_DM_CC"], (20, 30), 14, 255, -1)
+    (tmp_path / "run/masks").mkdir(parents=True)
+    for image_id, mask in drawn.items():
+        cv2.imwrite(str(tmp_path / "run/masks" / f"{image_id}.png"), mask)
+    written = export(before, name, None, {"predictions": tmp_path / "run", "images": raw})
+    (tmp_path / "annotations").mkdir()
+    next(written.output.glob("[pv]*.json")).rename(tmp_path / "annotations/corrected.json")
+    (raw / "Radiology-manual-annotations.csv").rename(tmp_path / "annotations/table.csv")
+    after = make(tmp_path / "after", raw, tmp_path / "annotations")
+    difference = compare_sets(before.root, after.root)
+    assert difference.annotation_files[1] == ["corrected.json", "table.csv"]
+    worst = difference.masks_by_iou()[0]
+    assert worst.image_id == "P3_L_DM_CC"
+    assert worst.iou < 0.5
