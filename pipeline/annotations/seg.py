@@ -12,12 +12,11 @@ import numpy as np
 from pipeline.annotations.contents import Annotations, DrawnRegion, SegReference
 from pipeline.annotations.format import AnnotationFile, AnnotationFormat
 from pipeline.contract import SourceError
-from pipeline.dicom.parsing import guarded, refuse_bombs
-from pipeline.drawing.regions import MOST_PIXELS, bitmap_attributes
-from pipeline.files import open_regular, read_regular, require
+from pipeline.drawing.regions import bitmap_attributes
+from pipeline.files import open_regular, require
 from pipeline.recipe import Layout
+from pipeline.sources import open_segmentation, segment_frames
 
-_MOST_ITEMS = 100_000  # a frame has a handful
 _SOP_CLASS = re.compile(rb"1\.2\.840\.10008\.5\.1\.4\.1\.1\.66\.4(?![0-9.])")
 
 
@@ -61,44 +60,17 @@ def add_seg(annotations: Annotations, file: AnnotationFile, layout: Layout) -> b
 
 def _read_seg(path: Path) -> tuple[SegReference, list[DrawnRegion]]:
     """Raises `SourceError` with a message that quotes nothing from the file."""
-    import highdicom
-
-    # highdicom raises whatever its checks, pydicom's parser and the decoders raise.
-    with guarded("seg-reference", "cannot be read as a DICOM segmentation"):
-        data = read_regular(path)
-        refuse_bombs(data, _MOST_ITEMS)
-        seg = highdicom.seg.segread(data)
-        _check_coding(seg)
-        reference = _read_reference(path, seg)
+    with open_segmentation(path) as seg:
+        images = sorted({str(instance) for _, _, instance in seg.get_source_image_uids()})
+        reference = SegReference(path.name, str(seg.SOPInstanceUID), tuple(images), (int(seg.Columns), int(seg.Rows)))
         return reference, _read_segments(path, seg, reference.size) if len(reference.images) == 1 else []
-
-
-def _check_coding(seg) -> None:
-    """Refuses codings that state a size of their own, which could be any size."""
-    from pydicom.uid import RLELossless
-
-    syntax = seg.file_meta.TransferSyntaxUID
-    if syntax.is_compressed and syntax != RLELossless:
-        raise SourceError("unsupported-syntax", "is compressed by another method than run lengths; export it uncompressed")
-
-
-def _read_reference(path: Path, seg) -> SegReference:
-    images = sorted({str(instance) for _, _, instance in seg.get_source_image_uids()})
-    width, height = int(seg.Columns), int(seg.Rows)
-    if width * height > MOST_PIXELS:
-        raise SourceError("too-large", f"has {width} x {height} pixels; expected at most {MOST_PIXELS:,}")
-    return SegReference(path.name, str(seg.SOPInstanceUID), tuple(images), (width, height))
 
 
 def _read_segments(path: Path, seg, size: tuple[int, int]) -> list[DrawnRegion]:
     """The regions of a segmentation of one image, one per segment that has a pixel."""
     masks: dict[int, np.ndarray] = {}
-    # The lowest stored value that is inside; 1 in binary frames.
-    least = seg.MaximumFractionalValue / 2 if seg.SegmentationType == "FRACTIONAL" else 1
-    for number, frame in enumerate(seg.PerFrameFunctionalGroupsSequence, 1):
-        groups = frame if "SegmentIdentificationSequence" in frame else seg.SharedFunctionalGroupsSequence[0]
-        segment = int(groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
-        mask = seg.get_stored_frame(number) >= least
+    for segment, frame, full in segment_frames(seg):
+        mask = frame >= full / 2  # half counts as inside
         masks[segment] = masks[segment] | mask if segment in masks else mask
     return [
         DrawnRegion(bitmap_attributes(mask), f"{path.name} segment {segment}", "", _label(seg, segment), size)

@@ -19,6 +19,7 @@ from pipeline.sources.finding import (
 from pipeline.sources.headers import Header
 from pipeline.sources.images import read_header, read_header_and_levels, read_image, read_tags
 from pipeline.sources.masks import decode_mask, decode_values, read_mask
+from pipeline.sources.segmentations import open_segmentation, segment_frames
 
 __all__ = [
     "DEFAULT_DICOM",
@@ -35,11 +36,13 @@ __all__ = [
     "find_unread_images",
     "has_dicom_mark",
     "leaves",
+    "open_segmentation",
     "read_bytes",
     "read_header",
     "read_header_and_levels",
     "read_image",
     "read_mask",
     "read_tags",
+    "segment_frames",
     "stem_of",
 ]
