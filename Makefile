@@ -92,9 +92,11 @@ run_infer    = infer "$(FOLDER)" --name "$(NAME)" $(if $(IMAGES),--images "$(IMA
 run_report   = report "$(FOLDER)" --name "$(NAME)" $(call args_of,report)
 run_cv       = cv "$(FOLDER)" --config "$(CONFIG)" --name "$(NAME)" $(if $(FOLDS),--folds "$(FOLDS)") $(call args_of,cv)
 
+# Masks of another program are scored without a model.
+scores          = $(and $(filter evaluate,$(MAKECMDGOALS)),$(filter --masks --masks=%,$(ARGS)))
 asked           = $(filter $(1),$(MAKECMDGOALS))
 of_pipeline     = $(call asked,split masks variants audit stats)
-of_segmenter    = $(if $(call asked,all chain train evaluate infer report cv),train) $(call asked,evaluate infer report cv)
+of_segmenter    = $(if $(call asked,all chain train $(if $(scores),,evaluate) infer report cv),train) $(call asked,evaluate infer report cv)
 
 # The settings that the closing lines of `all` repeat; a path may contain spaces, so it is compared as a whole.
 other      = $(if $(findstring |$(2)|,|$(3)|),, $(1)="$(2)")
@@ -159,7 +161,7 @@ stats: check dataset  ## draw charts and contact sheets of the data set
 train: check dataset  ## train a network: CONFIG=quick, classes, published, or a file
 	@$(SEGMENTER) $(run_train)
 
-evaluate: check train  ## Dice and the other metrics on test
+evaluate: check $(if $(scores),dataset,train)  ## Dice and the other metrics on test
 	@$(SEGMENTER) $(run_evaluate)
 
 infer: check train  ## predict IMAGES (a folder or file; without it the originals of test)

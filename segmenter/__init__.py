@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pipeline.files import InputError
     from segmenter.configuration import load_configuration
     from segmenter.inference.images import ImagePredictor, Segmentation, load_predictor
-    from segmenter.library import batches, build_model, evaluate, list_models, open_run, train
+    from segmenter.library import batches, build_model, evaluate, evaluate_masks, list_models, open_run, train
     from segmenter.runs import Run
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "batches",
     "build_model",
     "evaluate",
+    "evaluate_masks",
     "list_models",
     "load_configuration",
     "load_predictor",
@@ -44,7 +45,7 @@ __getattr__, __dir__ = lazy_names(
         "pipeline.files": ["InputError"],
         "segmenter.configuration": ["load_configuration"],
         "segmenter.inference.images": ["ImagePredictor", "Segmentation", "load_predictor"],
-        "segmenter.library": ["batches", "build_model", "evaluate", "list_models", "open_run", "train"],
+        "segmenter.library": ["batches", "build_model", "evaluate", "evaluate_masks", "list_models", "open_run", "train"],
         "segmenter.runs": ["Run"],
     },
 )

@@ -5,10 +5,10 @@ settings are given as `settings`, nested as the tables of a configuration are: `
 its backend are imported by the functions that need them, without their start-up messages.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
@@ -236,6 +236,52 @@ def evaluate(
     data = runs.data_of(trained, read_data_set(trained.data_folder))
     evaluation.evaluate_run(trained, data, runs.read_configuration(trained, settings), split, single=single)
     return read_table(trained.evaluation(split, single=single) / "metrics.csv")
+
+
+def evaluate_masks(
+    data: Any,
+    masks: AnyPath | Sequence[AnyPath],
+    name: str,
+    split: str = "test",
+    *,
+    probabilities: AnyPath | Sequence[AnyPath] = (),
+    fold: int | Literal["all"] | None = None,
+    threshold: float = 0.5,
+    missing: Literal["error", "empty"] = "error",
+) -> pd.DataFrame:
+    """Scores masks of another program, as `cesm-segmenter evaluate --masks` does, without Keras.
+
+    Args:
+      data: a data set; the run is written to its runs/NAME.
+      masks: one or more folders with a mask per image, named like it, or .json files of COCO annotations or results.
+      name: of the run.
+      split: train, valid or test.
+      probabilities: folders with the probabilities of a lesion, which a FROC curve needs.
+      fold: score on the splits of this fold; `all` takes the test images of all folds together.
+      threshold: the lowest score of COCO results that are in a mask.
+      missing: `empty` takes images without a mask as empty.
+
+    Returns:
+      The metrics, as from `evaluate`.
+
+    Raises:
+      InputError: a mask is missing or does not fit, the name is that of another run, or there is no such split or fold.
+
+    Example:
+      >>> evaluate_masks("data_processed/demo", "nnunet/predictions", "nnunet")  # doctest: +SKIP
+    """
+    from segmenter.evaluation.aggregation import read_table
+    from segmenter.scoring import Masks, score_masks
+
+    data_set = read_data_set(folder_of(data))
+    run = runs.open_run(data_set.folder, name)
+    source = Masks(_paths(masks), _paths(probabilities), threshold, missing_as_empty=missing == "empty")
+    score_masks(run, data_set, source, split, fold=fold)
+    return read_table(run.evaluation(split) / "metrics.csv")
+
+
+def _paths(paths: AnyPath | Sequence[AnyPath]) -> list[Path]:
+    return [Path(paths)] if isinstance(paths, str | PathLike) else [Path(path) for path in paths]
 
 
 def open_run(data: Any, name: str) -> Run:

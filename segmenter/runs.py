@@ -32,6 +32,7 @@ from segmenter.data.dataset import DataSet
 RUNS = "runs"
 FOLDS = "folds.csv"  # in the evaluation of a cross-validation
 TRAINED_ON = "trained_on"  # in versions.json: the patients of the training set
+_SCORED = "masks_of_another_program"  # in versions.json: how they are scored
 _HOW = {"jit_compile", "cache_limit_mb"}  # keys that change how a training is computed, and its result at most by rounding
 _AFTER_TRAINING = {"eval", "infer", "tiledinfer"}  # sections that a trained run may change
 
@@ -113,6 +114,7 @@ class _Versions:
     data_identity: str
     fold: int | None = None
     trained_on: list[str] | None = None
+    masks_of_another_program: dict[str, Any] | None = None
 
 
 def open_run(data_folder: Path, name: str) -> Run:
@@ -156,6 +158,8 @@ def require_trained(run: Run) -> Run:
     """Returns the run if it has a model; errors as in `find_trained`."""
     if run.folds.is_file():
         raise InputError(f"{run.folder}: is a cross-validation and has no model of its own; name the run of one of its folds")
+    if is_scored(run):
+        raise InputError(f"{run.folder}: holds masks of another program and has no model; `evaluate --masks` scores them")
     if not run.best_model.is_file():
         trained = sorted(path.parent.name for path in run.data_folder.glob(f"{RUNS}/*/best_model.keras"))
         others = f"the runs with a model are {', '.join(trained)}" if trained else "no run here has a model"
@@ -277,11 +281,13 @@ def begin_or_resume(run: Run, configuration: Configuration, data: DataSet, *, re
     """
     if restart:
         clear_folder(run.folder)
+    remedy = "give another --name, or --restart to delete the old run"
+    if is_scored(run):
+        raise InputError(f"{run.folder}: holds masks of another program; {remedy}")
     if not run.config.is_file() or not run.state.is_file():  # no epoch was finished
         if resume:
             raise InputError(f"{run.folder}: has nothing to resume; leave --resume out to start")
         return None
-    remedy = "give another --name, or --restart to delete the old run"
     changes = _changes(read_configuration(run), configuration)
     if resume:
         changes = [change for change in changes if change[0] not in [f"[train] {key}" for key in _may_grow(configuration)]]
@@ -328,6 +334,39 @@ def data_of(run: Run, data: DataSet) -> DataSet:
     """
     fold = _read_versions(run).get("fold") if run.versions.is_file() else None  # a model put there by hand has no record
     return data if fold is None else data.in_fold(fold)
+
+
+def is_scored(run: Run) -> bool:
+    """Whether a run holds no model but the evaluation of masks of another program."""
+    return run.versions.is_file() and bool(_read_versions(run).get(_SCORED))
+
+
+def begin_scored(run: Run, data: DataSet, num_classes: int, *, pooled: bool) -> None:
+    """Records a run of masks of another program, unless it is one already.
+
+    Args:
+      data: as the run sees it.
+      pooled: whether the images of all folds are scored together.
+
+    Raises:
+      InputError: the run has a model, is a cross-validation, or was scored on another fold.
+    """
+    if is_scored(run):
+        before = _read_versions(run)
+        if (before.get("fold"), before[_SCORED].get("pooled")) != (data.fold, pooled):
+            raise InputError(
+                f"{run.folder}: holds masks that were scored on other splits, by another --fold; give another --name"
+            )
+    elif run.config.is_file() or run.best_model.is_file() or run.folds.is_file():
+        raise InputError(f"{run.folder}: is a run of this program; give the masks of another program a --name of their own")
+    versions = {"data_identity": data.identity, "fold": data.fold, _SCORED: {"pooled": pooled}}
+    write_text(run.versions, json.dumps(versions, indent=1) + "\n")
+    if not run.config.is_file():
+        settings = "" if num_classes == 1 else f"[model]\nnum_classes = {num_classes}\n"
+        write_text(
+            run.config,
+            f"# How masks of another program are scored: [mask], [eval] and num_classes; defaults are left out.\n{settings}",
+        )
 
 
 def trained_on(run: Run) -> frozenset[str] | None:

@@ -133,7 +133,7 @@ def test_the_face_of_a_package_names_what_it_offers_once_and_defines_nothing(pac
 
 
 def test_models_and_evaluation_can_be_imported_without_tensorflow():
-    code = "import sys, segmenter.models, segmenter.evaluation, segmenter.report; print(*sys.modules)"
+    code = "import sys, segmenter.models, segmenter.evaluation, segmenter.scoring, segmenter.report; print(*sys.modules)"
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     loaded = {name.split(".")[0] for name in process.stdout.split()}
     assert "segmenter" in loaded

@@ -23,10 +23,12 @@ def execute(arguments: argparse.Namespace) -> int:
     """Runs the command and returns the exit status."""
     from segmenter.data.dataset import read_data_set
     from segmenter.report.summary import collect_summary, describe_summary
-    from segmenter.runs import data_of, find_trained
+    from segmenter.runs import data_of, is_scored, open_run, require_trained
 
     data = read_data_set(arguments.dataset)
-    run = find_trained(arguments.dataset, arguments.name)
+    run = open_run(arguments.dataset, arguments.name)
+    if not is_scored(run):
+        require_trained(run)
     summary = collect_summary(data_of(run, data), run)
     if arguments.json:
         print_json(summary)

@@ -25,8 +25,8 @@ def read_ground_truth(path: Path, configuration: Configuration) -> np.ndarray:
     return read_mask_file(path, configuration.model.num_classes, configuration.mask)
 
 
-def read_mask_file(path: Path, classes: int, settings: MaskSettings) -> np.ndarray:
-    """As `read_ground_truth`, for a number of classes and the settings of [mask]."""
+def read_mask_file(path: Path, classes: int | None, settings: MaskSettings) -> np.ndarray:
+    """As `read_ground_truth`, for a number of classes, or None for any that the file holds, and the settings of [mask]."""
     try:
         return named(path, lambda: read_classes(read_regular(path), classes, settings))
     except OSError as error:
@@ -38,7 +38,7 @@ def read_mask_file(path: Path, classes: int, settings: MaskSettings) -> np.ndarr
         raise InputError(f"{path}: {error}") from error
 
 
-def read_classes(data: bytes, classes: int, settings: MaskSettings) -> np.ndarray:
+def read_classes(data: bytes, classes: int | None, settings: MaskSettings) -> np.ndarray:
     """Reads the class map of a mask file's bytes, (height, width) uint8.
 
     Raises:

@@ -98,13 +98,11 @@ def evaluate(
             batch_metrics.add(ground_truth, probabilities)
             for sample, predicted in zip(batch, probabilities, strict=True):
                 if sample.name in originals:
-                    _write_mask(mask_file(folder, sample), threshold_mask(predicted, configuration.infer), configuration)
+                    write_mask(mask_file(folder, sample), threshold_mask(predicted, configuration.infer), configuration)
             yield batch, ground_truth[..., 0], probabilities
 
     tables = measure_batches(batches(), configuration, cuts)
-    dices = {row["sample"]: row["dice"] for row in tables.images}
-    scored = [(dices[sample.name], sample) for sample in samples if sample.name in originals and dices[sample.name] is not None]
-    write_extremes(scored, configuration, folder)
+    write_extremes([sample for sample in samples if sample.name in originals], tables.images, configuration, folder)
     summary = {
         "identity": identity,
         "trained_on_too": find_trained_on_too(samples, trained_on),
@@ -123,7 +121,8 @@ def find_trained_on_too(samples: Sequence[Sample], trained_on: Collection[str] |
     return None if unknown and not shared else shared
 
 
-def _write_mask(file: Path, predicted: np.ndarray, configuration: Configuration) -> None:
+def write_mask(file: Path, predicted: np.ndarray, configuration: Configuration) -> None:
+    """Writes a predicted class map, (height, width) uint8: as 0 and 255, or with several classes as it is."""
     write_png(file, predicted if configuration.model.num_classes > 1 else predicted * 255)
 
 

@@ -1,7 +1,8 @@
 """Pictures of the best and the worst images of an evaluation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,12 +14,17 @@ from segmenter.pictures import draw_row, lesion_colors, write_png
 COUNT = 3
 
 
-def write_extremes(scored: Sequence[tuple[float, Sample]], configuration: Configuration, folder: Path) -> None:
+def write_extremes(
+    samples: Sequence[Sample], images: Sequence[Mapping[str, Any]], configuration: Configuration, folder: Path
+) -> None:
     """Draws the three best and the three worst images by Dice, as best.png and worst.png.
 
     Args:
-      scored: pairs of Dice and sample; the predicted masks must be in `folder`/masks.
+      samples: from which they are chosen; the predicted masks must be in `folder`/masks.
+      images: the rows of per_image.csv of these samples and maybe others.
     """
+    dices = {row["sample"]: row["dice"] for row in images}
+    scored = [(dices[sample.name], sample) for sample in samples if dices[sample.name] is not None]
     ordered = sorted(scored, key=lambda entry: (entry[0], entry[1].name))
     for name, entries in (("worst", ordered[:COUNT]), ("best", ordered[::-1][:COUNT])):
         if entries:

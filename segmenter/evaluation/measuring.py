@@ -1,6 +1,6 @@
 """Measures one image, and makes the rows of an evaluation's tables from it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,7 +23,7 @@ from segmenter.inference.thresholding import lesion_probability, threshold_mask
 LESION_COLUMNS = ("sample", "lesion", "area_px", "size", "centre_x", "centre_y", "iou", "detected", "centre_detected")
 FROC_COLUMNS = ("sample", "candidate", "score", "lesion", "centre_lesion")
 Row = dict[str, Any]
-Batch = tuple[Sequence[Sample], np.ndarray, np.ndarray]
+Batch = tuple[Sequence[Sample], Iterable[np.ndarray], Iterable[Any]]
 
 
 @dataclass(frozen=True)
@@ -35,24 +35,6 @@ class Tables:
     candidates: list[Row] = field(default_factory=list)
 
 
-def measure_batches(batches: Iterable[Batch], configuration: Configuration, cuts: Cuts | None) -> Tables:
-    """Measures the images of each batch in parallel; only their rows are kept, about ten kilobytes per image.
-
-    Args:
-      batches: samples, ground truth, (batch, size, size) uint8, and probabilities, (batch, size, size, classes) float32.
-      cuts: the largest area of a small and of a medium lesion, in pixels; None where they are unknown.
-    """
-    tables = Tables()
-    with ThreadPoolExecutor() as executor:  # OpenCV releases the interpreter's lock
-        for samples, ground_truth, probabilities in batches:
-            work = partial(measure, configuration=configuration)
-            for measured in executor.map(work, samples, ground_truth, probabilities):
-                tables.images.append(image_row(measured, cuts))
-                tables.lesions.extend(lesion_rows(measured, cuts))
-                tables.candidates.extend(candidate_rows(measured))
-    return tables
-
-
 def measure(sample: Sample, ground_truth: np.ndarray, probabilities: np.ndarray, *, configuration: Configuration) -> Measured:
     """Measures one image on its own grid.
 
@@ -60,21 +42,55 @@ def measure(sample: Sample, ground_truth: np.ndarray, probabilities: np.ndarray,
       ground_truth: (height, width) uint8 class map, 0 is background.
       probabilities: (height, width, classes) float32.
     """
-    predicted = threshold_mask(probabilities, configuration.infer)
+    infer = configuration.infer
+    predicted = threshold_mask(probabilities, infer), lesion_probability(probabilities, infer)
+    return measure_mask(sample, ground_truth, predicted, configuration=configuration)
+
+
+def measure_mask(
+    sample: Sample, ground_truth: np.ndarray, predicted: tuple[np.ndarray, np.ndarray], *, configuration: Configuration
+) -> Measured:
+    """Measures one image whose mask is given.
+
+    Args:
+      ground_truth: (height, width) uint8 class map, 0 is background.
+      predicted: the predicted class map, and the probability of any lesion, (height, width) float32.
+    """
+    mask, likely = predicted
     names = configuration.class_names
     classes = enumerate(names, 1) if len(names) > 1 else ()
-    lesions, components = connected_components(ground_truth), connected_components(predicted)
-    likely = lesion_probability(probabilities, configuration.infer)
+    lesions, components = connected_components(ground_truth), connected_components(mask)
     return Measured(
         sample,
-        measure_overlap(ground_truth, predicted),
-        {name: measure_overlap(ground_truth == index, predicted == index) for index, name in classes},
-        measure_distances(ground_truth, predicted, configuration.eval.nsd_tolerance_px),
+        measure_overlap(ground_truth, mask),
+        {name: measure_overlap(ground_truth == index, mask == index) for index, name in classes},
+        measure_distances(ground_truth, mask, configuration.eval.nsd_tolerance_px),
         lesions,
         components,
         match_regions(lesions, components),
         score_candidates(components, likely),
     )
+
+
+def measure_batches(
+    batches: Iterable[Batch], configuration: Configuration, cuts: Cuts | None, measure: Callable[..., Measured] = measure
+) -> Tables:
+    """Measures the images of each batch in parallel; only their rows are kept, about ten kilobytes per image.
+
+    Args:
+      batches: samples, ground truth, (batch, size, size) uint8, and what `measure` takes of each image: probabilities,
+        (batch, size, size, classes) float32, or pairs as `measure_mask` takes them.
+      cuts: the largest area of a small and of a medium lesion, in pixels; None where they are unknown.
+      measure: `measure` or `measure_mask`.
+    """
+    tables = Tables()
+    with ThreadPoolExecutor() as executor:  # OpenCV releases the interpreter's lock
+        for samples, ground_truth, predicted in batches:
+            for measured in executor.map(partial(measure, configuration=configuration), samples, ground_truth, predicted):
+                tables.images.append(image_row(measured, cuts))
+                tables.lesions.extend(lesion_rows(measured, cuts))
+                tables.candidates.extend(candidate_rows(measured))
+    return tables
 
 
 def image_row(measured: Measured, cuts: Cuts | None) -> Row:

@@ -313,6 +313,8 @@ def hash_rows(results: RunResults) -> Rows:
     has_manifest = (results.data.folder / MANIFEST).is_file()
     # For a fold the identity is the hash with the fold's number.
     data = (f"{MANIFEST}, SHA-256" if has_manifest else "data, SHA-256 of its listing", results.data.identity)
+    if results.scored:
+        models = [("masks and probabilities, SHA-256", results.summary["identity"]["masks_sha256"])]
     return [*models, data, ("split", results.split), ("reported with cesm-segmentation", metadata.version("cesm-segmentation"))]
 
 
@@ -323,12 +325,14 @@ def version_rows(results: RunResults) -> Rows:
 
 
 def device_rows(results: RunResults) -> Rows:
-    """The device that the model was trained on."""
-    return [("device", str(results.versions.get("device", _MISSING)))]
+    """The device that the model was trained on; empty for masks of another program."""
+    return [] if results.scored else [("device", str(results.versions.get("device", _MISSING)))]
 
 
 def training_rows(results: RunResults) -> Rows:
-    """What was trained, when and where; facts that an earlier version did not record are marked."""
+    """What was trained, when and where; facts that an earlier version did not record are marked. Or which masks were scored."""
+    if results.scored:
+        return scored_rows(results.scored)
     model, facts = results.configuration.model, results.versions
     parameters = facts.get("parameters")
     scaled = "levels 0 to 1" if model.input_normalize else "levels 0 to 255"
@@ -346,6 +350,23 @@ def training_rows(results: RunResults) -> Rows:
         ("parameters", f"{parameters:,}" if isinstance(parameters, int) else _MISSING),
         ("training", training_sentence(results)),
     ]
+
+
+def scored_rows(scored: Mapping) -> Rows:
+    """How the masks of another program were read."""
+    kinds = ", ".join(f"{count} {kind}" for kind, count in scored["masks"].items())
+    missing = f"{counted(len(scored['missing']), 'image')}, scored as empty: {', '.join(scored['missing'])}"
+    return [
+        ("masks", f"of another program: {kinds}"),
+        ("probabilities", scored["probabilities"] or "none, so that there is no FROC curve"),
+        ("without a mask", missing if scored["missing"] else "none"),
+        *([("folds", "pooled: each image was scored once, as a test image of its fold")] if scored["pooled"] else []),
+    ]
+
+
+def maker(results: RunResults) -> str:
+    """What made the predictions: the network, or masks of another program."""
+    return "masks of another program" if results.scored else results.configuration.model.model
 
 
 def case_rows(results: RunResults) -> Rows:
@@ -374,6 +395,8 @@ def case_rows(results: RunResults) -> Rows:
 
 def training_sentence(results: RunResults) -> str:
     """A sentence on how the network was trained."""
+    if results.scored:
+        return "by another program, and not recorded here"
     model, train = results.configuration.model, results.configuration.train
     losses = [name if weight == 1 else f"{weight:g} {name}" for name, weight in model.loss.items()]
     sentence = f"loss {' + '.join(losses)}, optimizer {model.optimizer}, learning rate {model.learning_rate:g}"
@@ -386,7 +409,9 @@ def training_sentence(results: RunResults) -> str:
 def settings_sentence(results: RunResults) -> str:
     """Sentences on how predictions were thresholded, and on which lesions are small."""
     threshold, cuts = results.summary["threshold"], results.summary["size_cuts_px"]
-    if threshold is not None:
+    if results.scored:
+        sentence = "Masks are those of another program, taken as they are."
+    elif threshold is not None:
         sentence = f"A pixel is lesion where its probability is at least {threshold:g}."
     elif results.has_classes:
         names = " and ".join(f"Dice, {name}" for name in results.class_names)

@@ -17,18 +17,18 @@ _THEN = (("detection_rate", "mean"), ("false_positives_per_image", "mean"), ("ns
 _WITHOUT_LESION = (("share_without_false_positive", "mean"), ("false_positives", "mean"))
 
 
-def collect_evaluation(folder: Path, configuration: Configuration) -> dict[str, Any]:
+def collect_evaluation(folder: Path, configuration: Configuration | None) -> dict[str, Any]:
     """The metrics of an evaluation that are quoted most, and the values over batches.
 
     Args:
       folder: the folder of the evaluation.
-      configuration: the configuration that it was made with.
+      configuration: the configuration that it was made with; None for masks of another program.
 
     Returns:
       `originals` and `images`: how many were evaluated; `metrics` and `metrics_without_lesion`: rows with `metric`, `label`,
       `average` (mean or median), `value`, `low` and `high` of the 95 % interval, `images` and `patients`; `with_variants`:
       mean `dice` and `images` with turned and flipped ones, or None; `threshold`, or None; `batches`: their `batch_size`
-      and the `values` over them. What is not defined is NaN.
+      and the `values` over them, or None without a model; `missing`: how many images had no mask. What is not defined is NaN.
 
     Raises:
       InputError: the tables of the evaluation cannot be read.
@@ -39,9 +39,8 @@ def collect_evaluation(folder: Path, configuration: Configuration) -> dict[str, 
     rows = {(row["group"], row["metric"]): row for row in metrics.to_dict("records") if row["group"] in ("all", "without lesion")}
     of_classes = [(metric, "mean") for group, metric in rows if group == "all" and metric.startswith("dice_")]
     without = _WITHOUT_LESION if ("without lesion", "share_without_false_positive") in rows else ()
-    values = read_summary(folder)["metrics"]
-    names = list(configuration.model.metrics)
-    names += [title for title, *_ in class_metrics(names, configuration.class_names)]
+    summary = read_summary(folder)
+    values = summary["metrics"]
     has_variants = values.get("dice_count", 0) > values.get("dice_count_originals", 0) > 0
     return {
         "originals": int((images["variant"] == "original").sum()),
@@ -50,8 +49,15 @@ def collect_evaluation(folder: Path, configuration: Configuration) -> dict[str, 
         "metrics_without_lesion": _metric_rows(rows, "without lesion", without),
         "with_variants": {"dice": values["dice_mean"], "images": int(values["dice_count"])} if has_variants else None,
         "threshold": values.get("threshold"),
-        "batches": {"batch_size": configuration.eval.batch_size, "values": {name: values[name] for name in ("loss", *names)}},
+        "batches": _over_batches(values, configuration) if configuration else None,
+        "missing": len(summary.get("scored", {}).get("missing", ())),
     }
+
+
+def _over_batches(values: Mapping[str, Any], configuration: Configuration) -> dict[str, Any]:
+    names = list(configuration.model.metrics)
+    names += [title for title, *_ in class_metrics(names, configuration.class_names)]
+    return {"batch_size": configuration.eval.batch_size, "values": {name: values[name] for name in ("loss", *names)}}
 
 
 def _metric_rows(rows: Mapping, group: str, chosen: tuple[tuple[str, str], ...]) -> list[dict[str, Any]]:
@@ -84,9 +90,11 @@ def describe_evaluation(evaluation: Mapping[str, Any]) -> list[str]:
         lines.append(f"with turned and flipped images: mean Dice {format_number(variants['dice'])} over {count}")
     if evaluation["threshold"] is not None:
         lines.append(f"a pixel is lesion where its probability is at least {evaluation['threshold']:g}")
-    batches = evaluation["batches"]
-    lines.append(f"over batches of {batches['batch_size']}, as Keras reports them")
-    lines += align_columns([[f"  {name}", f"{value:.4f}"] for name, value in batches["values"].items()])
+    if evaluation["missing"]:
+        lines.append(f"{counted(evaluation['missing'], 'image')} without a mask, scored as empty")
+    if batches := evaluation["batches"]:
+        lines.append(f"over batches of {batches['batch_size']}, as Keras reports them")
+        lines += align_columns([[f"  {name}", f"{value:.4f}"] for name, value in batches["values"].items()])
     return [f"  {line}" for line in lines]
 
 

@@ -32,11 +32,12 @@ def report_page(results: RunResults, mark: str) -> str:
 def _draw_charts(results: RunResults) -> dict[str, object]:
     """The charts by name; None where there is nothing to draw."""
     curve, has_lesions = results.curve, bool((results.images["empty_truth"] == 0).any())
+    has_curve = len(curve) > 0 and results.has_scores
     history = results.history
     return {
         "training": charts.training_chart(history, results.best_epoch) if history else None,
-        "froc": charts.froc_chart(curve, contents.operating_points(results)) if len(curve) else None,
-        "froc_by_size": charts.froc_by_size_chart(curve) if len(curve) else None,
+        "froc": charts.froc_chart(curve, contents.operating_points(results)) if has_curve else None,
+        "froc_by_size": charts.froc_by_size_chart(curve) if has_curve else None,
         "strata": charts.strata_chart(results.metrics, contents.dice_name(results)) if has_lesions else None,
         "size": charts.size_chart(results.images, contents.size_detection(results)) if has_lesions else None,
         "folds": charts.folds_chart(results.folds) if results.is_pooled else None,

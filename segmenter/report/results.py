@@ -14,7 +14,7 @@ from segmenter.configuration import Configuration
 from segmenter.data.dataset import DataSet, Sample
 from segmenter.data.originals import original_rows
 from segmenter.evaluation.state import read_record, read_summary
-from segmenter.runs import Run, data_of, open_run, read_configuration, read_progress
+from segmenter.runs import Run, data_of, is_scored, open_run, read_configuration, read_progress
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +28,8 @@ class RunResults:
       data: as the run saw it; for a cross-validation with the folder's own splits.
       run: the evaluated run; the report goes to its folder.
       summary: the evaluation's summary.json.
-      models: the runs whose models made the predictions, each with the model's SHA-256; several in a cross-validation.
+      models: the runs whose models made the predictions, each with the model's SHA-256; several in a cross-validation, none
+        for masks of another program.
       is_single: whether it is the evaluation without the other image of each view.
     """
 
@@ -51,6 +52,16 @@ class RunResults:
         summary = read_summary(self.run.evaluation(self.split, single=True))
         identity, own = (_models_and_data(record.get("identity", {})) for record in (summary, self.summary))
         return replace(self, summary=summary, is_single=True) if "metrics" in summary and identity == own else None
+
+    @property
+    def scored(self) -> Mapping | None:
+        """How masks of another program were read; None for a model's evaluation."""
+        return self.summary.get("scored")
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether predicted components have scores, by which a FROC curve orders them."""
+        return self.scored is None or self.scored["probabilities"] is not None
 
     @property
     def is_pooled(self) -> bool:
@@ -130,9 +141,9 @@ class RunResults:
 
     @property
     def versions(self) -> dict[str, object]:
-        """Versions that training recorded; of a cross-validation those of its first fold."""
+        """Versions that training recorded; of a cross-validation those of its first fold, of masks of another program none."""
         runs = [open_run(self.data.folder, name) for name in self.models]
-        return read_record(runs[0].versions)
+        return read_record(runs[0].versions) if runs else {}
 
     @cached_property
     def description(self) -> dict:
@@ -203,6 +214,9 @@ def read_results(data: DataSet, run: Run, split: str) -> RunResults:
     identity = summary.get("identity", {})
     if "metrics" not in summary:
         raise InputError(f"{run.evaluation(split)}: was made by an earlier version; evaluate again with `{remedy}`")
+    if "masks_sha256" in identity:
+        _check_data(data, run, identity, remedy)
+        return RunResults(data_of(run, data), run, split, read_configuration(run), summary, {})
     identities = dict(zip(identity["runs"], identity["folds"], strict=True)) if "folds" in identity else {run.name: identity}
     for name, run_identity in identities.items():
         _check_identity(data, open_run(data.folder, name), run_identity, remedy)
@@ -216,6 +230,10 @@ def _check_identity(data: DataSet, run: Run, identity: Mapping, remedy: str) -> 
         raise InputError(f"{run.best_model}: is missing, although its evaluation exists; make both again with `{remedy}`")
     if sha256(run.best_model) != identity["model_sha256"]:
         raise InputError(f"{run.best_model}: is not the model that was evaluated; evaluate it with `{remedy}`")
+    _check_data(data, run, identity, remedy)
+
+
+def _check_data(data: DataSet, run: Run, identity: Mapping, remedy: str) -> None:
     if data_of(run, data).identity != identity["data_identity"]:
         raise InputError(f"{data.folder}: holds other data than {run.name} was evaluated on; evaluate it again with `{remedy}`")
 
@@ -227,7 +245,8 @@ def _models_and_data(identity: Mapping) -> list[tuple[object, object]]:
 def _remedy(folder: Path, run: Run, split: str) -> str:
     if run.name.endswith("-cv"):
         return f"cesm-segmenter cv {folder} --name {run.name.removesuffix('-cv')}"
-    return f"cesm-segmenter evaluate {folder} --name {run.name} --split {split}"
+    masks = " --masks FOLDER" if is_scored(run) else ""
+    return f"cesm-segmenter evaluate {folder} --name {run.name} --split {split}{masks}"
 
 
 def fingerprint(results: RunResults, schema: int) -> str:

@@ -8,7 +8,10 @@ from inputs import mammogram
 from pydicom.uid import RLELossless, SegmentationStorage
 from skips import need_program
 
+from pipeline.files import InputError
 from segmenter.inference.dicom_seg import KINDS, Algorithm, SegmentationError, segmentations
+from segmenter.scoring.files import find_masks, find_probabilities
+from segmenter.scoring.reading import read_mask_of, read_probabilities
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*for VR:UserWarning")  # the odd values that some sources are given
 
@@ -77,6 +80,23 @@ def write(tmp_path):
         return source, mask, probabilities, [f"class_{number}" for number in range(1, classes + 1)]
 
     return write
+
+
+@pytest.mark.parametrize("classes", [1, 2])
+def test_masks_and_probabilities_are_scored_as_they_were_written(write, tmp_path, classes):
+    source, mask, probabilities, names = write(classes)
+    likely = probabilities[..., 0] if classes == 1 else np.minimum(probabilities[..., 1:].sum(axis=-1), 1)
+    for kind, data in segmentations(source, mask, probabilities, names, ALGORITHM).items():
+        (tmp_path / f"P1_{kind}.dcm").write_bytes(data)
+    path = find_masks([tmp_path])["P1"]
+    np.testing.assert_array_equal(read_mask_of(path, 1), mask > 0)
+    np.testing.assert_array_equal(read_mask_of(path, 3), mask)
+    values, precision = read_probabilities(find_probabilities([tmp_path])["P1"])
+    np.testing.assert_allclose(values, likely, atol=classes / 255)
+    assert precision == "255 steps"
+    if classes == 2:
+        with pytest.raises(InputError, match=r"P1_binary\.dcm: has a segment 2; expected the lesion classes 1 to 1"):
+            read_mask_of(path, 2)
 
 
 def read_back(data, path):

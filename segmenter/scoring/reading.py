@@ -1,0 +1,129 @@
+"""Reads a mask, or the probabilities of a lesion, from one file of another program, on the data set's grid."""
+
+import io
+import math
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.contract import MaskError, SourceError
+from pipeline.files import InputError, read_regular, require
+from pipeline.geometry import Letterbox, area_average, place
+from pipeline.sources import decode_values, open_segmentation, read_mask, segment_frames
+from segmenter.crashes import named
+from segmenter.data.dataset import Sample
+from segmenter.scoring.files import ARRAYS
+
+
+def read_mask_of(path: Path, classes: int) -> np.ndarray:
+    """Reads a mask file of any kind.
+
+    Args:
+      classes: how many there are, including the background; 1 separates lesion from background.
+
+    Returns:
+      (height, width) uint8: 0 is background, 1 is lesion, or 1, 2, ... are the lesion classes.
+
+    Raises:
+      InputError: it cannot be read, or holds other values.
+    """
+    try:
+        if path.suffix.lower() == ".dcm":
+            return _read_segments(path, classes)
+        return named(path, lambda: read_mask(read_regular(path), classes))
+    except (OSError, SourceError, MaskError) as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def read_probabilities(path: Path) -> tuple[np.ndarray, str]:
+    """Reads the probabilities of any lesion.
+
+    Returns:
+      (height, width) float32, 0 to 1, and how exactly the file holds them.
+
+    Raises:
+      InputError: it cannot be read, is colored, or holds values outside of 0 to 1.
+    """
+    try:
+        if path.suffix.lower() == ".dcm":
+            return _read_fractions(path)
+        if path.suffix.lower() in ARRAYS:
+            return _read_array(path)
+        values, lossy = named(path, lambda: decode_values(read_regular(path)))
+    except (OSError, SourceError, MaskError) as error:
+        raise InputError(f"{path}: {error}") from error
+    if values.ndim > 2 or lossy or values.dtype not in (np.uint8, np.uint16):
+        raise InputError(
+            f"{path}: is not a gray image of 8 or 16 bits; write probabilities as 16-bit PNG, 65535 for 1, or as .npy"
+        )
+    full = np.iinfo(values.dtype).max
+    return values.astype(np.float32) / np.float32(full), f"{8 * values.itemsize} bits"
+
+
+def _read_array(path: Path) -> tuple[np.ndarray, str]:
+    """A .npy of (height, width), or nnU-Net's .npz of (classes, 1, height, width), of which the first is the background."""
+    try:
+        content = np.load(io.BytesIO(read_regular(path)), allow_pickle=False)
+        values = content["probabilities"] if isinstance(content, np.lib.npyio.NpzFile) else content
+    except (ValueError, KeyError, EOFError) as error:
+        raise InputError(
+            f"{path}: is not an array of probabilities ({error}); expected .npy, or .npz as nnU-Net writes it"
+        ) from error
+    precision = str(values.dtype)
+    if path.suffix.lower() == ".npz" and values.ndim in (3, 4):
+        values = 1 - values[0].astype(np.float32).reshape(values.shape[-2:] if values.ndim == 3 or values.shape[1] == 1 else -1)
+    if values.ndim != 2 or values.dtype.kind != "f":
+        raise InputError(f"{path}: holds {values.dtype} of shape {values.shape}; expected floats of (height, width)")
+    # Float sums of several classes may end an ulp outside.
+    if not (values.min(initial=0) >= -1e-6 and values.max(initial=0) <= 1 + 1e-6):
+        raise InputError(f"{path}: holds values from {values.min():g} to {values.max():g}; expected probabilities, 0 to 1")
+    return values.astype(np.float32), precision
+
+
+def _read_segments(path: Path, classes: int) -> np.ndarray:
+    """The segments of a DICOM SEG: of one class all of them together, else the segment's number is its class."""
+    require("highdicom", f"to read the DICOM segmentation {path}", "dicom")
+    with open_segmentation(path) as seg:
+        mask = np.zeros((seg.Rows, seg.Columns), np.uint8)
+        for segment, frame, full in segment_frames(seg):
+            if 1 < classes <= segment:
+                raise InputError(f"{path}: has a segment {segment}; expected the lesion classes 1 to {classes - 1}")
+            mask[frame >= full / 2] = segment if classes > 1 else 1
+    return mask
+
+
+def _read_fractions(path: Path) -> tuple[np.ndarray, str]:
+    require("highdicom", f"to read the DICOM segmentation {path}", "dicom")
+    with open_segmentation(path) as seg:
+        likely, full = np.zeros((seg.Rows, seg.Columns), np.float32), 1
+        for _, frame, full in segment_frames(seg):
+            likely += frame / np.float32(full)
+    return np.minimum(likely, 1), f"{full} steps"
+
+
+def to_grid(values: np.ndarray, sample: Sample, side: int, origin: str, classes: int | None) -> np.ndarray:
+    """Brings a mask or probabilities to the data set's grid, by the letterbox that the sample's own mask went through.
+
+    Args:
+      values: (height, width), of the data set's grid or of the size of the source image.
+      side: of the data set's grid.
+      origin: the file, for an error.
+      classes: of a mask, of which a pixel is lesion where at least half of its area is; None averages probabilities.
+
+    Raises:
+      InputError: it has another size.
+    """
+    height, width = values.shape
+    if (height, width) == (side, side):
+        return values
+    source = side / sample.scale if sample.scale else math.nan
+    if not math.isclose(max(height, width), source, rel_tol=1e-4):
+        known = "" if math.isnan(source) else f", or those of the source image, whose longer side is {source:.0f}"
+        raise InputError(f"{origin}: has {width} x {height} pixels; expected the {side} x {side} of {sample.name}{known}")
+    box = Letterbox(width, height, side)
+    if classes is None:
+        averages, left, top = area_average(values, box)
+        return place(averages.astype(np.float32), left, top, side)
+    shares = [area_average((values == index).astype(np.uint8), box) for index in range(1, max(2, classes))]
+    lesion = np.stack([place(averages, left, top, side) for averages, left, top in shares])
+    return np.where(lesion.sum(axis=0) >= 0.5, lesion.argmax(axis=0) + 1, 0).astype(np.uint8)
