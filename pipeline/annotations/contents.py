@@ -124,6 +124,7 @@ class Annotations:
       unread_names: the images that these name, where an image without an annotation would be normal.
       crops: files among the masks that are pictures of a lesion and not its mask.
       not_lesions: how many regions are not drawn because the layout does not list their label among its lesions, by label.
+      stated: which files state by whom and when they were made, by the fields of `AnnotatorEntry`.
     """
 
     files: list[Path] = field(default_factory=list)
@@ -139,6 +140,7 @@ class Annotations:
     unread_names: set[str] = field(default_factory=set)
     crops: list[Path] = field(default_factory=list)
     not_lesions: Counter[str] = field(default_factory=Counter)
+    stated: list[dict[str, str]] = field(default_factory=list)
 
 
 # An image's name or key, the size in bytes of the image that was annotated, and its regions.

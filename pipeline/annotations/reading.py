@@ -1,6 +1,7 @@
 """Finds and reads annotation files, in any format that `FORMATS` lists, and folders of masks."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from pipeline.annotations.coco import COCO
@@ -10,6 +11,7 @@ from pipeline.annotations.joining import keep_lesions
 from pipeline.annotations.listed import read_listed
 from pipeline.annotations.masks import add_masks, find_masks, is_mask
 from pipeline.annotations.osirix import OSIRIX
+from pipeline.annotations.provenance import find_provenance
 from pipeline.annotations.seg import SEG
 from pipeline.annotations.table import CDD_CESM_TABLE
 from pipeline.annotations.via import VIA_CSV, VIA_JSON
@@ -61,6 +63,7 @@ def read_annotations(paths: Sequence[Path], root: Path, layout: Layout = CDD_CES
             annotations.passed_over[file.path] = _describe_odd(file.path)
         elif any(file_format.add(annotations, file, layout) for file_format in FORMATS):
             annotations.files.append(file.path)
+            annotations.stated += [asdict(stated)] if (stated := find_provenance(file)) else []
             _note_header(annotations, file)
         elif file.suffix in TABLE_SUFFIXES:
             tables.append(file)

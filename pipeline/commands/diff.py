@@ -64,6 +64,9 @@ def _print(difference: "Difference") -> None:
     for names, end in zip(difference.annotation_files, ("first", "second"), strict=True):
         if names:
             print(f"diff: annotation files of the {end} only: {one_line(', '.join(names))}")
+    if difference.annotators[0] != difference.annotators[1]:
+        for lines, end in zip(difference.annotators, ("first", "second"), strict=True):
+            print(f"diff: annotations of the {end}: {one_line('; '.join(lines)) or 'no annotator is stated'}")
     if difference.regions:
         print(f"diff: images whose drawn regions differ: {len(difference.regions)} ({_first(difference.regions)})")
     for line in difference.not_compared:

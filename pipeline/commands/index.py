@@ -105,11 +105,14 @@ def _print_sums(counts: Mapping, reasons: str) -> None:
 def _print_remarks(counts: Mapping) -> None:
     """Prints what is not a fault but should be known."""
     from pipeline.annotations import UnreadFiles
+    from pipeline.dataset.description import describe_annotators
 
     for files in counts["unread"]:
         print(f"index: found, not used: {one_line(str(UnreadFiles(**files)))}")
     for line in counts.get("headers_below", []):
         print(f"index: {one_line(line)}")
+    for line in describe_annotators(counts.get("annotators", ())):
+        print(f"index: annotations: {one_line(line)}")
     _print_pixels(counts)
     _print_collection(counts)
     passed_over = counts.get("not_looked_into", [])

@@ -79,6 +79,23 @@ class PartnerCounts:
 
 
 @dataclass(frozen=True)
+class AnnotatorEntry:
+    """By whom and when the regions of an annotation file were drawn or corrected, as the file states.
+
+    Attributes:
+      file: its name.
+      sha256: of its bytes.
+      annotator: several names are separated by `; `; empty where it names nobody.
+      date: the latest one that it states, as it is written there; empty where it states none.
+    """
+
+    file: str
+    sha256: str
+    annotator: str
+    date: str
+
+
+@dataclass(frozen=True)
 class DescriptionFile:
     """dataset.json; `pipeline.dataset.description` writes it."""
 
@@ -99,6 +116,7 @@ class DescriptionFile:
     citations: Sequence[str]
     doubtful: Doubtful | None = None  # an earlier version did not count them
     partners: PartnerCounts | None = None  # where the recipe uses partners
+    annotators: Sequence[AnnotatorEntry] = ()  # where annotation files state them
 
 
 @dataclass(frozen=True)

@@ -210,6 +210,7 @@ class Builder:
             doubtful=earlier["doubtful"] if is_known else find_doubtful(self.folder.root, rows, shares),
             named=self.indexed.get("summary", {}).get("named", 0),
             unread=self.indexed.get("summary", {}).get("unread", ()),
+            annotators=self.indexed.get("summary", {}).get("annotators", ()),
             phantom=bool(self.indexed.get("phantom")),
             keyed=bool(self.indexed.get("keyed")),
             partners=partners,

@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.annotations import UnreadFiles
 from pipeline.audit import SCHEMA
 from pipeline.contract import GROUPS, SPLITS
-from pipeline.dataset.description import PHANTOM, describe_partners, describe_regions
+from pipeline.dataset.description import PHANTOM, describe_annotators, describe_partners, describe_regions
 from pipeline.dataset.doubtful import describe_doubtful
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.files import dump_toml, write_text
@@ -36,6 +36,7 @@ def write_card(folder: DatasetFolder, description: Mapping[str, Any]) -> None:
         _dropped(description),
         "## Regions\n",
         _wrap(describe_regions(description["regions"])),
+        *_annotators(description),
         *(["## Partners\n", _wrap(_describe_partners(partners))] if (partners := description.get("partners")) else []),
         "## Doubtful annotations\n",
         _wrap(describe_doubtful(description.get("doubtful"))),
@@ -49,6 +50,12 @@ def write_card(folder: DatasetFolder, description: Mapping[str, Any]) -> None:
         + "\n",
     ]
     write_text(folder.card, "\n".join(part for part in parts if part.strip()))
+
+
+def _annotators(description: Mapping[str, Any]) -> list[str]:
+    lines = describe_annotators(description.get("annotators", ()))
+    listed = "\n".join(_wrap(markdown_text(line), first="- ", others="  ").rstrip() for line in lines)
+    return ["Annotation files that state by whom and when they were made:\n", f"{listed}\n"] if lines else []
 
 
 def _describe_partners(partners: Mapping[str, Any]) -> str:

@@ -47,6 +47,7 @@ def describe_dataset(
     doubtful: Mapping[str, Any],
     named: int,
     unread: Sequence[Mapping[str, Any]] = (),
+    annotators: Sequence[Mapping[str, str]] = (),
     phantom: bool,
     keyed: bool,
     partners: Mapping[str, Any] | None = None,
@@ -62,6 +63,7 @@ def describe_dataset(
       doubtful: as `find_doubtful` returns it.
       named: how many source images the files and annotations name.
       unread: files that were found where annotations are and not read, as the index counts them.
+      annotators: by whom and when annotation files were made, where they state it.
       phantom: whether the images are synthetic.
       keyed: whether sources have keyed names.
       partners: their counts, where the recipe uses partners.
@@ -89,6 +91,7 @@ def describe_dataset(
         "regions": {key: regions.get(key, 0) for key in ("drawn", "clipped", "vanished", "ignored", "left_out")},
         "doubtful": doubtful,
         **({} if partners is None else {"partners": partners}),
+        **({"annotators": list(annotators)} if annotators else {}),
         "licence": OTHER_LICENCE if own_layout else LICENCE,
         "citations": [] if own_layout else list(CITATIONS),
     }
@@ -148,6 +151,20 @@ def describe_partners(partners: Mapping[str, Any]) -> str:
     parts = [f"images with a registered partner: {partners['registered']}", f"without one in the download: {partners['missing']}"]
     parts += [f"with one that cannot be used ({reason}): {count}" for reason, count in partners["faults"].items()]
     return f"{', '.join(parts)}; partners.csv lists them"
+
+
+def describe_annotators(annotators: Iterable[Mapping[str, str]]) -> list[str]:
+    """Describes by whom and when annotation files were made, one line per file.
+
+    Example:
+      >>> describe_annotators([{"file": "corrected.json", "annotator": "R. Reader", "date": "2026-11-20"}])
+      ['corrected.json, by R. Reader, 2026-11-20']
+    """
+    lines = []
+    for entry in annotators:
+        by, on = (f", by {entry['annotator']}" if entry["annotator"] else ""), (f", {entry['date']}" if entry["date"] else "")
+        lines.append(f"{entry['file']}{by}{on}")
+    return lines
 
 
 def describe_regions(counts: Mapping[str, int]) -> str:

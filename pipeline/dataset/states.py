@@ -1,10 +1,11 @@
 """The state files of a data set's folder, and the types of what is read from them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.contract import AuditFile
+from pipeline.contract import AnnotatorEntry, AuditFile
 from pipeline.files import read_object
 
 
@@ -26,6 +27,7 @@ class _Summary:
     dicom: int
     text_unknown: int
     text_unknown_first: list[str]
+    annotators: Sequence[AnnotatorEntry] = ()  # an earlier version did not look for them
 
 
 @dataclass(frozen=True)

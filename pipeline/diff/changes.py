@@ -98,6 +98,7 @@ class Difference:
       changes: of samples, sorted by name.
       recipe: settings that differ, by key such as `mask.rule`, each before and after; None stands for a missing key.
       annotation_files: names of those that only one of the two was made from, before and after.
+      annotators: by whom and when annotation files were made, one line per file that states it, before and after.
       regions: image_ids whose drawn regions differ.
       not_compared: what could not be compared, as lines to print.
     """
@@ -107,13 +108,15 @@ class Difference:
     changes: Sequence[SampleChange]
     recipe: Mapping[str, Pair]
     annotation_files: tuple[Sequence[str], Sequence[str]]
+    annotators: tuple[Sequence[str], Sequence[str]]
     regions: Sequence[str]
     not_compared: Sequence[str]
 
     @property
     def is_equal(self) -> bool:
         """Whether nothing differs of what could be compared."""
-        return not (self.changes or self.recipe or any(self.annotation_files) or self.regions)
+        annotations_differ = any(self.annotation_files) or self.annotators[0] != self.annotators[1] or self.regions
+        return not (self.changes or self.recipe or annotations_differ)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -145,6 +148,7 @@ class Difference:
             "changes": [change.to_row() | {"changes": list(change.kinds)} for change in self.changes],
             "recipe": {key: list(pair) for key, pair in self.recipe.items()},
             "annotation_files": [list(names) for names in self.annotation_files],
+            "annotators": [list(lines) for lines in self.annotators],
             "regions": list(self.regions),
             "not_compared": list(self.not_compared),
         }

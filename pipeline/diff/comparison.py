@@ -36,6 +36,7 @@ def compare_sets(first: Path, second: Path) -> Difference:
         changes=[change for change in compared if change],
         recipe=_compare_recipes(*sides),
         annotation_files=(_only_in(before, after), _only_in(after, before)) if known else ([], []),
+        annotators=(sides[0].annotators, sides[1].annotators),
         regions=_compare_regions(*sides),
         not_compared=_describe_not_compared(sides),
     )

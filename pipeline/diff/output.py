@@ -126,6 +126,7 @@ def _page(difference: Difference, cases: Sequence[_Case], changed: int) -> str:
         counts=[(kind, count, KINDS[kind]) for kind, count in difference.counts.items()],
         recipe=[(key, *pair) for key, pair in difference.recipe.items()],
         annotation_files=difference.annotation_files,
+        annotators=difference.annotators,
         regions=difference.regions,
         not_compared=difference.not_compared,
         columns=CHANGE_COLUMNS,

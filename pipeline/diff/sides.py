@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline.audit import describe_missing_splits, list_samples
 from pipeline.contract import PARTNER_FOLDER, SPLITS
+from pipeline.dataset.description import describe_annotators, read_description
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.files import InputError
 from pipeline.indexing.tables import read_regions
@@ -60,6 +61,13 @@ class Side:
         """Names of the annotation files that it was made from; None where they are unknown."""
         summary = self.folder.read_state(self.folder.index_state).get("summary", {})
         return summary.get("annotation_files") if self.folder.recipe.is_file() else None
+
+    @cached_property
+    def annotators(self) -> list[str]:
+        """By whom and when its annotation files were made, one line per file that states it."""
+        if not self.folder.description.is_file():
+            return []
+        return describe_annotators(read_description(self.folder.description).get("annotators", ()))
 
     @cached_property
     def regions(self) -> dict[str, list[str]] | None:

@@ -13,7 +13,7 @@ from pipeline.exports.formats import FORMATS, formats_with
 from pipeline.files import LOCK, InputError, clear_folder, locked, path_below, read_object, remove_tree, sha256, sync, write_text
 
 MARK = "export.json"
-_SCHEMA = 1  # of the mark and of what the formats write: with another number exports are written again
+_SCHEMA = 2  # of the mark and of what the formats write: with another number exports are written again
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,11 @@ from pipeline.files import InputError, sha256, write_text
 from pipeline.indexing.tables import SourceImage, read_regions, read_shape
 from pipeline.recipe import Recipe
 
+# VIA shows a field for each of them, for every image; the index reads them back.
+_FILE_ATTRIBUTES = {
+    "annotator": {"type": "text", "description": "who drew or corrected the regions", "default_value": ""},
+    "date": {"type": "text", "description": "when, as 2026-01-31", "default_value": ""},
+}
 # Regions of an image as VIA has them, and how many had holes that were filled.
 _Regions = tuple[list[dict[str, Any]], int]
 
@@ -79,7 +84,7 @@ def _project(recipe: Recipe, entries: Mapping[str, Mapping]) -> dict[str, Any]:
     return {
         "_via_settings": {"project": {"name": f"cesm_{recipe.name}"}},
         "_via_img_metadata": entries,
-        "_via_attributes": {"region": {"class": attribute}, "file": {}},
+        "_via_attributes": {"region": {"class": attribute}, "file": _FILE_ATTRIBUTES},
     }
 
 

@@ -175,6 +175,7 @@ class Survey:
         with self._names_withheld(map_file):
             known = list(folder.read_partner_sources().values())
             result = build_index(self.sources, self.files, annotations, self.recipe, earlier, times, executor, known)
+        result.summary["annotators"] = [] if self.sources.key else annotations.stated
         result.summary["unread_images"] = find_unread_images(self.sources.raw)
         result.summary["not_looked_into"] = self._describe_passed_over()
         result.summary["headers_below"] = self._describe_headers(annotations)

@@ -52,7 +52,7 @@ def test_the_mark_records_the_manifest_the_format_and_the_options(folder):
     exported = export(folder, "nnunet", None, {"dataset_id": 7})
     assert exported.output == folder.root / "exports" / "nnunet"
     mark = json.loads((exported.output / MARK).read_text())
-    assert mark["identity"] == {"schema": 1, "format": "nnunet", "manifest_sha256": folder.digest(), "options": {"dataset_id": 7}}
+    assert mark["identity"] == {"schema": 2, "format": "nnunet", "manifest_sha256": folder.digest(), "options": {"dataset_id": 7}}
     assert set(mark["files"]) | {MARK} == {path.relative_to(exported.output).as_posix() for path in contents(exported.output)}
 
 

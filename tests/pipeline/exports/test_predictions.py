@@ -11,6 +11,7 @@ from small_sets import make_set, make_set_of_classes
 from pipeline import stages
 from pipeline.annotations import read_annotations
 from pipeline.cli import main
+from pipeline.dataset.description import read_description
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.diff import compare_sets
 from pipeline.drawing.raster import rasterise
@@ -104,8 +105,18 @@ def make(root, raw, annotations):
     return folder
 
 
+def sign(content, annotator, date):
+    """States by whom and when a file was corrected, as annotation programs do."""
+    if "info" in content:
+        content["info"] |= {"contributor": annotator, "date_created": date}
+    else:
+        assert content["_via_attributes"]["file"].keys() == {"annotator", "date"}, "VIA shows a field for each"
+        first = next(iter(content["_via_img_metadata"].values()))
+        first["file_attributes"] = {"annotator": annotator, "date": date}
+
+
 @pytest.mark.parametrize("name", ["coco", "via"])
-def test_corrected_predictions_come_back_as_annotations_and_diff_lists_them(tmp_path, name):
+def test_corrected_predictions_come_back_as_annotations_and_diff_lists_them(tmp_path, capsys, name):
     download = Download(tmp_path / "raw")
     for patient in range(1, 7):
         download.add(f"P{patient}_L_DM_CC")
@@ -119,7 +130,9 @@ def test_corrected_predictions_come_back_as_annotations_and_diff_lists_them(tmp_
         cv2.imwrite(str(tmp_path / "run/masks" / f"{image_id}.png"), mask)
     written = export(before, name, None, {"predictions": tmp_path / "run", "images": raw})
     (tmp_path / "annotations").mkdir()
-    next(written.output.glob("[pv]*.json")).rename(tmp_path / "annotations/corrected.json")
+    content = json.loads(next(written.output.glob("[pv]*.json")).read_text())
+    sign(content, "R. Reader", "2026-11-20")
+    (tmp_path / "annotations/corrected.json").write_text(json.dumps(content))
     (raw / "Radiology-manual-annotations.csv").rename(tmp_path / "annotations/table.csv")
     after = make(tmp_path / "after", raw, tmp_path / "annotations")
     difference = compare_sets(before.root, after.root)
@@ -127,3 +140,10 @@ def test_corrected_predictions_come_back_as_annotations_and_diff_lists_them(tmp_
     worst = difference.masks_by_iou()[0]
     assert worst.image_id == "P3_L_DM_CC"
     assert worst.iou < 0.5
+    line = "corrected.json, by R. Reader, 2026-11-20"
+    assert difference.annotators == ([], [line])
+    assert f"- {line}" in after.card.read_text()
+    assert "annotators" not in read_description(before.description)
+    assert main(["diff", str(before.root), str(after.root), "--out", str(tmp_path / "changes")]) == 1
+    assert f"diff: annotations of the second: {line}" in capsys.readouterr().out
+    assert line in (tmp_path / "changes/diff.html").read_text()

@@ -50,7 +50,9 @@ def write_hospital(root):
             name = f"scan0{number}{kind}"
             pixels = Download.pixels(name).astype(np.uint16) * 16
             mammogram(folder / name, pixels, **secret_tags(number, kind))
-            regions[name] = {"filename": name, "size": 1, "regions": [{"shape_attributes": circle(20, 30, 5 + number)}]}
+            drawn = [{"shape_attributes": circle(20, 30, 5 + number)}]
+            stated = {"annotator": "Doctor Smithers", "date": "2024-01-31"}
+            regions[name] = {"filename": name, "size": 1, "regions": drawn, "file_attributes": stated}
     (root / "via.json").write_text(json.dumps(regions))
     text = Path(small_recipe(root / "small.toml")).read_text()
     (root / "small.toml").write_text(f'{text}\n[layout]\nunlisted_class = "malignant"\n')
