@@ -1,14 +1,19 @@
 """What the audit reads from the two files of a sample."""
 
 import hashlib
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 
-from pipeline.audit.contents import Contents, read_contents
+from pipeline.audit import contents as contents_module
+from pipeline.audit.contents import Contents, describe_crash, read_contents
 from pipeline.audit.features import SMALL
 from pipeline.audit.samples import Sample
+from pipeline.contract import CRASHED
+from pipeline.geometry import vary
+from pipeline.sources import read_image
 
 MASK = cv2.circle(np.zeros((60, 80), np.uint8), (30, 25), 10, 255, -1)
 
@@ -100,3 +105,80 @@ def test_16_bits_are_compared_as_8_bits_are(make):
     first, second = read_contents([make(texture(3)), make(wide)])
     assert first.features is second.features
     assert second.image_size == (80, 60)
+
+
+def digest(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+@pytest.fixture
+def make_variants(make):
+    """Makes the samples of one image, as the caller has just made them; `damage` maps a variant to its image's bytes."""
+
+    def samples(image, variants, damage=()):
+        made = []
+        for variant in variants:
+            files = [cv2.imencode(".png", vary(pixels, variant))[1].tobytes() for pixels in (image, MASK)]
+            sample = make(dict(damage).get(variant, files[0]), files[1], tuple(map(digest, files)))
+            made.append(replace(sample, made_as=variant))
+        return made
+
+    return samples
+
+
+# Not first, so that the order of reading matters; of two, so that what comes after a trusted one is read too.
+TURNED = ("mirrored", "original", "rotated_180")
+
+
+def without_features(contents):
+    return replace(contents, features=None, thumb=None)
+
+
+@pytest.mark.parametrize("variants", [TURNED, ("original", "flipped")])
+def test_what_was_just_made_is_described_as_if_it_was_decoded(make_variants, monkeypatch, variants):
+    samples = make_variants(texture(1), variants)
+    decoded = read_contents([replace(sample, made_as="") for sample in samples])
+    opened = []
+    monkeypatch.setattr(
+        contents_module, "read_image", lambda path, *arguments, **options: opened.append(path) or read_image(path)
+    )
+    trusted = read_contents(samples)
+    assert opened == [sample.image for sample in samples if sample.made_as == "original"]
+    for seen, expected, sample in zip(trusted, decoded, samples, strict=True):
+        assert without_features(seen) == without_features(expected), sample.made_as
+        np.testing.assert_allclose(seen.thumb, expected.thumb, atol=1e-6)
+        assert seen.features is trusted[0].features
+
+
+def test_a_plain_image_that_was_just_made_has_no_description(make_variants):
+    plain = np.full((60, 80), 7, np.uint8)
+    assert {contents.thumb is None for contents in read_contents(make_variants(plain, TURNED))} == {True}
+
+
+@pytest.mark.parametrize("damaged", TURNED)
+def test_files_that_changed_after_they_were_made_are_decoded(make_variants, damaged):
+    samples = make_variants(texture(1), TURNED, {damaged: b"hello"})
+    read = dict(zip(TURNED, read_contents(samples), strict=True))
+    assert read[damaged].broken == read[damaged].changed == ("image",)
+    assert [name for name, contents in read.items() if contents.broken] == [damaged]
+    assert {contents.mask_size for contents in read.values()} == {(80, 60)}
+
+
+def test_a_changed_original_vouches_for_nothing(make_variants, monkeypatch):
+    """Its pixels are another image's, so those of its variants are looked at."""
+    other = cv2.imencode(".png", texture(2))[1].tobytes()
+    samples = make_variants(texture(1), TURNED, {"original": other})
+    opened = []
+    monkeypatch.setattr(
+        contents_module, "read_image", lambda path, *arguments, **options: opened.append(path) or read_image(path)
+    )
+    read = read_contents(samples)
+    assert sorted(opened) == sorted(sample.image for sample in samples)
+    assert [contents.changed for contents in read] == [(), ("image",), ()]
+    assert read[0].features is read[2].features is not read[1].features
+
+
+def test_a_crash_names_the_files_that_were_read(make):
+    pairs = {"image or mask": (texture(1), MASK), "image": (texture(1), None), "mask": (None, MASK)}
+    for names, files in pairs.items():
+        assert describe_crash(make(*files)) == Contents(broken=(f"its {names} {CRASHED[1]}",))
