@@ -146,6 +146,13 @@ def test_a_fold_is_trained_under_its_own_name():
     assert 'evaluate "data_processed/v2" --name "own-fold0"' in out
 
 
+def test_masks_of_another_program_are_scored_without_a_training():
+    out = make("-n", "-o", ".venv/installed", "evaluate", "NAME=nnunet", "FOLD=2", "ARGS=--masks 'my masks' --missing empty")
+    assert "segmenter train" not in out
+    assert "dataset" in out
+    assert """ --name "nnunet" --fold "2" --masks 'my masks' --missing empty""" in out
+
+
 def test_a_cross_validation_trains_no_run_beside_its_folds():
     out = make("-n", "-o", ".venv/installed", "cv", "CONFIG=my/own.toml", "FOLDS=5")
     assert 'cv "data_processed/v2" --config "my/own.toml" --name "own" --folds "5"' in out

@@ -57,18 +57,12 @@ def score_masks(run: Run, data: DataSet, masks: Masks, split: str = "test", *, f
         return False
     with locked(folder, "segmenter evaluate"):
         clear_folder(folder)
-        cuts = [train_cuts(train, configuration) for _, train in rounds]
-        tables = Tables()
-        for number, (chosen, _) in enumerate(rounds):
-            measured = _measure(chosen, masks, configuration, cuts[number], folder)
-            tables.images.extend({**row, "fold": number} if pooled else row for row in measured.images)
-            tables.lesions.extend(measured.lesions)
-            tables.candidates.extend(measured.candidates)
+        tables, cuts = _measure_rounds(rounds, masks, configuration, folder)
         write_extremes(samples, tables.images, configuration, folder)
         summary = {
             "identity": identity,
             "trained_on_too": masks.trained_on_too(samples),
-            "size_cuts_px": None if pooled else cuts[0],
+            "size_cuts_px": None if pooled else cuts,
             "tolerance_px": configuration.eval.nsd_tolerance_px,
             "class_names": list(configuration.class_names),
             "threshold": None,
@@ -95,6 +89,20 @@ def _identity(masks: Masks, samples: Sequence[Sample], data: DataSet, configurat
         "mask": configuration.mask.model_dump(mode="json"),
         "nsd_tolerance_px": configuration.eval.nsd_tolerance_px,
     }
+
+
+def _measure_rounds(
+    rounds: Sequence[Round], masks: Masks, configuration: Configuration, folder: Path
+) -> tuple[Tables, Cuts | None]:
+    """Measures the images of each round by the lesion sizes of its own training; several get the column `fold`."""
+    tables, cuts = Tables(), None
+    for number, (samples, train) in enumerate(rounds):
+        cuts = train_cuts(train, configuration)
+        measured = _measure(samples, masks, configuration, cuts, folder)
+        tables.images.extend({**row, "fold": number} if len(rounds) > 1 else row for row in measured.images)
+        tables.lesions.extend(measured.lesions)
+        tables.candidates.extend(measured.candidates)
+    return tables, cuts
 
 
 def _measure(samples: Sequence[Sample], masks: Masks, configuration: Configuration, cuts: Cuts | None, folder: Path) -> Tables:

@@ -1,17 +1,22 @@
 """Masks of any program scored as a run, without Keras."""
 
+import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
+import segmenter
+from pipeline.files import sha256
 from segmenter.cli import main
 from segmenter.configuration import Configuration
 from segmenter.data.dataset import read_data_set
 from segmenter.evaluation import evaluate, read_summary
 from segmenter.evaluation.aggregation import read_table
+from segmenter.evaluation.cross_validation import pool_folds
 from segmenter.runs import open_run, record_start
 
 TABLES = ("per_image.csv", "per_lesion.csv", "froc.csv", "metrics.csv", "froc_curve.csv")
@@ -29,17 +34,29 @@ class Blurred:
 
 
 @pytest.fixture
-def own(data_folder, monkeypatch):
-    """A run of this program, evaluated on test, and the probabilities that its model predicted by sample."""
-    predictor = Blurred()
-    monkeypatch.setattr("segmenter.evaluation.evaluator.load", lambda *_: predictor)
-    data, run = read_data_set(data_folder), open_run(data_folder, "own")
-    run.folder.mkdir(parents=True)
-    run.best_model.write_text("a model")
-    record_start(run, Configuration(), {"data_identity": data.identity})
-    train = data.split("train")
-    evaluate(run.best_model, data.split("test"), Configuration(), run.evaluation("test"), {}, train=train, trained_on=())
-    return run, dict(zip([sample.name for sample in data.split("test")], predictor.seen, strict=True))
+def evaluate_own(monkeypatch):
+    """Makes a run of this program, evaluated on test; returns it and the probabilities that its model predicted by sample."""
+
+    def make(data, name):
+        predictor = Blurred()
+        monkeypatch.setattr("segmenter.evaluation.evaluator.load", lambda *_: predictor)
+        run = open_run(data.folder, name)
+        run.folder.mkdir(parents=True)
+        run.best_model.write_text("a model")
+        record_start(run, Configuration(), {"data_identity": data.identity, "fold": data.fold})
+        train = data.split("train")
+        identity = {"model_sha256": sha256(run.best_model), "data_identity": data.identity}
+        folder = run.evaluation("test")
+        evaluate(run.best_model, data.split("test"), Configuration(), folder, identity, train=train, trained_on=())
+        return run, dict(zip([sample.name for sample in data.split("test")], predictor.seen, strict=True))
+
+    return make
+
+
+@pytest.fixture
+def own(evaluate_own, data_folder):
+    """A run of this program and what its model predicted."""
+    return evaluate_own(read_data_set(data_folder), "own")
 
 
 def score(folder, *options, name="other"):
@@ -58,23 +75,27 @@ def write_all(folder, likely, suffix):
     return folder
 
 
+def assert_same_tables(first, second):
+    for name in TABLES:
+        expected, table = (read_table(folder / name) for folder in (first, second))
+        expected = expected.drop(columns="run", errors="ignore")  # of a cross-validation
+        assert list(expected) == list(table)
+        # Tables have scores with four decimals, to which 16 bits may round differently.
+        scores = {"score", "threshold"} & set(table)
+        for column in table:
+            if table[column].dtype.kind == "f":
+                np.testing.assert_allclose(table[column], expected[column], rtol=0, atol=1e-4 if column in scores else 1e-12)
+            else:
+                assert table[column].equals(expected[column])
+
+
 @pytest.mark.parametrize(("suffix", "precision"), [(".npy", "float32"), (".npz", "float32"), (".png", "16 bits")])
 def test_own_masks_have_the_same_metrics_when_they_are_scored(own, data_folder, tmp_path, suffix, precision):
     run, likely = own
     probabilities = write_all(tmp_path / "likely", likely, suffix)
     assert score(data_folder, "--masks", run.evaluation("test") / "masks", "--probabilities", probabilities) == 0
     other = open_run(data_folder, "other")
-    for name in TABLES:
-        first, second = (read_table(one.evaluation("test") / name) for one in (run, other))
-        assert list(first) == list(second)
-        assert len(first) or name == "froc.csv"
-        # Tables have scores with four decimals, to which 16 bits may round differently.
-        scores = {"score", "threshold"} & set(first)
-        for column in first:
-            if first[column].dtype.kind == "f":
-                np.testing.assert_allclose(first[column], second[column], rtol=0, atol=1e-4 if column in scores else 1e-12)
-            else:
-                assert first[column].equals(second[column])
+    assert_same_tables(run.evaluation("test"), other.evaluation("test"))
     summaries = [read_summary(one.evaluation("test")) for one in (run, other)]
     assert summaries[1]["scored"]["probabilities"] == precision
     shared = summaries[1]["metrics"].keys()
@@ -82,6 +103,36 @@ def test_own_masks_have_the_same_metrics_when_they_are_scored(own, data_folder, 
     assert "dice_mean_originals" in shared
     for mask in (run.evaluation("test") / "masks").iterdir():
         assert mask.read_bytes() == (other.evaluation("test") / "masks" / mask.name).read_bytes()
+
+
+def test_pooled_masks_have_the_metrics_of_the_cross_validation(evaluate_own, data_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("segmenter.evaluation.cross_validation.read_state", lambda _: SimpleNamespace(epoch=1, best_epoch=1))
+    data = read_data_set(data_folder)
+    rows = [
+        f"{one.name},{one.split},{number % 3},{one.patient},malignant,original,{one.name},{one.split}/images/{one.name}.png,"
+        f"{one.split}/masks/{one.name}.png\n"
+        for number, one in enumerate(sorted(data.samples, key=lambda one: one.name))
+    ]
+    columns = "sample,split,fold,patient,class,variant,image_id,image,mask\n"
+    (data_folder / "manifest.csv").write_text(columns + "".join(rows))
+    data = read_data_set(data_folder)
+    folds = [evaluate_own(data.in_fold(fold), f"own-fold{fold}") for fold in range(3)]
+    pooled = open_run(data_folder, "own-cv")
+    assert pool_folds([run for run, _ in folds], pooled)
+    likely = write_all(tmp_path / "likely", {name: one for _, each in folds for name, one in each.items()}, ".npy")
+    masks = [run.evaluation("test") / "masks" for run, _ in folds]
+    assert score(data_folder, "--fold", "all", "--masks", *masks, "--probabilities", likely, "--json") == 0
+    assert_same_tables(pooled.evaluation("test"), open_run(data_folder, "other").evaluation("test"))
+
+
+def test_results_for_programs_have_no_metrics_over_batches(own, data_folder, capsys):
+    run, _ = own
+    assert score(data_folder, "--masks", run.evaluation("test") / "masks", "--json") == 0
+    result = json.loads(capsys.readouterr().out)["evaluations"][0]
+    assert (result["batches"], result["threshold"], result["missing"], result["up_to_date"]) == (None, None, 0, False)
+    table = segmenter.evaluate_masks(data_folder, run.evaluation("test") / "masks", "library")
+    dice = table.query("group == 'all' and metric == 'dice'")["mean"].item()
+    assert dice == pytest.approx(result["metrics"][0]["value"], abs=1e-12)
 
 
 def test_everything_works_without_keras(own, data_folder, capsys):
