@@ -103,6 +103,27 @@ def test_surplus_masks_are_named(folder, tmp_path, capsys):
     assert "the first is P99_L_CM_CC" in err
 
 
+def test_class_indices_are_scored_by_class(folder, tmp_path, capsys):
+    data = read_data_set(folder)
+    for sample in data.samples:
+        mask = cv2.imread(str(sample.mask), cv2.IMREAD_GRAYSCALE) // 255
+        assert cv2.imwrite(str(sample.mask), mask * (2 if "_R_" in sample.name else 1))
+    masks = {one.name: cv2.imread(str(one.mask), cv2.IMREAD_GRAYSCALE) for one in data.split("test")}
+    masks["P1_L_CM_CC"] *= 2
+    evaluation = score(folder, "--masks", write_masks(tmp_path / "masks", masks))
+    rows = read_table(evaluation / "per_image.csv").set_index("sample")
+    assert rows["dice"].tolist() == [1] * 4
+    assert rows["dice_benign"].tolist()[0] == 0
+    assert rows.loc["P2_R_CM_CC", "dice_malignant"] == 1
+    capsys.readouterr()
+    assert main(["report", str(folder), "--name", "other"]) == 0
+    write_masks(tmp_path / "masks", {"P2_L_CM_CC": masks["P2_L_CM_CC"] * 255})
+    score(folder, "--masks", tmp_path / "masks", status=2)
+    assert (
+        "P2_L_CM_CC.png: holds values up to 255; expected a lossless mask of the class indices 0 to 2" in capsys.readouterr().err
+    )
+
+
 def small(mask):
     return mask[:20, :20]
 
