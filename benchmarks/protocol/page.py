@@ -1,6 +1,7 @@
 """docs/results.md, from the leaderboard, the screening and the learning curve."""
 
 import json
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from operator import itemgetter
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from pipeline.files import read_csv, write_text
 from protocol import records, screening
-from protocol.entries import CURVE
+from protocol.entries import CURVE, ENTRIES
 from protocol.folds import COUNT, digest, read_folds
 from protocol.running import PAIR, SINGLE
 
@@ -64,18 +65,18 @@ def _leaderboard(rows: Sequence[Row], ceiling: float | None) -> list[str]:
             f"with a mean Dice of {ceiling:.3f} ([benchmarks.md](benchmarks.md)). Most are copies of one outline: two "
             "independent readers would agree less, and no network can be expected to pass it by much."
         )
-    return ["## Networks", markdown(columns, table), *notes]
+    return ["## Networks", markdown(columns, table), *(textwrap.fill(note, 130) for note in notes)]
 
 
 def _groups(rows: Sequence[Row]) -> list[str]:
-    """Dice of the best entry by kind of image, size of the lesions and share of bands."""
-    best = [row for row in rows if row["entry"] not in CURVE][:1]
+    """Dice of the first network of the table by kind of image, size of the lesions and share of bands."""
+    best = [row for row in rows if row["entry"] in ENTRIES and row["entry"] not in CURVE][:1]
     if not best:
         return []
     entry, mode = str(best[0]["entry"]), str(best[0]["mode"])
     whole = json.loads((records.FOLDER / f"{entry}-{mode}.json").read_text())
     table = [
-        ("lesion pixels of the image, of 512 × 512", name, size["images"], _dict_interval(size, "dice_mean", "low", "high"))
+        ("lesion pixels of the image, of 512 × 512", name, size["images"], _interval(size, "dice_mean"))
         for name, size in whole["sizes_px"].items()
         if size["images"]
     ]
@@ -133,7 +134,7 @@ def _looks() -> list[str]:
 
 _LIMITS = """## Limits
 
-One centre and one manufacturer's images, drawn by one team; malignant lesions only, so nothing here says how often a network
+Images of one centre, drawn by one team; malignant lesions only, so nothing here says how often a network
 marks a healthy breast; no external test. Annotated regions include bands of skin thickening and edema. The images are JPEG files
 that were made from DICOM with unknown windows. None of this is a statement about clinical use."""
 
