@@ -34,7 +34,7 @@ class Target:
 # Without the tests of whole folders, which take seconds for each fault that nothing notices.
 AUDIT_PARTS = ("candidates", "checks", "contents", "equality", "features", "listing", "pairs", "registration")
 CONTRACT_PARTS = ("columns", "folders", "masks", "names", "reasons")
-GEOMETRY_PARTS = ("components", "letterbox", "registration", "variants")
+GEOMETRY_PARTS = ("breast", "components", "letterbox", "registration", "variants")
 TARGETS = {
     "geometry": Target("pipeline/geometry/*", tuple(f"tests/pipeline/geometry/test_{name}.py" for name in GEOMETRY_PARTS)),
     "raster": Target("pipeline/drawing/raster.py", ("tests/pipeline/drawing/test_raster.py",)),
