@@ -2,12 +2,14 @@
 
 import io
 import math
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.contract import MaskError, SourceError
-from pipeline.files import InputError, read_regular, require
+from pipeline.files import InputError, read_regular, refuse_zip_bomb, require
 from pipeline.geometry import Letterbox, area_average, place
 from pipeline.sources import decode_values, open_segmentation, read_mask, segment_frames
 from segmenter.crashes import named
@@ -62,16 +64,18 @@ def read_probabilities(path: Path) -> tuple[np.ndarray, str]:
 
 def _read_array(path: Path) -> tuple[np.ndarray, str]:
     """A .npy of (height, width), or nnU-Net's .npz of (classes, 1, height, width), of which the first is the background."""
+    data = read_regular(path)
+    refuse_zip_bomb(path, "write the probabilities again")
     try:
-        content = np.load(io.BytesIO(read_regular(path)), allow_pickle=False)
+        content = np.load(io.BytesIO(data), allow_pickle=False)
         values = content["probabilities"] if isinstance(content, np.lib.npyio.NpzFile) else content
-    except (ValueError, KeyError, EOFError) as error:
+    except (ValueError, KeyError, EOFError, OSError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(
             f"{path}: is not an array of probabilities ({error}); expected .npy, or .npz as nnU-Net writes it"
         ) from error
     precision = str(values.dtype)
-    if path.suffix.lower() == ".npz" and values.ndim in (3, 4):
-        values = 1 - values[0].astype(np.float32).reshape(values.shape[-2:] if values.ndim == 3 or values.shape[1] == 1 else -1)
+    if path.suffix.lower() == ".npz" and values.ndim == 4 and values.shape[0] > 1 and values.shape[1] == 1:
+        values = 1 - values[0, 0].astype(np.float32)
     if values.ndim != 2 or values.dtype.kind != "f":
         raise InputError(f"{path}: holds {values.dtype} of shape {values.shape}; expected floats of (height, width)")
     # Float sums of several classes may end an ulp outside.

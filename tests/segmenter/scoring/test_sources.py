@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.contract import COLUMNS
+from pipeline.files import InputError
 from segmenter.cli import main
 from segmenter.configuration import Configuration
 from segmenter.data.dataset import read_data_set
@@ -15,6 +16,7 @@ from segmenter.evaluation import read_summary
 from segmenter.evaluation.aggregation import read_table
 from segmenter.runs import begin_or_resume, open_run
 from segmenter.scoring import Masks, score_masks
+from segmenter.scoring.reading import read_probabilities
 
 SIDE = 32
 
@@ -175,6 +177,17 @@ def test_probabilities_that_do_not_fit_are_named(folder, tmp_path, capsys, value
     (tmp_path / "likely" / "P2_R_CM_CC.npy").unlink()
     score(folder, "--masks", masks, "--probabilities", tmp_path / "likely", status=2)
     assert "holds no probabilities of 1 sample with a mask, the first is P2_R_CM_CC" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+@pytest.mark.parametrize("kept", [0.0, 0.3, 0.97])
+def test_arrays_that_end_early_are_named(tmp_path, suffix, kept):
+    path = tmp_path / f"P1{suffix}"
+    values = np.random.default_rng(1).random((2, 1, SIDE, SIDE))
+    np.save(path, values[0, 0]) if suffix == ".npy" else np.savez_compressed(path, probabilities=values)
+    path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
+    with pytest.raises(InputError, match=f"P1{suffix}: is not an array of probabilities"):
+        read_probabilities(path)
 
 
 def test_the_images_of_nnunets_folds_are_pooled(folder, tmp_path, capsys):
