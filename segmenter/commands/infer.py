@@ -78,10 +78,16 @@ def add(commands) -> None:
         metavar="PX",
         help="drop connected components with fewer pixels, in pixels of the image",
     )
-    parser.add_argument(
+    pictures = parser.add_mutually_exclusive_group()
+    pictures.add_argument(
         "--colorize",
         action="store_true",
         help="also write colorized/, masks in the colors of the classes, and merged/, these masks on the image",
+    )
+    pictures.add_argument(
+        "--masks-only",
+        action="store_true",
+        help="write masks and lesions.csv, but no probabilities and overlays, which take longer than a small network",
     )
     parser.add_argument(
         "--kind",
@@ -196,7 +202,9 @@ def _changed(settings: "InferSettings", arguments: argparse.Namespace) -> "Infer
     if arguments.smallest_lesion is not None:
         changes["smallest_lesion_px"] = arguments.smallest_lesion
     if arguments.colorize:
-        changes["mask_colorize"] = True
+        changes |= {"mask_colorize": True, "masks_only": False}
+    if arguments.masks_only:
+        changes |= {"masks_only": True, "mask_colorize": False}
     return settings.model_copy(update=changes)
 
 

@@ -117,9 +117,18 @@ class InferSettings(Section):
     ksize: int = Field(default=5, ge=3)  # odd side of this Gaussian kernel, in pixels of the probability map
     smallest_lesion_px: int = Field(default=0, ge=0)  # smaller connected components are dropped; pixels of the map
     augmentation: Literal["none", "flips", "turns"] = "none"  # average over 4 flips, or over all 8 turns and flips
+    masks_only: bool = (
+        False  # write masks and lesions.csv, but no probabilities and pictures, which take longer than a small network
+    )
     mask_colorize: bool = False  # also write masks in `mask_colors`, and these merged with the image
     mask_colors: Colors = ()  # red, green, blue of each lesion class; empty: green, white (malignant), then others
     batch_size: int = Field(default=4, ge=1)
+
+    @model_validator(mode="after")
+    def _writes_what_it_colors(self) -> "InferSettings":
+        if self.masks_only and self.mask_colorize:
+            raise ValueError("masks_only and mask_colorize are both on, but colored masks are pictures; turn one of them off")
+        return self
 
     @model_validator(mode="after")
     def _kernel_has_a_middle(self) -> "InferSettings":

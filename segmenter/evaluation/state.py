@@ -90,7 +90,7 @@ def evaluation_identity(
         "class_names": list(configuration.class_names),
         "mask": configuration.mask.model_dump(mode="json"),
         "eval": configuration.eval.model_dump(mode="json"),
-        "infer": infer.model_dump(mode="json", exclude={"batch_size", "mask_colorize"}),
+        "infer": infer.model_dump(mode="json", exclude={"batch_size", "masks_only", "mask_colorize"}),
     } | ({"partner": not single} if configuration.dataset.partner else {})
 
 

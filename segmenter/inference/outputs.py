@@ -111,6 +111,7 @@ def write_pictures(
     class_names: Sequence[str],
     *,
     colored: bool,
+    masks_only: bool = False,
 ) -> None:
     """Writes the PNGs of one image, all at its own size.
 
@@ -119,16 +120,19 @@ def write_pictures(
       ground_truth: the image's mask file, where there is one.
       colors, class_names: the colors and names of the lesion classes.
       colored: whether to write the mask in these colors, too, alone and merged with the image.
+      masks_only: whether to write the mask and nothing else.
 
     Raises:
       InputError: the mask file cannot be read.
     """
     mask, probabilities = prediction.mask, prediction.probabilities
     several = probabilities.shape[-1] > 1
+    write_png(output / "masks" / f"{name}.png", *((mask,) if several else (mask * 255, cv2.IMWRITE_PNG_BILEVEL, 1)))
+    if masks_only:
+        return
     lesion = 1 - probabilities[..., 0] if several else probabilities[..., 0]
     levels = np.rint(lesion * np.float32(65535)).astype(np.uint16)
     overlay = draw_overlay(prediction.gray, mask, _read_ground_truth(ground_truth) if ground_truth else None, colors)
-    write_png(output / "masks" / f"{name}.png", *((mask,) if several else (mask * 255, cv2.IMWRITE_PNG_BILEVEL, 1)))
     write_png(output / "probabilities" / f"{name}.png", levels)
     entries = legend(colors, class_names)
     write_png(output / "overlays" / f"{name}.png", draw_legend(overlay, entries if ground_truth else entries[1:]))

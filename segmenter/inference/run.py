@@ -177,8 +177,8 @@ def _make_writer(
         job, image = predicted.job, predicted.image
         probabilities = predicted.probabilities.at_source()
         prediction = Prediction(image.gray, probabilities, threshold_mask(probabilities, plan.settings))
-        colored = plan.settings.mask_colorize
-        write_pictures(output, job.name, prediction, job.ground_truth, colors, class_names, colored=colored)
+        wanted = {"colored": plan.settings.mask_colorize, "masks_only": plan.settings.masks_only}
+        write_pictures(output, job.name, prediction, job.ground_truth, colors, class_names, **wanted)
         without_seg = ""
         if algorithm and has_dicom_mark(job.image):
             try:

@@ -122,6 +122,21 @@ def test_images_of_any_size_come_back_at_their_size(model, tmp_path):
         assert 2 * ((mask == 255) & ground_truth).sum() / ((mask == 255).sum() + ground_truth.sum()) > 0.9, name
 
 
+def test_masks_only_writes_the_same_masks_and_no_pictures(class_model, two_levels, tmp_path):
+    job, _ = two_levels
+    for name, only in (("all", False), ("only", True)):
+        assert run(class_model, [job], tmp_path / name, masks_only=only).lesions == 2
+    written = sorted(path.relative_to(tmp_path / "only").as_posix() for path in (tmp_path / "only").rglob("*") if path.is_file())
+    assert written == ["inference.json", "lesions.csv", "masks/image.png"]
+    for name in written[1:]:
+        assert (tmp_path / "only" / name).read_bytes() == (tmp_path / "all" / name).read_bytes()
+
+
+def test_masks_only_and_colors_exclude_each_other():
+    with pytest.raises(ValueError, match="masks_only and mask_colorize are both on, but colored masks are pictures"):
+        InferSettings(masks_only=True, mask_colorize=True)
+
+
 @pytest.fixture
 def two_levels(tmp_path):
     """A dark image with a gray block and a white one, 8 px apart, and its classes."""
