@@ -158,7 +158,7 @@ audit: check dataset  ## check the data set for leaks and faults
 stats: check dataset  ## draw charts and contact sheets of the data set
 	@$(PIPELINE) $(run_stats)
 
-train: check dataset  ## train a network: CONFIG=quick, classes, published, or a file
+train: check dataset  ## train a network: CONFIG=quick, best, classes, published, or a file
 	@$(SEGMENTER) $(run_train)
 
 evaluate: check $(if $(scores),dataset,train)  ## Dice and the other metrics on test

@@ -36,7 +36,7 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
         "--config",
         default="quick",
         metavar="NAME|FILE",
-        help="quick, classes, published, a .toml file of your own, or a .config file of the published project (default: quick)",
+        help="quick, best, classes, published, a .toml file of your own, or a published .config file (default: quick)",
     )
     add_settings(parser, "configuration")
     parser.add_argument(

@@ -160,7 +160,7 @@ def test_faults_are_reported(text, message, tmp_path):
 
 def test_an_unknown_name_tells_the_known_ones():
     with pytest.raises(
-        InputError, match=r"--config pubished: is not a known configuration; expected one of classes, published, quick, or"
+        InputError, match=r"--config pubished: is not a known configuration; expected one of best, classes, published, quick, or"
     ):
         load_configuration("pubished")
 
