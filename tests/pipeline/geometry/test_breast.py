@@ -94,3 +94,33 @@ def test_a_large_image_has_the_box_of_the_small_one():
     breast = find_breast(large)
     assert breast.mask.shape == large.shape
     assert np.abs(np.divide(breast.box, 8) - find_breast(image).box).max() <= 1.5
+
+
+@pytest.mark.parametrize("wall", ["left", "right"])
+def test_the_wall_is_where_the_breast_is_taller(wall):
+    """A trapezoid that fills the image from side to side, 200 px tall at the wall and 150 at the other side."""
+    image = np.zeros((HEIGHT, WIDTH), np.uint8)
+    cv2.fillPoly(image, [np.array([[0, 50], [WIDTH, 75], [WIDTH, 225], [0, 250]])], 120)
+    breast = find_breast(image if wall == "left" else np.ascontiguousarray(image[:, ::-1]))
+    assert breast.wall == wall
+
+
+def test_a_wide_image_is_reduced_by_its_longer_side():
+    image = np.zeros((400, 3000), np.uint8)
+    image[100:300, :1500] = 120
+    breast = find_breast(image)
+    assert breast.mask.shape == image.shape
+    assert np.abs(np.subtract(breast.box, (0, 100, 1500, 300))).max() <= 2 * 3000 / 512
+
+
+def test_tissue_that_is_as_even_as_a_background_but_bright_is_none():
+    """Both sides of 90 levels in an image of at most 120; the breast is the whole of it."""
+    image = np.full((HEIGHT, WIDTH), 90, np.uint8)
+    image[100:200, 50:150] = 120
+    assert find_breast(image).box == (0, 0, WIDTH, HEIGHT)
+
+
+def test_a_gray_background_is_not_the_breast():
+    image = np.full((HEIGHT, WIDTH), 25, np.uint8)
+    image[40:260, :120] = 140
+    assert np.abs(np.subtract(find_breast(image).box, (0, 40, 120, 260))).max() <= 2

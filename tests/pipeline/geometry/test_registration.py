@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.geometry import Registration, lay_over, register
+from pipeline.geometry import Registration, lay_over, register, registration
 
 
 def view(kind, left=0, top=0, right=0, bottom=0, size=(200, 320), seed=1):
@@ -98,3 +98,82 @@ def test_a_partner_is_cut_and_padded_to_the_images_frame(dx, dy, expected, dtype
 
 def test_a_large_partner_is_cut_on_all_sides():
     assert lay_over(np.arange(25).reshape(5, 5), 2, 3, -1, -1).tolist() == [[6, 7], [11, 12], [16, 17]]
+
+
+def gradients_by_definition(image, reduced):
+    """Of the image reduced to `reduced` px and smoothed by 2 px: central differences, weighted as by Sobel; 4 levels are noise."""
+    side = max(image.shape)
+    padded = np.pad(image, ((0, side - image.shape[0]), (0, side - image.shape[1])), mode="edge")
+    small = cv2.resize(padded, (reduced, reduced), interpolation=cv2.INTER_AREA).astype(np.float32)
+    smooth = cv2.GaussianBlur(small[: image.shape[0] * reduced // side, : image.shape[1] * reduced // side], (0, 0), 2.0)
+    framed = np.pad(smooth, 1, mode="reflect")
+    across = (framed[:, 2:] - framed[:, :-2]) / 8
+    down = (framed[2:] - framed[:-2]) / 8
+    x = across[:-2] + 2 * across[1:-1] + across[2:]
+    y = down[:, :-2] + 2 * down[:, 1:-1] + down[:, 2:]
+    length = np.sqrt(x**2 + y**2 + 16)
+    return x / length, y / length
+
+
+@pytest.mark.parametrize("size", [(200, 320), (900, 1100)], ids=["as it is", "reduced to 512 px"])
+def test_gradients_are_those_of_the_definition(size):
+    image = view("DM", size=size)
+    found = registration._gradients(image, max(image.shape))
+    for field, expected in zip(found, gradients_by_definition(image, min(512, max(image.shape))), strict=True):
+        np.testing.assert_allclose(field, expected, atol=1e-4)
+
+
+def test_a_partner_has_the_scale_of_the_image_and_its_border_is_no_edge():
+    partner = np.full((300, 400), 180, np.uint8)
+    x, y = registration._gradients(partner, 1024)
+    assert x.shape == y.shape == (150, 200)
+    assert np.abs(x).max() == np.abs(y).max() == 0
+
+
+def test_the_agreement_of_a_shift_is_that_of_the_parallel_parts_of_gradients():
+    """Against sums over the overlap, shift by shift."""
+    rng = np.random.default_rng(3)
+    one, other = ([field.astype(np.float32) for field in rng.uniform(-0.7, 0.7, (2, *shape))] for shape in ((30, 24), (26, 28)))
+    scores = registration._agreement_by_shift(one, other)
+    assert scores.shape[0] >= 30 + 26
+    assert scores.shape[1] >= 24 + 28
+    for dx, dy in ((0, 0), (2, 3), (-1, 2), (-3, -2), (1, -1)):
+        rows, columns = slice(max(0, dy), min(30, 26 + dy)), slice(max(0, dx), min(24, 28 + dx))
+        ax, ay = (field[rows, columns] for field in one)
+        moved = slice(rows.start - dy, rows.stop - dy), slice(columns.start - dx, columns.stop - dx)
+        bx, by = (field[moved] for field in other)
+        parallel = ((ax * bx + ay * by) ** 2).sum()
+        most = np.sqrt((ax**2 + ay**2).sum() * (bx**2 + by**2).sum())
+        assert scores[dy, dx] == pytest.approx(parallel / most, rel=1e-4)
+    assert scores[20, 0] == 0, "too little of the smaller image lies in the other one"
+
+
+@pytest.mark.parametrize("top", [61, 62, 63, 64, 65])
+def test_a_shift_of_large_images_is_found_between_the_pixels_of_the_reduced_ones(top):
+    image, partner = view("DM", size=(1000, 1400)), view("CM", top=top, left=2 * top, size=(1000, 1400))
+    found = register(image, partner)
+    assert (found.dx_px, found.dy_px) == pytest.approx((2 * top, top), abs=1)
+    back = register(partner, image)
+    assert (back.dx_px, back.dy_px) == (-found.dx_px, -found.dy_px)
+
+
+def test_a_peak_lies_between_its_neighbors_as_a_parabola_through_them_does():
+    scores = np.zeros(12)
+    scores[[2, 3, 4]] = [0.2, 0.5, 0.4]
+    assert registration._peak(scores, 3) == pytest.approx(3.25)
+    assert registration._peak(np.roll(scores, 6), 9) == pytest.approx(-2.75), "the second half holds negative shifts"
+    assert registration._peak(np.roll(scores, -3), 0) == pytest.approx(0.25)
+    assert registration._peak(np.roll(scores, -4), 11) == pytest.approx(-0.75)
+    scores[2] = 0
+    assert registration._peak(scores, 3) == 3, "next to a shift that is ruled out"
+    assert registration._peak(np.full(4, 0.5), 1) == 1, "no peak"
+
+
+def test_the_agreement_is_the_overlap_of_both_breasts_within_both_frames():
+    image = np.zeros((60, 90), bool)
+    image[10:50, :40] = True
+    assert registration._overlap(image, image, 0, 0) == 1
+    assert registration._overlap(image, image, 20, 0) == pytest.approx(20 / 40), "only what the partner reaches counts"
+    assert registration._overlap(image, image[:, :20], 0, 0) == 1
+    assert registration._overlap(image, ~image, 0, 0) == 0
+    assert registration._overlap(image, np.zeros((5, 5), bool), 0, 0) == 0

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.geometry import VARIANTS, vary
+from pipeline.geometry import VARIANTS, vary, vary_back
 
 
 def test_variants_are_those_of_the_published_names():
@@ -44,3 +44,9 @@ def test_four_quarter_turns_give_the_image_back():
     np.testing.assert_array_equal(turned, square)
     np.testing.assert_array_equal(vary(vary(square, "mirrored"), "mirrored"), square)
     np.testing.assert_array_equal(vary(vary(square, "mirrored"), "flipped"), vary(square, "rotated_180"))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_variant_is_turned_back_into_what_it_was_made_of(variant):
+    square = np.arange(49, dtype=np.uint8).reshape(7, 7)
+    np.testing.assert_array_equal(vary_back(vary(square, variant), variant), square)
