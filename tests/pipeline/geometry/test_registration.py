@@ -101,7 +101,7 @@ def test_a_large_partner_is_cut_on_all_sides():
 
 
 def gradients_by_definition(image, reduced):
-    """Of the image reduced to `reduced` px and smoothed by 2 px: central differences, weighted as by Sobel; 4 levels are noise."""
+    """Of the image reduced to `reduced` px and smoothed by 2 px: differences weighted as by Sobel; 4 levels are noise."""
     side = max(image.shape)
     padded = np.pad(image, ((0, side - image.shape[0]), (0, side - image.shape[1])), mode="edge")
     small = cv2.resize(padded, (reduced, reduced), interpolation=cv2.INTER_AREA).astype(np.float32)
