@@ -7,6 +7,7 @@ training of three epochs, at each fifth call.
 
 import argparse
 import functools
+import itertools
 import shutil
 import sys
 import tempfile
@@ -158,6 +159,14 @@ class Torture:
         return f"other bytes than without an interruption: {', '.join(differing[:5])}" if differing else ""
 
 
+def _report(result: tuple[Point, str]) -> bool:
+    """Prints a point that did not survive; whether it did."""
+    point, fault = result
+    if fault:
+        print(f"{point}: {fault}", flush=True)
+    return not fault
+
+
 def run_all() -> int:
     """Runs the program; the exit status is 1 where a point did not survive."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -169,18 +178,15 @@ def run_all() -> int:
         help=f"only each of so many calls, of train {_TRAINING_EVERY} times as many (default: %(default)s)",
     )
     arguments = parser.parse_args()
-    counts: dict[str, list[int]] = {}
+    counts: list[tuple[int, int]] = []
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        for point, fault in Torture(Path(folder)).run(arguments.stages, arguments.every):
-            count = counts.setdefault(point.stage, [0, 0])
-            count[0] += 1
-            count[1] += not fault
-            if fault:
-                print(f"{point}: {fault}", flush=True)
-    for stage, (tried, survived) in counts.items():
-        print(f"{stage}: {survived} of {tried} points survived")
-    tried, survived = (sum(column) for column in zip(*counts.values(), strict=True))
+        points = Torture(Path(folder)).run(arguments.stages, arguments.every)
+        for stage, results in itertools.groupby(points, key=lambda result: result[0].stage):
+            outcomes = list(map(_report, results))
+            counts.append((len(outcomes), sum(outcomes)))
+            print(f"{stage}: {counts[-1][1]} of {counts[-1][0]} points survived", flush=True)
+    tried, survived = (sum(column) for column in zip(*counts, strict=True))
     print(f"torture: {survived} of {tried} points survived, in {time.monotonic() - start:.0f} s")
     return int(survived < tried)
 
