@@ -87,6 +87,11 @@ class Run:
         """The table of a cross-validation's folds; other runs have none."""
         return self.evaluation("test") / FOLDS
 
+    @property
+    def threshold_choice(self) -> Path:
+        """The threshold that `evaluate --threshold auto` chose on valid, and the record of the choice."""
+        return self.folder / "evaluation" / "threshold.json"
+
     def checkpoint(self, epoch: int) -> Path:
         """The whole model with optimizer after an epoch; only the last one is kept."""
         return self.folder / f"last_epoch_{epoch:04d}.keras"

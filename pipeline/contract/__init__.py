@@ -6,7 +6,7 @@ declared in this package, each once. It knows neither how a data set is made nor
 
 from pipeline.contract.classes import CLASS_COLORS, CLASSES, LESION_CLASSES, WORST_FIRST
 from pipeline.contract.columns import COLUMN_NAMES, COLUMNS, DESCRIPTIONS, DETAILS, GROUPS, Column, read_row
-from pipeline.contract.descriptions import AnnotatorEntry, AuditFile, DescriptionFile, Dropped
+from pipeline.contract.descriptions import AnnotatorEntry, AuditFile, DescriptionFile, Dropped, RegionCounts
 from pipeline.contract.folders import (
     DATASET_JSON,
     DATASET_MARK,
@@ -63,6 +63,7 @@ __all__ = [
     "MaskError",
     "MaskLevels",
     "Reason",
+    "RegionCounts",
     "SourceError",
     "SplitFolder",
     "as_classes",

@@ -1,7 +1,7 @@
 """Formats numbers and intervals for the tables of an evaluation, the terminal and reports."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 NONE = "–"  # where there is no number
@@ -52,3 +52,14 @@ def counted(number: int, one: str, several: str = "") -> str:
       '1,200 lesions'
     """
     return f"{number:,} {one if number == 1 else several or one + 's'}"
+
+
+def sentence(parts: Iterable[str]) -> str:
+    """Joins the parts that are not empty to one sentence; empty where there is none.
+
+    Example:
+      >>> sentence(["loss bce_dice_loss", "", "optimizer Adam."])
+      'Loss bce_dice_loss; optimizer Adam.'
+    """
+    text = "; ".join(part.rstrip(".") for part in parts if part)
+    return f"{text[0].upper()}{text[1:]}." if text else ""

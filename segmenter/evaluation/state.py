@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.contract import DATASET_JSON, Dropped
+from pipeline.contract import DATASET_JSON, AnnotatorEntry, Dropped, RegionCounts
 from pipeline.files import read_object, sha256
 from segmenter.configuration import Configuration
 from segmenter.configuration.objectives import loss_parameters
@@ -37,6 +37,11 @@ class _Summary:
 class _Description:
     manifest_sha256: str = ""
     phantom: bool = False
+    title: str = ""
+    keyed: bool = False
+    named: int = 0
+    regions: RegionCounts | None = None
+    annotators: list[AnnotatorEntry] = field(default_factory=list)
     dropped: list[Dropped] = field(default_factory=list)
     licence: str = ""
     citations: list[str] = field(default_factory=list)

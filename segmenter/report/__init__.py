@@ -1,8 +1,8 @@
-"""A run's report (report.html) and model card (model_card.md), from the files of its training and evaluation.
+"""A run's report.html, model_card.md and claim.md, from the files of its training and evaluation.
 
 Reads tables and pictures; needs no TensorFlow, and computes no metrics.
 """
 
-from segmenter.report.writer import write_report
+from segmenter.report.writer import write_claim, write_report
 
-__all__ = ["write_report"]
+__all__ = ["write_claim", "write_report"]

@@ -47,6 +47,7 @@ _MISSING = "not recorded"  # by an earlier version
 _SHOWN_ELSEWHERE = ("data_identity", "date", "device", "parameters", TRAINED_ON)  # elsewhere on the page, or too long for it
 Entry = tuple[str, str, str]
 Rows = list[tuple[object, ...]]
+Facts = list[tuple[str, str]]
 
 
 def warnings(results: RunResults) -> list[str]:
@@ -318,18 +319,18 @@ def hash_rows(results: RunResults) -> Rows:
     return [*models, data, ("split", results.split), ("reported with cesm-segmentation", metadata.version("cesm-segmentation"))]
 
 
-def version_rows(results: RunResults) -> Rows:
+def version_rows(results: RunResults) -> Facts:
     """Versions of the libraries, and other facts that training recorded."""
     versions = {name: value for name, value in results.versions.items() if name not in _SHOWN_ELSEWHERE and value is not None}
     return [(name.replace("_", " "), str(value)) for name, value in versions.items()]
 
 
-def device_rows(results: RunResults) -> Rows:
+def device_rows(results: RunResults) -> Facts:
     """The device that the model was trained on; empty for masks of another program."""
     return [] if results.scored else [("device", str(results.versions.get("device", _MISSING)))]
 
 
-def training_rows(results: RunResults) -> Rows:
+def training_rows(results: RunResults) -> Facts:
     """What was trained, when and where; facts that an earlier version did not record are marked. Or which masks were scored."""
     if results.scored:
         return scored_rows(results.scored)
@@ -352,7 +353,7 @@ def training_rows(results: RunResults) -> Rows:
     ]
 
 
-def scored_rows(scored: Mapping) -> Rows:
+def scored_rows(scored: Mapping) -> Facts:
     """How the masks of another program were read."""
     kinds = ", ".join(f"{count} {kind}" for kind, count in scored["masks"].items())
     missing = f"{counted(len(scored['missing']), 'image')}, scored as empty: {', '.join(scored['missing'])}"

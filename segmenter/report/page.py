@@ -3,6 +3,7 @@
 from pipeline.files import dump_toml
 from pipeline.page import render
 from segmenter.report import cases, charts, contents
+from segmenter.report.claim import CLAIM_COLUMNS, claim_rows, claim_sentence
 from segmenter.report.results import RunResults
 
 
@@ -12,6 +13,7 @@ def report_page(results: RunResults, mark: str) -> str:
     Args:
       mark: a digest of what the page is made from; written into it, to check later whether it is up to date.
     """
+    rows = claim_rows(results)
     return render(
         "segmenter.report",
         "report.html",
@@ -26,6 +28,9 @@ def report_page(results: RunResults, mark: str) -> str:
         configuration=dump_toml(results.configuration),
         licence=results.description.get("licence", ""),
         citations=results.description.get("citations", []),
+        claim_columns=CLAIM_COLUMNS,
+        claim_rows=rows,
+        claim_sentence=claim_sentence(rows),
     )
 
 

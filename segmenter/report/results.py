@@ -14,7 +14,7 @@ from segmenter.configuration import Configuration
 from segmenter.data.dataset import DataSet, Sample
 from segmenter.data.originals import original_rows
 from segmenter.evaluation.state import read_record, read_summary
-from segmenter.runs import Run, data_of, is_scored, open_run, read_configuration, read_progress
+from segmenter.runs import Run, data_of, is_scored, open_run, read_configuration, read_progress, require_trained
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +27,7 @@ class RunResults:
     Attributes:
       data: as the run saw it; for a cross-validation with the folder's own splits.
       run: the evaluated run; the report goes to its folder.
-      summary: the evaluation's summary.json.
+      summary: the evaluation's summary.json; empty where there is no evaluation, as `read_run` allows.
       models: the runs whose models made the predictions, each with the model's SHA-256; several in a cross-validation, none
         for masks of another program.
       is_single: whether it is the evaluation without the other image of each view.
@@ -45,6 +45,18 @@ class RunResults:
     def evaluation(self) -> Path:
         """The folder of the evaluation."""
         return self.run.evaluation(self.split, single=self.is_single)
+
+    @property
+    def is_evaluated(self) -> bool:
+        """Whether there is an evaluation, and not only a training."""
+        return "metrics" in self.summary
+
+    @property
+    def chosen_threshold(self) -> Mapping | None:
+        """The choice of the evaluated threshold on valid; None where it was set."""
+        choice = read_record(self.run.threshold_choice)
+        is_of_it = choice.get("identity", {}).get("model_sha256") in self.models.values()
+        return choice if is_of_it and choice["threshold"] == self.summary.get("threshold") else None
 
     @cached_property
     def single(self) -> "RunResults | None":
@@ -225,16 +237,31 @@ def read_results(data: DataSet, run: Run, split: str) -> RunResults:
     return RunResults(run_data, run, split, read_configuration(run), summary, models)
 
 
+def read_run(data: DataSet, run: Run, split: str) -> RunResults:
+    """Like `read_results`, for a trained run that may not be evaluated yet: its summary is then empty.
+
+    Raises:
+      InputError: there is no model, it was trained on other data than are there now, or an evaluation that is there does not fit.
+    """
+    if read_summary(run.evaluation(split)):
+        return read_results(data, run, split)
+    require_trained(run)
+    run_data = data_of(run, data)
+    if read_record(run.versions).get("data_identity", run_data.identity) != run_data.identity:
+        raise InputError(f"{data.folder}: holds other data than {run.name} was trained on; train it again with another --name")
+    return RunResults(run_data, run, split, read_configuration(run), {}, {run.name: sha256(run.best_model)})
+
+
 def _check_identity(data: DataSet, run: Run, identity: Mapping, remedy: str) -> None:
     if not run.best_model.is_file():
         raise InputError(f"{run.best_model}: is missing, although its evaluation exists; make both again with `{remedy}`")
-    if sha256(run.best_model) != identity["model_sha256"]:
+    if sha256(run.best_model) != identity.get("model_sha256"):
         raise InputError(f"{run.best_model}: is not the model that was evaluated; evaluate it with `{remedy}`")
     _check_data(data, run, identity, remedy)
 
 
 def _check_data(data: DataSet, run: Run, identity: Mapping, remedy: str) -> None:
-    if data_of(run, data).identity != identity["data_identity"]:
+    if data_of(run, data).identity != identity.get("data_identity"):
         raise InputError(f"{data.folder}: holds other data than {run.name} was evaluated on; evaluate it again with `{remedy}`")
 
 
@@ -260,6 +287,7 @@ def fingerprint(results: RunResults, schema: int) -> str:
         run.config,
         run.versions,
         run.state,
+        run.threshold_choice,
     ]
     singles = {}
     if results.single:

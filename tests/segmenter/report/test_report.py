@@ -1,4 +1,4 @@
-"""Reports of runs with predictions that are made here, so that each case is known beforehand; no network is trained."""
+"""Reports of runs whose predictions, and so each case, are known beforehand."""
 
 import csv
 import html.parser
@@ -9,99 +9,19 @@ import sys
 
 import numpy as np
 import pytest
-from small_sets import training_state
+from report_runs import ALARM, CLEAN, MISSED, describe, evaluate
 
 from pipeline.files import InputError, read_csv, sha256, write_text
 from segmenter.cli import main
 from segmenter.configuration import Configuration
 from segmenter.data.dataset import read_data_set
-from segmenter.data.ground_truth import read_ground_truth
-from segmenter.evaluation import write_evaluation
-from segmenter.evaluation.cross_validation import pool_folds
 from segmenter.evaluation.formatting import NONE
-from segmenter.evaluation.measuring import measure_batches
 from segmenter.pictures import write_png
 from segmenter.report import cases, contents
 from segmenter.report.results import read_results
-from segmenter.runs import open_run, record_start, write_state
+from segmenter.runs import open_run
 
-MISSED, CLEAN, ALARM = "P4_R_DM_MLO", "P5_L_CM_CC", "P5_R_DM_MLO"
-SECTIONS = ["key", "data", "training", "metrics", "froc", "groups", "sizes", "cases", "images", "making"]
-
-
-@pytest.fixture
-def folder(tmp_path, write_pair, draw_pair):
-    """Fourteen images of seven patients, ten in test; P5's two have no lesion. With a manifest and a dataset.json."""
-    rows = []
-    for number in range(14):
-        patient, split = f"P{number // 2 + 1}", "test" if number < 10 else "train" if number < 12 else "valid"
-        side, kind, view = ("L", "CM", "CC") if number % 2 == 0 else ("R", "DM", "MLO")
-        name, (image, mask) = f"{patient}_{side}_{kind}_{view}", draw_pair(number)
-        if patient == "P5":
-            mask[:] = 0
-        write_pair(tmp_path / "set", split, name, image, mask)
-        label = "malignant" if mask.any() else "normal"
-        row = {"sample": name, "image_id": name, "variant": "original", "split": split, "fold": number // 2 % 3}
-        row |= {"patient": patient, "class": label, "kind": kind, "view": view, "side": side}
-        rows.append(row | {"image": f"{split}/images/{name}.png", "mask": f"{split}/masks/{name}.png"})
-    with (tmp_path / "set" / "manifest.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-    describe(tmp_path / "set")
-    return tmp_path / "set"
-
-
-def describe(folder, **facts):
-    """Writes dataset.json."""
-    description = {"manifest_sha256": sha256(folder / "manifest.csv"), "licence": "Free <for all>, but cite:"}
-    description["citations"] = ["Somebody A.: Of squares. https://doi.org/10.1/square"]
-    write_text(folder / "dataset.json", json.dumps(description | facts))
-
-
-def predict(sample, ground_truth):
-    """The ground truth, moved right by one pixel per patient number; MISSED has no prediction, ALARM one too many."""
-    predicted = np.roll(ground_truth, int(sample.patient[1:]) - 1, axis=1)
-    if sample.name == MISSED:
-        predicted[:] = 0
-    if sample.name == ALARM:
-        predicted[20:24, 20:26] = 1
-    return predicted
-
-
-def evaluate(run, data, configuration, shared=0, predict=predict):
-    """Writes the files of `segmenter.evaluation.evaluate` for an invented model."""
-    write_text(run.best_model, f"model of {run.name}")
-    record_start(run, configuration, {"python": "3.11", "data_identity": data.identity, "fold": data.fold})
-    classes, samples, evaluation = configuration.model.num_classes, data.split("test"), run.evaluation("test")
-    masks = [read_ground_truth(sample.mask, configuration) for sample in samples]
-    predicted = [predict(sample, mask) for sample, mask in zip(samples, masks, strict=True)]
-    for sample, mask in zip(samples, predicted, strict=True):
-        write_png(evaluation / "masks" / f"{sample.name}.png", mask if classes > 1 else mask * 255)
-    likely = np.stack([mask == index for mask in predicted for index in range(classes)] if classes > 1 else predicted)
-    likely = np.moveaxis(likely.reshape(len(samples), -1, *masks[0].shape), 1, -1) * np.float32(0.8) + np.float32(0.1)
-    tables = measure_batches([(samples, np.stack(masks), likely)], configuration, (100, 140))
-    summary = {
-        "identity": {"model_sha256": sha256(run.best_model), "data_identity": data.identity, "split": "test"},
-        "trained_on_too": None if shared is None else [f"P{number + 1}" for number in range(shared)],
-        "size_cuts_px": [100, 140],
-        "tolerance_px": 2.0,
-        "class_names": list(configuration.class_names),
-        "threshold": 0.5 if classes == 1 else None,
-    }
-    write_evaluation(evaluation, tables, summary, {"loss": 0.5})
-
-
-@pytest.fixture
-def run(folder):
-    """A run that was trained for three epochs, the second the best, and evaluated on test."""
-    run = open_run(folder, "tiny")
-    evaluate(run, read_data_set(folder), Configuration())
-    write_text(run.folder / "train_losses.csv", "epoch,loss,val_loss\n1,0.9,0.8\n2,0.5,0.6\n3,0.4,0.7\n")
-    write_text(run.folder / "train_metrics.csv", "epoch,dice_coef,val_dice_coef\n1,0.1,0.2\n2,0.5,0.4\n3,0.6,0.3\n")
-    write_text(run.folder / "last_epoch_0003.keras", "")
-    write_state(run, training_state(3, best_epoch=2, wait=1))
-    return run
+SECTIONS = ["key", "data", "training", "metrics", "froc", "groups", "sizes", "cases", "images", "making", "claim"]
 
 
 def report(run, *options):
@@ -272,22 +192,6 @@ def test_without_healthy_breasts_the_report_says_that_nothing_is_known_about_the
     assert "nothing is known about false positives on healthy breasts" in card
 
 
-@pytest.fixture
-def pooled(folder):
-    """A cross-validation of three folds."""
-    data, configuration = read_data_set(folder), Configuration()
-    runs = [open_run(folder, f"tiny-fold{fold}") for fold in range(3)]
-    for fold, run in enumerate(runs):
-        evaluate(run, data.in_fold(fold), configuration)
-        write_text(run.folder / "last_epoch_0002.keras", "")
-        write_state(run, training_state(2, wait=1))
-    pooled = open_run(folder, "tiny-cv")
-    pool_folds(runs, pooled)
-    record_start(pooled, configuration, {})
-    pooled.versions.unlink()
-    return pooled
-
-
 def test_a_cross_validation_shows_its_folds_and_takes_masks_from_their_runs(folder, pooled, capsys):
     page, card = report(pooled)
     assert "3 folds of a cross-validation pooled" in page
@@ -302,12 +206,12 @@ def test_a_cross_validation_shows_its_folds_and_takes_masks_from_their_runs(fold
 
 def test_a_report_that_is_up_to_date_is_kept_and_reports_are_reproducible(folder, run, capsys):
     first = report(run)
-    assert re.search(r"report\.html: written, \d+\.\d MB; model_card\.md next to it\n", capsys.readouterr().out)
+    assert re.search(r"report\.html: written, \d+\.\d MB; model_card\.md and claim\.md next to it\n", capsys.readouterr().out)
     before = (run.folder / "report.html").stat().st_mtime_ns
     report(run)
     assert "was up to date" in capsys.readouterr().out
     assert (run.folder / "report.html").stat().st_mtime_ns == before
-    for name in ("report.html", "model_card.md"):
+    for name in ("report.html", "model_card.md", "claim.md"):
         (run.folder / name).unlink()
     assert report(run) == first
     describe(folder, phantom=True)
@@ -322,6 +226,11 @@ def age(run):
     path = run.evaluation("test") / "summary.json"
     old = json.loads(path.read_text())
     write_text(path, json.dumps({"identity": old["identity"], "figures": old["metrics"]}))
+
+
+def lose_identity(run):
+    path = run.evaluation("test") / "summary.json"
+    write_text(path, json.dumps(json.loads(path.read_text()) | {"identity": {}}))
 
 
 def train_again(run):
@@ -346,6 +255,7 @@ def change_data(run):
         ),
         (age, "was made by an earlier version; evaluate again with `cesm-segmenter evaluate"),
         (train_again, "best_model.keras: is not the model that was evaluated; evaluate it with `cesm-segmenter evaluate"),
+        (lose_identity, "best_model.keras: is not the model that was evaluated; evaluate it with `cesm-segmenter evaluate"),
         (lose_model, "best_model.keras: is missing, although its evaluation exists; make both again with `cesm-segmenter"),
         (change_data, "set: holds other data than tiny was evaluated on; evaluate it again with `cesm-segmenter evaluate"),
     ],
@@ -532,6 +442,7 @@ def markdown_elements(text):
 def test_names_and_texts_of_others_add_no_element_to_page_and_card(folder, run, tmp_path):
     page, card = report(run)
     plain, (links, cells) = Elements(page), markdown_elements(card)
+    checklist = markdown_elements((run.folder / "claim.md").read_text())
     (tmp_path / "hostile").mkdir()
     hostile = folder.rename(tmp_path / "hostile" / HOSTILE.replace("/", "")[:80])
     rows = read_csv(hostile / "manifest.csv")
@@ -556,4 +467,5 @@ def test_names_and_texts_of_others_add_no_element_to_page_and_card(folder, run, 
     assert parsed.addresses <= plain.addresses | {"data:image/jpeg;base64"}
     assert "&lt;img src=x onerror=alert(1)&gt;" in page
     assert (links, cells) == markdown_elements(card)
+    assert checklist == markdown_elements((other.folder / "claim.md").read_text())
     assert "&lt;img src=x onerror=alert(1)&gt;" in card

@@ -165,5 +165,8 @@ def test_report_card_summary_and_comparison_state_that_masks_are_of_another_prog
         assert "learning rate" not in text
     assert "there is no FROC curve; how many" in page
     assert "It is unknown whether patients of test are also in train" in card
+    checklist = (other.folder / "claim.md").read_text()
+    assert "| 22 | Network | – | describe input, output, layers and size |" in checklist
+    assert "| 32 | Test on internal data | 3 images of 3 patients of the same data set, split test: mean Dice" in checklist
     assert main(["summary", str(data_folder), "--name", "other"]) == 0
     assert "Dice of 3 originals with lesions" in capsys.readouterr().out
