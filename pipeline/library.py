@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import stages
+from pipeline.annotations import make_statement
 from pipeline.audit import MEANINGS, audit, describe_missing_splits, expected_codes, list_samples
 from pipeline.contract import COLUMN_NAMES, COLUMNS, MANIFEST, SPLITS, MaskError, SourceError, parse_sample, read_row
 from pipeline.dataset.description import read_description
@@ -156,6 +157,8 @@ def make_dataset(
     workers: int | None = None,
     scheduler: str = "",
     follow_links: bool = False,
+    annotator: str | None = None,
+    annotated: str | None = None,
 ) -> Dataset:
     """Makes a data set: index, split, masks, variants, audit and stats, as `cesm-pipeline dataset` does.
 
@@ -173,6 +176,7 @@ def make_dataset(
       workers: how many processes work; all cores where it is left out.
       scheduler: of a Dask cluster that does the work instead: its address, or the path of its .json file (extra `dask`).
       follow_links: read files that are links out of `raw`, and look into folders that are links.
+      annotator, annotated: who drew or corrected the regions and when, where the annotation files do not state it.
 
     Raises:
       InputError: files or settings cannot be used; the message says what was found, where, and what to do.
@@ -185,9 +189,10 @@ def make_dataset(
         raise InputError(f"settings {dict(settings)}: give them to load_recipe, because the recipe is loaded already")
     chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, settings)
     target, source = DatasetFolder(Path(folder)), Path(raw)
+    statement = make_statement(annotator, annotated)
     key = load_site_key(_path(site_key), target.root)
     with target.locked("dataset"), open_executor(workers or all_cores(), scheduler, [source, target.root]) as executor:
-        stages.index(target, chosen, source, _path(annotations), executor, key, follow_links=follow_links)
+        stages.index(target, chosen, source, _path(annotations), executor, key, follow_links=follow_links, statement=statement)
         stages.split(target, _path(assignment))
         stages.variants(target, executor, fused=True, raw=source, key=key)
         found = stages.review(target, executor)[0].summary

@@ -124,7 +124,7 @@ class Annotations:
       unread_names: the images that these name, where an image without an annotation would be normal.
       crops: files among the masks that are pictures of a lesion and not its mask.
       not_lesions: how many regions are not drawn because the layout does not list their label among its lesions, by label.
-      stated: which files state by whom and when they were made, by the fields of `AnnotatorEntry`.
+      stated: by whom and when files of regions were made, where it is stated, by the fields of `AnnotatorEntry`.
     """
 
     files: list[Path] = field(default_factory=list)

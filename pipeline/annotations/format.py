@@ -92,11 +92,13 @@ class AnnotationFormat:
         names no image. Raises InputError if it has this format and is broken.
       suffixes: of files that may have the format, in lower case; empty for DICOM, whose files may have any name.
       is_dicom: whether a DICOM file has the format.
+      has_regions: whether its files hold regions, which somebody drew.
     """
 
     add: Callable[[Annotations, AnnotationFile, Layout], bool]
     suffixes: frozenset[str] = frozenset()
     is_dicom: Callable[[Path], bool] | None = None
+    has_regions: bool = True
 
 
 def add_images(annotations: Annotations, file: AnnotationFile, images: Iterable[AnnotatedImage], layout: Layout) -> bool:

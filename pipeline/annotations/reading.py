@@ -11,7 +11,7 @@ from pipeline.annotations.joining import keep_lesions
 from pipeline.annotations.listed import read_listed
 from pipeline.annotations.masks import add_masks, find_masks, is_mask
 from pipeline.annotations.osirix import OSIRIX
-from pipeline.annotations.provenance import find_provenance
+from pipeline.annotations.provenance import Statement, collect_provenance
 from pipeline.annotations.seg import SEG
 from pipeline.annotations.table import CDD_CESM_TABLE
 from pipeline.annotations.via import VIA_CSV, VIA_JSON
@@ -40,7 +40,9 @@ def find_annotations(root: Path, layout: Layout = CDD_CESM) -> list[Path]:
     return sorted([*find_files(root, suffixes), *dicom, *find_masks(root, layout)])
 
 
-def read_annotations(paths: Sequence[Path], root: Path, layout: Layout = CDD_CESM) -> Annotations:
+def read_annotations(
+    paths: Sequence[Path], root: Path, layout: Layout = CDD_CESM, statement: Statement | None = None
+) -> Annotations:
     """Reads every file that holds an annotation table or regions and skips the others.
 
     What is not a file, such as a link to nothing, is skipped too, and noted.
@@ -51,19 +53,21 @@ def read_annotations(paths: Sequence[Path], root: Path, layout: Layout = CDD_CES
       paths: the files that `find_annotations` returned.
       root: the folder where they were found, or the one file.
       layout: of the recipe.
+      statement: by whom and when regions were drawn, where their files do not state it.
 
     Raises:
-      InputError: a file lacks a column or is broken, or two files contradict each other.
+      InputError: a file lacks a column or is broken, two files contradict each other, or the statement is the files' own.
     """
     annotations = Annotations()
     masks = [path for path in paths if is_mask(path, root, layout)]
-    tables = []
+    tables: list[AnnotationFile] = []
+    drawn: list[AnnotationFile] = []
     for file in (AnnotationFile(path) for path in sorted({*paths} - {*masks})):
         if not file.path.is_file():
             annotations.passed_over[file.path] = _describe_odd(file.path)
-        elif any(file_format.add(annotations, file, layout) for file_format in FORMATS):
+        elif file_format := next((each for each in FORMATS if each.add(annotations, file, layout)), None):
             annotations.files.append(file.path)
-            annotations.stated += [asdict(stated)] if (stated := find_provenance(file)) else []
+            drawn += [file] if file_format.has_regions else []
             _note_header(annotations, file)
         elif file.suffix in TABLE_SUFFIXES:
             tables.append(file)
@@ -73,6 +77,9 @@ def read_annotations(paths: Sequence[Path], root: Path, layout: Layout = CDD_CES
             _note_header(annotations, file)
     add_regions(annotations, "a table", ((key, None, boxes) for key, boxes in annotations.boxes.items()))
     add_masks(annotations, masks, root, layout)
+    drawn += [file for file in tables if annotations.boxes and file.path in annotations.files]
+    drawn += [AnnotationFile(path) for path in sorted(masks)]
+    annotations.stated = [asdict(entry) for entry in collect_provenance(drawn, statement or Statement())]
     keep_lesions(annotations, layout)
     return annotations
 

@@ -73,4 +73,4 @@ def read_cell(text: str) -> str:
     return "" if text == "_" else text
 
 
-CDD_CESM_TABLE = AnnotationFormat(add_table, TABLE_SUFFIXES)
+CDD_CESM_TABLE = AnnotationFormat(add_table, TABLE_SUFFIXES, has_regions=False)

@@ -26,6 +26,10 @@ def add_making(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="read files that are links out of RAW, and look into folders that are links; without it they are passed over",
     )
+    parser.add_argument(
+        "--annotator", metavar="NAME", help="who drew or corrected the regions, where the annotation files do not state it"
+    )
+    parser.add_argument("--annotated", metavar="DATE", help="when, as in 2026-11-20, where the annotation files do not state it")
     add_settings(parser, "recipe")
     add_strict(parser)
     add_site_key(parser)

@@ -62,6 +62,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def _print_plan(folder: "DatasetFolder", arguments: argparse.Namespace) -> int:
+    from pipeline.annotations import make_statement
     from pipeline.recipe import load_recipe
 
     recipe = load_recipe(arguments.recipe, arguments.settings)
@@ -76,6 +77,7 @@ def _print_plan(folder: "DatasetFolder", arguments: argparse.Namespace) -> int:
             key,
             arguments.assignment,
             follow_links=arguments.follow_links,
+            statement=make_statement(arguments.annotator, arguments.annotated),
         )
     (images_made, images), (samples_made, samples) = plan.images, plan.samples
     print(f"dry run: recipe {recipe.name}: {recipe.title}")

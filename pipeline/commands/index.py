@@ -50,6 +50,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
 def run_index(folder: "DatasetFolder", arguments: argparse.Namespace, executor: Executor) -> "Outcome":
     """Runs the stage with the arguments of `add_making`."""
+    from pipeline.annotations import make_statement
     from pipeline.recipe import load_recipe
 
     recipe = load_recipe(arguments.recipe, arguments.settings)
@@ -63,6 +64,7 @@ def run_index(folder: "DatasetFolder", arguments: argparse.Namespace, executor: 
         key,
         arguments.write_map,
         follow_links=arguments.follow_links,
+        statement=make_statement(arguments.annotator, arguments.annotated),
     )
 
 

@@ -80,11 +80,11 @@ class PartnerCounts:
 
 @dataclass(frozen=True)
 class AnnotatorEntry:
-    """By whom and when the regions of an annotation file were drawn or corrected, as the file states.
+    """By whom and when the regions of an annotation file were drawn or corrected, as the file or else the user states.
 
     Attributes:
-      file: its name.
-      sha256: of its bytes.
+      file: its name; of several files that state nothing, the first name and how many more there are.
+      sha256: of its bytes; of several files, of the lines `NAME SHA-256`.
       annotator: several names are separated by `; `; empty where it names nobody.
       date: the latest one that it states, as it is written there; empty where it states none.
     """
@@ -116,7 +116,7 @@ class DescriptionFile:
     citations: Sequence[str]
     doubtful: Doubtful | None = None  # an earlier version did not count them
     partners: PartnerCounts | None = None  # where the recipe uses partners
-    annotators: Sequence[AnnotatorEntry] = ()  # where annotation files state them
+    annotators: Sequence[AnnotatorEntry] = ()  # where annotation files or the user state them
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """The state files of a data set's folder, and the types of what is read from them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pipeline.contract import AnnotatorEntry, AuditFile
 from pipeline.files import read_object
@@ -37,6 +37,8 @@ class _Index:
     keyed: bool
     summary: _Summary
     times: dict[str, int | None]
+    annotations: str = ""  # an earlier version had neither
+    statement: dict[Literal["annotator", "date"], str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

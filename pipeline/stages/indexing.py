@@ -2,12 +2,21 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
-from pipeline.annotations import Annotations, describe_unread, find_annotations, find_image_names, find_others, read_annotations
+from pipeline.annotations import (
+    Annotations,
+    Statement,
+    describe_unread,
+    find_annotations,
+    find_image_names,
+    find_others,
+    read_annotations,
+)
 from pipeline.contract import IMAGE_SUFFIXES, SCHEMA, find_reason
 from pipeline.dataset.folder import DatasetFolder, digest_of
 from pipeline.files import MOST_TITLES, InputError, stamp_of, write_csv
@@ -60,6 +69,7 @@ def index(
     map_file: Path | None = None,
     *,
     follow_links: bool = False,
+    statement: Statement | None = None,
 ) -> Outcome:
     """Finds images and annotation files, joins and checks them, and writes index.csv, regions.csv and rejects.csv.
 
@@ -72,10 +82,13 @@ def index(
       key: of the site; with it all sources get keyed names.
       follow_links: look into folders that are links, and read files that are links out of RAW.
       map_file: a file outside the data set's folder for the map from keyed names to those of the sources.
+      statement: by whom and when regions were drawn, where annotation files do not state it; without one, the one of the
+        earlier index of the same annotation files.
     """
     if map_file:
         _check_map(map_file, folder, key)
-    survey = Survey(recipe, raw, annotations_path or raw, key, follow_links=follow_links)
+    earlier = folder.read_state(folder.index_state)
+    survey = Survey(recipe, raw, annotations_path or raw, key, earlier, follow_links=follow_links, statement=statement)
     folder.claim(recipe, survey.sources.origin, keyed=key is not None)
     if not map_file and survey.is_indexed(folder):
         return Outcome(False, folder.read_state(folder.index_state)["summary"])
@@ -93,6 +106,8 @@ def index(
         "summary": result.summary,
         "times": result.times,
         "follow_links": follow_links,
+        "annotations": survey.annotations_digest,
+        "statement": asdict(survey.statement),
     }
     changed |= folder.write_state(folder.index_state, state)
     if map_file:
@@ -108,13 +123,26 @@ class Survey:
       raw: the folder with the images.
       annotations_path: the folder with the annotation files, or one such file.
       key: of the site.
-      follow_links: as for the stage index.
+      earlier: the state of the earlier index.
+      follow_links, statement: as for the stage index.
 
     Raises:
-      InputError: no images, or no annotation files.
+      InputError: no images, no annotation files, or a statement under a site key.
     """
 
-    def __init__(self, recipe: Recipe, raw: Path, annotations_path: Path, key: SiteKey | None, *, follow_links: bool = False):
+    def __init__(
+        self,
+        recipe: Recipe,
+        raw: Path,
+        annotations_path: Path,
+        key: SiteKey | None,
+        earlier: Mapping[str, Any],
+        *,
+        follow_links: bool = False,
+        statement: Statement | None = None,
+    ):
+        if statement and key:
+            raise InputError("--annotator, --annotated: a site key keeps all names out of the data set; leave them out")
         self.recipe, self.annotations_path = recipe, annotations_path
         self.sources = SourceFiles(raw, key, follow_links=follow_links)
         self.passed_over: list[str] = []
@@ -124,12 +152,18 @@ class Survey:
         # Masks and DICOM segmentations look like images by their suffix.
         taken = set(map(os.path.abspath, self.annotation_files))
         self.files = [path for path in files if os.path.abspath(path) not in taken]
+        stamps = [[str(path), *stamp_of(path)] for path in self.annotation_files]
+        self.annotations_digest = digest_of(*stamps)
+        is_same = earlier.get("annotations") == self.annotations_digest
+        self.statement = statement or Statement(**(earlier.get("statement", {}) if is_same else {}))
         self.digest = digest_of(
             SCHEMA,
             self.sources.origin,
             recipe.pixels,
             follow_links,
-            *([str(path), *stamp_of(path)] for path in (*self.annotation_files, *self.files)),
+            *([asdict(self.statement)] if self.statement != Statement() else []),
+            *stamps,
+            *([str(path), *stamp_of(path)] for path in self.files),
             *([str(path), path.lstat().st_size, path.lstat().st_mtime_ns] for path in self.others),
         )
 
@@ -157,7 +191,7 @@ class Survey:
           InputError: there is no annotation table, or no file of regions.
         """
         with self._names_withheld(map_file):
-            annotations = read_annotations(self.annotation_files, self.annotations_path, self.recipe.layout)
+            annotations = read_annotations(self.annotation_files, self.annotations_path, self.recipe.layout, self.statement)
         found, roots = [*self.annotation_files, *self.others], [self.annotations_path, self.sources.raw]
         annotations.unread = describe_unread(found, [*annotations.files, *annotations.crops], roots, annotations.passed_over)
         if self.recipe.layout.unlisted_class == "normal":

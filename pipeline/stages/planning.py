@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.annotations import Statement
 from pipeline.dataset.builder import attributes_by_image, pixel_key
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.files import InputError
@@ -46,17 +47,19 @@ def plan(
     assignment: Path | None = None,
     *,
     follow_links: bool = False,
+    statement: Statement | None = None,
 ) -> Plan:
     """Finds out what the stages index, split and variants would do. An index that is not up to date is built in memory.
 
     Args:
-      folder, recipe, raw, annotations_path, executor, key, follow_links: as for the stage index.
+      folder, recipe, raw, annotations_path, executor, key, follow_links, statement: as for the stage index.
       assignment: the user's own, as for the stage split.
 
     Raises:
       InputError: as the stages do.
     """
-    survey = Survey(recipe, raw, annotations_path or raw, key, follow_links=follow_links)
+    earlier = folder.read_state(folder.index_state)
+    survey = Survey(recipe, raw, annotations_path or raw, key, earlier, follow_links=follow_links, statement=statement)
     folder.check_claim(recipe, survey.sources.origin, keyed=key is not None)
     regions: Iterable[Mapping]
     if survey.is_indexed(folder):

@@ -10,11 +10,12 @@ import pytest
 from inputs import REGIONS, Download, circle, mammogram
 from seg_inputs import STUDY, write_seg
 
-from pipeline.annotations import SegReference, check_reference, find_annotations, read_annotations
+from pipeline.annotations import SegReference, Statement, check_reference, find_annotations, read_annotations
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.drawing.raster import rasterise
 from pipeline.drawing.regions import parse_region
 from pipeline.files import InputError, read_csv
+from pipeline.indexing.tables import read_regions
 from pipeline.recipe import load_recipe
 from pipeline.stages import index
 from pipeline.workers import Inline
@@ -74,6 +75,26 @@ def test_a_segmentation_without_a_pixel_removes_no_regions_and_two_sources_of_re
     with pytest.raises(InputError) as error:
         index(folder, recipe, tmp_path, None, Inline())
     assert str(error.value) == f"P7_L_CM_CC: has regions in {REGIONS} row 2 and in seg.dcm segment 1; remove one of them"
+
+
+def test_segmentations_that_come_back_belong_to_the_image_that_they_reference_whatever_they_are_called(tmp_path):
+    download, masks = Download(tmp_path), squares()
+    images = {}
+    for number, name in enumerate(("P7_L_CM_CC", "P8_L_CM_CC"), 1):
+        download.add(name, file=False)
+        tags = STUDY | {"PatientID": name[:2], "SOPInstanceUID": f"2.25.{number}"}
+        images[name] = mammogram(tmp_path / f"{name}.dcm", np.zeros((40, 32), np.uint16), **tags)
+    (download.write().root / REGIONS).unlink()
+    write_seg(tmp_path / "P8_L_CM_CC_binary.dcm", images["P7_L_CM_CC"], masks[..., :1], ["lesion"])
+    write_seg(tmp_path / "Untitled 3.dcm", images["P8_L_CM_CC"], masks[..., 1:], ["lesion"])
+    folder = DatasetFolder(tmp_path / "set")
+    outcome = index(folder, load_recipe("v2"), tmp_path, None, Inline(), statement=Statement("R. Reader", "2026-11-20"))
+    rows = {row["image_id"]: row for row in read_regions(folder.regions)}
+    for name, mask in zip(images, (masks[..., 0], masks[..., 1]), strict=True):
+        region = parse_region(json.loads(rows[name]["attributes"]))
+        np.testing.assert_array_equal(rasterise([region], 32, 40), mask)
+    (stated,) = outcome.summary["annotators"]
+    assert (stated["file"], stated["annotator"]) == ("P8_L_CM_CC_binary.dcm and 1 more", "R. Reader")
 
 
 def test_two_segmentations_of_an_image_are_merged_and_a_copy_is_skipped(tmp_path, image):

@@ -1,11 +1,12 @@
 """Predictions as COCO: the same pixels after an import, and an index that takes the corrected file."""
 
 import json
+import shutil
 
 import cv2
 import numpy as np
 import pytest
-from inputs import Download, small_recipe
+from inputs import REGIONS, Download, small_recipe
 from small_sets import make_set, make_set_of_classes
 
 from pipeline import stages
@@ -147,3 +148,39 @@ def test_corrected_predictions_come_back_as_annotations_and_diff_lists_them(tmp_
     assert main(["diff", str(before.root), str(after.root), "--out", str(tmp_path / "changes")]) == 1
     assert f"diff: annotations of the second: {line}" in capsys.readouterr().out
     assert line in (tmp_path / "changes/diff.html").read_text()
+
+
+def test_the_command_line_states_who_corrected_a_file_that_does_not(tmp_path, capsys):
+    download = Download(tmp_path / "raw")
+    for patient in range(1, 7):
+        download.add(f"P{patient}_L_DM_CC")
+    raw, out = download.write().root, tmp_path / "set"
+    arguments = ["dataset", "--raw", str(raw), "--out", str(out), "--workers", "1"]
+    arguments += ["--recipe", str(small_recipe(tmp_path / "small.toml", variants=["original"]))]
+    assert main(arguments) == 0
+    shutil.copytree(out, tmp_path / "before")
+    manifest = (out / "manifest.csv").read_bytes()
+    capsys.readouterr()
+    signed = [*arguments, "--annotator", " R.  Reader ", "--annotated", "2026-11-20"]
+    assert main([*signed, "--dry-run"]) == 0
+    line = f"{REGIONS}, by R. Reader, 2026-11-20"
+    assert f"index: annotations: {line}" in capsys.readouterr().out
+    for options in (signed, arguments):  # a statement stays until its files change, or another one is given
+        assert main(options) == 0
+        assert [entry["annotator"] for entry in read_description(out / "dataset.json")["annotators"]] == ["R. Reader"]
+    assert f"- {line}" in (out / "README.md").read_text()
+    assert (out / "manifest.csv").read_bytes() == manifest
+    capsys.readouterr()
+    assert main(["diff", str(tmp_path / "before"), str(out)]) == 1
+    assert f"diff: annotations of the second: {line}" in capsys.readouterr().out
+    (raw / REGIONS).write_text((raw / REGIONS).read_text() + "\n")
+    assert main(arguments) == 0
+    assert "annotators" not in read_description(out / "dataset.json"), "it may be another file"
+    assert main(signed) == 0
+    assert main([*arguments, "--annotator", "", "--annotated", ""]) == 0
+    assert "annotators" not in read_description(out / "dataset.json")
+
+
+def test_a_date_that_is_none_is_refused(tmp_path, capsys):
+    assert main(["index", "--raw", str(tmp_path), "--out", str(tmp_path / "set"), "--annotated", "20 November"]) == 2
+    assert "--annotated '20 November': expected a date such as 2026-11-20" in capsys.readouterr().err

@@ -235,6 +235,12 @@ def test_what_an_annotator_remarked_stays_in_the_annotation_file(hospital, run):
     assert reasons["region-malformed"] == "one of its regions cannot be read; correct it in the annotation file"
 
 
+def test_under_a_key_no_annotator_may_be_stated(hospital, run, capsys):
+    assert run("index", "--annotator", "Smithers") == 2
+    message = "--annotator, --annotated: a site key keeps all names out of the data set; leave them out"
+    assert message in capsys.readouterr().err
+
+
 def test_a_key_changes_names_and_not_what_is_kept(tmp_path, monkeypatch):
     """The table names images as their tags do; the files are called IM1, IM2, ..."""
     raw = tmp_path / "raw"
