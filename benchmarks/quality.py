@@ -3,6 +3,7 @@
 
     python benchmarks/quality.py run DATASET [--entry NAME ...] [--fold K ...]    trains and evaluates what has no result yet
     python benchmarks/quality.py screen DATASET NAME --config FILE [--set KEY=VALUE ...]    one choice, judged on validation
+    python benchmarks/quality.py outlines DATASET                                 draws test images as contours
     python benchmarks/quality.py page                                             writes leaderboard.csv and docs/results.md
     python benchmarks/quality.py folds ANNOTATIONS                                deals the folds again and compares them
 
@@ -52,11 +53,14 @@ def main() -> int:
     screen.add_argument("--config", default="best")
     screen.add_argument("--fold", type=int, choices=range(COUNT), default=0)
     add_settings(screen, "configuration")
+    outlines = commands.add_parser("outlines", help="draw test images of the first network of the table as contours")
+    outlines.add_argument("dataset", type=Path)
     commands.add_parser("page", help="write leaderboard.csv and docs/results.md")
     folds = commands.add_parser("folds", help="deal the folds again and compare them with benchmarks/folds.csv")
     folds.add_argument("annotations", type=Path)
     arguments = parser.parse_args()
-    return {"run": run_entries, "screen": run_screen, "page": write_page, "folds": check_folds}[arguments.command](arguments)
+    steps = {"run": run_entries, "screen": run_screen, "outlines": draw_outlines, "page": write_page, "folds": check_folds}
+    return steps[arguments.command](arguments)
 
 
 def run_entries(arguments: argparse.Namespace) -> int:
@@ -152,6 +156,17 @@ def read_ceiling() -> float | None:
     rows = read_csv(path, ("measurement", "setting", "value")) if path.is_file() else []
     values = [float(row["value"]) for row in rows if row["measurement"] == "Dice of the two masks after registration, mean"]
     return values[0] if values else None  # the first one is of all views
+
+
+def draw_outlines(arguments: argparse.Namespace) -> int:
+    """Draws docs/results-outlines.png from the runs of the first network of the table."""
+    from protocol.leaderboard import first_trained
+    from protocol.pictures import draw_outlines
+
+    if not (first := first_trained(write_leaderboard(read_ceiling()))):
+        raise InputError(f"{records.FOLDER}: no network has a result yet; run `python benchmarks/quality.py run DATASET` first")
+    draw_outlines(read_data_set(arguments.dataset), str(first["entry"]), str(first["mode"]))
+    return 0
 
 
 def write_page(_: argparse.Namespace) -> int:

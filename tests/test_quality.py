@@ -6,11 +6,13 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import cv2
 import pytest
 from inputs import small_download
 from small_sets import make_set
 
 from pipeline.files import InputError, read_csv
+from pipeline.page import GROUND_TRUTH_COLOR, rgb
 from segmenter.data.dataset import read_data_set
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
@@ -94,6 +96,11 @@ def records(protocol, monkeypatch, tmp_path):
     return module
 
 
+def has_color(path, color):
+    """Whether an image has pixels of a color."""
+    return bool((cv2.imread(str(path))[..., ::-1] == rgb(color)).all(axis=-1).any())
+
+
 def test_entries_and_baselines_end_on_the_page(protocol, records, data, monkeypatch, tmp_path):
     quality, leaderboard, page = importlib.import_module("quality"), protocol("leaderboard"), protocol("page")
     entry = protocol("entries").Entry("a tiny network", "quick", TINY)
@@ -117,8 +124,16 @@ def test_entries_and_baselines_end_on_the_page(protocol, records, data, monkeypa
     assert [(row["entry"], row["fold"]) for row in read_csv(records.LOOKS)] == [(name, "0") for name in rows]
 
     monkeypatch.setattr(page, "PAGE", tmp_path / "results.md")
+    for name in ("CHARTS", "OUTLINES"):
+        monkeypatch.setattr(page.pictures, name, tmp_path / f"{name.lower()}.png")
+    first = leaderboard.first_trained(list(rows.values()))
+    assert first["entry"] == "unet"
+    page.pictures.draw_outlines(whole, "unet", "single", columns=2, rows=1)
     page.write_results(list(rows.values()), 0.8)
+    assert cv2.imread(str(tmp_path / "charts.png")).std() > 10
+    assert has_color(tmp_path / "outlines.png", GROUND_TRUTH_COLOR)
     text = (tmp_path / "results.md").read_text()
+    assert "![Contours of test images](outlines.png)" in text
     assert "| a tiny network | one image | 1 of 5 |" in text
     assert "## Looks at the test folds" in text
 

@@ -1,14 +1,14 @@
 """Pools the folds of each entry, and compares each with the published network on the same images."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from pipeline.files import write_csv, write_text
 from protocol import records
-from protocol.entries import BASELINES, ENTRIES
+from protocol.entries import BASELINES, CURVE, ENTRIES
 from protocol.running import PAIR, SINGLE
 from segmenter.evaluation.aggregation import owners, summarise_metrics
 from segmenter.evaluation.bootstrap import PatientBootstrap
@@ -93,6 +93,11 @@ def entries_with_results() -> list[tuple[str, str]]:
         for mode in (PAIR, SINGLE)
         if (records.FOLDER / entry / mode / "per_image.csv").is_file()
     ]
+
+
+def first_trained(rows: Sequence[Row]) -> Row | None:
+    """The first row of a trained network with all training patients; None where there is none."""
+    return next((row for row in rows if row["entry"] not in BASELINES and row["entry"] not in CURVE), None)
 
 
 def write_leaderboard(ceiling: float | None) -> list[Row]:

@@ -8,9 +8,10 @@ from operator import itemgetter
 from pathlib import Path
 
 from pipeline.files import read_csv, write_text
-from protocol import records, screening
-from protocol.entries import CURVE, ENTRIES
+from protocol import pictures, records, screening
+from protocol.entries import CURVE
 from protocol.folds import COUNT, digest, read_folds
+from protocol.leaderboard import first_trained
 from protocol.running import PAIR, SINGLE
 
 PAGE = Path(__file__).parents[2] / "docs" / "results.md"
@@ -28,7 +29,8 @@ Folds: SHA-256 `{digest}` of {patients} patients in {folds} folds."""
 def write_results(rows: Sequence[Row], ceiling: float | None) -> None:
     """Writes the page."""
     folds = read_folds()
-    parts = [_HEAD.format(digest=digest(folds), patients=len(folds), folds=COUNT), *_leaderboard(rows, ceiling)]
+    pictures.draw_charts(rows)
+    parts = [_HEAD.format(digest=digest(folds), patients=len(folds), folds=COUNT), *_leaderboard(rows, ceiling), *_outlines()]
     parts += [*_groups(rows), *_curve(rows), *_screening(), *_looks(), _LIMITS]
     write_text(PAGE, "\n\n".join(parts) + "\n")
 
@@ -65,15 +67,26 @@ def _leaderboard(rows: Sequence[Row], ceiling: float | None) -> list[str]:
             f"with a mean Dice of {ceiling:.3f} ([benchmarks.md](benchmarks.md)). Most are copies of one outline: two "
             "independent readers would agree less, and no network can be expected to pass it by much."
         )
-    return ["## Networks", markdown(columns, table), *(textwrap.fill(note, 130) for note in notes)]
+    picture = f"![Mean Dice of each network, and Dice by lesion size]({pictures.CHARTS.name})"
+    return ["## Networks", markdown(columns, table), picture, *(textwrap.fill(note, 130) for note in notes)]
+
+
+def _outlines() -> list[str]:
+    """The picture of test images, once it is drawn."""
+    if not pictures.OUTLINES.is_file():
+        return []
+    about = (
+        "Test images from the worst Dice to the best, in equal steps of rank: the breast's contour, the annotated lesions and "
+        "the prediction of the first network of the table."
+    )
+    return ["## What it looks like", textwrap.fill(about, 130), f"![Contours of test images]({pictures.OUTLINES.name})"]
 
 
 def _groups(rows: Sequence[Row]) -> list[str]:
     """Dice of the first network of the table by kind of image, size of the lesions and share of bands."""
-    best = [row for row in rows if row["entry"] in ENTRIES and row["entry"] not in CURVE][:1]
-    if not best:
+    if not (best := first_trained(rows)):
         return []
-    entry, mode = str(best[0]["entry"]), str(best[0]["mode"])
+    entry, mode = str(best["entry"]), str(best["mode"])
     whole = json.loads((records.FOLDER / f"{entry}-{mode}.json").read_text())
     table = [
         ("lesion pixels of the image, of 512 × 512", name, size["images"], _interval(size, "dice_mean"))
@@ -86,7 +99,7 @@ def _groups(rows: Sequence[Row]) -> list[str]:
         for row in whole["metrics"]
         if row["group"] in titles and row["metric"] == "dice"
     ]
-    return [f"## By group: {best[0]['title']}, {_MODES[mode]}", markdown(("group", "value", "images", "Dice, mean"), table)]
+    return [f"## By group: {best['title']}, {_MODES[mode]}", markdown(("group", "value", "images", "Dice, mean"), table)]
 
 
 def _curve(rows: Sequence[Row]) -> list[str]:

@@ -84,9 +84,19 @@ def evaluate_entry(run: Run, data: DataSet, split: str, mode: str) -> tuple[Path
       The folder of the evaluation, and the metrics of its evaluation.csv.
     """
     configuration = read_configuration(run)
-    single = mode == SINGLE and configuration.dataset.partner
+    single = _withholds(configuration, mode)
     threshold, _ = choose_threshold(run.best_model, data, configuration, run.folder / "evaluation", single=single)
     infer = configuration.infer.model_copy(update={"threshold": threshold})
     evaluate_run(run, data, configuration.model_copy(update={"infer": infer}), split, single=single)
-    folder = run.evaluation(split, single=single)
+    folder = evaluation_of(run, split, mode)
     return folder, read_summary(folder)["metrics"]
+
+
+def evaluation_of(run: Run, split: str, mode: str) -> Path:
+    """The folder of a run's evaluation on a split."""
+    return run.evaluation(split, single=_withholds(read_configuration(run), mode))
+
+
+def _withholds(configuration: Configuration, mode: str) -> bool:
+    """Whether the partner is withheld; a network that takes single images has none."""
+    return mode == SINGLE and configuration.dataset.partner
