@@ -152,6 +152,12 @@ class RunResults:
         return progress.best_epoch if progress else None
 
     @property
+    def is_unfinished(self) -> bool:
+        """Whether training is to go on."""
+        progress = read_progress(self.run)
+        return progress is not None and not progress.is_finished(self.configuration.train)
+
+    @property
     def versions(self) -> dict[str, object]:
         """Versions that training recorded; of a cross-validation those of its first fold, of masks of another program none."""
         runs = [open_run(self.data.folder, name) for name in self.models]

@@ -48,8 +48,10 @@ def preprocessing(results: RunResults) -> str:
     image = _settings(results, "image", "size_px", "resize", "color", "format")
     if not image:
         return ""
-    text = f"Padded to a square and resized to {image['size_px']} px (method: {image['resize']}), stored as {image['color']} "
-    text += f"{image['format'].upper()}; the masks in the same way."
+    text = (
+        f"Image and mask padded to a square and resized to {image['size_px']} px (method for images: {image['resize']}), images "
+    )
+    text += f"stored as {image['color']} {image['format'].upper()}."
     shape = dict(contents.training_rows(results)).get("input")
     return f"{text} Input of the network: {shape}." if shape else text
 
@@ -125,7 +127,8 @@ def disjointness(results: RunResults) -> str:
         return ""
     shared = sum(len(names) > 1 for names in splits.values())
     text = f"Patients: {shared or 'none'} of {len(splits):,} in more than one {'fold' if _is_pooled(results) else 'split'}."
-    return f"{text} {contents.audit_sentence(results)}" if results.audit else text
+    is_audited = results.audit and results.data.fold is None and not _is_pooled(results)  # the audit knows no folds
+    return f"{text} {contents.audit_sentence(results)}" if is_audited else text
 
 
 def sample_size(results: RunResults) -> str:

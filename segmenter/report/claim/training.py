@@ -48,7 +48,7 @@ def training(results: RunResults) -> str:
     if dataset.partner_dropout:
         parts += [f"other image of the view withheld from {dataset.partner_dropout:.0%} of the samples"]
     parts += [f"averaged weights with momentum {model.ema_momentum:g}"] if model.ema_momentum else []
-    return sentence([*parts, f"seed {train.seed}"])
+    return sentence([*parts, f"seed {train.seed}", *(["not finished yet"] if results.is_unfinished else [])])
 
 
 def _augmentation(results: RunResults) -> str:

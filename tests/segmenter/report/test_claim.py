@@ -4,7 +4,7 @@ import json
 
 import pytest
 from report_runs import MISSED, describe, evaluate
-from small_sets import make_set
+from small_sets import make_set, training_state
 
 from pipeline.files import InputError, sha256, write_text
 from segmenter.cli import main
@@ -15,7 +15,7 @@ from segmenter.evaluation.formatting import NONE
 from segmenter.report.claim import claim_rows, claim_sentence
 from segmenter.report.claim.items import ITEMS
 from segmenter.report.results import read_results, read_run
-from segmenter.runs import open_run, record_start
+from segmenter.runs import open_run, record_start, write_state
 
 OF_THE_EVALUATION = {28, 29, 30, 32, 37, 38, 39, 40}
 OF_THE_TRAINING = {22, 23, 24, 25, 26, 27}
@@ -61,8 +61,8 @@ def test_a_made_data_set_fills_the_items_on_data(made):
     assert items[7].endswith(f"; manifest.csv SHA-256 {sha256(manifest)}.")
     assert items[8] == "Included: malignant images with a drawn region."
     assert items[9] == (
-        "Padded to a square and resized to 32 px (method: area), stored as gray JPEG; the masks in the same way. Input of the "
-        "network: 128 x 128 px, 1 channel, levels 0 to 1."
+        "Image and mask padded to a square and resized to 32 px (method for images: area), images stored as gray JPEG. Input of "
+        "the network: 128 x 128 px, 1 channel, levels 0 to 1."
     )
     assert items[11] == "Not applicable: synthetic images."
     assert "drawing sound, polylines close): 12 drawn, 0 of them clipped" in items[14]
@@ -97,7 +97,10 @@ def test_a_run_fills_the_items_on_training_and_evaluation(run):
     assert "Python 3.11; " in items[23]
     assert items[24] == "All weights at random, with seed 1."
     assert items[25].startswith("Loss bce_dice_loss, optimizer Adam, learning rate 0.001, batches of 8, at most 50 epochs")
-    assert items[25].endswith("; augmentation: none; seed 1.")
+    assert items[25].endswith("; augmentation: none; seed 1; not finished yet.")
+    write_state(run, training_state(12, best_epoch=2, wait=10))
+    (run.folder / "last_epoch_0012.keras").touch()
+    assert known(of_test(run))[25].endswith("; seed 1.")
     assert items[26].startswith("The epoch with the lowest val_loss, which is the loss on valid: 2 of 3. A pixel is lesion ")
     assert items[27] == "None: one model."
     assert "Dice; IoU; " in items[28]
@@ -191,6 +194,7 @@ def test_a_recipe_that_lacks_a_key_is_not_quoted(made):
 
 
 def test_a_cross_validation_counts_folds(folder, pooled):
+    write_text(folder / "audit.json", json.dumps({"manifest_sha256": sha256(folder / "manifest.csv"), "findings": []}))
     items = known(of_test(pooled))
     assert items[19] == "Cross-validation, each fold of the patients once as test. all folds: 7 patients, 14 images, 14 samples."
     assert items[20].startswith("Patients: none of 7 in more than one fold.")
@@ -199,7 +203,15 @@ def test_a_cross_validation_counts_folds(folder, pooled):
     assert "each as a test image of its fold: mean Dice" in items[32]
     assert items[36].startswith("Images in all folds. class: malignant (12), normal (2); ")
     fold = known(of_test(open_run(folder, "tiny-fold1")))
+    assert "audit" not in fold[20], "it is of the folder's splits"
     assert fold[19].startswith("Fold 1 of the patients is test, the next one valid, the others are train. train: ")
+
+
+def test_the_audit_is_quoted(folder, run):
+    write_text(folder / "audit.json", json.dumps({"manifest_sha256": sha256(folder / "manifest.csv"), "findings": []}))
+    assert known(of_test(run))[20].endswith(
+        " The audit of the data set found nothing: no patient or image in two splits, no duplicates, every mask clean."
+    )
 
 
 def test_a_patient_in_two_splits_is_stated(folder, run):
