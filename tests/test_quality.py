@@ -81,6 +81,13 @@ def test_a_larger_share_of_patients_holds_each_smaller_one(protocol, data):
     assert keep(data, 1) is data
 
 
+def test_every_entry_has_a_configuration(protocol):
+    for name, entry in protocol("entries").ENTRIES.items():
+        configuration = entry.configuration()
+        assert configuration.train.epochs * (configuration.train.steps_per_epoch or 1) > 5, name
+        assert configuration.dataset.partner is (name not in ("quick", "published")), name
+
+
 TINY = {
     "model": {"image_width": 16, "image_height": 16, "base_filters": 2, "num_layers": 2},
     "train": {"epochs": 2, "batch_size": 8, "patience": 9},

@@ -57,6 +57,8 @@ _SMALL = {
     "augmentor": {"vflip": True, "rotation": True, "angle_range": [-15.0, 15.0], "brightening": True},
 }
 _INPUT = {"image_width": 96, "image_height": 176, "image_channels": 3, "generator": True, "normalization": True}
+_DEEPLAB = {"model": "DeepLabV3Plus", "backbone": "MobileNetV2", "weights": "none", "base_filters": 32}
+_DEEPLAB |= {"image_width": 96, "image_height": 176, "optimizer": "Adam", "learning_rate": 0.001}
 ENTRIES: dict[str, Entry] = {
     "best": Entry("EfficientNet-Lite0 encoder with ImageNet weights, pair, breast crop", "best"),
     "unet": Entry(
@@ -71,8 +73,8 @@ ENTRIES: dict[str, Entry] = {
     ),
     "deeplab": Entry(
         "DeepLab v3+ with MobileNetV2, random weights, pair, breast crop",
-        "quick",
-        merge(_SMALL, {"model": {**_INPUT, "model": "DeepLabV3Plus", "backbone": "MobileNetV2", "base_filters": 32}}),
+        "best",
+        merge(_SMALL, {"model": _DEEPLAB}),
     ),
     "quick": Entry("UNet of `quick.toml`, one image, whole square", "quick"),
     "published": Entry(
