@@ -58,7 +58,7 @@ _SMALL = {
 }
 _INPUT = {"image_width": 96, "image_height": 176, "image_channels": 3, "generator": True, "normalization": True}
 _DEEPLAB = {"model": "DeepLabV3Plus", "backbone": "MobileNetV2", "weights": "none", "base_filters": 32}
-_DEEPLAB |= {"image_width": 96, "image_height": 176, "optimizer": "Adam", "learning_rate": 0.001}
+_DEEPLAB |= {"image_width": 96, "image_height": 176, "learning_rate": 0.001}
 ENTRIES: dict[str, Entry] = {
     "best": Entry("EfficientNet-Lite0 encoder with ImageNet weights, pair, breast crop", "best"),
     "unet": Entry(
