@@ -52,6 +52,7 @@ _SSIM_WINDOW = 11
 LOSSES = {
     "bce_dice_loss": Loss("mean of cross-entropy and Dice loss"),
     "dice_loss": Loss("1 - Dice of the batch"),
+    "bce_image_dice_loss": Loss("mean of cross-entropy and 1 - mean Dice of the images"),
     "iou_loss": Loss("1 - IoU of the batch"),
     "bce_iou_loss": Loss("mean of cross-entropy and IoU loss"),
     "basnet_hybrid_loss": Loss("mean of cross-entropy, SSIM and IoU loss", smallest_side=_SSIM_WINDOW),

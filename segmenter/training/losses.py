@@ -1,8 +1,9 @@
 """Losses over a batch. y is the ground truth, (batch, height, width, 1), p the probabilities, (batch, height, width, classes).
 
-Sums run over all pixels of the batch together, as the published experiment's do, so an image with a large lesion weighs
-more than one with a small lesion, and the value depends on the batch size. With several classes cross-entropies run over
-all of them, and overlaps and SSIM are means over the lesion classes. All are finite on empty masks.
+Sums run over all pixels of the batch together, as the published experiment's do, so an image with a large lesion weighs more
+than one with a small lesion, and the value depends on the batch size; `bce_image_dice_loss` is the exception. With several
+classes cross-entropies run over all of them, and overlaps and SSIM are means over the lesion classes. All are finite on empty
+masks.
 
 A loss is declared in `segmenter.configuration.objectives`; the function of that name here takes its parameters by name.
 """
@@ -65,6 +66,15 @@ def ssim_loss(y_true, y_pred):
 def bce_dice_loss(y_true, y_pred):
     """(BCE + dice_loss) / 2."""
     return (bce_loss(y_true, y_pred) + dice_loss(y_true, y_pred)) / 2.0
+
+
+@loss
+def bce_image_dice_loss(y_true, y_pred):
+    """(BCE + 1 - mean Dice of the images) / 2, Dice as in dice_coef: a small lesion weighs as much as a large one."""
+    y, p = lesion_maps(y_true, y_pred)
+    common, lesion, predicted = (ops.sum(value, (1, 2)) for value in (y * p, y, p))
+    dice = batch_mean((2.0 * common + 1.0) / (lesion + predicted + 1.0))
+    return (bce_loss(y_true, y_pred) + 1.0 - dice) / 2.0
 
 
 @loss

@@ -74,11 +74,23 @@ def test_saturated_pixels_have_one_loss_in_fit_and_evaluate_and_still_learn(clas
         ("dice_loss", 1 - 4 / 5),
         ("iou_loss", 1 - 0.6),
         ("bce_dice_loss", (BCE + 1 - 4 / 5) / 2),
+        ("bce_image_dice_loss", (BCE + 1 - 4 / 5) / 2),
         ("bce_iou_loss", (BCE + 1 - 0.6) / 2),
     ],
 )
 def test_loss(name, value):
     assert float(LOSSES[name](TRUTH, PROBABLE)) == pytest.approx(value, abs=1e-6)
+
+
+def test_by_image_each_image_weighs_the_same():
+    """The second image has four times as many pixels as lesion; over the batch together it would count more."""
+    y, p = np.zeros((2, 4, 4, 1), np.float32), np.zeros((2, 4, 4, 1), np.float32)
+    y[0, 0, :2], p[0, 0, :2], p[0, 1, :2] = 1, 1, 0.5
+    y[1, :2], p[1, :2] = 1, 0.25
+    dices = (2 * 2 + 1) / (2 + 3 + 1), (2 * 2 + 1) / (8 + 2 + 1)
+    expected = (float(LOSSES["bce_loss"](y, p)) + 1 - sum(dices) / 2) / 2
+    assert float(LOSSES["bce_image_dice_loss"](y, p)) == pytest.approx(expected, abs=1e-6)
+    assert expected != pytest.approx(float(LOSSES["bce_dice_loss"](y, p)), abs=1e-3)
 
 
 def test_metrics_are_computed_over_the_whole_batch():
