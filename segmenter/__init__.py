@@ -19,7 +19,7 @@ from pipeline.lazy import lazy_names  # noqa: E402 (it is there only now)
 if TYPE_CHECKING:
     from pipeline.files import InputError
     from segmenter.configuration import load_configuration
-    from segmenter.inference.images import ImagePredictor, Segmentation, load_predictor
+    from segmenter.inference.images import ImagePredictor, Segmentation, load_predictor, load_pretrained
     from segmenter.library import batches, build_model, evaluate, evaluate_masks, list_models, open_run, train
     from segmenter.runs import Run
 
@@ -35,6 +35,7 @@ __all__ = [
     "list_models",
     "load_configuration",
     "load_predictor",
+    "load_pretrained",
     "open_run",
     "train",
 ]
@@ -44,7 +45,7 @@ __getattr__, __dir__ = lazy_names(
     {
         "pipeline.files": ["InputError"],
         "segmenter.configuration": ["load_configuration"],
-        "segmenter.inference.images": ["ImagePredictor", "Segmentation", "load_predictor"],
+        "segmenter.inference.images": ["ImagePredictor", "Segmentation", "load_predictor", "load_pretrained"],
         "segmenter.library": ["batches", "build_model", "evaluate", "evaluate_masks", "list_models", "open_run", "train"],
         "segmenter.runs": ["Run"],
     },

@@ -84,6 +84,13 @@ def test_a_target_runs_what_it_stands_on_in_order(target, commands):
     assert places == sorted(places)
 
 
+def test_predictions_are_those_of_the_trained_run_and_not_of_the_model_of_the_package():
+    for target in ("infer", "chain"):
+        lines = [line for line in make("-n", "-o", ".venv/installed", target).splitlines() if "segmenter infer" in line]
+        assert lines
+        assert all('--name "quick"' in line for line in lines)
+
+
 @pytest.mark.parametrize(
     ("gpu", "extras"), [("", "train,dicom,docs,dev"), ("0", "train,dicom,docs,dev"), ("1", "gpu,dicom,docs,dev")]
 )

@@ -2,18 +2,11 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from pipeline.files import BAD_INPUT, DONE, InputError, add_json, print_json
-from segmenter.commands.arguments import RUN_HELP, add_command, folder_to_write, probability
-
-if TYPE_CHECKING:
-    from segmenter.configuration import InferSettings
-    from segmenter.data.dataset import DataSet
-    from segmenter.inference.plan import Plan
+from pipeline.files import BAD_INPUT, DONE, InputError, add_command, add_json, print_json
+from segmenter.commands.arguments import RUN_HELP, check_arguments, folder_to_write, probability
 
 
 def add(commands) -> None:
@@ -29,10 +22,19 @@ def add(commands) -> None:
         "DICOM images get DICOM SEGs, binary and fractional, in addition to PNGs. A model that takes both images of a view finds "
         "the other one by name (P1_L_DM_CC, P1_L_CM_CC) or DICOM tags, among the given images and in their folders; partners.csv "
         "lists which were used. Options override [infer] and [tiledinfer] "
-        "of the first run.",
-        dataset=False,
+        "of the first run. Without --name and --model the model that comes with the package is applied: "
+        "`cesm-segmenter infer FOLDER`. For research only.",
+        check=check_arguments,
     )
-    which = parser.add_mutually_exclusive_group(required=True)
+    parser.add_argument(
+        "dataset",
+        metavar="DATASET|IMAGES",
+        type=Path,
+        nargs="?",
+        help="folder with train, valid and test, each with images and masks; without --name and --model also a folder "
+        "or file of images",
+    )
+    which = parser.add_mutually_exclusive_group()
     which.add_argument(
         "--name",
         nargs="+",
@@ -52,8 +54,8 @@ def add(commands) -> None:
         "--output",
         type=folder_to_write,
         metavar="DIR",
-        help="default: DATASET/runs/RUN/predictions, or predictions-ensemble in the first of several runs; an earlier "
-        "inference there is replaced",
+        help="default: DATASET/runs/RUN/predictions, or predictions-ensemble in the first of several runs; for the model of the "
+        "package predictions-IMAGES in the current folder; an earlier inference there is replaced",
     )
     parser.add_argument(
         "--tiled",
@@ -115,21 +117,23 @@ def execute(arguments: argparse.Namespace) -> int:
     from segmenter.readers import start_readers
 
     start_readers()  # before the imports that follow, which take as long as theirs
-    from segmenter.data.dataset import read_data_set, read_dicom_options, read_source_bits
+    from segmenter.commands.infer_choices import choose, describe_pretrained, refuse_other_images
     from segmenter.inference import run as inference
     from segmenter.inference.jobs import find_jobs
     from segmenter.inference.partners import find_views
     from segmenter.inference.plan import load_backends
 
-    data = read_data_set(arguments.dataset) if arguments.dataset else None
-    plan, output = _plan_inference(arguments)
-    if data:
-        plan = replace(plan, dicom=read_dicom_options(data.folder), source_bits=read_source_bits(data.folder))
-    jobs = find_jobs(arguments.images, data and _as_runs_saw(data, arguments), output)
+    choice = choose(arguments)
+    plan, output = choice.plan, choice.output
+    jobs = find_jobs(choice.images, choice.data, output)
     if plan.partner:
         jobs = find_views(jobs, plan.dicom, arguments.kind)
     elif arguments.kind:
         raise InputError(f"--kind {arguments.kind}: the model takes single images of either kind; leave --kind out")
+    if choice.pretrained:
+        if not arguments.output:
+            refuse_other_images(output, jobs)
+        print(describe_pretrained(choice, jobs), file=sys.stderr)
     identity = inference.inference_identity(plan, jobs)
     result = inference.read_result(output, identity)
     done = result is not None
@@ -143,107 +147,11 @@ def execute(arguments: argparse.Namespace) -> int:
         result = inference.infer(plan, jobs, output, identity)
     images = len(jobs) - len(result.skipped)
     if arguments.json:
-        print_json({"output": output, "up_to_date": done, "images": images, **asdict(result)})
+        facts = {"pretrained": choice.pretrained.as_json()} if choice.pretrained else {}
+        print_json({"output": output, "up_to_date": done, "images": images, **asdict(result), **facts})
     else:
         if done:
             print(f"{output}: inferred already")
         both = "" if result.with_partner is None else f" ({result.with_partner} with both images of their view)"
         print(f"{output}: {images} images{both}, {result.lesions} lesions, {len(result.skipped)} skipped")
     return BAD_INPUT if arguments.strict and result.skipped else DONE
-
-
-def _plan_inference(arguments: argparse.Namespace):
-    """What the arguments mean: a plan, and the output folder."""
-    if arguments.name:
-        plan, output = _plan_of_runs(arguments)
-    else:
-        _check_model_files(arguments)
-        plan, output = _plan_of_files(arguments.model), arguments.output
-    tiled = plan.tiled if arguments.tiled else None
-    return replace(plan, settings=_changed(plan.settings, arguments), tiled=tiled), output
-
-
-def _plan_of_files(files: Sequence[Path]) -> "Plan":
-    """The plan of model files: that of the first one where it is ONNX, whose metadata hold settings, or else the defaults."""
-    from segmenter.configuration import InferSettings, TiledInferSettings
-    from segmenter.inference.plan import Plan, plan_of
-    from segmenter.models.onnx_models import is_onnx
-
-    plans = {file: plan_of(file, tiled=True) for file in files if is_onnx(file)}
-    _check_classes([(file, plan.class_names) for file, plan in plans.items()])
-    plan = plans.get(files[0], Plan((), InferSettings(), TiledInferSettings()))
-    return replace(plan, model_files=tuple(files))
-
-
-def _check_classes(named: Sequence[tuple[Path, tuple[str, ...]]]) -> None:
-    """Raises InputError where the names of classes in several files differ."""
-    for path, names in named[1:]:
-        first, expected = named[0]
-        if names != expected:
-            raise InputError(
-                f"{path}: has {_describe_classes(names)}, and {first} {_describe_classes(expected)}; an ensemble needs models of "
-                "the same classes"
-            )
-
-
-def _describe_classes(names: tuple[str, ...]) -> str:
-    return f"the classes {', '.join(names)}" if names else "classes without names"
-
-
-def _changed(settings: "InferSettings", arguments: argparse.Namespace) -> "InferSettings":
-    """The settings, but for what an option says."""
-    changes: dict[str, object] = {}
-    if arguments.threshold == "otsu":
-        changes["algorithm"] = "otsu"
-    elif arguments.threshold:
-        changes |= {"threshold": arguments.threshold, "algorithm": None}
-    if arguments.augmentation:
-        changes["augmentation"] = arguments.augmentation
-    if arguments.smallest_lesion is not None:
-        changes["smallest_lesion_px"] = arguments.smallest_lesion
-    if arguments.colorize:
-        changes |= {"mask_colorize": True, "masks_only": False}
-    if arguments.masks_only:
-        changes |= {"masks_only": True, "mask_colorize": False}
-    return settings.model_copy(update=changes)
-
-
-def _plan_of_runs(arguments: argparse.Namespace):
-    from segmenter import runs
-    from segmenter.inference.plan import Plan
-
-    if not arguments.dataset:
-        raise InputError("--name needs DATASET before it, whose run it names; or give a model file with --model")
-    trained = [runs.find_trained(arguments.dataset, name) for name in arguments.name]
-    first, *others = [runs.read_configuration(run) for run in trained]
-    _check_classes([(run.config, each.class_names) for run, each in zip(trained, (first, *others), strict=True)])
-    output = trained[0].folder / "predictions-ensemble" if others else trained[0].predictions
-    files = tuple(run.best_model for run in trained)
-    return Plan(files, first.infer, first.tiledinfer, first.class_names), arguments.output or output
-
-
-def _as_runs_saw(data: "DataSet", arguments: argparse.Namespace) -> "DataSet":
-    """The data set with the splits of the runs' fold, where its test is what they are applied to."""
-    from segmenter.runs import data_of, describe_fold, open_run
-
-    if arguments.images or not arguments.name:
-        return data
-    first, *others = [data_of(open_run(data.folder, name), data) for name in arguments.name]
-    for name, other in zip(arguments.name[1:], others, strict=True):
-        if other.fold != first.fold:
-            raise InputError(
-                f"--name {' '.join(arguments.name)}: {arguments.name[0]} was trained on {describe_fold(first.fold)}, and {name} "
-                f"on {describe_fold(other.fold)}; one has learnt from what the other held out; name images with --images"
-            )
-    return first
-
-
-def _check_model_files(arguments: argparse.Namespace) -> None:
-    given = f"--model {' '.join(map(str, arguments.model))}"
-    if not arguments.output:
-        raise InputError(f"{given}: --output DIR is missing; it says where to write")
-    if not arguments.dataset and not arguments.images:
-        raise InputError(f"{given}: --images is missing; give files or folders, or a DATASET")
-    for file in arguments.model:
-        if not file.is_file():
-            raise InputError(f"--model {file}: there is no such file")

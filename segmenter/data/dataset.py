@@ -179,6 +179,13 @@ def describe_counts(data: DataSet) -> str:
     return ", ".join(f"{split} {count}" for split, count in counts.items())
 
 
+def is_data_set(folder: Path) -> bool:
+    """Whether a folder is meant as a data set, finished or not: by its manifest or recipe, or by train and valid in it."""
+    if any((folder / name).is_file() for name in (MANIFEST, DATASET_MARK)):
+        return True
+    return {"train", "valid"} <= {found.split for found in find_split_folders(folder) if found.images.is_dir()}
+
+
 def read_data_set(folder: Path) -> DataSet:
     """Reads the pairs of a data set folder.
 

@@ -26,6 +26,7 @@ from segmenter.inference.plan import Plan, describe_algorithm, load_backends, lo
 from segmenter.inference.run import predict_image
 from segmenter.inference.views import UNKNOWN_KIND, Input, Row, join, write_partners
 from segmenter.pictures import Color, draw_overlay, lesion_colors
+from segmenter.pretrained import find_pretrained
 from segmenter.runs import Run
 
 if TYPE_CHECKING:
@@ -256,3 +257,24 @@ def load_predictor(
     plan = plan_of(model, tiled=tiled, settings=settings, data=data)
     load_backends(plan.model_files)
     return ImagePredictor(plan)
+
+
+def load_pretrained(*, settings: Mapping[str, Any] | None = None) -> ImagePredictor:
+    """Loads the model that comes with the package: for research only, under CC BY-NC 4.0, not a medical device.
+
+    It takes both images of a view, and finds the other one of a file as `ImagePredictor.segment` describes. docs/segmenter.md
+    states what it was trained on.
+
+    Args:
+      settings: values that replace those of its [infer], such as `{"infer": {"threshold": 0.3}}`.
+
+    Raises:
+      InputError: this copy of the package has no model of its own, or the settings cannot be used.
+
+    Example:
+      >>> load_pretrained().segment("P1_L_CM_MLO.jpg").lesions["area_px"].tolist()  # doctest: +SKIP
+      [2310, 84]
+    """
+    pretrained, changes = find_pretrained(), dict(settings or {})
+    infer = {**pretrained.settings["infer"], **changes.get("infer", {})}
+    return load_predictor(pretrained.file, settings=changes | {"infer": infer})

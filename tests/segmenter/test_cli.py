@@ -368,6 +368,8 @@ def misspelt(folder):
         pytest.param(
             empty_test, "evaluate SET --name tiny", "the split test is empty; found train 6, valid 3, test 0", id="test"
         ),
+        pytest.param(None, "infer", "infer: names neither images nor a model; give a file or folder", id="nothing"),
+        pytest.param(None, "infer TMP/absent", "absent: is not there; give a file or folder of images", id="neither"),
         pytest.param(None, "infer --name tiny", "--name needs DATASET", id="name alone"),
         pytest.param(None, "infer --model x.keras", "--model x.keras: --output DIR is missing", id="no output"),
         pytest.param(None, "infer --model x.keras --output out", "--model x.keras: --images is missing", id="no images"),
@@ -411,7 +413,12 @@ def test_a_check_reads_the_arguments_alone_without_tensorflow(tmp_path, words, s
 
 @pytest.mark.parametrize(
     "words",
-    [["infer"], ["evaluate", "x"], ["infer", "x", "--name", "a", "--threshold", "2"], ["train", "x", "--resume", "--restart"]],
+    [
+        ["infer", "x", "--name"],
+        ["evaluate", "x"],
+        ["infer", "x", "--name", "a", "--threshold", "2"],
+        ["train", "x", "--resume", "--restart"],
+    ],
 )
 def test_bad_usage_is_status_2(words):
     with pytest.raises(SystemExit) as end:
