@@ -24,9 +24,9 @@ import numpy as np
 from pipeline.files import InputError, replacing, run_program, sha256
 from segmenter.models.backbones import LITE_WEIGHTS
 from segmenter.models.efficientnet_lite import build_efficientnet_lite0
+from segmenter.models.packing import round_mantissa
 
 SOURCE_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-MANTISSA = 14
 _TYPES = {"FloatStorage": np.float32, "LongStorage": np.int64}
 
 
@@ -140,13 +140,6 @@ def _copy(name: str, item, target: h5py.File) -> None:
         target.create_dataset(name, data=kernel, chunks=kernel.shape, compression="gzip", compression_opts=9, shuffle=True)
     else:
         target[name] = item[()]
-
-
-def round_mantissa(values: np.ndarray) -> np.ndarray:
-    """Rounds float32 to the nearest with `MANTISSA` of the 23 bits after the first one."""
-    dropped = 23 - MANTISSA
-    bits = values.view(np.uint32) + np.uint32(1 << dropped - 1)
-    return (bits >> dropped << dropped).view(np.float32)
 
 
 if __name__ == "__main__":

@@ -82,7 +82,9 @@ def _system_fault(error: Exception) -> int:
     return errno.ENOSPC if os.strerror(errno.ENOSPC) in str(error) else 0
 
 
-def export_model(predictor: Predictor, format_name: str, output: Path, description: Description) -> float:
+def export_model(
+    predictor: Predictor, format_name: str, output: Path, description: Description, most_difference: float = MOST_DIFFERENCE
+) -> float:
     """Writes an export, whole or not at all; an earlier one is replaced.
 
     Args:
@@ -90,6 +92,7 @@ def export_model(predictor: Predictor, format_name: str, output: Path, descripti
       format_name: one of FORMATS.
       output: a file, or for a SavedModel a folder.
       description: becomes the metadata of an ONNX file.
+      most_difference: between the probabilities of the export and the model that is accepted.
 
     Returns:
       The largest difference between the probabilities of the export and the model on a few images.
@@ -120,10 +123,10 @@ def export_model(predictor: Predictor, format_name: str, output: Path, descripti
                 f"{predictor.name}: cannot be exported to {format_name} ({reason}); choose another --format"
             ) from error
         difference = max(float(np.abs(one - other).max()) for one, other in zip(expected, exported, strict=True))
-        if not difference <= MOST_DIFFERENCE:  # also where it is not a number
+        if not difference <= most_difference:  # also where it is not a number
             raise InputError(
                 f"{predictor.name}: its export to {format_name} differs by {difference:.2g} in probabilities, and at most "
-                f"{MOST_DIFFERENCE:g} is accepted; nothing is written; choose another --format"
+                f"{most_difference:g} is accepted; nothing is written; choose another --format"
             )
         if output.is_dir():
             shutil.rmtree(output)

@@ -157,9 +157,3 @@ def test_what_is_no_tensor_of_the_file_is_refused(converter, write_state):
         converter.read_state(write_state({"long": (np.arange(6), (7,), (1,))}))
     with pytest.raises(pickle.UnpicklingError, match=r"__builtin__.print is not part of a state dictionary"):
         converter.read_state(write_state({}, extra=print))
-
-
-def test_kernels_are_rounded_to_the_nearest_of_15_bits(converter):
-    step = 2.0**-14
-    values = np.float32([1, 1 + 0.4 * step, 1 + 0.6 * step, -1 - 0.6 * step, 0])
-    np.testing.assert_array_equal(converter.round_mantissa(values), np.float32([1, 1, 1 + step, -1 - step, 0]))
