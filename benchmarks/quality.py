@@ -5,6 +5,7 @@
     python benchmarks/quality.py screen DATASET NAME --config FILE [--set KEY=VALUE ...]    one choice, judged on validation
     python benchmarks/quality.py outlines DATASET                                 draws test images as contours
     python benchmarks/quality.py page                                             writes leaderboard.csv and docs/results.md
+    python benchmarks/quality.py final DATASET [--config best]                    trains on all images for segmenter/pretrained
     python benchmarks/quality.py folds ANNOTATIONS                                deals the folds again and compares them
 
 DATASET is one of recipe v2-pairs with the folds of benchmarks/folds.csv:
@@ -35,8 +36,10 @@ from protocol.running import PAIR, SINGLE, evaluate_entry, modes_of, read_cost, 
 from protocol.screening import add_screened
 from results import RESULTS, describe_machine, describe_versions
 
-from pipeline.files import InputError, add_settings, read_csv, run_program
+from pipeline.files import InputError, add_settings, read_csv, require, run_program
+from segmenter.backend import require_backend
 from segmenter.data.dataset import DataSet, read_data_set
+from segmenter.pretrained import packaged
 
 
 def main() -> int:
@@ -55,11 +58,21 @@ def main() -> int:
     add_settings(screen, "configuration")
     outlines = commands.add_parser("outlines", help="draw test images of the first network of the table as contours")
     outlines.add_argument("dataset", type=Path)
+    final = commands.add_parser("final", help="train on all images, and write the model that comes with the package")
+    final.add_argument("dataset", type=Path)
+    final.add_argument("--config", default="best", help="an entry of the benchmark, or a configuration (best)")
     commands.add_parser("page", help="write leaderboard.csv and docs/results.md")
     folds = commands.add_parser("folds", help="deal the folds again and compare them with benchmarks/folds.csv")
     folds.add_argument("annotations", type=Path)
     arguments = parser.parse_args()
-    steps = {"run": run_entries, "screen": run_screen, "outlines": draw_outlines, "page": write_page, "folds": check_folds}
+    steps = {
+        "run": run_entries,
+        "screen": run_screen,
+        "outlines": draw_outlines,
+        "final": run_final,
+        "page": write_page,
+        "folds": check_folds,
+    }
     return steps[arguments.command](arguments)
 
 
@@ -147,6 +160,25 @@ def run_screen(arguments: argparse.Namespace) -> int:
     mode = PAIR if entry.configuration().dataset.partner else SINGLE
     folder, metrics = evaluate_entry(run, view, "valid", mode)
     add_screened(arguments.name, arguments, read_cost(run), metrics, folder)
+    return 0
+
+
+def run_final(arguments: argparse.Namespace) -> int:
+    """Trains on all images of all folds, and writes both files, the facts and the card of the package's model."""
+    from protocol.final import train_final, write_package
+
+    for package in ("onnx", "onnxruntime", "tf2onnx"):
+        require(package, "to write the model of the package", "onnx")
+    data = _read(arguments.dataset)
+    entry = ENTRIES.get(arguments.config) or Entry(arguments.config, arguments.config)
+    run = train_final(data, entry)
+    if require_backend() != "tensorflow":
+        raise InputError(
+            f"{run.folder}: is trained, and only TensorFlow exports it; repeat the command with KERAS_BACKEND=tensorflow, which "
+            "writes the files without training again"
+        )
+    facts = write_package(run, data, arguments.config, entry.configuration(), digest(read_folds()))
+    print(f"{packaged.FOLDER}: written, trained on {facts.images} images of {facts.patients} patients; {facts.infer}")
     return 0
 
 

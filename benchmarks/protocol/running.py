@@ -27,11 +27,11 @@ def train_entry(name: str, entry: Entry, data: DataSet, budget_s: float | None =
     """
     run, configuration = open_run(data.folder, f"benchmark-{name}-fold{data.fold}"), entry.configuration()
     if budget_s is None:
-        _train(run, configuration, data)
+        train_and_count(run, configuration, data)
         return run
-    _train(run, _with_epochs(configuration, 1), data)
+    train_and_count(run, _with_epochs(configuration, 1), data)
     epochs = max(1, int(budget_s / read_cost(run)["core_s"] * read_cost(run)["epochs"]))
-    _train(run, _with_epochs(configuration, epochs), data, resume=True)
+    train_and_count(run, _with_epochs(configuration, epochs), data, resume=True)
     return run
 
 
@@ -40,8 +40,8 @@ def _with_epochs(configuration: Configuration, epochs: int) -> Configuration:
     return configuration.model_copy(update={"train": train})
 
 
-def _train(run: Run, configuration: Configuration, data: DataSet, *, resume: bool = False) -> None:
-    """Trains and adds up the processor time; that of epochs before an interruption is taken to be like that of the others."""
+def train_and_count(run: Run, configuration: Configuration, data: DataSet, *, resume: bool = False) -> None:
+    """Trains a run and adds up the processor time; that of epochs before an interruption is taken to be like the others'."""
     before, start = _epochs(run), _core_seconds()
     train_run(run, configuration, data, resume=resume)
     trained = _epochs(run) - before
