@@ -59,8 +59,10 @@ _SMALL = {
 _INPUT = {"image_width": 96, "image_height": 176, "image_channels": 3, "generator": True, "normalization": True}
 _DEEPLAB = {"model": "DeepLabV3Plus", "backbone": "MobileNetV2", "weights": "none", "base_filters": 32}
 _DEEPLAB |= {"image_width": 96, "image_height": 176, "learning_rate": 0.001}
+# What best.toml has and the other small networks have not.
+_LIKE_QUICK = {"infer": {"augmentation": "none"}, "augmentor": {"contrast": False, "gamma": False}}
 ENTRIES: dict[str, Entry] = {
-    "best": Entry("EfficientNet-Lite0 encoder with ImageNet weights, pair, breast crop", "best"),
+    "best": Entry("EfficientNet-Lite0 encoder with ImageNet weights, pair, breast crop, flips", "best"),
     "unet": Entry(
         "UNet, pair, breast crop",
         "quick",
@@ -74,7 +76,7 @@ ENTRIES: dict[str, Entry] = {
     "deeplab": Entry(
         "DeepLab v3+ with MobileNetV2, random weights, pair, breast crop",
         "best",
-        merge(_SMALL, {"model": _DEEPLAB}),
+        merge(merge(_SMALL, {"model": _DEEPLAB}), _LIKE_QUICK),
     ),
     "quick": Entry("UNet of `quick.toml`, one image, whole square", "quick"),
     "published": Entry(
