@@ -1,5 +1,6 @@
 """The benchmark: its folds, and an entry from training to the page, on a tiny set."""
 
+import argparse
 import csv
 import importlib
 import sys
@@ -154,3 +155,25 @@ def test_a_fold_replaces_its_earlier_rows_only(records, tmp_path):
         records.add_tables("unet", "single", fold, evaluation)
     rows = read_csv(records.FOLDER / "unet" / "single" / "per_image.csv")
     assert [(row["fold"], row["dice"]) for row in rows] == [("0", "0.3"), ("1", "0.2")]
+
+
+def test_choices_are_compared_on_the_same_images_of_their_fold(protocol, monkeypatch, tmp_path):
+    """The second choice is 0.2 worse on both images of each of three patients, so the interval has no width."""
+    screening = protocol("screening")
+    for name in ("TABLE", "IMAGES"):
+        monkeypatch.setattr(screening, name, tmp_path / f"{name.lower()}.csv")
+    for choice, dices in {"wide": (0.9, 0.7, 0.5), "narrow": (0.7, 0.5, 0.3)}.items():
+        lines = [
+            f"P{patient}_L_{kind}_CC,P{patient}_L_{kind}_CC,P{patient},original,{dice},9,0\n"
+            for patient, dice in enumerate(dices, 1)
+            for kind in ("DM", "CM")
+        ]
+        (tmp_path / choice).mkdir()
+        header = "sample,image_id,patient,variant,dice,truth_px,empty_truth\n"
+        (tmp_path / choice / "per_image.csv").write_text(header + "".join(lines))
+        arguments = argparse.Namespace(fold=0, config="best", settings={"model": {"base_filters": 8}})
+        screening.add_screened(choice, arguments, {"core_s": 90.0}, {"threshold": 0.5}, tmp_path / choice)
+    table = "\n".join(protocol("page")._screening())
+    settings = '`{"model": {"base_filters": 8}}`'
+    assert f"| wide | 0 | {settings} | 1.5 | 0.7000 (0.5000 to 0.9000) | 0.7000 | - |" in table
+    assert f"| narrow | 0 | {settings} | 1.5 | 0.5000 (0.3000 to 0.7000) | 0.5000 | -0.200 (-0.200 to -0.200) |" in table

@@ -117,20 +117,20 @@ def _curve(rows: Sequence[Row]) -> list[str]:
 
 
 def _screening() -> list[str]:
-    """The choices that were judged on validation."""
+    """The choices that were judged on validation, and how far each is from the best of its fold on the same images."""
     if not screening.TABLE.is_file():
         return []
-    rows = read_csv(screening.TABLE, screening.COLUMNS)
-    shown = itemgetter("name", "settings", "core_minutes", "dice_mean", "low", "high", "dice_median")
+    rows = sorted(read_csv(screening.TABLE, screening.COLUMNS), key=lambda row: -float(row["dice_mean"]))
+    shown = itemgetter("name", "fold", "settings", "core_minutes", "dice_mean", "low", "high", "dice_median")
     table = [
-        (name, f"`{settings}`", minutes, f"{mean} ({low} to {high})", median)
-        for name, settings, minutes, mean, low, high, median in map(shown, rows)
+        (name, fold, f"`{settings}`", minutes, f"{mean} ({low} to {high})", median, screening.difference(name, rows, fold))
+        for name, fold, settings, minutes, mean, low, high, median in map(shown, rows)
     ]
     about = (
-        "Each row is one training on fold 0, judged on its validation patients; no test fold was looked at. Differences below "
-        "0.02 are within the noise of one seed."
+        "Each row is one training, judged on the validation patients of its fold; no test fold was looked at. The difference is "
+        "paired, from the first row of the same fold. Differences below 0.02 are within the noise of one seed."
     )
-    columns = ("choice", "settings", "core-minutes", "Dice, mean", "Dice, median")
+    columns = ("choice", "fold", "settings", "core-minutes", "Dice, mean", "Dice, median", "difference")
     return ["## What was tried", about, markdown(columns, table)]
 
 

@@ -2,10 +2,11 @@
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from pipeline.files import read_csv, write_csv
 from protocol import records
@@ -59,6 +60,20 @@ def add_screened(
     ]
     _add(IMAGES, ("name", "fold", "sample", "patient", "dice"), row, rows)
     print("  ".join(f"{key} {value}" for key, value in row.items() if key != "settings"), flush=True)
+
+
+def difference(name: str, rows: Sequence[Mapping[str, str]], fold: str) -> str:
+    """Mean Dice of a choice minus that of the first choice of the same fold, over the same images, with its interval."""
+    first = next(row["name"] for row in rows if row["fold"] == fold)
+    if name == first:
+        return "-"
+    images = [row for row in read_csv(IMAGES) if row["fold"] == fold]
+    own, other = ({row["sample"]: row for row in images if row["name"] == one} for one in (name, first))
+    both = sorted(own.keys() & other.keys())
+    values = np.array([float(own[sample]["dice"]) - float(other[sample]["dice"]) for sample in both])
+    mean = PatientBootstrap(pd.Series([own[sample]["patient"] for sample in both])).mean(values)
+    interval = "" if mean.low is None else f" ({mean.low:+.3f} to {mean.high:+.3f})"
+    return f"{mean.value:+.3f}{interval}"
 
 
 def _add(path: Path, columns: tuple[str, ...], key: Mapping[str, object], rows: list[dict]) -> None:
