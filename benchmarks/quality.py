@@ -12,12 +12,13 @@ DATASET is one of recipe v2-pairs with the folds of benchmarks/folds.csv:
 
     make dataset RECIPE=v2-pairs ASSIGNMENT=benchmarks/folds.csv RAW=... ANNOTATIONS=...
 
-Results are in benchmarks/quality/, one fold at a time, so that an interruption loses one training at most, and the same command
-goes on. Each evaluation on a test fold is noted in benchmarks/quality/looks.csv with its reason.
+Results are in benchmarks/quality/, one fold at a time: after an interruption the same command goes on. Each evaluation on a test
+fold is noted in benchmarks/quality/looks.csv with its reason.
 """
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -29,10 +30,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from protocol import records
 from protocol.baselines import evaluate_baseline
 from protocol.entries import BASELINES, ENTRIES, Entry
-from protocol.folds import COUNT, TABLE, deal_folds, digest, read_folds, require_folds
+from protocol.folds import COUNT, SCREENED, TABLE, deal_folds, digest, read_folds, require_benchmark_set, require_folds
 from protocol.leaderboard import write_leaderboard
 from protocol.patients import keep_patients
-from protocol.running import PAIR, SINGLE, evaluate_entry, modes_of, read_cost, train_entry
+from protocol.running import PAIR, SINGLE, evaluate_entry, modes_of, read_cost, run_name, train_entry
 from protocol.screening import add_screened
 from results import RESULTS, describe_machine, describe_versions
 
@@ -40,6 +41,7 @@ from pipeline.files import InputError, add_settings, read_csv, require, run_prog
 from segmenter.backend import require_backend
 from segmenter.data.dataset import DataSet, read_data_set
 from segmenter.pretrained import packaged
+from segmenter.runs import Run, open_run, read_configuration
 
 
 def main() -> int:
@@ -49,12 +51,12 @@ def main() -> int:
     run.add_argument("dataset", type=Path)
     run.add_argument("--entry", nargs="+", choices=[*BASELINES, *ENTRIES], default=[*BASELINES, *ENTRIES], metavar="NAME")
     run.add_argument("--fold", nargs="+", type=int, choices=range(COUNT), default=list(range(COUNT)), metavar="K")
+    run.add_argument("--restart", action="store_true", help="train again what has a result or a run")
     run.add_argument("--reason", default="result", help="why a test fold is looked at, for looks.csv (result)")
-    screen = commands.add_parser("screen", help="train one choice on fold 0, judged on its validation patients")
+    screen = commands.add_parser("screen", help="train one choice in round 0, judged on its validation patients")
     screen.add_argument("dataset", type=Path)
     screen.add_argument("name")
     screen.add_argument("--config", default="best")
-    screen.add_argument("--fold", type=int, choices=range(COUNT), default=0)
     add_settings(screen, "configuration")
     outlines = commands.add_parser("outlines", help="draw test images of the first network of the table as contours")
     outlines.add_argument("dataset", type=Path)
@@ -79,16 +81,15 @@ def main() -> int:
 def run_entries(arguments: argparse.Namespace) -> int:
     """Runs each entry on each fold that has no result, in a process of its own, so that none inherits another's memory."""
     wanted = [(entry, fold) for fold in arguments.fold for entry in arguments.entry]
-    if len(wanted) == 1:
-        run_fold(*wanted[0], _read(arguments.dataset), arguments.reason)
+    missing = [(entry, fold) for entry, fold in wanted if arguments.restart or not has_result(entry, fold)]
+    if len(wanted) == len(missing) == 1:
+        run_fold(*wanted[0], _read(arguments.dataset), arguments.reason, restart=arguments.restart)
         return 0
     failed = []
-    for entry, fold in wanted:
-        if str(fold) in records.read_folds(entry):
-            print(f"{entry}, fold {fold}: has a result already", flush=True)
-            continue
+    for entry, fold in missing:
         command = [sys.executable, __file__, "run", arguments.dataset, "--entry", entry, "--fold", str(fold)]
-        if subprocess.run([*command, "--reason", arguments.reason], check=False).returncode:
+        command += ["--reason", arguments.reason, *(["--restart"] if arguments.restart else [])]
+        if subprocess.run(command, check=False).returncode:
             failed.append(f"{entry}, fold {fold}")
     write_leaderboard(read_ceiling())
     if failed:
@@ -96,8 +97,26 @@ def run_entries(arguments: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
+def has_result(name: str, fold: int) -> bool:
+    """Whether an entry has a result on a fold, and prints so.
+
+    Raises:
+      InputError: the result is of another configuration.
+    """
+    if not (facts := records.read_folds(name).get(str(fold))):
+        return False
+    if name in ENTRIES and facts["configuration_sha256"] != ENTRIES[name].digest():
+        raise InputError(
+            f"{records.FOLDER / name}: the result of fold {fold} is of another configuration than the entry has now; train all "
+            f"of its folds again with `run DATASET --entry {name} --restart`"
+        )
+    print(f"{name}, fold {fold}: has a result already", flush=True)
+    return True
+
+
 def _read(folder: Path) -> DataSet:
     data, folds = read_data_set(folder), read_folds()
+    require_benchmark_set(folder)
     require_folds(folder, {(sample.patient, sample.fold) for sample in data.samples}, folds)
     print(
         f"folds {digest(folds)[:16]} of {len(folds)} patients, {len({sample.patient for sample in data.samples})} of them here",
@@ -106,8 +125,8 @@ def _read(folder: Path) -> DataSet:
     return data
 
 
-def run_fold(name: str, fold: int, data: DataSet, reason: str) -> None:
-    """Trains and evaluates one entry on one fold, and records the result."""
+def run_fold(name: str, fold: int, data: DataSet, reason: str, *, restart: bool = False) -> None:
+    """Trains and evaluates one entry on one fold, and records the result; with `restart`, whatever is there already."""
     view, facts = data.in_fold(fold), {"folds_sha256": digest(read_folds()), "version": version("cesm-segmentation")}
     facts |= {"date": datetime.now(UTC).date().isoformat(), "machine": describe_machine(), "versions": describe_versions()}
     facts |= {"train_images": len(view.split("train")), "data_identity": data.identity}
@@ -116,7 +135,9 @@ def run_fold(name: str, fold: int, data: DataSet, reason: str) -> None:
         folder = data.folder / "runs" / f"benchmark-{name}-fold{fold}" / "test"
         records.add_tables(name, SINGLE, fold, evaluate_baseline(name, view, "test", folder))
     else:
-        facts |= _run_network(name, ENTRIES[name], view, reason)
+        if restart and (run := open_run(data.folder, run_name(name, fold))).folder.is_dir():
+            shutil.rmtree(run.folder)
+        facts |= {"configuration_sha256": ENTRIES[name].digest()} | _run_network(name, ENTRIES[name], view, reason)
     records.add_fold(name, fold, facts)
 
 
@@ -144,22 +165,26 @@ def _budget(entry: Entry, fold: int) -> float | None:
     return folds[str(fold)]["core_s"]
 
 
-def _describe_network(run) -> dict[str, object]:
+def _describe_network(run: Run) -> dict[str, object]:
+    """Parameters, and multiply-accumulates of one prediction: of all passes, where it averages over several views."""
+    from segmenter.inference.ensembles import count_views
     from segmenter.models.inspection import count_multiply_accumulates
     from segmenter.models.saved_models import load_whole
 
     model = load_whole(run.best_model)
-    return {"parameters": model.count_params(), "multiply_accumulates": sum(count_multiply_accumulates(model).values())}
+    passes = count_views(read_configuration(run).infer.augmentation)
+    macs = sum(count_multiply_accumulates(model).values())
+    return {"parameters": model.count_params(), "multiply_accumulates": passes * macs}
 
 
 def run_screen(arguments: argparse.Namespace) -> int:
-    """Trains one choice on the fold, evaluates it on validation only, and adds a row to screening.csv."""
-    view = _read(arguments.dataset).in_fold(arguments.fold)
+    """Trains one choice in round 0, evaluates it on validation only, and adds a row to screening.csv."""
+    view = _read(arguments.dataset).in_fold(SCREENED)
     entry = Entry(arguments.name, arguments.config, arguments.settings)
     run = train_entry(f"screen-{arguments.name}", entry, view)
     mode = PAIR if entry.configuration().dataset.partner else SINGLE
     folder, metrics = evaluate_entry(run, view, "valid", mode)
-    add_screened(arguments.name, arguments, read_cost(run), metrics, folder)
+    add_screened(arguments.name, entry.configuration(), read_cost(run), metrics, folder)
     return 0
 
 
@@ -197,7 +222,7 @@ def draw_outlines(arguments: argparse.Namespace) -> int:
 
     if not (first := first_trained(write_leaderboard(read_ceiling()))):
         raise InputError(f"{records.FOLDER}: no network has a result yet; run `python benchmarks/quality.py run DATASET` first")
-    draw_outlines(read_data_set(arguments.dataset), str(first["entry"]), str(first["mode"]))
+    draw_outlines(_read(arguments.dataset), str(first["entry"]), str(first["mode"]))
     return 0
 
 
@@ -214,7 +239,15 @@ def check_folds(arguments: argparse.Namespace) -> int:
     """Compares the folds of the annotation table with those of benchmarks/folds.csv."""
     dealt, known = deal_folds(arguments.annotations), read_folds()
     print(f"{arguments.annotations}: {digest(dealt)}, {TABLE.name}: {digest(known)}")
-    return 0 if dealt == known else 1
+    if dealt == known:
+        return 0
+    patient = next(patient for patient in sorted(dealt.keys() | known.keys()) if dealt.get(patient) != known.get(patient))
+    print(
+        f"patient {patient} is dealt to fold {dealt.get(patient)}, and is in {known.get(patient)} of {TABLE.name}: this is not "
+        "the table of all 326 patients that the folds were dealt from",
+        file=sys.stderr,
+    )
+    return 1
 
 
 if __name__ == "__main__":

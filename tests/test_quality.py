@@ -1,8 +1,8 @@
 """The benchmark: its folds, and an entry from training to the page, on a tiny set."""
 
-import argparse
 import csv
 import importlib
+import json
 import sys
 from collections import Counter
 from pathlib import Path
@@ -14,6 +14,7 @@ from small_sets import make_set
 
 from pipeline.files import InputError, read_csv
 from pipeline.page import GROUND_TRUTH_COLOR, rgb
+from segmenter.configuration import load_configuration
 from segmenter.data.dataset import read_data_set
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
@@ -62,6 +63,22 @@ def test_a_set_with_other_folds_is_refused(protocol, tmp_path):
         require(tmp_path, [("P1", 0)], {"P1": 2})
     with pytest.raises(InputError, match="has patient P9 in fold 0, but in the benchmark in none"):
         require(tmp_path, [("P9", 0)], {"P1": 2})
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        ({"name": "v2", "size_px": 512}, "is of recipe v2 at 512 px; expected v2-pairs at 512 px, of CDD-CESM; make it with"),
+        ({"name": "v2-pairs", "size_px": 256}, "is of recipe v2-pairs at 256 px; expected"),
+        ({"name": "v2-pairs", "size_px": 512, "phantom": True}, "is of recipe v2-pairs at 512 px, of the phantom; expected"),
+    ],
+)
+def test_a_set_of_another_kind_is_refused(protocol, tmp_path, made, message):
+    (tmp_path / "dataset.json").write_text(json.dumps(made))
+    with pytest.raises(InputError, match=message):
+        protocol("folds").require_benchmark_set(tmp_path)
+    (tmp_path / "dataset.json").write_text('{"name": "v2-pairs", "size_px": 512, "phantom": false}')
+    protocol("folds").require_benchmark_set(tmp_path)
 
 
 @pytest.fixture
@@ -146,6 +163,45 @@ def test_entries_and_baselines_end_on_the_page(protocol, records, data, monkeypa
     assert "## Looks at the test folds" in text
 
 
+def test_a_budget_is_spent_to_the_end_whatever_interrupts_it(protocol, data, monkeypatch):
+    """An epoch costs two seconds; the second training is interrupted at its end, and the third one knows its length and cost."""
+    running, entry = (
+        protocol("running"),
+        protocol("entries").Entry("tiny", "quick", TINY | {"train": TINY["train"] | {"patience": 99}}),
+    )
+    train, lengths = running.train_run, []
+
+    def watched(run, configuration, *arguments, **options):
+        lengths.append(configuration.train.epochs)
+        if len(lengths) == 2:
+            train(run, configuration.model_copy(), *arguments, **options)
+            raise KeyboardInterrupt
+        return train(run, configuration, *arguments, **options)
+
+    monkeypatch.setattr(running, "train_run", watched)
+    run = running.open_run(data.folder, running.run_name("tiny", 0))
+    monkeypatch.setattr(running, "_core_seconds", lambda: 2.0 * running._epochs(run))
+    with pytest.raises(KeyboardInterrupt):
+        running.train_entry("tiny", entry, data, budget_s=6.5)
+    running.train_entry("tiny", entry, data, budget_s=6.5)
+    assert lengths == [1, 3, 3]
+    assert running.read_cost(run) == {"core_s": 6.0, "epochs": 3}
+
+
+def test_results_of_another_configuration_are_not_pooled_and_not_kept(protocol, records, monkeypatch):
+    quality, entries = importlib.import_module("quality"), protocol("entries")
+    unet = entries.ENTRIES["unet"]
+    records.add_fold("unet", 0, {"configuration_sha256": unet.digest()})
+    assert quality.has_result("unet", 0)
+    assert not quality.has_result("unet", 1)
+    monkeypatch.setitem(entries.ENTRIES, "unet", entries.replace(unet, patients=0.5))
+    with pytest.raises(InputError, match=r"fold 0 is of another configuration .* `run DATASET --entry unet --restart`"):
+        quality.has_result("unet", 0)
+    records.add_fold("unet", 1, {"configuration_sha256": entries.ENTRIES["unet"].digest()})
+    with pytest.raises(InputError, match="folds 0 and 1 differ in configuration_sha256 and cannot be pooled; train them again"):
+        protocol("leaderboard").pool("unet", "pair", None)
+
+
 def test_a_fold_replaces_its_earlier_rows_only(records, tmp_path):
     for fold, dice in ((0, "0.1"), (1, "0.2"), (0, "0.3")):
         evaluation = tmp_path / f"{fold}{dice}"
@@ -157,7 +213,7 @@ def test_a_fold_replaces_its_earlier_rows_only(records, tmp_path):
     assert [(row["fold"], row["dice"]) for row in rows] == [("0", "0.3"), ("1", "0.2")]
 
 
-def test_choices_are_compared_on_the_same_images_of_their_fold(protocol, monkeypatch, tmp_path):
+def test_choices_are_compared_on_the_same_images(protocol, monkeypatch, tmp_path):
     """The second choice is 0.2 worse on both images of each of three patients, so the interval has no width."""
     screening = protocol("screening")
     for name in ("TABLE", "IMAGES"):
@@ -171,9 +227,12 @@ def test_choices_are_compared_on_the_same_images_of_their_fold(protocol, monkeyp
         (tmp_path / choice).mkdir()
         header = "sample,image_id,patient,variant,dice,truth_px,empty_truth\n"
         (tmp_path / choice / "per_image.csv").write_text(header + "".join(lines))
-        arguments = argparse.Namespace(fold=0, config="best", settings={"model": {"base_filters": 8}})
-        screening.add_screened(choice, arguments, {"core_s": 90.0}, {"threshold": 0.5}, tmp_path / choice)
+        configuration = load_configuration("best", {"model": {"base_filters": 8}})
+        screening.add_screened(choice, configuration, {"core_s": 90.0}, {"threshold": 0.5}, tmp_path / choice)
     table = "\n".join(protocol("page")._screening())
-    settings = '`{"model": {"base_filters": 8}}`'
-    assert f"| wide | 0 | {settings} | 1.5 | 0.7000 (0.5000 to 0.9000) | 0.7000 | - |" in table
-    assert f"| narrow | 0 | {settings} | 1.5 | 0.5000 (0.3000 to 0.7000) | 0.5000 | -0.200 (-0.200 to -0.200) |" in table
+    quiet = "train.epoch_change_infer = True"
+    assert f"| wide | model.base_filters = 8, {quiet} | 1.5 | 0.7000 (0.5000 to 0.9000) | 0.7000 | - |" in table
+    assert (
+        f"| narrow | model.base_filters = 8, {quiet} | 1.5 | 0.5000 (0.3000 to 0.7000) | 0.5000 | -0.200 (-0.200 to -0.200) |"
+        in table
+    )

@@ -1,4 +1,4 @@
-"""Entries that learn nothing: what a score means that they reach too."""
+"""Entries that learn nothing, to compare scores with."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path

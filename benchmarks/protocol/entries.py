@@ -1,5 +1,7 @@
 """The entries of the benchmark: which networks are trained, on what, and for how long."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -31,6 +33,11 @@ class Entry:
         """Its configuration; the pictures after each epoch, which cost time and change nothing, are off."""
         quiet = {"train": {"epoch_change_infer": False, "epoch_change_tiledinfer": False}}
         return load_configuration(self.config, merge(self.settings, quiet))
+
+    def digest(self) -> str:
+        """SHA-256 of all that decides how it is trained and evaluated."""
+        stated = {"configuration": self.configuration().model_dump(mode="json"), "patients": self.patients}
+        return hashlib.sha256(json.dumps(stated | {"budget_of": self.budget_of}, sort_keys=True).encode()).hexdigest()
 
 
 def merge(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,10 +11,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pipeline.annotations import find_annotations, read_annotations
-from pipeline.contract import CLASSES, parse_image
-from pipeline.files import InputError, read_csv, write_csv
+from pipeline.contract import CLASSES, DATASET_JSON, parse_image
+from pipeline.files import InputError, read_csv, read_json, write_csv
 
 COUNT = 5
+SCREENED = 0  # the round on whose validation patients choices are compared
+SCREENING_FOLD = 1  # of these patients
+RECIPE, SIDE = "v2-pairs", 512
 TABLE = Path(__file__).parents[1] / "folds.csv"  # the folds as they are, for other programs too
 COLUMNS = ("patient", "split", "fold")
 
@@ -59,6 +62,22 @@ def write_folds(folds: Mapping[str, int], path: Path = TABLE) -> None:
 def read_folds(path: Path = TABLE) -> dict[str, int]:
     """The folds of the table that travels with the benchmark."""
     return {row["patient"]: int(row["fold"]) for row in read_csv(path, COLUMNS)}
+
+
+def require_benchmark_set(folder: Path) -> None:
+    """Stops at data sets whose results could not be pooled with the others.
+
+    Raises:
+      InputError: it is of another recipe or size, or of the phantom.
+    """
+    remedy = f"make it with `make dataset RECIPE={RECIPE} ASSIGNMENT={TABLE}`"
+    description = read_json(folder / DATASET_JSON, dict, remedy)
+    made = description.get("name"), description.get("size_px"), bool(description.get("phantom"))
+    if made != (RECIPE, SIDE, False):
+        raise InputError(
+            f"{folder}: is of recipe {made[0]} at {made[1]} px{', of the phantom' if made[2] else ''}; expected {RECIPE} at "
+            f"{SIDE} px, of CDD-CESM; {remedy}"
+        )
 
 
 def require_folds(folder: Path, patients: Iterable[tuple[str, int | None]], folds: Mapping[str, int]) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from pipeline.files import write_csv, write_text
+from pipeline.files import InputError, write_csv, write_text
 from protocol import records
 from protocol.entries import BASELINES, CURVE, ENTRIES
+from protocol.folds import SCREENING_FOLD
 from protocol.running import PAIR, SINGLE
 from segmenter.evaluation.aggregation import owners, summarise_metrics
 from segmenter.evaluation.bootstrap import PatientBootstrap
@@ -25,6 +26,7 @@ SIZES = {
 COLUMNS = (
     *("entry", "mode", "title", "folds", "images", "patients"),
     *("dice_mean", "dice_mean_low", "dice_mean_high", "dice_median", "dice_median_low", "dice_median_high"),
+    *("dice_mean_unscreened", "dice_mean_unscreened_low", "dice_mean_unscreened_high"),
     *("difference", "difference_low", "difference_high", "ceiling_share"),
     *("detection_rate", "false_positives_per_image", "core_minutes_per_fold", "multiply_accumulates", "parameters"),
     *("folds_sha256", "version"),
@@ -34,17 +36,35 @@ Row = dict[str, object]
 
 def pool(entry: str, mode: str, ceiling: float | None) -> tuple[Row, dict]:
     """The row of an entry in leaderboard.csv, and all its metrics for ENTRY-MODE.json."""
+    folds = records.read_folds(entry)
+    _require_alike(entry, folds)
     images, lesions, candidates = records.read_tables(entry, mode)
     images = images[images["variant"] == "original"]
-    tables, folds = summarise_metrics(images, lesions, candidates), records.read_folds(entry)
+    tables = summarise_metrics(images, lesions, candidates)
     overall = tables.metrics[tables.metrics["group"] == "all"].set_index("metric")["mean"]
     row: Row = {"entry": entry, "mode": mode, "title": title_of(entry), "folds": images["fold"].nunique()}
+    rest = _dice(images[images["fold"] != SCREENING_FOLD])
+    row |= {key.replace("mean", "mean_unscreened"): value for key, value in rest.items() if "mean" in key}
     row |= _dice(images) | _difference(images, entry, mode) | _cost(folds)
     row["ceiling_share"] = float(overall["dice"]) / ceiling if ceiling else None
     row |= {name: float(overall[name]) for name in ("detection_rate", "false_positives_per_image") if name in overall}
     sizes = {name: _dice(images[images["truth_px"].between(low, high - 1)]) for name, (low, high) in SIZES.items()}
     whole = {name: json.loads(table.to_json(orient="records")) for name, table in vars(tables).items()}
     return row, {"row": row, "sizes_px": sizes, "folds": folds, **whole}
+
+
+def _require_alike(entry: str, folds: Mapping[str, Mapping]) -> None:
+    """Stops where the folds of an entry were not made alike.
+
+    Raises:
+      InputError: they have different configurations, data or folds.
+    """
+    for key in ("configuration_sha256", "data_identity", "folds_sha256"):
+        if len(by_value := {fold.get(key): number for number, fold in folds.items()}) > 1:
+            raise InputError(
+                f"{records.FOLDER / entry}: folds {' and '.join(sorted(by_value.values()))} differ in {key} and cannot be "
+                f"pooled; train them again with `python benchmarks/quality.py run DATASET --entry {entry} --restart`"
+            )
 
 
 def title_of(entry: str) -> str:
@@ -89,7 +109,7 @@ def entries_with_results() -> list[tuple[str, str]]:
     """Each entry and mode that has results, in the order of the table."""
     return [
         (entry, mode)
-        for entry in (*ENTRIES, "nnunet", *BASELINES)
+        for entry in (*ENTRIES, *BASELINES)
         for mode in (PAIR, SINGLE)
         if (records.FOLDER / entry / mode / "per_image.csv").is_file()
     ]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pipeline.files import read_csv, write_text
 from protocol import pictures, records, screening
-from protocol.entries import CURVE
-from protocol.folds import COUNT, digest, read_folds
+from protocol.entries import CURVE, ENTRIES
+from protocol.folds import COUNT, SCREENED, SCREENING_FOLD, digest, read_folds
 from protocol.leaderboard import first_trained
 from protocol.running import PAIR, SINGLE
 
@@ -21,7 +21,7 @@ Row = dict[str, object]
 _HEAD = """# Results on CDD-CESM
 
 Whole-image Dice of lesion segmentation on patients that the network was not trained on. [benchmark.md](benchmark.md) states the
-protocol. `make benchmark` repeats everything on this page, which is made from the files in `benchmarks/quality/`.
+protocol. The page is made from the files in `benchmarks/quality/`, which `make benchmark` makes again but for "What was tried".
 
 Folds: SHA-256 `{digest}` of {patients} patients in {folds} folds."""
 
@@ -36,8 +36,8 @@ def write_results(rows: Sequence[Row], ceiling: float | None) -> None:
 
 
 def _leaderboard(rows: Sequence[Row], ceiling: float | None) -> list[str]:
-    columns = ("network", "input", "folds", "images", "Dice, mean", "Dice, median", "minus published", "found", "false positives")
-    columns += ("core-minutes", "MACs")
+    columns = ("network", "input", "folds", "images", "Dice, mean", "Dice, median", "minus published")
+    columns += (f"Dice, mean, without fold {SCREENING_FOLD}", "found", "false positives", "core-minutes", "MACs")
     table = [
         (
             row["title"],
@@ -47,6 +47,7 @@ def _leaderboard(rows: Sequence[Row], ceiling: float | None) -> list[str]:
             _interval(row, "dice_mean"),
             _interval(row, "dice_median"),
             _interval(row, "difference", sign="+"),
+            _interval(row, "dice_mean_unscreened"),
             _number(row.get("detection_rate")),
             _number(row.get("false_positives_per_image")),
             _number(row.get("core_minutes_per_fold"), ".0f"),
@@ -57,18 +58,26 @@ def _leaderboard(rows: Sequence[Row], ceiling: float | None) -> list[str]:
     ]
     notes = [
         "Dice is per image, of images with a lesion; intervals are 95 % by patient. The difference from the published network is "
-        "paired, over the images that both have. `found` is the share of annotated lesions that a predicted one overlaps with an "
-        "IoU over 0.1, `false positives` those per image. Core-minutes are processor time of training, per fold; MACs are "
-        "multiply-accumulates of one prediction.",
+        "paired, over the images that both have. The settings of `best` were chosen on validation patients of round "
+        f"{SCREENED}, who are those of fold {SCREENING_FOLD}: its mean without their images is free of that choice. `found` is "
+        "the share of annotated lesions that a predicted one overlaps with an IoU over 0.1, `false positives` those per image. "
+        "Core-minutes are processor time of training, per fold; MACs are multiply-accumulates of one prediction, over all passes "
+        "of the network.",
     ]
     if ceiling:
         notes.append(
             "The low-energy and the subtracted image of a view were both drawn on. After registration the two drawings agree "
-            f"with a mean Dice of {ceiling:.3f} ([benchmarks.md](benchmarks.md)). Most are copies of one outline: two "
+            f"with a mean Dice of {ceiling:.3f} ([benchmarks.md](benchmarks.md)); the first network of the table reaches "
+            f"{_share(rows)} of it. Most are copies of one outline: two "
             "independent readers would agree less, and no network can be expected to pass it by much."
         )
     picture = f"![Mean Dice of each network, and Dice by lesion size]({pictures.CHARTS.name})"
     return ["## Networks", markdown(columns, table), picture, *(textwrap.fill(note, 130) for note in notes)]
+
+
+def _share(rows: Sequence[Row]) -> str:
+    best = first_trained(rows)
+    return f"{best['ceiling_share']:.0%}" if best else "nothing yet"
 
 
 def _outlines() -> list[str]:
@@ -117,21 +126,25 @@ def _curve(rows: Sequence[Row]) -> list[str]:
 
 
 def _screening() -> list[str]:
-    """The choices that were judged on validation, and how far each is from the best of its fold on the same images."""
+    """The choices that were compared on validation, and how far each is from the best one on the same images."""
     if not screening.TABLE.is_file():
         return []
     rows = sorted(read_csv(screening.TABLE, screening.COLUMNS), key=lambda row: -float(row["dice_mean"]))
-    shown = itemgetter("name", "fold", "settings", "core_minutes", "dice_mean", "low", "high", "dice_median")
+    best, shown = ENTRIES["best"].configuration(), itemgetter("name", "core_minutes", "dice_mean", "low", "high", "dice_median")
     table = [
-        (name, fold, f"`{settings}`", minutes, f"{mean} ({low} to {high})", median, screening.difference(name, rows, fold))
-        for name, fold, settings, minutes, mean, low, high, median in map(shown, rows)
+        (
+            *(name, screening.settings_of(row, best), minutes, f"{mean} ({low} to {high})", median),
+            screening.difference(name, rows[0]["name"]) if row is not rows[0] else "-",
+        )
+        for row, (name, minutes, mean, low, high, median) in zip(rows, map(shown, rows), strict=True)
     ]
     about = (
-        "Each row is one training, judged on the validation patients of its fold; no test fold was looked at. The difference is "
-        "paired, from the first row of the same fold. Differences below 0.02 are within the noise of one seed."
+        f"Each row is one training of round {SCREENED}, compared on its validation patients, which are those of fold "
+        f"{SCREENING_FOLD}. Settings are those that differ from best.toml. The difference is paired, from the first row. "
+        "Differences below 0.02 are within the noise of one seed."
     )
-    columns = ("choice", "fold", "settings", "core-minutes", "Dice, mean", "Dice, median", "difference")
-    return ["## What was tried", about, markdown(columns, table)]
+    columns = ("choice", "settings", "core-minutes", "Dice, mean", "Dice, median", "difference")
+    return ["## What was tried", textwrap.fill(about, 130), markdown(columns, table)]
 
 
 def _looks() -> list[str]:

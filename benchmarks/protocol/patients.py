@@ -9,7 +9,7 @@ from segmenter.data.dataset import DataSet
 def keep_patients(data: DataSet, share: float) -> DataSet:
     """The data set with that share of the patients of train, at least two; a smaller share's patients are in each larger one.
 
-    Which ones is decided by the SHA-256 of their names, so that it depends on neither the order nor the number of patients.
+    They are chosen by the SHA-256 of their names, so that the choice depends on neither the order nor the number of patients.
     """
     if share == 1:
         return data

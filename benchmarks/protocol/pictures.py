@@ -13,7 +13,7 @@ from pipeline.geometry import find_breast
 from pipeline.page import GROUND_TRUTH_COLOR, PREDICTION_COLOR, SERIES, set_log_axis
 from protocol import records
 from protocol.leaderboard import first_trained
-from protocol.running import PAIR, SINGLE, evaluation_of
+from protocol.running import PAIR, SINGLE, evaluation_of, run_name
 from segmenter.data.dataset import DataSet
 from segmenter.data.ground_truth import read_gray
 from segmenter.evaluation.extremes import mask_file
@@ -89,7 +89,7 @@ def draw_outlines(data: DataSet, entry: str, mode: str, columns: int = 6, rows: 
 def _draw_outline(ax: Any, data: DataSet, entry: str, mode: str, image: pd.Series) -> None:
     view = data.in_fold(int(image["fold"]))
     (sample,) = [sample for sample in view.split("test") if sample.name == image["sample"]]
-    evaluation = evaluation_of(open_run(data.folder, f"benchmark-{entry}-fold{view.fold}"), "test", mode)
+    evaluation = evaluation_of(open_run(data.folder, run_name(entry, view.fold)), "test", mode)
     breast, mask = find_breast(read_gray(sample.image)), read_gray(sample.mask) > 127
     predicted = read_gray(mask_file(evaluation, sample)) > 127
     for contoured, color in (breast.mask, _INK), (mask, GROUND_TRUTH_COLOR), (predicted, PREDICTION_COLOR):

@@ -1,4 +1,4 @@
-"""Trains an entry on a fold, or finds it trained, and evaluates it; what that cost is kept beside the run."""
+"""Trains an entry on a fold, or finds it trained, and evaluates it; what that cost is kept in the run's folder."""
 
 import json
 import resource
@@ -17,7 +17,7 @@ PAIR, SINGLE = "pair", "single"
 
 
 def train_entry(name: str, entry: Entry, data: DataSet, budget_s: float | None = None) -> Run:
-    """Trains the run `benchmark-NAME-foldK` of a data set, or resumes it.
+    """Trains the run `benchmark-NAME-foldK` of a data set, resumes it, or finds it trained.
 
     Args:
       name, entry: of the benchmark.
@@ -25,14 +25,27 @@ def train_entry(name: str, entry: Entry, data: DataSet, budget_s: float | None =
       budget_s: processor seconds that the training may use; the whole epochs that fit, at least one. Without it the
         configuration states the number of epochs.
     """
-    run, configuration = open_run(data.folder, f"benchmark-{name}-fold{data.fold}"), entry.configuration()
+    run, configuration = open_run(data.folder, run_name(name, data.fold)), entry.configuration()
     if budget_s is None:
         train_and_count(run, configuration, data)
-        return run
-    train_and_count(run, _with_epochs(configuration, 1), data)
-    epochs = max(1, int(budget_s / read_cost(run)["core_s"] * read_cost(run)["epochs"]))
-    train_and_count(run, _with_epochs(configuration, epochs), data, resume=True)
+    else:
+        _train_within(budget_s, run, configuration, data)
     return run
+
+
+def run_name(entry: str, fold: int | None) -> str:
+    """The name of the run of an entry on a fold."""
+    return f"benchmark-{entry}-fold{fold}"
+
+
+def _train_within(budget_s: float, run: Run, configuration: Configuration, data: DataSet) -> None:
+    """Trains one epoch, then as many as fit by what those before have cost, until no further one does."""
+    epochs, fitting = 0, read_configuration(run).train.epochs if run.config.is_file() else 1
+    while fitting > epochs:
+        epochs = fitting
+        train_and_count(run, _with_epochs(configuration, epochs), data, resume=run.state.is_file())
+        cost = read_cost(run)
+        fitting = int(budget_s / cost["core_s"] * cost["epochs"])
 
 
 def _with_epochs(configuration: Configuration, epochs: int) -> Configuration:
@@ -45,12 +58,13 @@ def train_and_count(run: Run, configuration: Configuration, data: DataSet, *, re
     before, start = _epochs(run), _core_seconds()
     train_run(run, configuration, data, resume=resume)
     trained = _epochs(run) - before
-    if not trained:
-        return
-    earlier = read_cost(run) if cost_file(run).is_file() else {"core_s": 0.0, "epochs": 0}
-    core_s, epochs = earlier["core_s"] + _core_seconds() - start, earlier["epochs"] + trained
-    cost = {"core_s": core_s * _epochs(run) / epochs, "epochs": _epochs(run)}
-    write_text(cost_file(run), json.dumps(cost, indent=1) + "\n")
+    counted = read_cost(run) if cost_file(run).is_file() else {"core_s": 0.0, "epochs": 0}
+    core_s, epochs = counted["core_s"], counted["epochs"] + trained
+    if trained:
+        core_s += _core_seconds() - start
+    if epochs:
+        cost = {"core_s": core_s * _epochs(run) / epochs, "epochs": _epochs(run)}
+        write_text(cost_file(run), json.dumps(cost, indent=1) + "\n")
 
 
 def _epochs(run: Run) -> int:

@@ -17,6 +17,11 @@ _VIEWS = {
 }
 
 
+def count_views(augmentation: Literal["none", "flips", "turns"]) -> int:
+    """How often a network predicts each image, with this setting of [infer] augmentation."""
+    return len(_VIEWS.get(augmentation, [None]))
+
+
 class AnyPredictor(Protocol):
     """Predicts the probabilities of raw images."""
 
