@@ -41,6 +41,7 @@ class Sample:
       label: the manifest's `class`.
       fold: of the patient, for cross-validation.
       scale: pixels of the data set's image per source pixel.
+      source_size: width and height of the source image, in pixels.
       spacing_mm: side of a source pixel, in mm.
       details: descriptions of the image, by the columns of `contract.DESCRIPTIONS`.
       partner: the file of the other image of the same view, low-energy or subtracted, on the same grid; None where there is none.
@@ -59,6 +60,7 @@ class Sample:
     spacing_mm: float | None = None
     details: Mapping[str, str] = field(default_factory=dict, hash=False)
     partner: Path | None = None
+    source_size: tuple[int, int] | None = None
 
     @property
     def is_original(self) -> bool:
@@ -265,6 +267,7 @@ def _from_row(below: PathsBelow, number: int, row: Mapping[str, str], partners: 
         raise InputError(f"{where}: sample {shorten(values['sample'])} {problem}; correct it, or make the data set again")
     if values["split"] not in SPLITS:
         raise InputError(f"{where}: has the split {shorten(values['split'])}; expected {', '.join(SPLITS)}")
+    size = values["source_width"], values["source_height"]
     return Sample(
         values["sample"],
         values["split"],
@@ -279,6 +282,7 @@ def _from_row(below: PathsBelow, number: int, row: Mapping[str, str], partners: 
         spacing_mm=values["spacing_mm"],
         details={name: values[name] for name in DESCRIPTIONS},
         partner=partners[values["split"]].get(values["sample"]),
+        source_size=size if all(size) else None,
     )
 
 

@@ -3,7 +3,7 @@
 Source: "Data format" and "Results format" of cocodataset.org.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,9 +37,16 @@ class Region:
 
 
 @dataclass(frozen=True)
+class _Category:
+    id: int
+    name: str
+
+
+@dataclass(frozen=True)
 class _Table:
     images: list[_Image]
     annotations: list[Region] = field(default_factory=list)
+    categories: list[_Category] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -48,11 +55,13 @@ class Drawn:
 
     Attributes:
       size: height and width of the image; None where no table of images gives it.
+      categories: the names of the categories by id; empty where no file lists them.
     """
 
     origin: str
     regions: Sequence[Region]
     size: tuple[int, int] | None
+    categories: Mapping[int, str]
 
 
 def read_coco(paths: Sequence[Path]) -> tuple[dict[str, Drawn], bool]:
@@ -60,13 +69,14 @@ def read_coco(paths: Sequence[Path]) -> tuple[dict[str, Drawn], bool]:
 
     Args:
       paths: files of annotations; or of results, whose image numbers are looked up in the files of annotations. Where there
-        are results, the files of annotations only give the images, because their annotations are the ground truth.
+        are results, the files of annotations only give the images and categories, because their annotations are the ground
+        truth.
 
     Returns:
       For each image that is listed or has a region, what is drawn; and whether these are results, which have scores.
 
     Raises:
-      InputError: a file cannot be read, or a number is not that of an image.
+      InputError: a file cannot be read, a number is not that of an image, or a category has two names.
     """
     results, tables = {}, {}
     for path in paths:
@@ -84,8 +94,21 @@ def read_coco(paths: Sequence[Path]) -> tuple[dict[str, Drawn], bool]:
     for path, entries in sources.items():
         for region in entries:
             regions.setdefault(_name(path, region, images), []).append(region)
-    sizes, origin = dict(images.values()), ", ".join(map(str, sources))
-    return {name: Drawn(f"{origin}: {name}", drawn, sizes.get(name)) for name, drawn in regions.items()}, bool(results)
+    sizes, origin, categories = dict(images.values()), ", ".join(map(str, sources)), _categories(tables)
+    drawn = {name: Drawn(f"{origin}: {name}", regions[name], sizes.get(name), categories) for name in regions}
+    return drawn, bool(results)
+
+
+def _categories(tables: Mapping[Path, _Table]) -> dict[int, str]:
+    """The name of the category of each number."""
+    names: dict[int, str] = {}
+    for path, table in tables.items():
+        for category in table.categories:
+            if (name := names.setdefault(category.id, category.name)) != category.name:
+                raise InputError(
+                    f"{path}: names the category {category.id} {category.name}, which is also {name}; use one id per name"
+                )
+    return names
 
 
 def _images(tables: dict[Path, _Table]) -> dict[int | str, tuple[str, tuple[int, int]]]:
@@ -112,12 +135,14 @@ def _name(path: Path, region: Region, images: dict[int | str, tuple[str, tuple[i
     )
 
 
-def draw(drawn: Drawn, classes: int, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+def draw(drawn: Drawn, classes: int, threshold: float, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Draws the regions of an image.
 
     Args:
-      classes: how many there are, including the background; with several, category_id is the class.
+      classes: how many there are, including the background; 1 separates lesion from background.
       threshold: regions of lower score are in no mask.
+      names: that categories may have: those of the classes 1, 2, ...; or where all lesions are one class, all names of it. Where
+        categories have no names, category_id is the class.
 
     Returns:
       (height, width) uint8 classes, those of a higher score on top, and (height, width) float32, the highest score.
@@ -131,15 +156,29 @@ def draw(drawn: Drawn, classes: int, threshold: float) -> tuple[np.ndarray, np.n
         raise InputError(f"{drawn.origin}: has no usable size; give the file of annotations that lists the image, too")
     mask, likely = np.zeros(size, np.uint8), np.zeros(size, np.float32)
     for region in sorted(drawn.regions, key=lambda region: region.score):
-        if classes > 1 and not 1 <= region.category_id < classes:
-            raise InputError(f"{drawn.origin}: has the category {region.category_id}; expected 1 to {classes - 1}")
+        index = _class_of(region, drawn, classes, names)
         if not 0 <= region.score <= 1:
             raise InputError(f"{drawn.origin}: has the score {region.score:g}; expected 0 to 1")
         pixels = _decode(region.segmentation, size, drawn.origin)
         likely[pixels] = region.score
         if region.score >= threshold:
-            mask[pixels] = region.category_id if classes > 1 else 1
+            mask[pixels] = index
     return mask, likely
+
+
+def _class_of(region: Region, drawn: Drawn, classes: int, names: Iterable[str]) -> int:
+    number, folded = region.category_id, [name.casefold() for name in names]
+    if not drawn.categories:
+        if classes > 1 and not 1 <= number < classes:
+            raise InputError(f"{drawn.origin}: has the category {number}; expected 1 to {classes - 1}")
+        return number if classes > 1 else 1
+    name = drawn.categories.get(number, "")
+    if name.strip().casefold() not in folded:
+        raise InputError(
+            f"{drawn.origin}: has a region of the category {number}, {name or 'which has no name'}; expected {', '.join(names)}; "
+            "rename the category, or remove its regions"
+        )
+    return folded.index(name.strip().casefold()) + 1 if classes > 1 else 1
 
 
 def _size_of(region: Region) -> tuple[int, int] | None:

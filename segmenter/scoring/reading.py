@@ -1,7 +1,6 @@
 """Reads a mask, or the probabilities of a lesion, from one file of another program, on the data set's grid."""
 
 import io
-import math
 import zipfile
 import zlib
 from pathlib import Path
@@ -109,7 +108,7 @@ def to_grid(values: np.ndarray, sample: Sample, side: int, origin: str, classes:
     """Brings a mask or probabilities to the data set's grid, by the letterbox that the sample's own mask went through.
 
     Args:
-      values: (height, width), of the data set's grid or of the size of the source image.
+      values: (height, width), of the data set's grid, or for an original of the size of its source image.
       side: of the data set's grid.
       origin: the file, for an error.
       classes: of a mask, of which a pixel is lesion where at least half of its area is; None averages probabilities.
@@ -120,9 +119,9 @@ def to_grid(values: np.ndarray, sample: Sample, side: int, origin: str, classes:
     height, width = values.shape
     if (height, width) == (side, side):
         return values
-    source = side / sample.scale if sample.scale else math.nan
-    if not math.isclose(max(height, width), source, rel_tol=1e-4):
-        known = "" if math.isnan(source) else f", or those of the source image, whose longer side is {source:.0f}"
+    source = sample.source_size if sample.is_original else None  # a turned sample has no source image of its own
+    if (width, height) != source:
+        known = f", or the {source[0]} x {source[1]} of its source image" if source else ""
         raise InputError(f"{origin}: has {width} x {height} pixels; expected the {side} x {side} of {sample.name}{known}")
     box = Letterbox(width, height, side)
     if classes is None:

@@ -1,9 +1,13 @@
 """Measures the masks of another program on a split, as the evaluation of a run."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
+from pipeline.contract import LESION_CLASSES
 from pipeline.files import InputError, clear_folder, locked, progress
 from segmenter.configuration import Configuration
 from segmenter.data.dataset import DataSet, Sample
@@ -19,7 +23,9 @@ from segmenter.scoring.source import Masks
 
 ALL = "all"
 _BATCH = 16  # images that are in memory together
+_RULES = 2  # of which masks are accepted, and how they are read; masks that were scored by others are scored again
 Round = tuple[list[Sample], Sequence[Sample]]
+Read = Callable[[Sample, int], tuple[np.ndarray, np.ndarray]]  # as Masks.read, for a sample and a side
 
 
 def score_masks(run: Run, data: DataSet, masks: Masks, split: str = "test", *, fold: int | Literal["all"] | None = None) -> bool:
@@ -57,7 +63,8 @@ def score_masks(run: Run, data: DataSet, masks: Masks, split: str = "test", *, f
         return False
     with locked(folder, "segmenter evaluate"):
         clear_folder(folder)
-        tables, cuts = _measure_rounds(rounds, masks, configuration, folder)
+        read = partial(masks.read, classes=configuration.model.num_classes, names=_category_names(data, configuration))
+        tables, cuts = _measure_rounds(rounds, read, configuration, folder)
         write_extremes(samples, tables.images, configuration, folder)
         summary = {
             "identity": identity,
@@ -79,9 +86,18 @@ def count_classes(samples: Sequence[Sample]) -> int:
     return highest + 1 if highest > 1 else 1
 
 
+def _category_names(data: DataSet, configuration: Configuration) -> list[str]:
+    """The names that COCO's categories may have: of classes, or where all lesions are one class also the labels of the images."""
+    if configuration.model.num_classes > 1:
+        return list(configuration.class_names)
+    labels = {sample.label for sample in data.samples}
+    return [*configuration.class_names, *(label for label in LESION_CLASSES if label in labels)]
+
+
 def _identity(masks: Masks, samples: Sequence[Sample], data: DataSet, configuration: Configuration, split: str) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
+        "rules": _RULES,
         "masks_sha256": masks.digest(samples),
         "data_identity": data.identity,
         "split": split,
@@ -92,20 +108,20 @@ def _identity(masks: Masks, samples: Sequence[Sample], data: DataSet, configurat
 
 
 def _measure_rounds(
-    rounds: Sequence[Round], masks: Masks, configuration: Configuration, folder: Path
+    rounds: Sequence[Round], read: Read, configuration: Configuration, folder: Path
 ) -> tuple[Tables, Cuts | None]:
     """Measures the images of each round by the lesion sizes of its own training; several get the column `fold`."""
     tables, cuts = Tables(), None
     for number, (samples, train) in enumerate(rounds):
         cuts = train_cuts(train, configuration)
-        measured = _measure(samples, masks, configuration, cuts, folder)
+        measured = _measure(samples, read, configuration, cuts, folder)
         tables.images.extend({**row, "fold": number} if len(rounds) > 1 else row for row in measured.images)
         tables.lesions.extend(measured.lesions)
         tables.candidates.extend(measured.candidates)
     return tables, cuts
 
 
-def _measure(samples: Sequence[Sample], masks: Masks, configuration: Configuration, cuts: Cuts | None, folder: Path) -> Tables:
+def _measure(samples: Sequence[Sample], read: Read, configuration: Configuration, cuts: Cuts | None, folder: Path) -> Tables:
     """Measures masks, and writes them as `evaluate` does."""
 
     def batches() -> Iterator[Batch]:
@@ -118,7 +134,7 @@ def _measure(samples: Sequence[Sample], masks: Masks, configuration: Configurati
                     raise InputError(
                         f"{sample.mask}: has {ground_truth.shape[1]} x {ground_truth.shape[0]} pixels; expected a square"
                     )
-                predicted.append(masks.read(sample, len(ground_truth), configuration.model.num_classes))
+                predicted.append(read(sample, len(ground_truth)))
                 write_mask(mask_file(folder, sample), predicted[-1][0], configuration)
                 ground_truths.append(ground_truth)
             yield batch, ground_truths, predicted

@@ -108,12 +108,13 @@ class Masks:
     def _where(self) -> str:
         return ", ".join(map(str, self.masks))
 
-    def read(self, sample: Sample, side: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    def read(self, sample: Sample, side: int, classes: int, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Reads one sample on the data set's grid.
 
         Args:
           side: of the grid, in pixels.
           classes: how many there are, including the background.
+          names: that COCO's categories may have, as `segmenter.scoring.coco.draw` takes them.
 
         Returns:
           The class map, (side, side) uint8, and the probability of any lesion, (side, side) float32; without
@@ -127,7 +128,7 @@ class Masks:
             origin, mask = str(self.files[name]), read_mask_of(self.files[name], classes)
         elif name in self.drawn:
             origin = self.drawn[name].origin
-            mask, likely = draw(self.drawn[name], classes, self.threshold)
+            mask, likely = draw(self.drawn[name], classes, self.threshold, names)
         else:
             return np.zeros((side, side), np.uint8), np.zeros((side, side), np.float32)
         if self.probabilities:

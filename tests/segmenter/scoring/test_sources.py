@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.contract import COLUMNS
-from pipeline.files import InputError
+from pipeline.files import InputError, read_csv, write_csv
 from segmenter.cli import main
 from segmenter.configuration import Configuration
 from segmenter.data.dataset import read_data_set
@@ -31,6 +31,7 @@ def folder(tmp_path, write_pair, draw_pair):
         write_pair(tmp_path / "set", split, name, *draw_pair(number))
         row = dict.fromkeys([column.name for column in COLUMNS], "") | {"sample": name, "image_id": name, "variant": "original"}
         row |= {"split": split, "fold": patient % 3, "patient": f"P{patient}", "class": "malignant", "scale": 0.5}
+        row |= {"source_width": 64, "source_height": 48}
         rows.append(row | {"image": f"{split}/images/{name}.png", "mask": f"{split}/masks/{name}.png"})
     with (tmp_path / "set" / "manifest.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
@@ -86,6 +87,15 @@ def test_masks_of_the_source_images_size_go_through_the_letterbox(folder, tmp_pa
         np.testing.assert_array_equal(cv2.imread(str(evaluation / "masks" / f"{name}.png"), cv2.IMREAD_GRAYSCALE), mask * 255)
 
 
+@pytest.mark.parametrize("column", ["variant", "source_height"])
+def test_where_the_source_images_size_is_not_known_masks_have_that_of_the_data_set(folder, tmp_path, capsys, column):
+    rows = read_csv(folder / "manifest.csv")
+    write_csv(folder / "manifest.csv", list(rows[0]), [row | {column: {"variant": "rot90"}.get(column, "")} for row in rows])
+    wide = {name: np.kron(mask, np.ones((2, 2), np.uint8))[8:56] for name, mask in truths(folder).items()}
+    score(folder, "--masks", write_masks(tmp_path / "masks", wide), status=2)
+    assert "has 64 x 48 pixels; expected the 32 x 32 of P1_L_CM_CC\n" in capsys.readouterr().err
+
+
 def test_missing_masks_are_an_error_or_empty(folder, tmp_path, capsys):
     masks = truths(folder)
     del masks["P2_L_CM_CC"]
@@ -137,7 +147,9 @@ def colored(mask):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        pytest.param(small, "has 20 x 20 pixels; expected the 32 x 32 of P1_L_CM_CC, or those of the source image", id="size"),
+        pytest.param(small, "has 20 x 20 pixels; expected the 32 x 32 of P1_L_CM_CC, or the 64 x 48 of its source", id="size"),
+        pytest.param(lambda mask: np.kron(mask, np.ones((2, 2), np.uint8))[:, 8:56], "has 48 x 64 pixels", id="transposed"),
+        pytest.param(lambda mask: np.kron(mask, np.ones((2, 2), np.uint8))[:10], "has 64 x 10 pixels", id="strip"),
         pytest.param(lambda mask: mask * 2, "holds class indices up to 2; expected 0 and 255, or 0 and 1", id="class"),
         pytest.param(lambda mask: mask * 90, "holds only levels up to 90", id="level"),
         pytest.param(colored, "is colored, for example red 90 green 0 blue 255", id="color"),
@@ -267,6 +279,60 @@ def test_coco_annotations_of_an_export_are_masks(folder, tmp_path):
     evaluation = score(folder, "--masks", tmp_path / "mine.json")
     assert dices(evaluation) == [1] * 4
     assert read_summary(evaluation)["scored"]["probabilities"] is None
+
+
+def write_coco(path, masks, category_ids, **categories):
+    """Writes annotations, one per mask, of these categories; categories are given as their names and ids."""
+    images, annotations = [], []
+    for number, (name, mask) in enumerate(masks.items()):
+        images.append({"id": number, "file_name": f"{name}.png", "height": SIDE, "width": SIDE})
+        entry = {"image_id": number, "category_id": category_ids[number], "segmentation": runs_of(mask)}
+        annotations.append({"id": number, **entry})
+    named = [{"id": number, "name": name} for name, number in categories.items()]
+    path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": named}))
+    return path
+
+
+def test_a_category_counts_by_its_name_where_the_data_set_has_classes(folder, tmp_path, capsys):
+    data = read_data_set(folder)
+    for sample in data.samples:
+        mask = cv2.imread(str(sample.mask), cv2.IMREAD_GRAYSCALE) // 255
+        assert cv2.imwrite(str(sample.mask), mask * (2 if "_R_" in sample.name else 1))  # 1 benign, 2 malignant
+    masks = {one.name: cv2.imread(str(one.mask), cv2.IMREAD_GRAYSCALE) > 0 for one in data.split("test")}
+    path = write_coco(tmp_path / "mine.json", masks, [2, 1, 2, 1], Malignant=1, benign=2)
+    rows = read_table(score(folder, "--masks", path) / "per_image.csv").set_index("sample")
+    assert rows.loc["P1_L_CM_CC", "dice_benign"] == rows.loc["P1_R_CM_CC", "dice_malignant"] == 1
+    write_coco(path, masks, [2, 1, 2, 1])
+    rows = read_table(score(folder, "--masks", path) / "per_image.csv").set_index("sample")
+    assert rows.loc["P1_L_CM_CC", "dice_benign"] == 0, "without names the numbers are those of the data set's classes"
+    write_coco(path, masks, [2, 1, 2, 7], malignant=1, benign=2)
+    score(folder, "--masks", path, status=2)
+    assert "mine.json: P2_R_CM_CC: has a region of the category 7, which has no name" in capsys.readouterr().err
+
+
+def test_only_lesions_count_as_lesion(folder, tmp_path, capsys):
+    path = write_coco(tmp_path / "mine.json", truths(folder), [1, 2, 1, 2], lesion=1, malignant=2, breast=3)
+    assert dices(score(folder, "--masks", path)) == [1] * 4
+    write_coco(path, truths(folder), [1, 3, 1, 1], lesion=1, breast=3)
+    score(folder, "--masks", path, status=2)
+    assert (
+        "mine.json: P1_R_CM_CC: has a region of the category 3, breast; expected lesion, malignant; rename the category"
+        in capsys.readouterr().err
+    )
+    names = write_coco(tmp_path / "names.json", truths(folder), [1] * 4, lesion=1, breast=3)
+    regions = [{"image_id": 0, "category_id": 3, "score": 1.0, "segmentation": runs_of(truths(folder)["P1_L_CM_CC"])}]
+    (tmp_path / "results.json").write_text(json.dumps(regions))
+    score(folder, "--masks", tmp_path / "results.json", names, status=2)
+    assert "results.json: P1_L_CM_CC: has a region of the category 3, breast" in capsys.readouterr().err
+
+
+def test_a_category_of_two_names_is_refused(folder, tmp_path, capsys):
+    halves = [dict(half) for half in (list(truths(folder).items())[:2], list(truths(folder).items())[2:])]
+    first = write_coco(tmp_path / "first.json", halves[0], [1, 1], lesion=1)
+    second = write_coco(tmp_path / "second.json", halves[1], [1, 1], breast=1)
+    second.write_text(second.read_text().replace('"id": 0,', '"id": 8,').replace('"id": 1, "file', '"id": 9, "file'))
+    score(folder, "--masks", first, second, status=2)
+    assert "second.json: names the category 1 breast, which is also lesion; use one id per name" in capsys.readouterr().err
 
 
 def test_runs_of_both_types_keep_their_names(folder, tmp_path, capsys):
