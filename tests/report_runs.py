@@ -44,7 +44,8 @@ def evaluate(run, data, configuration, shared=0, predict=predict):
     likely = np.moveaxis(likely.reshape(len(samples), -1, *masks[0].shape), 1, -1) * np.float32(0.8) + np.float32(0.1)
     tables = measure_batches([(samples, np.stack(masks), likely)], configuration, (100, 140))
     summary = {
-        "identity": {"model_sha256": sha256(run.best_model), "data_identity": data.identity, "split": "test"},
+        "identity": {"model_sha256": sha256(run.best_model), "data_identity": data.identity, "split": "test"}
+        | {"infer": configuration.infer.model_dump(mode="json")},
         "trained_on_too": None if shared is None else [f"P{number + 1}" for number in range(shared)],
         "size_cuts_px": [100, 140],
         "tolerance_px": 2.0,

@@ -63,10 +63,13 @@ def warnings(results: RunResults) -> list[str]:
             f"{shared} of the {counted(results.patients, 'patient')} of {results.split} are also in train: these metrics are "
             "inflated, and say little about new patients."
         )
-    elif shared is None:
+    elif shared is None and results.split != "train":
         messages.append(shared_sentence(results))
     if results.split == "train":
-        messages.append("The model was trained on these images: their metrics say nothing about new patients.")
+        subject = "Another program may have been" if results.scored else "The model was"
+        messages.append(f"{subject} trained on these images: their metrics say nothing about new patients.")
+    if results.split == "valid" and not results.scored:
+        messages.append("The epoch was chosen on these images, and the threshold may have been: their metrics are inflated.")
     if results.patients < WIDE_UNDER:
         messages.append(
             f"Only {counted(results.patients, 'patient')} ({counted(len(results.images), 'image')}) in {results.split}: "
@@ -419,7 +422,7 @@ def settings_sentence(results: RunResults) -> str:
         sentence = "A pixel belongs to its most probable class. Metrics, detection and FROC included, are of lesion of any "
         sentence += f"class, so that a wrong class costs nothing there; only {names} distinguish the classes."
     else:
-        sentence = f"The threshold is found for each image ({results.configuration.infer.algorithm})."
+        sentence = f"The threshold is found for each image ({results.infer['algorithm']})."
     if cuts:
         sentence += f" A lesion is small up to {cuts[0]:,.0f} px and large above {cuts[1]:,.0f} px, the terciles of train."
     return sentence

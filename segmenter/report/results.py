@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.contract import DATASET_JSON, MANIFEST
 from pipeline.files import InputError, path_below, read_csv, read_toml, sha256, shorten
@@ -79,6 +79,18 @@ class RunResults:
     def is_pooled(self) -> bool:
         """Whether it is a cross-validation."""
         return self.run.folds.is_file()
+
+    @property
+    def is_over_folds(self) -> bool:
+        """Whether each image was scored as a test image of its fold: in a cross-validation, by this program or another one."""
+        return self.is_pooled or bool(self.scored and self.scored["pooled"])
+
+    @property
+    def infer(self) -> Mapping[str, Any]:
+        """The [infer] settings of the evaluation, or for a run that is not evaluated those of its configuration."""
+        identity = self.summary.get("identity", {})
+        folds = identity.get("folds", [identity])  # all have the same
+        return folds[0].get("infer") or self.configuration.infer.model_dump(mode="json")
 
     @cached_property
     def images(self) -> "pd.DataFrame":

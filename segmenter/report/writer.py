@@ -8,7 +8,7 @@ from segmenter.data.dataset import DataSet
 from segmenter.report.results import fingerprint, read_results, read_run
 from segmenter.runs import Run
 
-SCHEMA = 5  # of the files; a higher number makes existing reports out of date
+SCHEMA = 6  # of the files; a higher number makes existing reports out of date
 
 
 def write_report(data: DataSet, run: Run, split: str) -> tuple[list[Path], bool]:

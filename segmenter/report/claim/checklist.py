@@ -13,7 +13,7 @@ def claim_rows(results: RunResults) -> list[tuple[int, str, str, str]]:
     rows = []
     for item in ITEMS:
         known = item.known(results)
-        rows.append((item.number, item.subject, known or NONE, item.rest or NONE if known else item.task))
+        rows.append((item.number, item.subject, known or NONE, item.left(results) or NONE if known else item.task))
     return rows
 
 

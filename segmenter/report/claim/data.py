@@ -108,7 +108,7 @@ def partition(results: RunResults) -> str:
     """How samples were assigned to splits or folds, and how many there are in each."""
     sizes = "; ".join(f"{name}: {_count(samples)}" for name, samples in _parts(results).items() if samples)
     split, fold = _settings(results, "split", "by", "seed", "fractions"), results.data.fold
-    if _is_pooled(results):
+    if results.is_over_folds:
         return f"Cross-validation, each fold of the patients once as test. {sizes}."
     if fold is not None:
         return f"Fold {fold} of the patients is test, the next one valid, the others are train. {sizes}."
@@ -122,29 +122,25 @@ def disjointness(results: RunResults) -> str:
     """Whether patients are shared by splits or folds."""
     splits = defaultdict(set)
     for sample in results.data.samples:
-        splits[sample.patient].add(sample.fold if _is_pooled(results) else sample.split)
+        splits[sample.patient].add(sample.fold if results.is_over_folds else sample.split)
     if "" in splits:
         return ""
     shared = sum(len(names) > 1 for names in splits.values())
-    text = f"Patients: {shared or 'none'} of {len(splits):,} in more than one {'fold' if _is_pooled(results) else 'split'}."
-    is_audited = results.audit and results.data.fold is None and not _is_pooled(results)  # the audit knows no folds
+    text = f"Patients: {shared or 'none'} of {len(splits):,} in more than one {'fold' if results.is_over_folds else 'split'}."
+    is_audited = results.audit and results.data.fold is None and not results.is_over_folds  # the audit knows no folds
     return f"{text} {contents.audit_sentence(results)}" if is_audited else text
 
 
 def sample_size(results: RunResults) -> str:
     """The size of what was or will be evaluated, which nobody planned."""
-    samples = results.data.samples if _is_pooled(results) else _parts(results)[results.split]
+    samples = results.data.samples if results.is_over_folds else _parts(results)[results.split]
     return f"{_count(samples)}, as the split left them." if samples else ""
-
-
-def _is_pooled(results: RunResults) -> bool:
-    return results.is_pooled or bool(results.scored and results.scored["pooled"])
 
 
 def _parts(results: RunResults) -> Mapping[str, Sequence[Sample]]:
     """The samples of each split; of a cross-validation all of them."""
     samples = results.data.samples
-    if _is_pooled(results):
+    if results.is_over_folds:
         return {"all folds": samples}
     return {split: [sample for sample in samples if sample.split == split] for split in SPLITS}
 

@@ -34,11 +34,25 @@ def robustness(results: RunResults) -> str:
 
 
 def internal_test(results: RunResults) -> str:
-    """The split of the same data set that was evaluated."""
+    """The test images of the same data set; empty for another split, whose images were trained or tuned on."""
+    if results.split != "test":
+        return ""
     text = f"{counted(len(results.images), 'image')} of {counted(results.patients, 'patient')} of the same data set, "
-    text += "each as a test image of its fold" if results.is_pooled else f"split {results.split}"
-    shared = f" {contents.shared_sentence(results)}" if results.split != "train" else ""
-    return f"{text}: {_estimate(results, 'dice', 'mean')}.{shared}"
+    text += "each as a test image of its fold" if results.is_over_folds else f"split {results.split}"
+    return f"{text}: {_estimate(results, 'dice', 'mean')}. {contents.shared_sentence(results)}"
+
+
+def not_held_out(results: RunResults) -> str:
+    """What the author adds where test patients were trained on, or where that is unknown; else empty."""
+    shared = results.summary["patients_in_train"]
+    if shared is None:
+        return "state whether these patients were trained on"
+    return "test on patients that were not trained on" if shared else ""
+
+
+def not_of_test(results: RunResults) -> str:
+    """What the author adds to metrics of images that were trained or tuned on; empty for test images."""
+    return "" if results.split == "test" else f"give those of test images; these are of {results.split}"
 
 
 def performance(results: RunResults) -> str:

@@ -1,6 +1,6 @@
 """The items of CLAIM, the checklist for papers on artificial intelligence in medical imaging, and what fills each of them.
 
-Numbers and subjects are those of the 2024 update, in words of this project: A. S. Tejani et al., "Checklist for Artificial
+Numbers and subjects are those of the 2024 update, worded by this project: A. S. Tejani et al., "Checklist for Artificial
 Intelligence in Medical Imaging (CLAIM): 2024 Update", Radiology: Artificial Intelligence 6(4), e240300, 2024.
 """
 
@@ -20,7 +20,7 @@ class Item:
       task: what the author writes where the run knows nothing.
       fact: what a run knows; empty where it knows nothing.
       needs: what there must be for it: the description of the data set, a training, an evaluation, or nothing.
-      rest: what the author adds to the fact; empty where it is complete.
+      rest: what the author adds to the fact, or the function that returns it; empty where the fact is complete.
     """
 
     number: int
@@ -28,7 +28,7 @@ class Item:
     task: str
     fact: Callable[[RunResults], str] | None = None
     needs: Literal["nothing", "data", "training", "evaluation"] = "nothing"
-    rest: str = ""
+    rest: str | Callable[[RunResults], str] = ""
 
     def known(self, results: RunResults) -> str:
         """What the run knows; empty where it is all for the author."""
@@ -39,6 +39,15 @@ class Item:
             "evaluation": results.is_evaluated,
         }
         return self.fact(results) if self.fact and is_there[self.needs] else ""
+
+    def left(self, results: RunResults) -> str:
+        """What the author adds to what the run knows; empty where that is complete."""
+        return self.rest if isinstance(self.rest, str) else self.rest(results)
+
+
+def _of_another_program(task: str, rest: str = "") -> Callable[[RunResults], str]:
+    """What the author adds: `rest`, and a task where the masks of another program were scored."""
+    return lambda results: "; ".join(text for text in (rest, task if results.scored else "") if text)
 
 
 ITEMS = (
@@ -64,10 +73,31 @@ ITEMS = (
         "data",
         "give the reasons for these criteria",
     ),
-    Item(9, "Preprocessing", "describe each step from the source image to the network's input", data.preprocessing, "data"),
-    Item(10, "Subsets of the data", "state which part of the data or of each image was used", data.subsets, "data"),
+    Item(
+        9,
+        "Preprocessing",
+        "describe each step from the source image to the network's input",
+        data.preprocessing,
+        "data",
+        _of_another_program("describe what the other program did to images"),
+    ),
+    Item(
+        10,
+        "Subsets of the data",
+        "state which part of the data or of each image was used",
+        data.subsets,
+        "data",
+        _of_another_program("state which part the other program used"),
+    ),
     Item(11, "De-identification", "state how patients' identities were removed, and by whom", data.privacy, "data"),
-    Item(12, "Missing data", "state what was done about missing images and values", data.missing_data, "data"),
+    Item(
+        12,
+        "Missing data",
+        "state what was done about missing images and values",
+        data.missing_data,
+        "data",
+        _of_another_program("state what the other program did about them"),
+    ),
     Item(13, "Acquisition", "describe devices, contrast agent, protocol and the images' resolution"),
     Item(
         14,
@@ -98,9 +128,19 @@ ITEMS = (
         "state how splits were made, and their sizes",
         data.partition,
         "nothing",
-        "say so if you gave an assignment of your own, which replaces the recipe's",
+        _of_another_program(
+            "state which images the other program was trained on",
+            "say so if you gave an assignment of your own, which replaces the recipe's",
+        ),
     ),
-    Item(20, "Level of disjoint splits", "state whether a patient's images may be in several splits", data.disjointness),
+    Item(
+        20,
+        "Level of disjoint splits",
+        "state whether a patient's images may be in several splits",
+        data.disjointness,
+        "nothing",
+        _of_another_program("state which patients the other program was trained on"),
+    ),
     Item(
         21,
         "Planned size of the test set",
@@ -154,7 +194,14 @@ ITEMS = (
         "report further analyses, such as other seeds",
     ),
     Item(31, "Explanations", "describe how predictions were explained, or state that they were not; this program does not"),
-    Item(32, "Test on internal data", "test on held-out data of the same source", evaluation.internal_test, "evaluation"),
+    Item(
+        32,
+        "Test on internal data",
+        "test on held-out data of the same source",
+        evaluation.internal_test,
+        "evaluation",
+        evaluation.not_held_out,
+    ),
     Item(33, "Test on external data", "test on data of another centre, or state why not"),
     Item(34, "Registration", "give the registration of a clinical trial, if it is one"),
     Item(
@@ -173,8 +220,22 @@ ITEMS = (
         "nothing",
         "add age and other attributes that the data set lacks",
     ),
-    Item(37, "Performance", "give each metric with its interval", evaluation.performance, "evaluation"),
-    Item(38, "Diagnostic performance", "give rates of detection with their intervals", evaluation.detection, "evaluation"),
+    Item(
+        37,
+        "Performance",
+        "give each metric with its interval",
+        evaluation.performance,
+        "evaluation",
+        evaluation.not_of_test,
+    ),
+    Item(
+        38,
+        "Diagnostic performance",
+        "give rates of detection with their intervals",
+        evaluation.detection,
+        "evaluation",
+        evaluation.not_of_test,
+    ),
     Item(
         39,
         "Failures",

@@ -73,7 +73,7 @@ def selection(results: RunResults) -> str:
 def ensembles(results: RunResults) -> str:
     """Whether predictions are averages."""
     one = f"None: {len(results.models)} models, each on its held-out fold." if results.is_pooled else "None: one model."
-    views = _AVERAGED.get(results.configuration.infer.augmentation)
+    views = _AVERAGED.get(results.infer["augmentation"])
     return f"{one} Probabilities are averages over {views} of each image." if views else one
 
 

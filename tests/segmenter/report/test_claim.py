@@ -11,11 +11,13 @@ from segmenter.cli import main
 from segmenter.configuration import Configuration
 from segmenter.configuration.networks import EfficientUNetSettings
 from segmenter.data.dataset import read_data_set
+from segmenter.evaluation.cross_validation import pool_folds
 from segmenter.evaluation.formatting import NONE
 from segmenter.report.claim import claim_rows, claim_sentence
 from segmenter.report.claim.items import ITEMS
 from segmenter.report.results import read_results, read_run
 from segmenter.runs import open_run, record_start, write_state
+from segmenter.scoring import Masks, score_masks
 
 OF_THE_EVALUATION = {28, 29, 30, 32, 37, 38, 39, 40}
 OF_THE_TRAINING = {22, 23, 24, 25, 26, 27}
@@ -25,6 +27,11 @@ OF_THE_AUTHOR = {1, 2, 3, 4, 5, 6, 13, 15, 17, 18, 31, 33, 34, 41, 44}
 def known(results):
     """What the run knows, by item."""
     return {number: text for number, _, text, _ in claim_rows(results) if text != NONE}
+
+
+def change_summary(run, **values):
+    path = run.evaluation("test") / "summary.json"
+    write_text(path, json.dumps(json.loads(path.read_text()) | values))
 
 
 def of_test(run):
@@ -125,7 +132,6 @@ def test_settings_that_matter_are_named(run):
             "dataset": {"partner": True, "partner_dropout": 0.25, "crop": "breast"},
             "train": {"cosine_decay": True, "learning_rate_reducer": False, "warmup_epochs": 1},
             "augmentor": {"vflip": True, "rotation": True, "angle_range": [-15, 15], "probability": 0.3},
-            "infer": {"augmentation": "flips"},
         }
     )
     record_start(run, configuration, {"data_identity": read_data_set(run.data_folder).identity})
@@ -134,7 +140,70 @@ def test_settings_that_matter_are_named(run):
     assert "; the rate falls along a cosine after 1 epoch of warm-up; " in items[25]
     assert "; augmentation: vflip, rotation, each with probability 0.3; " in items[25]
     assert "; other image of the view withheld from 25% of the samples; " in items[25]
+
+
+def test_views_and_threshold_are_those_of_the_evaluation(folder, run):
+    configuration = Configuration.model_validate({"infer": {"augmentation": "flips", "algorithm": "otsu"}})
+    evaluate(run, read_data_set(folder), configuration)
+    change_summary(run, threshold=None)
+    record_start(run, Configuration(), {"data_identity": read_data_set(folder).identity})  # config.toml was edited since
+    items = known(of_test(run))
     assert items[27] == "None: one model. Probabilities are averages over 4 flips of each image."
+    assert "The threshold is found for each image (otsu)." in items[26]
+    (run.evaluation("test") / "summary.json").unlink()
+    record_start(run, configuration, {"data_identity": read_data_set(folder).identity})
+    assert known(read_run(read_data_set(folder), run, "test"))[27].endswith("over 4 flips of each image.")
+
+
+def test_the_views_of_a_cross_validation_are_those_of_its_folds(folder, pooled):
+    configuration, data = Configuration.model_validate({"infer": {"augmentation": "turns"}}), read_data_set(folder)
+    runs = [open_run(folder, f"tiny-fold{fold}") for fold in range(3)]
+    for fold, run in enumerate(runs):
+        evaluate(run, data.in_fold(fold), configuration)
+    pool_folds(runs, pooled)
+    assert known(of_test(pooled))[27].endswith(" held-out fold. Probabilities are averages over 8 turns and flips of each image.")
+
+
+def test_only_test_images_test_the_model(folder, run):
+    left = {number: text for number, _, _, text in claim_rows(of_test(run))}
+    assert [left[number] for number in (32, 37, 38)] == [NONE] * 3
+    for split in ("valid", "train"):
+        run.evaluation("test").rename(run.evaluation(split))
+        results = read_results(read_data_set(folder), run, split)
+        rows = {number: row for number, *row in claim_rows(results)}
+        assert rows[32][1:] == [NONE, "test on held-out data of the same source"]
+        assert rows[37][2] == rows[38][2] == f"give those of test images; these are of {split}"
+        assert rows[40][1].startswith(
+            {"valid": "The epoch was chosen on these images", "train": "The model was trained on"}[split]
+        )
+        run.evaluation(split).rename(run.evaluation("test"))
+
+
+@pytest.mark.parametrize(
+    ("shared", "left"),
+    [
+        (0, NONE),
+        (1, "test on patients that were not trained on"),
+        (None, "state whether these patients were trained on"),
+    ],
+)
+def test_patients_that_may_have_been_trained_on_do_not_complete_the_test(folder, run, shared, left):
+    evaluate(run, read_data_set(folder), Configuration(), shared=shared)
+    assert claim_rows(of_test(run))[31][3] == left
+
+
+def test_what_another_program_did_is_left_to_the_author(made):
+    data, other = read_data_set(made.data_folder), open_run(made.data_folder, "other")
+    (made.data_folder / "audit.json").unlink(missing_ok=True)
+    assert score_masks(other, data, Masks([made.evaluation("test") / "masks"]))
+    left = {number: (known != NONE, text) for number, _, known, text in claim_rows(of_test(other))}
+    assert left[9] == (True, "describe what the other program did to images")
+    assert left[10] == (True, "state which part the other program used")
+    assert left[12] == (True, "state what the other program did about them")
+    assert left[19][1].endswith("replaces the recipe's; state which images the other program was trained on")
+    assert left[20] == (True, "state which patients the other program was trained on")
+    assert left[32] == (True, "state whether these patients were trained on")
+    assert [claim_rows(of_test(made))[number - 1][3] for number in (9, 10, 12, 20)] == [NONE] * 4
 
 
 def test_a_threshold_that_was_chosen_on_valid_is_reported_as_chosen(run):
