@@ -16,7 +16,7 @@ def add(commands) -> None:
         execute,
         "export a trained model to ONNX, SavedModel or LiteRT",
         "Writes the model for other programs, and compares the probabilities of the export with the model's on a few images; "
-        "if they differ by more than 1e-5, nothing is written. `infer --model FILE.onnx` needs no TensorFlow: the settings of "
+        "if they differ by more than 1e-4, nothing is written. `infer --model FILE.onnx` needs no TensorFlow: the settings of "
         "the run are in the file.",
     )
     parser.add_argument("run", metavar="RUN", type=Path, help="DATASET/runs/NAME, or a .keras file")

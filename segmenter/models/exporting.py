@@ -19,7 +19,8 @@ from pipeline.files import InputError, require
 from segmenter.models.onnx_models import METADATA_KEY, SUFFIX, Description, load_onnx_predictor
 from segmenter.models.saved_models import Predictor
 
-MOST_DIFFERENCE = 1e-5  # between the probabilities of an export and of its model
+# Between the probabilities of an export and of its model. Untrained networks differ by under 1e-5, a trained best.toml by 1.8e-5.
+MOST_DIFFERENCE = 1e-4
 _BATCHES = (1, 3)  # the number of images is free in an export
 
 
