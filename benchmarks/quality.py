@@ -21,6 +21,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -63,6 +64,7 @@ def main() -> int:
     final = commands.add_parser("final", help="train on all images, and write the model that comes with the package")
     final.add_argument("dataset", type=Path)
     final.add_argument("--config", default="best", help="an entry of the benchmark, or a configuration (best)")
+    final.add_argument("--restart", action="store_true", help="train again what is trained by another configuration")
     commands.add_parser("page", help="write leaderboard.csv and docs/results.md")
     folds = commands.add_parser("folds", help="deal the folds again and compare them with benchmarks/folds.csv")
     folds.add_argument("annotations", type=Path)
@@ -105,13 +107,17 @@ def has_result(name: str, fold: int) -> bool:
     """
     if not (facts := records.read_folds(name).get(str(fold))):
         return False
+    _require_current(name, fold, facts)
+    print(f"{name}, fold {fold}: has a result already", flush=True)
+    return True
+
+
+def _require_current(name: str, fold: int | str, facts: Mapping[str, object]) -> None:
     if name in ENTRIES and facts["configuration_sha256"] != ENTRIES[name].digest():
         raise InputError(
             f"{records.FOLDER / name}: the result of fold {fold} is of another configuration than the entry has now; train all "
             f"of its folds again with `run DATASET --entry {name} --restart`"
         )
-    print(f"{name}, fold {fold}: has a result already", flush=True)
-    return True
 
 
 def _read(folder: Path) -> DataSet:
@@ -135,8 +141,8 @@ def run_fold(name: str, fold: int, data: DataSet, reason: str, *, restart: bool 
         folder = data.folder / "runs" / f"benchmark-{name}-fold{fold}" / "test"
         records.add_tables(name, SINGLE, fold, evaluate_baseline(name, view, "test", folder))
     else:
-        if restart and (run := open_run(data.folder, run_name(name, fold))).folder.is_dir():
-            shutil.rmtree(run.folder)
+        if restart:
+            shutil.rmtree(open_run(data.folder, run_name(name, fold)).folder, ignore_errors=True)
         facts |= {"configuration_sha256": ENTRIES[name].digest()} | _run_network(name, ENTRIES[name], view, reason)
     records.add_fold(name, fold, facts)
 
@@ -189,14 +195,20 @@ def run_screen(arguments: argparse.Namespace) -> int:
 
 
 def run_final(arguments: argparse.Namespace) -> int:
-    """Trains on all images of all folds, and writes both files, the facts and the card of the package's model."""
+    """Trains on all images of all folds, and writes both files, the facts and the card of the package's model.
+
+    Raises:
+      InputError: the folds, whose results the card states, have another configuration; or what the steps raise.
+    """
     from protocol.final import train_final, write_package
 
     for package in ("onnx", "onnxruntime", "tf2onnx"):
         require(package, "to write the model of the package", "onnx")
+    for fold, facts in records.read_folds(arguments.config).items():
+        _require_current(arguments.config, fold, facts)
     data = _read(arguments.dataset)
     entry = ENTRIES.get(arguments.config) or Entry(arguments.config, arguments.config)
-    run = train_final(data, entry)
+    run = train_final(data, entry, restart=arguments.restart)
     if require_backend() != "tensorflow":
         raise InputError(
             f"{run.folder}: is trained, and only TensorFlow exports it; repeat the command with KERAS_BACKEND=tensorflow, which "

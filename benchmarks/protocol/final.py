@@ -30,13 +30,18 @@ MOST_BYTES = 25_000_000  # of both files together
 _COMPARED = 8  # images on which the files are compared with the trained network
 
 
-def train_final(data: DataSet, entry: Entry) -> Run:
+def train_final(data: DataSet, entry: Entry, *, restart: bool = False) -> Run:
     """Trains the run `benchmark-final` on every image of the data set, resumes it, or finds it trained.
+
+    Args:
+      restart: train it again, whatever is there.
 
     Raises:
       InputError: the configuration changes the learning rate by validation.
     """
     run, configuration = open_run(data.folder, RUN), _without_choices(entry.configuration())
+    if restart:
+        shutil.rmtree(run.folder, ignore_errors=True)
     train_and_count(run, configuration, _all_in_train(data, configuration.train.batch_size))
     return run
 
