@@ -206,8 +206,8 @@ class ImagePredictor:
             raise InputError(f"{name}: {UNKNOWN_KIND}")
         if partner is None:
             partner = view.partner
-        elif not isinstance(partner, np.ndarray):
-            view = replace(view, partner=Path(partner))
+        else:
+            view = replace(view, partner=None if isinstance(partner, np.ndarray) else Path(partner), is_laid_over=False)
         return join(self._pixels(image), view, None if partner is None else self._pixels(partner))
 
     def _pixels(self, image: Any, *, color: bool = False) -> np.ndarray:

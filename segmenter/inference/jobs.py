@@ -36,7 +36,8 @@ class Job:
     Attributes:
       name: the stem of its outputs.
       ground_truth: its mask; None where there is none.
-      view: its kind and its partner, where a model takes both; None until they are looked for.
+      view: its kind and its partner, where a model takes both: of a data set's image those that are there, of others None until
+        they are looked for.
     """
 
     name: str
@@ -96,7 +97,7 @@ def originals(data: DataSet, split: str) -> list[Sample]:
 
 
 def _job_of(sample: Sample) -> Job:
-    view = View(sample.details.get("kind", ""), sample.partner, is_laid_over=True) if sample.partner else None
+    view = View(sample.details.get("kind", ""), sample.partner, is_laid_over=True)
     return Job(sample.name, sample.image, sample.mask, view)
 
 

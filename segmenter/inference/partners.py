@@ -1,17 +1,28 @@
 """Finds the other image of each image's view, low-energy or subtracted, by names of CDD-CESM's form or by DICOM tags.
 
-It is looked for among the given images, and in their folders. Pixels are not read here.
+It is looked for among the given images, and in their folders. An image of a data set has the partner that is there or none,
+because each image of it has a scale of its own. Pixels are not read here.
 """
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from pipeline.contract import IMAGE_SUFFIXES, ImageName, SourceError, clean_name, fold_patient, parse_image
+from pipeline.contract import (
+    IMAGE_SUFFIXES,
+    PARTNER_FOLDER,
+    ImageName,
+    SourceError,
+    clean_name,
+    find_split_folders,
+    fold_patient,
+    parse_image,
+)
 from pipeline.sources import DicomOptions, has_dicom_mark, read_tags
+from segmenter.data.dataset import is_data_set
 from segmenter.inference.jobs import Job, View
 
 # CDD-CESM keeps the two images of a view in two folders next to each other.
@@ -36,7 +47,7 @@ class _Image:
 
 
 def find_views(jobs: Sequence[Job], dicom: DicomOptions, kind: str = "") -> list[Job]:
-    """Adds to each job the kind of its image and the other image of its view; a job that has them stays as it is.
+    """Adds to each job the kind of its image and the other image of its view, where they are not known yet.
 
     Args:
       jobs: the images to predict.
@@ -46,8 +57,10 @@ def find_views(jobs: Sequence[Job], dicom: DicomOptions, kind: str = "") -> list
     Returns:
       The jobs in their order.
     """
-    identified = {job.image: _identify(job.image, dicom) for job in jobs if not job.view}
-    given = _by_key(filter(None, identified.values()))
+    in_data_set = cache(_partners_in_data_set)
+    views = {job.image: job.view or _view_among(in_data_set(job.image.absolute().parent), job.image) for job in jobs}
+    identified = {image: _identify(image, dicom) for image, view in views.items() if not (view and view.kind)}
+    given = _by_key(image for path, image in identified.items() if image and not views[path])
 
     @cache
     def in_folder(folder: Path, *, named: bool) -> dict[tuple[str, ...], list[_Image]]:
@@ -56,7 +69,9 @@ def find_views(jobs: Sequence[Job], dicom: DicomOptions, kind: str = "") -> list
         return _by_key(image for path in others if (image := _identify(path, dicom)))
 
     def view_of(job: Job) -> View:
-        image = identified[job.image]
+        view, image = views[job.image], identified.get(job.image)
+        if view:
+            return replace(view, kind=view.kind or (image.kind if image else kind))
         if not image:
             return View(kind)
         images = given[image.key]
@@ -65,7 +80,23 @@ def find_views(jobs: Sequence[Job], dicom: DicomOptions, kind: str = "") -> list
             images = [*images, *(other for group in groups for other in group.get(image.key, ()))]
         return _choose(image, images)
 
-    return [job if job.view else replace(job, view=view_of(job)) for job in jobs]
+    return [replace(job, view=view_of(job)) for job in jobs]
+
+
+def _partners_in_data_set(folder: Path) -> dict[str, Path] | None:
+    """The partners of a split by the names of their samples, if a folder holds the images of one; None for other folders."""
+    root = folder.parent.parent
+    try:
+        if not (is_data_set(root) and any(split.images == folder for split in find_split_folders(root))):
+            return None
+    except OSError:  # a folder above that cannot be listed
+        return None
+    return {path.stem: path for path in _list(folder.parent / PARTNER_FOLDER)}
+
+
+def _view_among(partners: Mapping[str, Path] | None, image: Path) -> View | None:
+    """The view of a data set's image, without its kind; None for other images."""
+    return None if partners is None else View("", partners.get(image.stem), is_laid_over=True)
 
 
 def _choose(image: _Image, images: Sequence[_Image]) -> View:

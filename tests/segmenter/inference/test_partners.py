@@ -90,6 +90,25 @@ def test_a_view_that_is_known_stays(touch):
     assert job.view == known
 
 
+def test_the_kind_of_a_data_sets_image_may_be_that_of_its_name(touch):
+    image, other = touch("P1_L_CM_CC.png", "P1_L_DM_CC.png")
+    jobs = [Job("a", image, view=View("", is_laid_over=True)), Job("b", other)]
+    assert [job.view for job in find_views(jobs, DicomOptions(), "DM")] == [View("CM", is_laid_over=True), View("DM")]
+
+
+@pytest.mark.parametrize("split", ["test/images", "Testing/images", "images/test"])
+def test_an_image_of_a_data_set_has_its_partner_there_or_none(touch, tmp_path, split):
+    image, _, alone, outside = touch(
+        *(f"{split}/{name}.png" for name in ("P1_L_CM_CC", "P1_L_DM_CC", "P2_L_CM_CC")), "elsewhere/P1_L_DM_CC.png"
+    )
+    partner, _ = touch(f"{split}/../partners/P1_L_CM_CC.jpg", "manifest.csv")
+    found = [job.view for job in find_views([Job(path.name, path) for path in (image, alone, outside)], DicomOptions())]
+    assert found[0] == View("CM", partner.resolve(), is_laid_over=True)
+    assert found[1:] == [View("CM", is_laid_over=True), View("DM")]
+    (tmp_path / "manifest.csv").unlink()
+    assert find_views([Job("a", alone)], DicomOptions())[0].view == View("CM"), "no data set"
+
+
 @pytest.fixture
 def write(tmp_path):
     """Writes a tagged mammogram under a name that says nothing; by default of one view."""

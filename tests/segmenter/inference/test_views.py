@@ -1,6 +1,7 @@
 """Inference with a model that takes both images of a view; it returns the other one's levels as probabilities."""
 
 import json
+import shutil
 
 import cv2
 import keras
@@ -164,6 +165,33 @@ def test_images_of_a_data_set_have_the_partners_that_are_in_it(model, views_fold
     assert not any(row["dx_px"] for row in rows), "nothing was to be registered"
     partner = read(views_folder / "test/partners/P7_L_CM_CC.png")
     np.testing.assert_allclose(probability(tmp_path / "out", "P7_L_CM_CC"), partner, atol=1)
+
+
+@pytest.mark.parametrize("given", ["nothing", "folder", "file", "data set alone"])
+def test_images_of_a_data_set_get_no_other_image_of_it(model, views_folder, tmp_path, capsys, given):
+    shutil.rmtree(views_folder / "test/partners")  # the low-energy image is in test/images, at a scale of its own
+    images = views_folder / "test/images"
+    words = {
+        "nothing": [views_folder],
+        "folder": [views_folder, "--images", images],
+        "file": [views_folder, "--images", images / "P7_L_CM_CC.png"],
+        "data set alone": ["--images", images],
+    }
+    assert infer(*words[given], "--model", model, "--output", tmp_path / "out") == 0
+    assert "(0 with both images of their view)" in capsys.readouterr().out
+    assert {row["status"] for row in read_csv(tmp_path / "out/partners.csv")} == {"missing"}
+    assert not probability(tmp_path / "out", "P7_L_CM_CC").any()
+
+
+def test_an_image_of_a_data_set_in_python(model, views_folder, images):
+    image = views_folder / "test/images/P7_L_CM_CC.png"
+    predictor = load_predictor(model)
+    found = predictor.segment(image).partner
+    assert (found["status"], "dx_px" in found) == ("registered", False)
+    given = predictor.segment(image, partner=read(image)).partner
+    assert (given["dx_px"], given["dy_px"]) == (0, 0), "a partner that is given is registered"
+    (views_folder / "test/partners/P7_L_CM_CC.png").unlink()
+    assert predictor.segment(image).partner["status"] == "missing"
 
 
 def test_models_that_take_one_image_and_both_do_not_mix(model, images, tmp_path, capsys):
