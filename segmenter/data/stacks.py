@@ -93,6 +93,11 @@ def gray_of(pixels: np.ndarray, *, partner: bool) -> np.ndarray:
     return pixels[..., 0] if pixels.shape[-1] == 1 else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
 
 
+def count_partners(samples: Sequence[Sample]) -> int:
+    """The number of samples whose view has another image."""
+    return sum(sample.partner is not None for sample in samples)
+
+
 def check_partners(folder: Path, samples: Sequence[Sample], *, single: bool = False) -> None:
     """Checks that samples of a data set have what [dataset] partner needs: their kinds, and at least one partner.
 
@@ -104,7 +109,7 @@ def check_partners(folder: Path, samples: Sequence[Sample], *, single: bool = Fa
     """
     for sample in samples:
         kind_of(sample)
-    if not single and not any(sample.partner for sample in samples):
+    if not single and not count_partners(samples):
         split = samples[0].split
         raise InputError(
             f"{folder}: [dataset] partner is on, but no image of {split} has a partner in {split}/{PARTNER_FOLDER}; make the "

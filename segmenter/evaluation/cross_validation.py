@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.files import clear_folder, locked, read_csv, write_csv
 from segmenter.data.originals import counts
 from segmenter.evaluation.evaluator import write_evaluation
-from segmenter.evaluation.formatting import format_interval, format_number, rounded
+from segmenter.evaluation.formatting import counted, format_interval, format_number, rounded
 from segmenter.evaluation.measuring import Row, Tables
 from segmenter.evaluation.state import read_summary
 from segmenter.runs import FOLDS, Run, read_state
@@ -60,8 +60,10 @@ def _pool(
     write_csv(folder / FOLDS, FOLD_COLUMNS, [rounded(row) for row in folds])
     settings = {name: summaries[0][name] for name in ("tolerance_px", "class_names", "threshold")}
     leaks = [summary["trained_on_too"] for summary in summaries]
+    with_partner = [count for summary in summaries if (count := summary.get("with_partner")) is not None]
     summary = {
         "identity": identity,
+        "with_partner": sum(with_partner) if len(with_partner) == len(runs) else None,
         "trained_on_too": None if None in leaks else sorted({patient for patients in leaks for patient in patients}),
         "size_cuts_px": None,
     }
@@ -114,12 +116,10 @@ def _spread(folds: Sequence[Mapping[str, object]]) -> dict[str, float]:
 def describe(pooled: Run, *, single: bool = False) -> list[str]:
     """A cross-validation as aligned lines: one row per fold, their mean and spread, and the pooled metrics with intervals."""
     folder = pooled.evaluation(SPLIT, single=single)
-    spread = read_summary(folder)["metrics"]
+    summary, folds = read_summary(folder), read_csv(folder / FOLDS)
+    spread, count = summary["metrics"], summary.get("with_partner")
     lines = [[name.replace("_", " ") for name in FOLD_COLUMNS]]
-    lines += [
-        [_cell(_number(row[name])) if name in FOLD_METRICS else row[name] for name in FOLD_COLUMNS]
-        for row in read_csv(folder / FOLDS)
-    ]
+    lines += [[_cell(_number(row[name])) if name in FOLD_METRICS else row[name] for name in FOLD_COLUMNS] for row in folds]
     for statistic in ("mean", "std"):
         cells = [_cell(spread.get(f"fold_{name}_{statistic}")) for name in FOLD_METRICS]
         lines.append([statistic, *[""] * (len(FOLD_COLUMNS) - len(FOLD_METRICS) - 1), *cells])
@@ -128,7 +128,9 @@ def describe(pooled: Run, *, single: bool = False) -> list[str]:
         if row["group"] == "all":
             estimates = [cell for average in ("mean", "median") for cell in _estimate(row, average)]
             pool.append([row["metric"], row["images"], row["patients"], *estimates])
-    return [*align_columns(lines), "", *align_columns(pool)]
+    images = sum(int(row["images"]) for row in folds)
+    partners = [] if count is None else [f"{count} of {counted(images, 'image')} with both images of their view"]
+    return [*align_columns(lines), "", *align_columns(pool), *partners]
 
 
 def _cell(value: float | None) -> str:

@@ -15,7 +15,7 @@ from pipeline.files import InputError, clear_folder, locked, sync, write_csv, wr
 from segmenter.configuration import Configuration
 from segmenter.data.dataset import DataSet, Sample
 from segmenter.data.originals import originals_or_all
-from segmenter.data.stacks import check_partners
+from segmenter.data.stacks import check_partners, count_partners
 from segmenter.evaluation.extremes import mask_file, write_extremes
 from segmenter.evaluation.formatting import rounded
 from segmenter.evaluation.measuring import FROC_COLUMNS, LESION_COLUMNS, Batch, Tables, measure_batches
@@ -110,6 +110,7 @@ def evaluate(
         "tolerance_px": configuration.eval.nsd_tolerance_px,
         "class_names": list(configuration.class_names),
         "threshold": configuration.infer.threshold if _has_threshold(configuration) else None,
+        "with_partner": count_partners(originals_or_all(samples)) if configuration.dataset.partner else None,
     }
     return write_evaluation(folder, tables, summary, batch_metrics.values())
 
@@ -135,7 +136,8 @@ def write_evaluation(folder: Path, tables: Tables, summary: dict[str, Any], batc
 
     Args:
       summary: the contents of summary.json in addition to the metrics. The next call compares `identity`, to see whether
-        there is anything to do; `trained_on_too` are the patients that were trained on, None where they are unknown.
+        there is anything to do; `trained_on_too` are the patients that were trained on, None where they are unknown;
+        `with_partner` is the number of images given with the other image of their view, None for networks of single images.
       batch_metrics: loss and metrics over batches, which cannot be computed from the tables.
 
     Returns:

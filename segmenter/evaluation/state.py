@@ -30,6 +30,7 @@ class _Summary:
     tolerance_px: Number = None
     class_names: list[str] = field(default_factory=list)
     threshold: Number = None
+    with_partner: int | None = None
     scored: dict[str, Any] = field(default_factory=dict)  # of masks of another program, how they were read
 
 

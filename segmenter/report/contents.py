@@ -70,6 +70,11 @@ def warnings(results: RunResults) -> list[str]:
         messages.append(f"{subject} trained on these images: their metrics say nothing about new patients.")
     if results.split == "valid" and not results.scored:
         messages.append("The epoch was chosen on these images, and the threshold may have been: their metrics are inflated.")
+    if results.lacks_partners:
+        messages.append(
+            f"Only {results.summary['with_partner']} of {counted(len(results.images), 'image')} had the other image of their "
+            "view: these metrics are partly those of single images."
+        )
     if results.patients < WIDE_UNDER:
         messages.append(
             f"Only {counted(results.patients, 'patient')} ({counted(len(results.images), 'image')}) in {results.split}: "
@@ -190,6 +195,8 @@ def single_sentence(results: RunResults) -> str:
     if not results.configuration.dataset.partner:
         return ""
     sentence = "The network takes both images of a view, low-energy and subtracted, and predicts the lesions of one of them."
+    if (count := results.summary.get("with_partner")) is not None:
+        sentence += f" {count} of {counted(len(results.images), 'image')} had both."
     if not results.single:
         return f"{sentence} How well it does without the other one was not evaluated; `evaluate --single` does."
     is_same = results.single.summary["threshold"] == results.summary["threshold"]

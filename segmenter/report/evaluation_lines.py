@@ -28,7 +28,8 @@ def collect_evaluation(folder: Path, configuration: Configuration | None) -> dic
       `originals` and `images`: how many were evaluated; `metrics` and `metrics_without_lesion`: rows with `metric`, `label`,
       `average` (mean or median), `value`, `low` and `high` of the 95 % interval, `images` and `patients`; `with_variants`:
       mean `dice` and `images` with turned and flipped ones, or None; `threshold`, or None; `batches`: their `batch_size`
-      and the `values` over them, or None without a model; `missing`: how many images had no mask. What is not defined is NaN.
+      and the `values` over them, or None without a model; `missing`: how many images had no mask; `with_partner`: how many
+      originals (without originals, images) were given with the other image of their view, or None. What is not defined is NaN.
 
     Raises:
       InputError: the tables of the evaluation cannot be read.
@@ -51,6 +52,7 @@ def collect_evaluation(folder: Path, configuration: Configuration | None) -> dic
         "threshold": values.get("threshold"),
         "batches": _over_batches(values, configuration) if configuration else None,
         "missing": len(summary.get("scored", {}).get("missing", ())),
+        "with_partner": summary.get("with_partner"),
     }
 
 
@@ -90,6 +92,8 @@ def describe_evaluation(evaluation: Mapping[str, Any]) -> list[str]:
         lines.append(f"with turned and flipped images: mean Dice {format_number(variants['dice'])} over {count}")
     if evaluation["threshold"] is not None:
         lines.append(f"a pixel is lesion where its probability is at least {evaluation['threshold']:g}")
+    if evaluation["with_partner"] is not None:
+        lines.append(f"{evaluation['with_partner']} of {counted(originals or images, 'image')} with both images of their view")
     if evaluation["missing"]:
         lines.append(f"{counted(evaluation['missing'], 'image')} without a mask, scored as empty")
     if batches := evaluation["batches"]:

@@ -76,6 +76,12 @@ class RunResults:
         return self.scored is None or self.scored["probabilities"] is not None
 
     @property
+    def lacks_partners(self) -> bool:
+        """Whether a network of pairs was evaluated on images of which some have no partner."""
+        count = self.summary.get("with_partner")
+        return count is not None and count < len(self.images)
+
+    @property
     def is_pooled(self) -> bool:
         """Whether it is a cross-validation."""
         return self.run.folds.is_file()

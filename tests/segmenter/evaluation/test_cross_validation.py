@@ -238,6 +238,19 @@ def test_a_patient_that_several_folds_trained_on_counts_once(tmp_path):
     assert (summary["patients_in_train"], summary["patients"]) == (1, 2)
 
 
+def test_images_with_a_partner_are_counted_over_the_folds(hand, tmp_path):
+    for run, count in zip(hand, (2, 1, 0), strict=True):
+        path = run.evaluation("test") / "summary.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"with_partner": count}))
+    pool_folds(hand, open_run(tmp_path, "pair-cv"))
+    assert read_summary(open_run(tmp_path, "pair-cv").evaluation("test"))["with_partner"] == 3
+    assert describe(open_run(tmp_path, "pair-cv"))[-1] == "3 of 5 images with both images of their view"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"with_partner": None}))
+    pool_folds(hand, open_run(tmp_path, "hand-cv"))
+    assert read_summary(open_run(tmp_path, "hand-cv").evaluation("test"))["with_partner"] is None
+    assert "both" not in describe(open_run(tmp_path, "hand-cv"))[-1]
+
+
 def test_one_row_per_fold(hand, tmp_path):
     pool_folds(hand, open_run(tmp_path, "hand-cv"))
     with pytest.raises(InputError, match="hand-cv: is a cross-validation and has no model of its own; name the run of one"):

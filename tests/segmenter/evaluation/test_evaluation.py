@@ -16,6 +16,7 @@ from segmenter.evaluation.batch_metrics import BatchMetrics
 from segmenter.evaluation.evaluator import find_trained_on_too
 from segmenter.evaluation.measuring import FROC_COLUMNS, LESION_COLUMNS, image_row, measure
 from segmenter.evaluation.threshold_choice import choose_threshold
+from segmenter.report.evaluation_lines import collect_evaluation, describe_evaluation
 
 
 @pytest.fixture
@@ -293,6 +294,24 @@ def test_batch_metrics_are_given_for_each_class():
     assert values["dice_coef_benign"] == pytest.approx(1)
     assert values["dice_coef_malignant"] == pytest.approx((2 * 1 + 1) / (2 + 1 + 1))
     assert values["dice_coef"] == pytest.approx((1 + 3 / 4) / 2)
+
+
+def test_images_with_a_partner_are_counted(views_folder, tmp_path):
+    (views_folder / "test/partners/P7_L_CM_CC.png").unlink()
+    pixels = keras.Input((32, 32, 3))
+    keras.Model(pixels, keras.layers.Rescaling(1 / 255)(pixels[..., 2:])).save(tmp_path / "pair.keras")
+    configuration = Configuration.model_validate({"model": {"image_channels": 3}, "dataset": {"partner": True}})
+    data = read_data_set(views_folder)
+    for given, count in ((data, 3), (data.without_partners(), 0)):
+        run(tmp_path / "pair.keras", given, tmp_path / "evaluation", configuration)
+        assert read_summary(tmp_path / "evaluation")["with_partner"] == count
+    line = f"{count} of 4 images with both images of their view"
+    assert f"  {line}" in describe_evaluation(collect_evaluation(tmp_path / "evaluation", configuration))
+    single = Configuration.model_validate({"model": {"image_channels": 3}})
+    run(tmp_path / "pair.keras", data, tmp_path / "evaluation", single)
+    assert read_summary(tmp_path / "evaluation")["with_partner"] is None
+    lines = describe_evaluation(collect_evaluation(tmp_path / "evaluation", single))
+    assert not any("both images" in line for line in lines)
 
 
 def test_views_are_averaged_where_the_configuration_says_so(striped, tmp_path):

@@ -71,6 +71,18 @@ def test_warnings_are_at_the_top(folder, run, phantom, shared, messages):
     assert top.count('class="warning"') == 1 + len(messages)
 
 
+@pytest.mark.parametrize(("count", "warns"), [(4, True), (10, False), (None, False)])
+def test_the_images_without_a_partner_are_in_the_headline_of_pairs(folder, run, count, warns):
+    configuration = Configuration.model_validate({"model": {"image_channels": 3}, "dataset": {"partner": True}})
+    evaluate(run, read_data_set(folder), configuration)
+    path = run.evaluation("test") / "summary.json"
+    write_text(path, json.dumps(json.loads(path.read_text()) | {"with_partner": count}))
+    page, card = report(run)
+    warning = f"Only {count} of 10 images had the other image of their view: these metrics are partly those of single images."
+    assert (warning in page[: page.index("<main")], warning in card) == (warns, warns)
+    assert (f"{count} of 10 images had both." in page) == (count is not None)
+
+
 def test_cases_are_the_best_the_median_and_the_worst_by_dice(run):
     groups = cases.by_dice(results_of(run))
     names = {group: [case.caption.split(";")[0] for case in examples] for group, examples in groups.items()}
