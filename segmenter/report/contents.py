@@ -421,7 +421,9 @@ def settings_sentence(results: RunResults) -> str:
     """Sentences on how predictions were thresholded, and on which lesions are small."""
     threshold, cuts = results.summary["threshold"], results.summary["size_cuts_px"]
     if results.scored:
-        sentence = "Masks are those of another program, taken as they are."
+        score = results.scored.get("score_threshold")
+        how = "taken as they are" if score is None else f"with regions of COCO results from a score of {score:g}"
+        sentence = f"Masks are those of another program, {how}."
     elif threshold is not None:
         sentence = f"A pixel is lesion where its probability is at least {threshold:g}."
     elif results.has_classes:

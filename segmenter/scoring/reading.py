@@ -3,6 +3,7 @@
 import io
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,12 @@ from segmenter.data.dataset import Sample
 from segmenter.scoring.files import ARRAYS
 
 
-def read_mask_of(path: Path, classes: int) -> np.ndarray:
+def read_mask_of(path: Path, classes: int, names: Sequence[str] = ()) -> np.ndarray:
     """Reads a mask file of any kind.
 
     Args:
       classes: how many there are, including the background; 1 separates lesion from background.
+      names: of the lesion classes 1, 2, ...; a segment of a DICOM SEG may not have the name of another class.
 
     Returns:
       (height, width) uint8: 0 is background, 1 is lesion, or 1, 2, ... are the lesion classes.
@@ -30,7 +32,7 @@ def read_mask_of(path: Path, classes: int) -> np.ndarray:
     """
     try:
         if path.suffix.lower() == ".dcm":
-            return _read_segments(path, classes)
+            return _read_segments(path, classes, names)
         return named(path, lambda: read_mask(read_regular(path), classes))
     except (OSError, SourceError, MaskError) as error:
         raise InputError(f"{path}: {error}") from error
@@ -83,7 +85,7 @@ def _read_array(path: Path) -> tuple[np.ndarray, str]:
     return values.astype(np.float32), precision
 
 
-def _read_segments(path: Path, classes: int) -> np.ndarray:
+def _read_segments(path: Path, classes: int, names: Sequence[str]) -> np.ndarray:
     """The segments of a DICOM SEG: of one class all of them together, else the segment's number is its class."""
     require("highdicom", f"to read the DICOM segmentation {path}", "dicom")
     with open_segmentation(path) as seg:
@@ -91,8 +93,16 @@ def _read_segments(path: Path, classes: int) -> np.ndarray:
         for segment, frame, full in segment_frames(seg):
             if 1 < classes <= segment:
                 raise InputError(f"{path}: has a segment {segment}; expected the lesion classes 1 to {classes - 1}")
+            label = str(seg.get_segment_description(segment).segment_label).strip()
+            if classes > 1 and label.casefold() in _other_names(segment, names):
+                numbers = ", ".join(f"{number} {name}" for number, name in enumerate(names, 1))
+                raise InputError(f"{path}: calls its segment {segment} {label}; expected segments numbered {numbers}")
             mask[frame >= full / 2] = segment if classes > 1 else 1
     return mask
+
+
+def _other_names(segment: int, names: Sequence[str]) -> list[str]:
+    return [name.casefold() for number, name in enumerate(names, 1) if number != segment]
 
 
 def _read_fractions(path: Path) -> tuple[np.ndarray, str]:

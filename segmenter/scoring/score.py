@@ -68,7 +68,7 @@ def score_masks(run: Run, data: DataSet, masks: Masks, split: str = "test", *, f
         write_extremes(samples, tables.images, configuration, folder)
         summary = {
             "identity": identity,
-            "trained_on_too": masks.trained_on_too(samples),
+            "trained_on_too": identity["trained_on_too"],
             "size_cuts_px": None if pooled else cuts,
             "tolerance_px": configuration.eval.nsd_tolerance_px,
             "class_names": list(configuration.class_names),
@@ -99,6 +99,7 @@ def _identity(masks: Masks, samples: Sequence[Sample], data: DataSet, configurat
         "schema": SCHEMA,
         "rules": _RULES,
         "masks_sha256": masks.digest(samples),
+        "trained_on_too": masks.trained_on_too(samples, data.samples),
         "data_identity": data.identity,
         "split": split,
         "class_names": list(configuration.class_names),

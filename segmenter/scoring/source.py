@@ -125,7 +125,7 @@ class Masks:
         """
         name, likely = sample.name, None
         if name in self.files:
-            origin, mask = str(self.files[name]), read_mask_of(self.files[name], classes)
+            origin, mask = str(self.files[name]), read_mask_of(self.files[name], classes, names)
         elif name in self.drawn:
             origin = self.drawn[name].origin
             mask, likely = draw(self.drawn[name], classes, self.threshold, names)
@@ -139,11 +139,18 @@ class Masks:
             return mask, (mask > 0).astype(np.float32)
         return mask, to_grid(likely, sample, side, str(self.likely_files.get(name, origin)), None)
 
-    def trained_on_too(self, samples: Sequence[Sample]) -> list[str] | None:
-        """The patients in several of nnU-Net's folds, whose masks are of networks that were trained on them; None if unknown."""
-        folds = {(sample.owner, fold_of(self.files.get(sample.name, Path()))) for sample in samples}
-        if not all(fold and owner for owner, fold in folds) or not all(sample.patient for sample in samples):
+    def trained_on_too(self, samples: Sequence[Sample], everything: Sequence[Sample]) -> list[str] | None:
+        """The patients in several of nnU-Net's folds, whose masks are of networks that were trained on them; None if unknown.
+
+        Args:
+          samples: that are scored.
+          everything: the samples of all splits, among which other images of these patients may be.
+        """
+        fold = {name: fold_of(path) for name, path in self.files.items()}
+        if not all(sample.patient and fold.get(sample.name) for sample in samples):
             return None
+        owners = {sample.owner for sample in samples}
+        folds = {(one.owner, fold[one.name]) for one in everything if one.owner in owners and fold.get(one.name)}
         return sorted(owner for owner, count in Counter(owner for owner, _ in folds).items() if count > 1)
 
     def digest(self, samples: Sequence[Sample]) -> str:
@@ -170,4 +177,5 @@ class Masks:
             "masks": dict(sorted(kinds.items())),
             "probabilities": ", ".join(sorted(self.precisions)) if self.probabilities else scores,
             "missing": list(missing),
+            "score_threshold": self.threshold if self.has_scores else None,
         }

@@ -97,6 +97,9 @@ def test_masks_and_probabilities_are_scored_as_they_were_written(write, tmp_path
     if classes == 2:
         with pytest.raises(InputError, match=r"P1_binary\.dcm: has a segment 2; expected the lesion classes 1 to 1"):
             read_mask_of(path, 2)
+        np.testing.assert_array_equal(read_mask_of(path, 3, ["class_1", "Class_2"]), mask)
+        with pytest.raises(InputError, match="calls its segment 1 class_1; expected segments numbered 1 class_2, 2 class_1"):
+            read_mask_of(path, 3, ["class_2", "class_1"])
 
 
 def read_back(data, path):

@@ -220,6 +220,17 @@ def test_the_images_of_nnunets_folds_are_pooled(folder, tmp_path, capsys):
     assert read_summary(score(folder, "--masks", results, "--fold", "all"))["trained_on_too"] == ["P1"]
 
 
+def test_a_patients_images_in_other_splits_may_be_in_other_folds(folder, tmp_path):
+    path = folder / "manifest.csv"
+    rows = [row | {"patient": "P1"} if row["sample"] == "P6_L_CM_CC" else row for row in read_csv(path)]  # one of train
+    write_csv(path, list(rows[0]), rows)
+    for sample in read_data_set(folder).samples:
+        write_masks(tmp_path / f"fold_{sample.fold}/validation", {sample.name: cv2.imread(str(sample.mask), 0) // 255})
+    assert read_summary(score(folder, "--masks", tmp_path))["trained_on_too"] == ["P1"]
+    (tmp_path / "fold_0/validation/P6_L_CM_CC.png").rename(tmp_path / "fold_1/validation/P6_L_CM_CC.png")
+    assert read_summary(score(folder, "--masks", tmp_path))["trained_on_too"] == []
+
+
 def test_a_fold_chooses_the_images(folder, tmp_path):
     data = read_data_set(folder).in_fold(2)
     masks = {one.name: cv2.imread(str(one.mask), cv2.IMREAD_GRAYSCALE) for one in data.split("test")}
@@ -255,6 +266,11 @@ def test_coco_results_are_masks_with_scores(folder, tmp_path, capsys):
     assert dices(evaluation) == [1] * 4
     assert read_table(evaluation / "froc.csv")["score"].tolist() == [0.6, 0.7, 0.8, 0.9]
     assert read_summary(evaluation)["scored"]["probabilities"] == "scores of COCO results"
+    assert main(["report", str(folder), "--name", "other"]) == 0
+    assert (
+        "another program, with regions of COCO results from a score of 0.5."
+        in (evaluation.parents[1] / "report.html").read_text()
+    )
     assert len(read_table(score(folder, *files, "--threshold", "0.1") / "froc.csv")) == 5
     # An image that is listed and has no result was searched, and holds nothing.
     path.write_text(json.dumps(results[1:]))
