@@ -55,8 +55,9 @@ def made(tmp_path_factory):
         entries, final, records = (importlib.import_module(f"protocol.{name}") for name in ("entries", "final", "records"))
         patch.setattr(packaged, "FOLDER", root / "package")
         patch.setattr(records, "FOLDER", root / "quality")
+        chosen = [{"threshold_pair": pair, "threshold_single": 0.35} for pair in (0.4, 0.55, 0.45)]
         for path, content in {
-            "tiny/folds.json": {str(fold): {"threshold_pair": value} for fold, value in enumerate((0.4, 0.55, 0.45))},
+            "tiny/folds.json": {str(fold): thresholds for fold, thresholds in enumerate(chosen)},
             "tiny-pair.json": {"row": ROW | {"dice_median": 0.67}},
         }.items():
             (root / "quality" / path).parent.mkdir(parents=True, exist_ok=True)
@@ -93,7 +94,8 @@ def test_every_image_is_trained_on_and_the_last_averaged_weights_are_taken(made)
 def test_the_files_hold_what_inference_needs(made):
     facts = json.loads((made.folder / "cdd-cesm.json").read_text())
     assert (facts["images"], facts["patients"], facts["folds_sha256"]) == (12, 6, "f" * 64)
-    assert facts["infer"] == {"threshold": 0.45, "smallest_lesion_px": 3, "augmentation": "flips"}
+    expected = {"threshold": 0.45, "threshold_single": 0.35, "smallest_lesion_px": 3, "augmentation": "flips"}
+    assert facts["infer"] == expected
     assert facts["cross_validation"] == {"pair": ROW | {"dice_median": 0.67}}
     assert sorted(path.name for path in made.folder.iterdir()) == [
         "cdd-cesm.json",
@@ -234,6 +236,21 @@ def test_python_loads_it(package, images):
     assert result.partner["status"] == "registered"
     settings = result.predictor.plan.settings
     assert (settings.threshold, settings.augmentation) == (0.6, "flips")
+
+
+def test_single_images_have_a_threshold_of_their_own(package, images):
+    """P2 has one image; a threshold that is given alone is that of single images, too."""
+    for name, is_single in (("P1_L_CM_CC.jpg", False), ("P2_R_CM_MLO.png", True)):
+        probability = segmenter.load_pretrained().segment(images / name).probability
+        low, high = np.quantile(probability[probability > 0], (0.3, 0.7))
+        for changes, expected in (
+            ({"threshold": high, "threshold_single": low}, low if is_single else high),
+            ({"threshold": high}, high),
+        ):
+            predictor = segmenter.load_pretrained(settings={"infer": {"smallest_lesion_px": 0} | changes})
+            mask = predictor.segment(images / name).mask
+            assert 0 < mask.mean() < 1
+            np.testing.assert_array_equal(mask > 0, probability >= expected)
 
 
 def refused(*words):

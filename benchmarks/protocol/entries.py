@@ -36,7 +36,7 @@ class Entry:
 
     def digest(self) -> str:
         """SHA-256 of all that decides how it is trained and evaluated."""
-        stated = {"configuration": self.configuration().model_dump(mode="json"), "patients": self.patients}
+        stated = {"configuration": self.configuration().model_dump(mode="json", exclude_defaults=True), "patients": self.patients}
         return hashlib.sha256(json.dumps(stated | {"budget_of": self.budget_of}, sort_keys=True).encode()).hexdigest()
 
 

@@ -17,7 +17,7 @@ from pipeline.files import InputError, read_json, replacing, sha256, write_text
 from protocol import records
 from protocol.card import write_card
 from protocol.entries import Entry
-from protocol.running import PAIR, SINGLE, train_and_count
+from protocol.running import PAIR, SINGLE, modes_of, train_and_count
 from segmenter.configuration import Configuration
 from segmenter.data.dataset import DataSet, Sample, count_patients
 from segmenter.pretrained import packaged
@@ -100,15 +100,19 @@ def write_package(run: Run, data: DataSet, name: str, configuration: Configurati
 
 
 def settings_of(name: str, configuration: Configuration) -> dict[str, object]:
-    """The settings of [infer] that the model is applied with: the threshold is the median of those that the folds chose."""
-    mode = PAIR if configuration.dataset.partner else SINGLE
-    chosen = [fold[key] for fold in records.read_folds(name).values() if (key := f"threshold_{mode}") in fold]
-    infer = configuration.infer
+    """The settings of [infer] that the model is applied with: thresholds are the medians of those that the folds chose."""
+    infer, modes = configuration.infer, modes_of(configuration)
     return {
-        "threshold": round(statistics.median(chosen), 3) if chosen else infer.threshold,
+        "threshold": _median_threshold(name, modes[0]) or infer.threshold,
+        "threshold_single": _median_threshold(name, modes[1]) if len(modes) > 1 else None,
         "smallest_lesion_px": infer.smallest_lesion_px,
         "augmentation": infer.augmentation,
     }
+
+
+def _median_threshold(name: str, mode: str) -> float | None:
+    chosen = [fold[f"threshold_{mode}"] for fold in records.read_folds(name).values() if f"threshold_{mode}" in fold]
+    return round(statistics.median(chosen), 3) if chosen else None
 
 
 def read_cross_validation(name: str) -> dict[str, CrossValidation]:

@@ -10,7 +10,7 @@ from pipeline.contract import clean_name, parse_image
 from pipeline.files import InputError
 from pipeline.sources import stem_of
 from segmenter import runs
-from segmenter.configuration import InferSettings, TiledInferSettings
+from segmenter.configuration import InferSettings, TiledInferSettings, change_infer
 from segmenter.data.dataset import DataSet, is_data_set, read_data_set, read_dicom_options, read_source_bits
 from segmenter.inference.jobs import Job
 from segmenter.inference.outputs import read_mark
@@ -177,7 +177,7 @@ def _changed(settings: InferSettings, arguments: argparse.Namespace) -> InferSet
         changes |= {"mask_colorize": True, "masks_only": False}
     if arguments.masks_only:
         changes |= {"masks_only": True, "mask_colorize": False}
-    return settings.model_copy(update=changes)
+    return settings.model_copy(update=change_infer({}, changes))
 
 
 def _as_runs_saw(data: DataSet, arguments: argparse.Namespace) -> DataSet:

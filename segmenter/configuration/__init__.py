@@ -12,6 +12,7 @@ from segmenter.configuration.schema import (
     MaskSettings,
     TiledInferSettings,
     TrainSettings,
+    change_infer,
     default_class_names,
 )
 
@@ -27,6 +28,7 @@ __all__ = [
     "ModelSettings",
     "TiledInferSettings",
     "TrainSettings",
+    "change_infer",
     "default_class_names",
     "is_published",
     "load_configuration",

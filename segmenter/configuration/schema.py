@@ -4,7 +4,8 @@ Sections and keys carry the names that users of the published project know. Ever
 """
 
 import re
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -112,6 +113,8 @@ class InferSettings(Section):
     """[infer]: how probabilities are thresholded, for masks and for metrics per image, and what is written."""
 
     threshold: float = Field(default=0.5, gt=0, lt=1)
+    # The threshold of a model that takes both images of a view, for an image whose other one is missing; None: `threshold`.
+    threshold_single: float | None = Field(default=None, gt=0, lt=1)
     algorithm: Literal["otsu"] | None = None  # finds a threshold for each image, instead of `threshold`
     blur: bool = False  # smooth the probabilities before thresholding
     ksize: int = Field(default=5, ge=3)  # odd side of this Gaussian kernel, in pixels of the probability map
@@ -123,6 +126,10 @@ class InferSettings(Section):
     mask_colorize: bool = False  # also write masks in `mask_colors`, and these merged with the image
     mask_colors: Colors = ()  # red, green, blue of each lesion class; empty: green, white (malignant), then others
     batch_size: int = Field(default=4, ge=1)
+
+    def for_single_images(self) -> "InferSettings":
+        """The settings for images without the other one of their view."""
+        return self.model_copy(update={"threshold": self.threshold_single or self.threshold})
 
     @model_validator(mode="after")
     def _writes_what_it_colors(self) -> "InferSettings":
@@ -141,6 +148,12 @@ class InferSettings(Section):
         if wrong := [color for color in self.mask_colors if not all(0 <= level <= 255 for level in color)]:
             raise ValueError(f"mask_colors holds {list(wrong[0])}; expected red, green and blue from 0 to 255")
         return self
+
+
+def change_infer(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of [infer] with changes; a changed threshold alone is that of single images, too."""
+    reset = {"threshold_single": None} if "threshold" in changes else {}
+    return {**settings, **reset, **changes}
 
 
 class TiledInferSettings(Section):

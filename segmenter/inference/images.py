@@ -14,7 +14,7 @@ from pipeline.contract import PARTNERS, MaskError, SourceError, parse_image
 from pipeline.files import InputError, read_csv, read_regular
 from pipeline.page import GROUND_TRUTH_COLOR, PREDICTION_COLOR
 from pipeline.sources import has_dicom_mark, read_mask, stem_of
-from segmenter.configuration import default_class_names
+from segmenter.configuration import change_infer, default_class_names
 from segmenter.data.stacks import CHANNELS
 from segmenter.inference import dicom_seg
 from segmenter.inference.ensembles import AnyPredictor
@@ -276,5 +276,5 @@ def load_pretrained(*, settings: Mapping[str, Any] | None = None) -> ImagePredic
       [2310, 84]
     """
     pretrained, changes = find_pretrained(), dict(settings or {})
-    infer = {**pretrained.settings["infer"], **changes.get("infer", {})}
+    infer = change_infer(pretrained.settings["infer"], changes.get("infer", {}))
     return load_predictor(pretrained.file, settings=changes | {"infer": infer})

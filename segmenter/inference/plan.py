@@ -11,7 +11,7 @@ import numpy as np
 from pipeline.contract import DATASET_MARK
 from pipeline.files import InputError, check_settings, package_version, sha256
 from pipeline.sources import DEFAULT_DICOM, DicomOptions, read_image
-from segmenter.configuration import NO_TILES, Configuration, InferSettings, TiledInferSettings
+from segmenter.configuration import NO_TILES, Configuration, InferSettings, TiledInferSettings, change_infer
 from segmenter.data.dataset import folder_of, read_dicom_options, read_source_bits
 from segmenter.inference import dicom_seg
 from segmenter.inference.ensembles import AnyPredictor, AugmentedPredictor, Ensemble
@@ -95,7 +95,7 @@ def _reading(plan: Plan, data: Any) -> Plan:
 def _plan_of_onnx(file: Path, settings: Mapping[str, Any]) -> Plan:
     description = read_description(file)
     origin = f"{file}: metadata"
-    infer = description.infer | dict(settings.get("infer", {}))
+    infer = change_infer(description.infer, settings.get("infer", {}))
     tiles = description.tiledinfer | dict(settings.get("tiledinfer", {}))
     return Plan(
         (file,),

@@ -14,6 +14,8 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+
 from pipeline.contract import CRASHED, REGISTERED, SourceError, find_reason
 from pipeline.files import InputError, all_cores, locked, progress, sha256, stamp_of
 from pipeline.files.processes import in_order
@@ -176,7 +178,7 @@ def _make_writer(
     def write(predicted: _Predicted) -> _Written:
         job, image = predicted.job, predicted.image
         probabilities = predicted.probabilities.at_source()
-        prediction = Prediction(image.gray, probabilities, threshold_mask(probabilities, plan.settings))
+        prediction = Prediction(image.gray, probabilities, _threshold(probabilities, image, plan))
         wanted = {"colored": plan.settings.mask_colorize, "masks_only": plan.settings.masks_only}
         write_pictures(output, job.name, prediction, job.ground_truth, colors, class_names, **wanted)
         without_seg = ""
@@ -195,7 +197,13 @@ def predict_image(image: Input, predictor: AnyPredictor, plan: Plan) -> Predicti
     """Predicts one image at its own size."""
     pixels = image.pixels
     probabilities = predict_tiled(pixels, predictor, plan.tiled) if plan.tiled else predict_whole([pixels], predictor)[0]
-    return Prediction(image.gray, probabilities, threshold_mask(probabilities, plan.settings))
+    return Prediction(image.gray, probabilities, _threshold(probabilities, image, plan))
+
+
+def _threshold(probabilities: np.ndarray, image: Input, plan: Plan) -> np.ndarray:
+    """The mask of an image, thresholded as single images are where the model takes a partner and there is none."""
+    is_single = image.view is not None and image.partner is None
+    return threshold_mask(probabilities, plan.settings.for_single_images() if is_single else plan.settings)
 
 
 def _predict(
