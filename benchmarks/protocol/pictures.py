@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pipeline.geometry import find_breast
-from pipeline.page import GROUND_TRUTH_COLOR, PREDICTION_COLOR, SERIES, set_log_axis
+from pipeline.page import GROUND_TRUTH_COLOR, PREDICTION_COLOR, SERIES
 from protocol import records
 from protocol.leaderboard import first_trained
 from protocol.running import PAIR, SINGLE, evaluation_of, run_name
@@ -32,7 +32,7 @@ def draw_charts(rows: Sequence[dict[str, Any]]) -> None:
     left, right = figure.subplots(1, 2, width_ratios=(1.2, 1))
     _draw_entries(left, rows)
     if trained := first_trained(rows):
-        _draw_sizes(right, str(trained["entry"]), str(trained["mode"]), str(trained["title"]))
+        _draw_sizes(right, str(trained["entry"]), str(trained["mode"]))
     else:
         right.set_axis_off()
     _save(figure, CHARTS)
@@ -49,7 +49,7 @@ def _draw_entries(ax: Any, rows: Sequence[dict[str, Any]]) -> None:
     ax.set(xlabel="mean Dice of test images, 95 % interval by patient", title="Networks")
 
 
-def _draw_sizes(ax: Any, entry: str, mode: str, title: str) -> None:
+def _draw_sizes(ax: Any, entry: str, mode: str) -> None:
     """Dice of each test image by its lesion pixels, and the mean of each tenth of the images."""
     images = records.read_tables(entry, mode)[0]
     images = images[(images["variant"] == "original") & images["dice"].notna()].sort_values("truth_px")
@@ -62,9 +62,17 @@ def _draw_sizes(ax: Any, entry: str, mode: str, title: str) -> None:
         color=SERIES[1],
         label="mean of each tenth",
     )
-    set_log_axis(ax, "x", images["truth_px"].to_numpy(float))
+    ax.set_xscale("log")
+    ticks = [tick for tick in (300, 1000, 3000, 10_000, 30_000, 100_000) if tick <= images["truth_px"].max()]
+    ax.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    ax.minorticks_off()
     ax.legend(frameon=False, loc="lower right")
-    ax.set(xlabel="lesion pixels of the image, of 512 × 512", ylabel="Dice", title=title, ylim=(-0.02, 1.02))
+    ax.set(
+        xlabel="lesion pixels of the image, of 512 × 512",
+        ylabel="Dice",
+        title=f"{entry}, {_MODE_NAMES[mode]}",
+        ylim=(-0.02, 1.02),
+    )
 
 
 def draw_outlines(data: DataSet, entry: str, mode: str, columns: int = 6, rows: int = 2) -> None:
@@ -92,8 +100,13 @@ def _draw_outline(ax: Any, data: DataSet, entry: str, mode: str, image: pd.Serie
     evaluation = evaluation_of(open_run(data.folder, run_name(entry, view.fold)), "test", mode)
     breast, mask = find_breast(read_gray(sample.image)), read_gray(sample.mask) > 127
     predicted = read_gray(mask_file(evaluation, sample)) > 127
-    for contoured, color in (breast.mask, _INK), (mask, GROUND_TRUTH_COLOR), (predicted, PREDICTION_COLOR):
-        for contour in cv2.findContours(contoured.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)[0]:
+    # Of the breast the outer contour alone: dark specks in it are noise of the threshold.
+    for drawn, which, color in (
+        (breast.mask, cv2.RETR_EXTERNAL, _INK),
+        (mask, cv2.RETR_CCOMP, GROUND_TRUTH_COLOR),
+        (predicted, cv2.RETR_CCOMP, PREDICTION_COLOR),
+    ):
+        for contour in cv2.findContours(drawn.astype(np.uint8), which, cv2.CHAIN_APPROX_NONE)[0]:
             ax.fill(*contour[:, 0].T, fill=False, edgecolor=color, linewidth=1.2)
     left, top, right, bottom = breast.box
     ax.set(xlim=(left - 5, right + 5), ylim=(bottom + 5, top - 5), aspect="equal")
