@@ -253,6 +253,22 @@ def test_single_images_have_a_threshold_of_their_own(package, images):
             np.testing.assert_array_equal(mask > 0, probability >= expected)
 
 
+def test_the_model_that_ships_is_the_one_that_its_facts_and_the_benchmark_state():
+    """Its files are whole, both predict the same, and its results are those of the entry's folds."""
+    facts = json.loads((packaged.FOLDER / "cdd-cesm.json").read_text())
+    files = {name: packaged.FOLDER / name for name in facts["sha256"]}
+    assert {name: sha256(file) for name, file in files.items()} == facts["sha256"]
+    assert sum(file.stat().st_size for file in files.values()) < 25_000_000
+    for mode, result in facts["cross_validation"].items():
+        row = json.loads((BENCHMARKS / "quality" / f"best-{mode}.json").read_text())["row"]
+        assert {key: row[key] for key in result} == result, "train it again after the benchmark: quality.py final"
+    keras_model = load_predictor(files["cdd-cesm.keras"])
+    images = example_images(keras_model, 2)
+    expected = keras_model.predict(images)
+    assert expected.max() > 0.01
+    np.testing.assert_allclose(load_onnx_predictor(files["cdd-cesm.onnx"]).predict(images), expected, atol=2e-3)
+
+
 def refused(*words):
     return main(["infer", *map(str, words)])
 

@@ -86,7 +86,8 @@ def test_every_file_of_the_packages_comes_along(wheel):
     assert {"pipeline/py.typed", "segmenter/py.typed", "pipeline/recipes/v2.toml", "segmenter/configs/quick.toml"} <= wanted
     weights = {"efficientnet_lite0_imagenet.weights.h5", "LICENSE", "NOTICE"}
     assert {f"segmenter/models/weights/{name}" for name in weights} <= wanted
-    assert "segmenter/pretrained/LICENSE" in wanted
+    model = {"LICENSE", "model_card.md", "cdd-cesm.json", "cdd-cesm.keras", "cdd-cesm.onnx"}
+    assert {f"segmenter/pretrained/{name}" for name in model} <= wanted
     with zipfile.ZipFile(wheel) as archive:
         assert {name for name in archive.namelist() if ".dist-info/" not in name} == wanted
 

@@ -174,7 +174,8 @@ def read_pixels(path: Path, plan: Plan, *, color: bool = False) -> np.ndarray:
 
 def describe_algorithm(plan: Plan, predictor: AnyPredictor) -> dicom_seg.Algorithm:
     """The algorithm that a DICOM SEG records: the network, the hashes of the model files, and the settings."""
-    parameters = plan.settings.model_dump(mode="json", exclude={"batch_size", "mask_colorize", "mask_colors"})
+    unused = {"batch_size", "mask_colorize", "mask_colors", *(() if plan.settings.threshold_single else ("threshold_single",))}
+    parameters = plan.settings.model_dump(mode="json", exclude=unused)
     if plan.tiled:
         parameters |= plan.tiled.model_dump(mode="json")
     if predictor.crop != "none":
