@@ -73,16 +73,16 @@ class Dataset:
 
     @property
     def rejects(self) -> pd.DataFrame:
-        """The source images that were dropped: image, reason, where and words, as in rejects.csv; empty where it is missing."""
+        """The source images that were dropped, with the columns of rejects.csv: image, reason, where and words (the message)."""
         path = DatasetFolder(self.folder).rejects
         return pd.DataFrame(read_csv(path, REJECT_COLUMNS) if path.is_file() else [], columns=list(REJECT_COLUMNS))
 
     def audit(self, patient: str | None = None, *, workers: int | None = None, scheduler: str = "") -> pd.DataFrame:
-        """Reads all files of the folder and gives what is wrong; arguments, result and errors as of `audit_dataset`."""
+        """Reads all files of the folder and returns the findings, as `audit_dataset` does, with its arguments and errors."""
         return audit_dataset(self.folder, patient, workers=workers, scheduler=scheduler)
 
     def describe(self) -> dict[str, Any]:
-        """The content of dataset.json: recipe, counts, what was dropped and why, licence.
+        """The content of dataset.json: the recipe's name and digest, counts, what was dropped and why, licence.
 
         Raises:
           InputError: the folder was not made by `make_dataset`.
@@ -96,7 +96,7 @@ class Dataset:
         """Writes report.html, a page about the data set with charts and contact sheets, where it is not up to date.
 
         Raises:
-          InputError: the folder was not made by `make_dataset`, or the extra `report` is not installed.
+          InputError: the folder was not made by `make_dataset`.
         """
         stages.report(DatasetFolder(self.folder))
         return DatasetFolder(self.folder).report
@@ -171,7 +171,7 @@ def make_dataset(
       recipe: `v2` or another of the package's, the path of a .toml file, or what `load_recipe` gave.
       settings: values in place of the recipe's, nested as its tables are: `{"split": {"seed": 3}}`.
       annotations: the folder with the annotation files, or one of them; `raw` where it is left out.
-      assignment: your own assignment.csv, with the columns patient, split and maybe fold.
+      assignment: your own assignment.csv, with the columns patient, split and optionally fold.
       site_key: a file with the secret under which DICOM sources get keyed names; else the variable CESM_SITE_KEY.
       workers: how many processes work; all cores where it is left out.
       scheduler: of a Dask cluster that does the work instead: its address, or the path of its .json file (extra `dask`).

@@ -104,5 +104,5 @@ def open_workers(arguments: argparse.Namespace, folders: Sequence[Path]) -> Work
 def add_assignment(parser: argparse.ArgumentParser) -> None:
     """Adds --assignment."""
     parser.add_argument(
-        "--assignment", type=Path, help="your own assignment.csv, with the columns patient, split and, if you like, fold"
+        "--assignment", type=Path, help="your own assignment.csv, with the columns patient, split and optionally fold"
     )

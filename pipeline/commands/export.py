@@ -23,7 +23,7 @@ def add(commands) -> None:
 def _add_formats(parser: CommandParser) -> None:
     from pipeline.exports import FORMATS, formats_with
 
-    parser.add_argument("--format", required=True, choices=FORMATS, help="%(choices)s")
+    parser.add_argument("--format", required=True, choices=FORMATS, help="the format to write")
     parser.add_argument("--output", type=Path, metavar="DIR", help="new or empty folder (default: FOLDER/exports/FORMAT)")
     options = {option.name: option for export_format in FORMATS.values() for option in export_format.options}
     for name, option in options.items():

@@ -16,11 +16,10 @@ def add(commands) -> None:
         "compare",
         execute,
         "compare runs, image by image",
-        "Prints how far the metrics of each run lie from those of the "
-        "first, with 95 % intervals for which both share the drawn patients. The runs must have been evaluated on the same "
-        "images. A run of another data set, a pooled cross-validation (NAME-cv) and a single evaluation "
-        "(RUN/evaluation/test_single) will do too. One metric, chosen beforehand, "
-        "gets a verdict; the others are exploratory.",
+        "Prints how the metrics of each run differ from those of the first, with 95 % intervals that draw the same patients "
+        "from both. The runs must have been evaluated on the same images. A run in another data set's folder, a pooled "
+        "cross-validation (NAME-cv) and a single evaluation (RUN/evaluation/test_single) can be given, too. One metric, chosen "
+        "beforehand, gets a verdict; the others are exploratory.",
     )
     parser.add_argument("reference", metavar="RUN", type=Path, help="the run to compare with: DATASET/runs/NAME")
     parser.add_argument("runs", metavar="RUN", type=Path, nargs="+", help="the runs to compare with it")

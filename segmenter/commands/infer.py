@@ -65,7 +65,7 @@ def add(commands) -> None:
     parser.add_argument(
         "--augmentation",
         choices=("none", "flips", "turns"),
-        help="average over the 4 flips, or all 8 rotations and flips, of each image",
+        help="average over the 4 flips of each image (flips), or over its 8 rotations and flips (turns)",
     )
     parser.add_argument(
         "--threshold",
@@ -95,7 +95,7 @@ def add(commands) -> None:
         "--kind",
         choices=("DM", "CM"),
         default="",
-        help="low-energy (DM) or subtracted (CM): what those images are that neither names nor DICOM tags identify, for a model "
+        help="low-energy (DM) or subtracted (CM): the kind of images whose names and DICOM tags do not state it, for a model "
         "that takes both images of a view",
     )
     parser.add_argument("--strict", action="store_true", help="exit status 2 if any image could not be read")

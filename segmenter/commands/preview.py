@@ -14,8 +14,8 @@ def add(commands) -> None:
         "preview",
         execute,
         "draw a picture sheet of augmented training pairs",
-        "One row per pair of train: as it is, then varied as [augmentor] says, with the contour of its mask and the names of "
-        "what was drawn.",
+        "One row per pair of train: as it is, then varied by the settings of [augmentor], with the contour of its mask and the "
+        "names of the variations.",
     )
     parser.add_argument("--config", required=True, metavar="NAME|FILE", help="a configuration with [model] generator on")
     add_settings(parser, "configuration")

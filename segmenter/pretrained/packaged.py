@@ -44,7 +44,7 @@ class CrossValidation:
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of the model, beside the files of its network.
+    """What is known of the model, in addition to the files of its network.
 
     Attributes:
       images, patients: how many it was trained on.
