@@ -21,7 +21,7 @@ Row = dict[str, object]
 _HEAD = """# Results on CDD-CESM
 
 Whole-image Dice of lesion segmentation on patients that the network was not trained on. [benchmark.md](benchmark.md) states the
-protocol. The page is made from the files in `benchmarks/quality/`, which `make benchmark` makes again but for "What was tried".
+protocol. The page is made from the files in `benchmarks/quality/`; `make benchmark` makes all but "What was tried" again.
 
 Folds: SHA-256 `{digest}` of {patients} patients in {folds} folds."""
 
@@ -57,19 +57,19 @@ def _leaderboard(rows: Sequence[Row], ceiling: float | None) -> list[str]:
         if row["entry"] not in CURVE
     ]
     notes = [
-        "Dice is per image, of images with a lesion; intervals are 95 % by patient. The difference from the published network is "
-        "paired, over the images that both have. The settings of `best` were chosen on validation patients of round "
-        f"{SCREENED}, who are those of fold {SCREENING_FOLD}: its mean without their images is free of that choice. `found` is "
-        "the share of annotated lesions that a predicted one overlaps with an IoU over 0.1, `false positives` those per image. "
-        "Core-minutes are processor time of training, per fold; MACs are multiply-accumulates of one prediction, over all passes "
-        "of the network.",
+        "Dice is per image, of images with a lesion; intervals are 95 % by patient. `minus published` is the paired difference "
+        "from the published network, over the images that both have. The settings of `best.toml` were chosen on the validation "
+        f"patients of round {SCREENED}, which are those of fold {SCREENING_FOLD}: the mean without fold {SCREENING_FOLD} is free "
+        "of that choice. `found` is the share of annotated lesions that a predicted one overlaps with an IoU over 0.1, `false "
+        "positives` the number per image. Core-minutes are processor time of training, per fold; MACs are multiply-accumulates "
+        "of one prediction, over all passes of the network.",
     ]
     if ceiling:
         notes.append(
-            "The low-energy and the subtracted image of a view were both drawn on. After registration the two drawings agree "
+            "Lesions were drawn on both images of a view, low-energy and subtracted. After registration the two drawings agree "
             f"with a mean Dice of {ceiling:.3f} ([benchmarks.md](benchmarks.md)); the first network of the table reaches "
-            f"{_share(rows)} of it. Most are copies of one outline: two "
-            "independent readers would agree less, and no network can be expected to pass it by much."
+            f"{_share(rows)} of it. Most drawings are copies of one outline: two independent readers would agree less, and no "
+            "network can be expected to exceed this Dice by much."
         )
     picture = f"![Mean Dice of each network, and Dice by lesion size]({pictures.CHARTS.name})"
     return ["## Networks", markdown(columns, table), picture, *(textwrap.fill(note, 130) for note in notes)]
@@ -140,7 +140,7 @@ def _screening() -> list[str]:
     ]
     about = (
         f"Each row is one training of round {SCREENED}, compared on its validation patients, which are those of fold "
-        f"{SCREENING_FOLD}. Settings are those that differ from best.toml. The difference is paired, from the first row. "
+        f"{SCREENING_FOLD}. Settings are those that differ from `best.toml`. The difference is paired, from the first row. "
         "Differences below 0.02 are within the noise of one seed."
     )
     columns = ("choice", "settings", "core-minutes", "Dice, mean", "Dice, median", "difference")
@@ -160,9 +160,9 @@ def _looks() -> list[str]:
 
 _LIMITS = """## Limits
 
-Images of one centre, drawn by one team; malignant lesions only, so nothing here says how often a network
-marks a healthy breast; no external test. Annotated regions include bands of skin thickening and edema. The images are JPEG files
-that were made from DICOM with unknown windows. None of this is a statement about clinical use."""
+Images of one centre, drawn by one team; malignant lesions only, so nothing here shows how often a network marks a healthy
+breast; no external test. Annotated regions include bands of skin thickening and edema. The images are JPEG files that were made
+from DICOM with unknown windows. None of this is a statement about clinical use."""
 
 
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
