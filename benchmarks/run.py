@@ -24,13 +24,13 @@ BENCHMARKS = {
     "dataset": ("Making a data set", "The published generator, our stages and the bare loop that decodes, resizes and encodes."),
     "audit": ("Audit", "The audit of a data set, by the number of pairs."),
     "pairing": ("Pairs", "How well the other image of a view is registered, by regions that were drawn on both."),
-    "scale": ("Scale", "How stages and tables grow with the number of source images, apart from the work on pixels."),
-    "startup": ("Start-up", "Imports, `--help`, and a command with everything done; the least of the runs, not the median."),
-    "loader": ("Loader", "Images per second of both loaders, and how long the training step waits for them."),
+    "scale": ("Scale", "How the cost of stages and tables grows with the number of source images, work on pixels left out."),
+    "startup": ("Start-up", "Imports, `--help`, and a command with everything done; the fastest run, not the median."),
+    "loader": ("Loader", "Pairs per second of both loaders, and the share of training time spent waiting for them."),
     "augmentation": ("Augmentation", "Processor time per pair of 512 px, with each variation and with all."),
     "training": ("Training step", "Seconds per step by network, side, precision and compiler."),
     "inference": ("Inference", "`infer` against bare `model.predict`, and the time to the first mask."),
-    "evaluation": ("Evaluation", "Metrics per image, and those of the second implementations that tests compare with."),
+    "evaluation": ("Evaluation", "Time and memory of an evaluation, without the prediction."),
 }
 
 
@@ -66,8 +66,8 @@ def page() -> str:
 
 _HEAD = """# Benchmarks
 
-`make bench` measures this page again; `make bench ARGS="loader"` one section of it. Seconds depend on the machine and on what
-else it does, so each section compares with something measured alternately in the same run: read the ratios first. Values are
+`make bench` measures everything again and writes this page; `make bench ARGS="loader"` measures one section. Seconds depend on
+the machine and on what else it does. So ratios count most: both of their values were measured alternately in one run. Values are
 medians, with the least and the largest run in brackets. The rows are in `benchmarks/results/`."""
 
 
