@@ -61,7 +61,7 @@ def describe_doubtful(doubtful: Mapping[str, Any] | None) -> str:
     listed = ", ".join(image["image_id"] for image in contradicted)
     return (
         f"{len(bands['images'])} images have long thin regions, as skin thickening and edema are drawn, and in "
-        f"{len(bands['mostly'])} of them these are most of the lesion. (A connected component counts that is longer than "
+        f"{len(bands['mostly'])} of them these are most of the lesion. (A connected component counts if it is longer than "
         f"{BAND_LENGTH:.0%} of the image's side and fills less than {BAND_FILLING:.0%} of its convex hull.) The labels of "
         f"{len(contradicted)} images are contradicted by their own row of the annotation table: {lesions} have a drawn lesion, "
         f"but BI-RADS 1 and no finding; {len(contradicted) - lesions} are normal, but of BI-RADS 4 to 6 or with a finding"
