@@ -52,12 +52,18 @@ def kernel(tmp_path, monkeypatch):
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def notebooks(*slow: str) -> list:
+    """The notebooks as parameters of a test; those given run in `make test-slow` only."""
+    return [pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem in slow else []) for path in EXAMPLES]
+
+
+# The longer one takes half a minute; what it calls, tests/test_library_page.py runs, too.
+@pytest.mark.parametrize("path", notebooks("first_steps"))
 def test_the_notebook_runs_and_shows_what_it_should(path, kernel, tmp_path, monkeypatch):
     for name, value in SMALL[path.stem].items():
         monkeypatch.setenv(name, value)
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
     shown = {cell.source: _text(cell) for cell in notebook.cells if cell.cell_type == "code"}
     if keep := os.environ.get("KEEP_NOTEBOOKS"):
         nbformat.write(notebook, Path(keep) / path.name)

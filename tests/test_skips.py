@@ -25,7 +25,7 @@ def run_tests(folder, *options):
     """Runs the tests in a folder in a fresh pytest; returns the lines that it prints."""
     words = [sys.executable, "-m", "pytest", "-q", "-p", "skips", "-p", "no:cacheprovider", "--rootdir", folder, *options]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
-    done = subprocess.run([*words, folder], capture_output=True, text=True, env=environment, timeout=120)
+    done = subprocess.run([*words, folder], capture_output=True, text=True, env=environment, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.splitlines()
 

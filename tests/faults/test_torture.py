@@ -16,7 +16,7 @@ from inputs import small_download, small_recipe
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the shim reads /proc")
 
 
-@pytest.mark.parametrize(("stage", "every"), [("index", 9), ("variants", 50), ("dataset", 90)])
+@pytest.mark.parametrize(("stage", "every"), [("index", 9), ("variants", 50), ("dataset", 180)])
 def test_an_interrupted_stage_ends_with_the_same_bytes(tmp_path, stage, every):
     outcomes = list(Torture(tmp_path).run([stage], every))
     assert len(outcomes) > 3

@@ -36,6 +36,10 @@ OVERFIT: dict[str, dict[str, object]] = {
 }
 
 
+# Networks of hundreds of layers, of which a step or a copy takes several seconds.
+DEEP = ("DeepLabV3Plus", "EfficientUNet", "U2Net")
+
+
 def networks(*slow: str) -> list:
     """The names as parameters of a test; those given run in `make test-slow` only."""
     return [pytest.param(name, marks=pytest.mark.slow) if name in slow else name for name in sorted(MODELS)]
@@ -80,8 +84,7 @@ def test_scaling_is_inside_only_where_it_is_on(normalize):
     assert float(scaled(np.full((1, 16, 16, 1), 255, np.uint8))[0, 0, 0, 0]) == (1.0 if normalize else 255.0)
 
 
-# U2Net has some 500 layers, so saving it twice and loading it twice takes half a minute.
-@pytest.mark.parametrize("name", networks("DeepLabV3Plus", "EfficientUNet", "U2Net"))
+@pytest.mark.parametrize("name", networks(*DEEP, "TransUNet"))
 @pytest.mark.parametrize("mixed", [False, True])
 @pytest.mark.filterwarnings("error:The structure of `inputs` doesn't match:UserWarning")
 def test_a_saved_model_predicts_the_same_under_safe_mode(name, mixed, tmp_path, configure):
@@ -202,8 +205,13 @@ def test_every_network_has_settings_tiny_settings_and_a_paper(tiny):
     assert all(re.search(r"[12]\d{3}", settings.paper) for settings in MODEL_SETTINGS.values())
 
 
-@pytest.mark.parametrize(("channels", "classes"), [(1, 1), (3, 3)])
-@pytest.mark.parametrize("name", sorted(MODELS))
+@pytest.mark.parametrize(
+    ("name", "channels", "classes"),
+    [
+        *((name, 1, 1) for name in sorted(MODELS)),
+        *(pytest.param(name, 3, 3, marks=[pytest.mark.slow] if name in DEEP else []) for name in sorted(MODELS)),
+    ],
+)
 def test_every_network_takes_a_step_and_learns_in_it(name, channels, classes, configure):
     configuration = configure(model__model=name, model__image_channels=channels, model__num_classes=classes)
     model, side = compile_model(configuration), configuration.model.image_width

@@ -10,6 +10,7 @@ from pipeline.files import write_text
 from segmenter.configuration import Configuration
 from segmenter.data.dataset import read_data_set
 from segmenter.evaluation.cross_validation import pool_folds
+from segmenter.report import charts
 from segmenter.runs import open_run, record_start, write_state
 
 
@@ -62,3 +63,10 @@ def pooled(folder):
     record_start(pooled, configuration, {})
     pooled.versions.unlink()
     return pooled
+
+
+@pytest.fixture
+def without_charts(monkeypatch):
+    """For pages whose charts no test inspects: drawing them takes most of the time."""
+    for name in ("training", "froc", "froc_by_size", "strata", "size", "folds"):
+        monkeypatch.setattr(charts, f"{name}_chart", lambda *_: "a chart")

@@ -60,6 +60,7 @@ def test_the_page_has_its_sections_and_the_metrics_of_the_tables(run):
         pytest.param(False, None, ["It is unknown whether patients of test are also in train."], id="leak unknown"),
     ],
 )
+@pytest.mark.usefixtures("without_charts")
 def test_warnings_are_at_the_top(folder, run, phantom, shared, messages):
     describe(folder, phantom=phantom)
     evaluate(run, read_data_set(folder), Configuration(), shared)
@@ -72,6 +73,7 @@ def test_warnings_are_at_the_top(folder, run, phantom, shared, messages):
 
 
 @pytest.mark.parametrize(("count", "warns"), [(4, True), (10, False), (None, False)])
+@pytest.mark.usefixtures("without_charts")
 def test_the_images_without_a_partner_are_in_the_headline_of_pairs(folder, run, count, warns):
     configuration = Configuration.model_validate({"model": {"image_channels": 3}, "dataset": {"partner": True}})
     evaluate(run, read_data_set(folder), configuration)
@@ -100,6 +102,7 @@ def test_cases_are_the_best_the_median_and_the_worst_by_dice(run):
     assert "0 predicted, Dice 0.00" in worst.description
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_missed_lesions_and_false_alarms_are_shown(run):
     results = results_of(run)
     assert [case.caption for case in cases.missed(results)] == [
@@ -112,6 +115,7 @@ def test_missed_lesions_and_false_alarms_are_shown(run):
     assert page.count('<figure class="case">') == 8 + 1 + 1
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_a_large_image_is_shrunk_with_its_contours(run, folder, write_pair):
     image = np.zeros((1024, 1024), np.uint8)
     image[200:400, 200:400] = 255
@@ -123,6 +127,7 @@ def test_a_large_image_is_shrunk_with_its_contours(run, folder, write_pair):
     assert best.contours[0] == ("ground-truth", "M100.5 100.5L100.5 199.5L199.5 199.5L199.5 100.5Z", "")
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_several_classes_are_drawn_in_their_colors(folder, run, write_pair):
     configuration = Configuration.model_validate({"model": {"num_classes": 3, "final_activation": "softmax"}})
     image, mask = np.full((32, 32), 40, np.uint8), np.zeros((32, 32), np.uint8)
@@ -170,6 +175,7 @@ def test_counts_are_next_to_their_metrics(run):
     assert re.search(r"; \d+% of the large lesions were found\.", page)
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_dropped_images_and_audit_findings_are_listed_with_their_meaning(folder, run):
     describe(folder, dropped=[{"reason": "no-region", "images": 2, "meaning": "nobody drew it"}])
     finding = {"code": "patient-in-splits", "count": 3, "meaning": "patients in several splits"}
@@ -194,6 +200,7 @@ def test_images_without_lesions_alone_have_no_curve_and_no_dice(folder, run, wri
     assert "Clean images" in card
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_without_healthy_breasts_the_report_says_that_nothing_is_known_about_them(folder, run, write_pair, draw_pair):
     for name in (CLEAN, ALARM):
         write_pair(folder, "test", name, *draw_pair(3))
@@ -291,6 +298,7 @@ def test_a_mask_of_another_size_is_refused(run):
         cases.by_dice(results_of(run))
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_the_model_card_has_the_sections_of_model_cards_and_the_run_s_metrics(run):
     _, card = report(run)
     assert [line[3:] for line in card.splitlines() if line.startswith("## ")] == [
@@ -312,6 +320,7 @@ def test_the_model_card_has_the_sections_of_model_cards_and_the_run_s_metrics(ru
     assert all(len({line.count("|") for line in table}) == 1 for table in tables)
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_a_folder_without_manifest_and_description_has_a_report(folder):
     for name in ("manifest.csv", "dataset.json"):
         (folder / name).unlink()
@@ -329,6 +338,7 @@ def test_a_report_needs_no_tensorflow(run):
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout.endswith("next to it\n")
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_without_the_template_library_nothing_is_drawn(run, monkeypatch, capsys):
     report(run)
     (run.folder / "report.html").unlink()
@@ -362,6 +372,7 @@ def test_the_page_works_in_a_browser(run, browser):
     assert browser.errors == []
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_the_table_of_all_images_sorts_and_filters_in_a_browser(run, browser):
     report(run)
     browser.open(run.folder / "report.html")
@@ -408,6 +419,7 @@ def test_charts_fit_a_phone_and_nothing_is_cut_off_in_print(run, browser):
     assert browser.evaluate("getComputedStyle(document.querySelector('main p')).orphans") == "3"
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_the_page_states_what_was_trained_when_and_where(run):
     rows = dict(contents.training_rows(results_of(run)))
     assert list(rows) == ["date", "device", "network", "input", "parameters", "training"]
@@ -421,6 +433,7 @@ def test_the_page_states_what_was_trained_when_and_where(run):
     assert "1,940,817" in report(run)[0]
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_a_description_of_another_manifest_is_ignored(folder, run):
     describe(folder, phantom=True, manifest_sha256="0" * 64)
     assert "This is a phantom" not in report(run)[0]
