@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from pipeline.geometry import find_breast
 from pipeline.page import GROUND_TRUTH_COLOR, PREDICTION_COLOR, SERIES
 from protocol import records
+from protocol.folds import COUNT
 from protocol.leaderboard import first_trained
 from protocol.running import PAIR, SINGLE, evaluation_of, run_name
 from segmenter.data.dataset import DataSet
@@ -43,10 +44,17 @@ def _draw_entries(ax: Any, rows: Sequence[dict[str, Any]]) -> None:
         color = _MODE_COLORS[str(row["mode"])]
         if row.get("dice_mean_low") is not None:
             ax.plot([row["dice_mean_low"], row["dice_mean_high"]], [number] * 2, color=color, linewidth=2)
-        ax.plot(row["dice_mean"], number, "o", color=color, markersize=7)
-    ax.set_yticks(range(len(rows)), [f"{row['entry']}, {_MODE_NAMES[str(row['mode'])]}" for row in rows])
+        # Folds differ by up to 0.1, so that a mean over some of them may be above the mean over all of a better network.
+        fill = color if row["folds"] == COUNT else "white"
+        ax.plot(row["dice_mean"], number, "o", color=color, markerfacecolor=fill, markersize=7)
+    ax.set_yticks(range(len(rows)), [_label(row) for row in rows])
     ax.invert_yaxis()
     ax.set(xlabel="mean Dice of test images, 95 % interval by patient", title="Networks")
+
+
+def _label(row: dict[str, Any]) -> str:
+    part = "" if row["folds"] == COUNT else f", {row['folds']} of {COUNT} folds"
+    return f"{row['entry']}, {_MODE_NAMES[str(row['mode'])]}{part}"
 
 
 def _draw_sizes(ax: Any, entry: str, mode: str) -> None:
