@@ -19,7 +19,7 @@ from pipeline.contract.folders import (
 )
 from pipeline.contract.images import DICOM_SUFFIXES, IMAGE_SUFFIXES, MOST_PIXELS, PAIR_SUFFIXES, UNREAD_SUFFIXES
 from pipeline.contract.masks import LESION_LEVEL, MOST_CLASSES, ClassesError, MaskError, MaskLevels, as_classes, cut_levels
-from pipeline.contract.names import ImageName, clean_name, fold_patient, parse_image, parse_sample, sample_name
+from pipeline.contract.names import ImageName, clean_name, fold_patient, parse_image, parse_sample, parse_view, sample_name
 from pipeline.contract.partners import MISSING, PARTNER_COLUMNS, PARTNER_FOLDER, PARTNERS, REGISTERED
 from pipeline.contract.reasons import CRASHED, REASONS, Reason, SourceError, find_reason
 
@@ -74,6 +74,7 @@ __all__ = [
     "fold_patient",
     "parse_image",
     "parse_sample",
+    "parse_view",
     "read_row",
     "sample_name",
 ]

@@ -71,6 +71,31 @@ def sample_name(variant: str, image_id: str) -> str:
     return image_id if variant == "original" else f"{variant}_{image_id}"
 
 
+def parse_view(image_id: str) -> tuple[ImageName, str]:
+    """Finds the only name of CDD-CESM's form in an image's name, in any case and with any of `_-. ` between its fields.
+
+    Returns:
+      The name, whose patient has no leading zeros; and what is in front of and behind it, in lower case, which the two images of
+      an exposure share.
+
+    Example:
+      >>> name, around = parse_view("Site 3_p01-l-dm-mlo_2")
+      >>> name.patient, name.side, name.kind, name.view, around
+      ('P1', 'L', 'DM', 'MLO', 'site 3/2')
+    """
+    found = list(_ANYWHERE.finditer(image_id))
+    if len(found) != 1:
+        return ImageName(image_id), ""
+    name = _name_of(image_id, found[0])
+    sides = (image_id[: found[0].start()], image_id[found[0].end() :])
+    return name, "/".join(text.strip("_-. ").casefold() for text in sides)
+
+
+def _name_of(image_id: str, match: re.Match[str]) -> ImageName:
+    patient, *fields = (field.upper() for field in match.groups())
+    return ImageName(image_id, fold_patient(patient).upper(), *fields)
+
+
 def parse_sample(sample: str) -> tuple[str, ImageName]:
     """Splits a sample's name into its variant and the image that it was made from.
 
@@ -88,8 +113,7 @@ def parse_sample(sample: str) -> tuple[str, ImageName]:
 
     variant = next((name for name in VARIANTS if sample.startswith(f"{name}_")), "original")
     image_id = sample.removeprefix(f"{variant}_")
-    found = [[field.upper() for field in match.groups()] for match in _ANYWHERE.finditer(image_id)]
-    names = [ImageName(image_id, fold_patient(patient).upper(), *fields) for patient, *fields in found]
+    names = [_name_of(image_id, match) for match in _ANYWHERE.finditer(image_id)]
     if len({name.patient for name in names}) == 1:
         return variant, names[0]
     beginning = None if names else _BEGINNING.match(image_id)

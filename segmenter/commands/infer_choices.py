@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.contract import clean_name, parse_image
+from pipeline.contract import clean_name, parse_view
 from pipeline.files import InputError
 from pipeline.sources import stem_of
 from segmenter import runs
@@ -107,7 +107,7 @@ def describe_pretrained(choice: Choice, jobs: Sequence[Job]) -> str:
     """What the package's model is, and a warning where it may have been trained on the images."""
     assert choice.pretrained
     lines = [choice.pretrained.describe()]
-    named = sum(bool(parse_image(clean_name(job.image.name)).patient) for job in jobs)
+    named = sum(bool(parse_view(clean_name(job.image.name))[0].patient) for job in jobs)
     if choice.data or named:
         which = f"{choice.data.folder}: no run is named with --name, and" if choice.data else f"{named} of {len(jobs)} images:"
         lines.append(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from pipeline.contract import PARTNERS, MaskError, SourceError, parse_image
+from pipeline.contract import PARTNERS, MaskError, SourceError, parse_view
 from pipeline.files import InputError, read_csv, read_regular
 from pipeline.page import GROUND_TRUTH_COLOR, PREDICTION_COLOR
 from pipeline.sources import has_dicom_mark, read_mask, stem_of
@@ -199,7 +199,7 @@ class ImagePredictor:
                 raise InputError(f"{self.model.name}: takes single images of either kind; leave partner and kind out")
             return Input(self._pixels(image, color=self.model.channels == 3))
         if isinstance(image, np.ndarray):
-            view = View(kind or parse_image(name).kind)
+            view = View(kind or parse_view(name)[0].kind)
         else:
             view = find_views([Job(name, Path(image))], self.plan.dicom, kind)[0].view or View(kind)
         if view.kind not in CHANNELS:

@@ -18,8 +18,7 @@ from pipeline.contract import (
     SourceError,
     clean_name,
     find_split_folders,
-    fold_patient,
-    parse_image,
+    parse_view,
 )
 from pipeline.sources import DicomOptions, has_dicom_mark, read_tags
 from segmenter.data.dataset import is_data_set
@@ -112,7 +111,7 @@ def _choose(image: _Image, images: Sequence[_Image]) -> View:
 
 
 def _is_named(path: Path) -> bool:
-    return bool(parse_image(clean_name(path.name)).patient)
+    return bool(parse_view(clean_name(path.name))[0].patient)
 
 
 def _is_next_to(path: Path, other: Path) -> bool:
@@ -159,10 +158,9 @@ def _agrees(path: Path, name: ImageName, dicom: DicomOptions) -> bool:
 
 def _identify(path: Path, dicom: DicomOptions) -> _Image | None:
     """The image in a file; None where neither name nor tags identify it."""
-    name = parse_image(clean_name(path.name))
+    name, around = parse_view(clean_name(path.name))
     if name.patient and _agrees(path, name, dicom):
-        exposure = name.image_id.partition(f"_{name.kind}_{name.view}")[2].strip("_")
-        return _Image(path, ("name", fold_patient(name.patient), name.side, name.view, exposure), name.kind)
+        return _Image(path, ("name", name.patient, name.side, name.view, around), name.kind)
     if name.patient or not has_dicom_mark(path):
         return None
     try:

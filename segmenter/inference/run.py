@@ -157,7 +157,7 @@ def _infer(plan: Plan, jobs: Sequence[Job], output: Path, identity: dict[str, ob
             if written.without_seg:
                 _report_without_seg(result, written.without_seg)
     if len(result.skipped) == len(jobs):
-        raise InputError(f"none of the {len(jobs)} images can be read; the first: {result.skipped[0]}")
+        raise InputError(f"none of the {len(jobs)} images can be predicted; the first: {result.skipped[0]}")
     write_lesions(output, rows)
     result.lesions = len(rows)
     if predictor.partner:

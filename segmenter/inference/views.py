@@ -16,7 +16,7 @@ from segmenter.inference.plan import Plan, read_pixels
 
 UNKNOWN_KIND = (
     "is not known to be low-energy (DM) or subtracted (CM), which the model has to know; name it like P1_L_CM_CC, "
-    "or state its kind"
+    "or state its kind by --kind, in Python by `kind`"
 )
 COLUMNS = ("image", "kind", "partner", "dx_px", "dy_px", "agreement", "status")
 Row = dict[str, object]

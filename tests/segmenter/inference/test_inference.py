@@ -226,7 +226,7 @@ def test_a_bad_image_is_reported_and_skipped(model, tmp_path, capsys):
 
 def test_only_bad_images_are_an_error(model, tmp_path):
     (tmp_path / "bad.jpg").write_text("not an image")
-    with pytest.raises(InputError, match=r"none of the 1 images can be read; the first: .*bad.jpg: starts with"):
+    with pytest.raises(InputError, match=r"none of the 1 images can be predicted; the first: .*bad.jpg: starts with"):
         run(model, find_jobs([tmp_path / "bad.jpg"], None), tmp_path / "out")
 
 

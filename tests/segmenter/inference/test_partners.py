@@ -38,6 +38,8 @@ def views(*paths, kind=""):
         ("P1_R_DM_MLO.png", "P1_R_CM_MLO.png"),
         ("P99_L_DM_MLO_2.jpg", "P99_L_CM_MLO2.jpg"),
         ("P1_L_CM_CC.jpg", "P001_L_DM_CC .jpg"),
+        ("p1_l_cm_cc.jpg", "P1-L-DM-CC.JPG"),
+        ("site 2_P1_L_CM_CC_processed.png", "Site 2_P1_L_DM_CC_processed.png"),
         ("Subtracted images of CDD-CESM/P1_L_CM_CC.jpg", "Low energy images of CDD-CESM/P1_L_DM_CC.jpg"),
     ],
 )
@@ -81,6 +83,8 @@ def test_what_no_name_identifies_has_the_kind_that_is_given(touch):
     (image,) = touch("scan.png")
     assert views(image) == [("", None, "missing")]
     assert views(image, kind="DM") == [("DM", None, "missing")]
+    (low,) = touch("p7_r_dm_mlo copy.png")
+    assert views(low, kind="CM") == [("DM", None, "missing")], "its name states another one"
 
 
 def test_a_view_that_is_known_stays(touch):
