@@ -5,6 +5,7 @@ settings are given as `settings`, nested as the tables of a configuration are: `
 its backend are imported by the functions that need them, without their start-up messages.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -276,6 +277,8 @@ def evaluate_masks(
     data_set = read_data_set(folder_of(data))
     run = runs.open_run(data_set.folder, name)
     source = Masks(_paths(masks), _paths(probabilities), threshold, missing_as_empty=missing == "empty")
+    if surplus := source.describe_surplus(data_set):
+        warnings.warn(surplus, stacklevel=2)
     score_masks(run, data_set, source, split, fold=fold)
     return read_table(run.evaluation(split) / "metrics.csv")
 

@@ -20,6 +20,7 @@ def find_files(
     dicom: bool = False,
     follow_links: bool = False,
     passed_over: list[str] | None = None,
+    link_remedy: str = "--follow-links would look into it",
 ) -> list[Path]:
     """Finds files below a folder by suffix (any case), sorted; skips hidden folders, phantoms and data sets below it.
 
@@ -31,10 +32,11 @@ def find_files(
       dicom: find DICOM files too, by their mark and whatever their name, except for the index of a medium, DICOMDIR.
       follow_links: look into folders that are links, too, each folder once.
       passed_over: is added a line for each folder that cannot be listed, or is a link and not looked into.
+      link_remedy: what such a line advises for a link.
     """
     notes = [] if passed_over is None else passed_over
     found = []
-    for path in _walk(root, notes, follow_links=follow_links):
+    for path in _walk(root, notes, follow_links=follow_links, link_remedy=link_remedy):
         if path.suffix.lower() in suffixes or (dicom and has_dicom_mark(path)):
             found.append(path)
         elif dicom and path.is_symlink() and not path.exists():
@@ -82,7 +84,7 @@ def stem_of(path: Path) -> str:
     return path.stem if path.suffix.lower() in IMAGE_SUFFIXES else path.name
 
 
-def _walk(root: Path, notes: list[str] | None = None, *, follow_links: bool = False) -> Iterator[Path]:
+def _walk(root: Path, notes: list[str] | None = None, *, follow_links: bool = False, link_remedy: str = "") -> Iterator[Path]:
     notes = [] if notes is None else notes
 
     def note(error: OSError) -> None:
@@ -100,6 +102,6 @@ def _walk(root: Path, notes: list[str] | None = None, *, follow_links: bool = Fa
                 seen.add(target)
                 continue
             folders.remove(name)
-            reason = "was looked into already" if follow_links else "--follow-links would look into it"
+            reason = "was looked into already" if follow_links else link_remedy
             notes.append(f"{os.path.join(folder, name)}: is a link to a folder; {reason}")
         yield from (Path(folder, name) for name in names if not name.startswith((".", "~$")))

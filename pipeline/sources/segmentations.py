@@ -36,6 +36,8 @@ def open_segmentation(path: Path) -> Iterator[Any]:
         data = read_regular(path)
         refuse_bombs(data, _MOST_ITEMS)
         seg = highdicom.seg.segread(data)
+        if seg.SegmentationType == "LABELMAP":
+            raise SourceError("unsupported-syntax", "is a label map; export it with binary or fractional segments")
         _check_coding(seg)
         if (width := int(seg.Columns)) * (height := int(seg.Rows)) > _MOST_PIXELS:
             raise SourceError("too-large", f"has {width} x {height} pixels; expected at most {_MOST_PIXELS:,}")

@@ -227,7 +227,7 @@ class ImagePredictor:
 
 def _check_pixels(image: Any, *, color: bool) -> np.ndarray:
     is_color = color and image.ndim == 3 and image.shape[2] == 3
-    if not (image.ndim == 2 or is_color) or image.dtype != np.uint8:
+    if not (image.ndim == 2 or is_color) or image.dtype != np.uint8 or not image.size:
         raise InputError(f"the image has shape {image.shape} and type {image.dtype}; expected (height, width) uint8, gray")
     return image
 

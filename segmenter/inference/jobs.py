@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.contract import IMAGE_SUFFIXES, MISSING, SPLITS
-from pipeline.files import InputError, name_problem, shorten
+from pipeline.files import InputError, name_problem, one_line, shorten
 from pipeline.sources import describe_unread_images, find_files, find_unread_images, stem_of
 from segmenter.data.dataset import DataSet, Sample
 
@@ -67,7 +67,7 @@ def find_jobs(paths: Sequence[Path], data: DataSet | None, output: Path | None =
         if data and split:
             samples |= {sample.image: sample for sample in originals(data, split)}
         elif path.is_dir():
-            files = [file for file in find_files(path, IMAGE_SUFFIXES, dicom=True) if not (output and _is_below(file, output))]
+            files = [file for file in _find_images(path) if not (output and _is_below(file, output))]
             unread = describe_unread_images(find_unread_images(path))
             if not files:
                 raise InputError(
@@ -83,6 +83,17 @@ def find_jobs(paths: Sequence[Path], data: DataSet | None, output: Path | None =
         replace(_job_of(sample), name=name) if (sample := samples[image]) else Job(name, image)
         for name, image in name_outputs(list(samples)).items()
     ]
+
+
+def _find_images(folder: Path) -> list[Path]:
+    """All images below a folder; prints which folders were not looked into."""
+    passed_over: list[str] = []
+    files = find_files(
+        folder, IMAGE_SUFFIXES, dicom=True, passed_over=passed_over, link_remedy="give it as well to predict its images"
+    )
+    for line in passed_over:
+        print(f"passed over: {one_line(line)}", file=sys.stderr)
+    return files
 
 
 def originals(data: DataSet, split: str) -> list[Sample]:

@@ -3,6 +3,7 @@
 Source: "Data format" and "Results format" of cocodataset.org.
 """
 
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,7 +85,7 @@ def read_coco(paths: Sequence[Path]) -> tuple[dict[str, Drawn], bool]:
             data = read_regular(path)
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
-        if data.lstrip()[:1] == b"[":
+        if data.removeprefix(BOM_UTF8).lstrip()[:1] == b"[":
             results[path] = parse_json(data, list[Region], str(path), _REMEDY)
         else:
             tables[path] = parse_json(data, _Table, str(path), _REMEDY)
@@ -117,7 +118,7 @@ def _images(tables: dict[Path, _Table]) -> dict[int | str, tuple[str, tuple[int,
     names: set[str] = set()
     for path, table in tables.items():
         for image in table.images:
-            name = stem_of(Path(image.file_name))
+            name = _stem(image.file_name)
             if image.id in images or name in names:
                 raise InputError(f"{path}: lists the image {image.id}, {image.file_name}, twice; remove one of the entries")
             images[image.id] = name, (image.height, image.width)
@@ -129,10 +130,14 @@ def _name(path: Path, region: Region, images: dict[int | str, tuple[str, tuple[i
     if region.image_id in images:
         return images[region.image_id][0]
     if isinstance(region.image_id, str) and not images:
-        return stem_of(Path(region.image_id))
+        return _stem(region.image_id)
     raise InputError(
-        f"{path}: refers to image {region.image_id}, which no file of annotations lists; give that file to --masks, too"
+        f"{path}: refers to image {region.image_id!r}, which no file of annotations lists; give that file to --masks, too"
     )
+
+
+def _stem(file_name: str) -> str:
+    return stem_of(Path(file_name.replace("\\", "/")))  # programs on Windows write their own separator
 
 
 def draw(drawn: Drawn, classes: int, threshold: float, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -193,6 +198,7 @@ def _decode(segmentation: Any, size: tuple[int, int], origin: str) -> np.ndarray
     height, width = size
     try:
         if isinstance(segmentation, list) and segmentation and all(map(_is_polygon, segmentation)):
+            _check_place(segmentation, size, origin)
             return coco.decode(coco.merge(coco.frPyObjects(segmentation, height, width))).astype(bool)
         if isinstance(segmentation, dict) and segmentation.get("size") == [height, width]:
             counts = segmentation.get("counts")
@@ -209,6 +215,20 @@ def _decode(segmentation: Any, size: tuple[int, int], origin: str) -> np.ndarray
     raise InputError(
         f"{origin}: has the segmentation {str(segmentation)[:60]}; expected polygons, or run lengths of {width} x {height} pixels"
     )
+
+
+def _check_place(polygons: Sequence[Sequence[float]], size: tuple[int, int], origin: str) -> None:
+    """Refuses polygons that mark nothing, because their coordinates are not pixels of this image."""
+    height, width = size
+    if min(map(min, polygons)) >= 0 and max(map(max, polygons)) <= 1 < max(size):  # as YOLO writes coordinates
+        raise InputError(f"{origin}: has the polygon {str(polygons[0])[:40]}, which are fractions of the image; expected pixels")
+    for polygon in polygons:
+        x, y = polygon[::2], polygon[1::2]
+        if max(x) <= 0 or min(x) >= width or max(y) <= 0 or min(y) >= height:
+            raise InputError(
+                f"{origin}: has a polygon from x={min(x):g} y={min(y):g}, which misses the image of {width} x {height} pixels; "
+                "is it of another image, or of another size?"
+            )
 
 
 def _is_polygon(numbers: Any) -> bool:

@@ -45,7 +45,8 @@ def _find(
     files: dict[str, Path] = {}
     for folder in folders:
         if not folder.is_dir():
-            raise InputError(f"--{kind} {folder}: is not there; expected a folder with one file per image")
+            fault = "is not a folder" if folder.exists() else "is not there"
+            raise InputError(f"--{kind} {folder}: {fault}; expected a folder with one file per image")
         before = len(files)
         for place in _places(folder, kind):
             for path in _listed(place, suffixes, other, first):

@@ -82,6 +82,7 @@ class Masks:
         if len(missing) == len(names):
             raise InputError(
                 f"{self._where}: holds no mask of {counted(len(names), 'sample')}; expected names such as {names[0]}"
+                + (f", found {min(found)}" if (found := self.files.keys() | self.drawn.keys()) else "")
             )
         if missing and not self.missing_as_empty:
             raise InputError(

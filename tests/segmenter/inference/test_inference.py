@@ -338,6 +338,15 @@ def test_names_of_outputs_differ_where_stems_do_not(tmp_path):
         name_outputs([tmp_path / "x.png.jpg", tmp_path / "x.png", tmp_path / "x.jpg"])
 
 
+def test_folders_that_are_not_looked_into_are_named(tmp_path, capsys):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/a.png").touch()
+    (tmp_path / "images/linked").symlink_to(tmp_path)
+    assert [job.name for job in find_jobs([tmp_path / "images"], None)] == ["a"]
+    message = f"passed over: {tmp_path / 'images/linked'}: is a link to a folder; give it as well to predict its images"
+    assert message in capsys.readouterr().err
+
+
 def test_paths_without_images_are_an_error(tmp_path):
     with pytest.raises(InputError, match=r"--images .*/absent: is not there"):
         find_jobs([tmp_path / "absent"], None)

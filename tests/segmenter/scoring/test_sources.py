@@ -14,8 +14,10 @@ from segmenter.configuration import Configuration
 from segmenter.data.dataset import read_data_set
 from segmenter.evaluation import read_summary
 from segmenter.evaluation.aggregation import read_table
+from segmenter.library import evaluate_masks
 from segmenter.runs import begin_or_resume, open_run
 from segmenter.scoring import Masks, score_masks
+from segmenter.scoring.coco import draw, read_coco
 from segmenter.scoring.reading import read_probabilities
 
 SIDE = 32
@@ -106,6 +108,17 @@ def test_missing_masks_are_an_error_or_empty(folder, tmp_path, capsys):
     assert "1 image without a mask, scored as empty" in capsys.readouterr().out
     assert sorted(dices(evaluation)) == [0, 1, 1, 1]
     assert read_summary(evaluation)["scored"]["missing"] == ["P2_L_CM_CC"]
+
+
+def test_masks_of_other_names_are_named(folder, tmp_path):
+    masks = write_masks(tmp_path / "masks", {f"{name}_mask": mask for name, mask in truths(folder).items()})
+    with (
+        pytest.warns(UserWarning, match="4 names are of no sample"),
+        pytest.raises(InputError, match="expected names such as P1_L_CM_CC, found P1_L_CM_CC_mask"),
+    ):
+        evaluate_masks(folder, masks, "other")
+    with pytest.raises(InputError, match=r"P1_L_CM_CC_mask\.png: is not a folder; expected a folder with one file per image"):
+        evaluate_masks(folder, masks / "P1_L_CM_CC_mask.png", "other")
 
 
 def test_surplus_masks_are_named(folder, tmp_path, capsys):
@@ -279,6 +292,23 @@ def test_coco_results_are_masks_with_scores(folder, tmp_path, capsys):
     path.write_text(json.dumps([results[0] | {"segmentation": broken}]))
     score(folder, *files, status=2)
     assert "P1_L_CM_CC: has the segmentation {'size': [32, 32]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("polygon", "message"),
+    [
+        ([0.1, 0.1, 0.5, 0.1, 0.5, 0.5], "which are fractions of the image; expected pixels"),
+        ([40, 2, 50, 2, 50, 9], "a polygon from x=40 y=2, which misses the image of 32 x 32 pixels"),
+    ],
+)
+def test_polygons_that_mark_nothing_are_refused(tmp_path, polygon, message):
+    image = {"id": "1", "file_name": "C:\\images\\P1_L_CM_CC.jpg", "height": SIDE, "width": SIDE}
+    (tmp_path / "images.json").write_text(json.dumps({"images": [image]}))
+    path = tmp_path / "results.json"
+    path.write_text("\ufeff" + json.dumps([{"image_id": "1", "segmentation": [polygon], "score": 0.9}]))  # as Windows marks UTF-8
+    drawn = read_coco([path, tmp_path / "images.json"])[0]["P1_L_CM_CC"]
+    with pytest.raises(InputError, match=message):
+        draw(drawn, 1, 0.5, ["lesion"])
 
 
 def test_coco_annotations_of_an_export_are_masks(folder, tmp_path):
