@@ -34,7 +34,8 @@ def find_range(levels: np.ndarray, in_file: int | None, stated: int | None) -> i
             raise SourceError(
                 "levels-unclear",
                 f"has 16 bits but only levels up to {highest}, which fit into {highest.bit_length()} bits, and states no range; "
-                "set bits = 12 (or the bits of your detector) in the recipe's [source], or bits = 16 if it really is that dark",
+                "set bits = 12 (or the bits of your detector) in the recipe's [source], or bits = 16 if it really is that dark; "
+                "or save it with its levels scaled to 16 bits",
             )
         return 65535
     if highest >= 2**bits:

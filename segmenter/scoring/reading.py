@@ -5,6 +5,7 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,8 @@ def read_mask_of(path: Path, classes: int, names: Sequence[str] = ()) -> np.ndar
 
     Args:
       classes: how many there are, including the background; 1 separates lesion from background.
-      names: of the lesion classes 1, 2, ...; a segment of a DICOM SEG may not have the name of another class.
+      names: of the lesion classes 1, 2, ..., or where all lesions are one class, all names of it; the segments of a DICOM SEG
+        may not have names of other classes.
 
     Returns:
       (height, width) uint8: 0 is background, 1 is lesion, or 1, 2, ... are the lesion classes.
@@ -38,8 +40,11 @@ def read_mask_of(path: Path, classes: int, names: Sequence[str] = ()) -> np.ndar
         raise InputError(f"{path}: {error}") from error
 
 
-def read_probabilities(path: Path) -> tuple[np.ndarray, str]:
+def read_probabilities(path: Path, classes: int = 1, names: Sequence[str] = ()) -> tuple[np.ndarray, str]:
     """Reads the probabilities of any lesion.
+
+    Args:
+      classes, names: as `read_mask_of` takes them.
 
     Returns:
       (height, width) float32, 0 to 1, and how exactly the file holds them.
@@ -49,7 +54,7 @@ def read_probabilities(path: Path) -> tuple[np.ndarray, str]:
     """
     try:
         if path.suffix.lower() == ".dcm":
-            return _read_fractions(path)
+            return _read_fractions(path, classes, names)
         if path.suffix.lower() in ARRAYS:
             return _read_array(path)
         values, lossy = named(path, lambda: decode_values(read_regular(path)))
@@ -89,25 +94,36 @@ def _read_segments(path: Path, classes: int, names: Sequence[str]) -> np.ndarray
     """The segments of a DICOM SEG: of one class all of them together, else the segment's number is its class."""
     require("highdicom", f"to read the DICOM segmentation {path}", "dicom")
     with open_segmentation(path) as seg:
+        _check_segments(path, seg, classes, names)
         mask = np.zeros((seg.Rows, seg.Columns), np.uint8)
         for segment, frame, full in segment_frames(seg):
-            if 1 < classes <= segment:
-                raise InputError(f"{path}: has a segment {segment}; expected the lesion classes 1 to {classes - 1}")
-            label = str(seg.get_segment_description(segment).segment_label).strip()
-            if classes > 1 and label.casefold() in _other_names(segment, names):
-                numbers = ", ".join(f"{number} {name}" for number, name in enumerate(names, 1))
-                raise InputError(f"{path}: calls its segment {segment} {label}; expected segments numbered {numbers}")
             mask[frame >= full / 2] = segment if classes > 1 else 1
     return mask
 
 
-def _other_names(segment: int, names: Sequence[str]) -> list[str]:
-    return [name.casefold() for number, name in enumerate(names, 1) if number != segment]
+def _check_segments(path: Path, seg: Any, classes: int, names: Sequence[str]) -> None:
+    """Refuses segments that are no lesion, or another one than their number says, as far as their labels, free text, show."""
+    labels = {number: str(seg.get_segment_description(number).segment_label).strip() for number in seg.segment_numbers}
+    folded = [name.casefold() for name in names]
+    strange = {number: label for number, label in labels.items() if label.casefold() not in folded}
+    if classes == 1 and 0 < len(strange) < len(labels):
+        lesions = ", ".join(label for number, label in labels.items() if number not in strange)
+        raise InputError(
+            f"{path}: has the segments {lesions} and {', '.join(strange.values())}; expected {' or '.join(names)} only; "
+            "export it without the others, or rename them"
+        )
+    for number, label in labels.items() if classes > 1 else ():
+        if number >= classes:
+            raise InputError(f"{path}: has a segment {number}; expected the lesion classes 1 to {classes - 1}")
+        if number not in strange and folded.index(label.casefold()) + 1 != number:
+            numbers = ", ".join(f"{number} {name}" for number, name in enumerate(names, 1))
+            raise InputError(f"{path}: calls its segment {number} {label}; expected segments numbered {numbers}")
 
 
-def _read_fractions(path: Path) -> tuple[np.ndarray, str]:
+def _read_fractions(path: Path, classes: int, names: Sequence[str]) -> tuple[np.ndarray, str]:
     require("highdicom", f"to read the DICOM segmentation {path}", "dicom")
     with open_segmentation(path) as seg:
+        _check_segments(path, seg, classes, names)
         likely, full = np.zeros((seg.Rows, seg.Columns), np.float32), 1
         for _, frame, full in segment_frames(seg):
             likely += frame / np.float32(full)

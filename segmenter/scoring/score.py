@@ -65,6 +65,7 @@ def score_masks(run: Run, data: DataSet, masks: Masks, split: str = "test", *, f
         clear_folder(folder)
         read = partial(masks.read, classes=configuration.model.num_classes, names=_category_names(data, configuration))
         tables, cuts = _measure_rounds(rounds, read, configuration, folder)
+        masks.check_order()
         write_extremes(samples, tables.images, configuration, folder)
         summary = {
             "identity": identity,

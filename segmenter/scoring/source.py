@@ -29,6 +29,8 @@ class Masks:
       probabilities: folders; may be empty.
       threshold: the lowest score of COCO results that are in a mask.
       missing_as_empty: take samples without a mask as samples in which nothing was predicted.
+      precisions: how exactly the files that were read hold probabilities.
+      order: by sample, whether its probabilities are at least as high in the mask as elsewhere, as far as samples were read.
     """
 
     masks: Sequence[Path]
@@ -36,6 +38,7 @@ class Masks:
     threshold: float = 0.5
     missing_as_empty: bool = False
     precisions: set[str] = field(default_factory=set, compare=False)
+    order: dict[str, bool] = field(default_factory=dict, compare=False)
 
     @cached_property
     def files(self) -> dict[str, Path]:
@@ -133,12 +136,28 @@ class Masks:
         else:
             return np.zeros((side, side), np.uint8), np.zeros((side, side), np.float32)
         if self.probabilities:
-            likely, precision = read_probabilities(self.likely_files[name])
+            likely, precision = read_probabilities(self.likely_files[name], classes, names)
             self.precisions.add(precision)
         mask = to_grid(mask, sample, side, origin, classes)
         if likely is None:
             return mask, (mask > 0).astype(np.float32)
-        return mask, to_grid(likely, sample, side, str(self.likely_files.get(name, origin)), None)
+        likely = to_grid(likely, sample, side, str(self.likely_files.get(name, origin)), None)
+        if (mask > 0).any() and (mask == 0).any():
+            self.order[name] = bool(likely[mask > 0].mean() >= likely[mask == 0].mean())
+        return mask, likely
+
+    def check_order(self) -> None:
+        """Refuses probabilities of something else than a lesion; after all samples were read.
+
+        Raises:
+          InputError: in most images they are lower in the mask than elsewhere.
+        """
+        wrong = sorted(name for name, right in self.order.items() if not right)
+        if 2 * len(wrong) > len(self.order):
+            raise InputError(
+                f"{', '.join(map(str, self.probabilities))}: values are lower in the mask than elsewhere in {len(wrong)} of "
+                f"{counted(len(self.order), 'sample')}, the first is {wrong[0]}; write probabilities of lesion, not of background"
+            )
 
     def trained_on_too(self, samples: Sequence[Sample], everything: Sequence[Sample]) -> list[str] | None:
         """The patients in several of nnU-Net's folds, whose masks are of networks that were trained on them; None if unknown.

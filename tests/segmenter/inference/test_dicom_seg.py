@@ -100,6 +100,11 @@ def test_masks_and_probabilities_are_scored_as_they_were_written(write, tmp_path
         np.testing.assert_array_equal(read_mask_of(path, 3, ["class_1", "Class_2"]), mask)
         with pytest.raises(InputError, match="calls its segment 1 class_1; expected segments numbered 1 class_2, 2 class_1"):
             read_mask_of(path, 3, ["class_2", "class_1"])
+        for read, kind in ((read_mask_of, "binary"), (read_probabilities, "fractional")):
+            file = tmp_path / f"P1_{kind}.dcm"
+            read(file, 1, ["class_1", "Class_2"])
+            with pytest.raises(InputError, match=f"{kind}.dcm: has the segments class_1 and class_2; expected class_1 only; "):
+                read(file, 1, ["class_1"])
 
 
 def read_back(data, path):

@@ -81,6 +81,24 @@ def test_outputs_of_infer_are_taken_as_one_folder(folder, tmp_path):
     assert read_summary(evaluation)["scored"]["probabilities"] == "16 bits"
 
 
+def test_probabilities_of_the_background_are_refused(folder, tmp_path, capsys):
+    masks = write_masks(tmp_path / "masks", {name: mask * 255 for name, mask in truths(folder).items()})
+    likely = {name: np.where(mask == 1, 0.9, 0.1) for name, mask in truths(folder).items()}
+
+    def write(right):
+        for name, values in likely.items():
+            np.save(tmp_path / "likely" / f"{name}.npy", values if name in right else 1 - values)
+
+    (tmp_path / "likely").mkdir()
+    write([])
+    evaluation = score(folder, "--masks", masks, "--probabilities", tmp_path / "likely", status=2)
+    found = "likely: values are lower in the mask than elsewhere in 4 of 4 samples, the first is P1_L_CM_CC; write probabilities of"
+    assert found in capsys.readouterr().err
+    assert not (evaluation / "summary.json").exists()
+    write(sorted(likely)[:2])  # a doubtful image or two may be so
+    score(folder, "--masks", masks, "--probabilities", tmp_path / "likely")
+
+
 def test_masks_of_the_source_images_size_go_through_the_letterbox(folder, tmp_path):
     wide = {name: np.kron(mask, np.ones((2, 2), np.uint8))[8:56] for name, mask in truths(folder).items()}
     expected = {name: np.pad(mask[4:28], ((4, 4), (0, 0))) for name, mask in truths(folder).items()}
