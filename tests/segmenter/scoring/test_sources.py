@@ -92,7 +92,7 @@ def test_probabilities_of_the_background_are_refused(folder, tmp_path, capsys):
     (tmp_path / "likely").mkdir()
     write([])
     evaluation = score(folder, "--masks", masks, "--probabilities", tmp_path / "likely", status=2)
-    found = "likely: values are lower in the mask than elsewhere in 4 of 4 samples, the first is P1_L_CM_CC; write probabilities of"
+    found = "likely: values are lower in the mask than elsewhere in 4 of 4 samples, the first is P1_L_CM_CC; write prob"
     assert found in capsys.readouterr().err
     assert not (evaluation / "summary.json").exists()
     write(sorted(likely)[:2])  # a doubtful image or two may be so
