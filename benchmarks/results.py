@@ -9,7 +9,7 @@ from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from pipeline.files import write_csv
+from pipeline.files import read_csv, write_csv
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("numpy", "opencv-python-headless", "pandas", "tensorflow", "keras", "jax", "torch", "onnxruntime", "dask")
@@ -65,17 +65,28 @@ def summarize(measurement: str, setting: str, values: Sequence[float], unit: str
     return Row(measurement, setting, statistics.median(values), unit, min(values), max(values), len(values), **others)
 
 
-def write_rows(benchmark: str, rows: Sequence[Row]) -> Path:
-    """Writes benchmarks/results/BENCHMARK.csv, whose first columns state the date and the machine, and prints the rows."""
+def write_rows(benchmark: str, rows: Sequence[Row], *, keep: bool = False) -> Path:
+    """Writes benchmarks/results/BENCHMARK.csv, whose first columns state the date and the machine, and prints the rows.
+
+    Args:
+      keep: keeps the rows of earlier runs whose measurement has another title, which is what is before its colon.
+    """
     facts = {"date": date.today().isoformat(), "machine": describe_machine(), "versions": describe_versions()}
     path = RESULTS / f"{benchmark}.csv"
     path.parent.mkdir(exist_ok=True)
     columns = (*facts, *(field.name for field in fields(Row)))
-    write_csv(path, columns, [facts | {key: _shorten(value) for key, value in asdict(row).items()} for row in rows])
+    new = [facts | {key: _shorten(value) for key, value in asdict(row).items()} for row in rows]
+    titles = {_title(row.measurement) for row in rows}
+    kept = [dict(row) for row in read_csv(path) if _title(row["measurement"]) not in titles] if keep and path.is_file() else []
+    write_csv(path, columns, kept + new)
     for row in rows:
         ratio = f"; {row.ratio:.3g} x {row.reference}" if row.ratio is not None else ""
         print(f"{row.measurement} ({row.setting or 'one setting'}): {row.value:.4g} {row.unit}{ratio}", flush=True)
     return path
+
+
+def _title(measurement: str) -> str:
+    return measurement.partition(":")[0]
 
 
 def describe_machine() -> str:

@@ -3,10 +3,11 @@
     python benchmarks/training.py [--groups NAME ...] [--runs 5]     a few minutes; the groups of DEFAULT
     python benchmarks/training.py --full                             all groups, for a quiet machine
 
-A group is a list of settings, of which the first is the reference. Each runs in a process of its own, and these take their steps
-in turn, so that ratios hold on a busy machine. A step is `train_on_batch` on random pairs in memory, with the loss, metrics and
-optimizer of the configuration. `first step` includes tracing and, with XLA, compiling. Memory is the most that the process had
-in use, with TensorFlow itself, of which `import tensorflow` takes some 450 MB.
+A group is a list of settings, of which the first is the reference; the rows of groups that are not measured stay. Each setting
+runs in a process of its own, and these take their steps in turn, so that ratios hold on a busy machine. A step is
+`train_on_batch` on random pairs in memory, with the loss, metrics and optimizer of the configuration. `first step` includes
+tracing and, with XLA, compiling. Memory is the most that the process had in use, with TensorFlow itself, of which
+`import tensorflow` takes some 450 MB.
 """
 
 import argparse
@@ -91,7 +92,7 @@ GROUPS = {
     "UNet of 1.9 M at 512 px": Group("quick", precisions(2), sized(512, base_filters=16)),
     "published": Group("published", precisions(2, xla=False)),
 } | {name: Group("quick", precisions(4), sized(128, model=name)) for name in MODEL_SETTINGS}
-DEFAULT = ("quick", "quick, channels and oneDNN", "quick, batches", "UNet of 1.9 M")
+DEFAULT = ("quick", "quick, channels and oneDNN", "quick, batches", "UNet of 1.9 M", "published")
 OF_QUICK = ("model", "image_width", "image_height", "image_channels", "learning_rate", "loss", "metrics")
 
 
@@ -104,11 +105,10 @@ def main() -> int:
     if unknown := set(arguments.groups) - set(GROUPS):
         raise InputError(f"{', '.join(sorted(unknown))}: not a group; there are {'; '.join(GROUPS)}")
     names = list(GROUPS) if arguments.full else arguments.groups
-    rows: list[Row] = []
     for name in names:
         print(f"{name}: measuring {len(GROUPS[name].settings)} settings", flush=True)
-        rows += measure_group(name, GROUPS[name], arguments.runs)
-        write_rows("training", rows)  # after each group, so that an interrupted run keeps what it has
+        # After each group, so that an interrupted run keeps what it has.
+        write_rows("training", measure_group(name, GROUPS[name], arguments.runs), keep=True)
     return 0
 
 

@@ -31,6 +31,15 @@ def test_the_page_has_a_section_for_each_benchmark_with_rows(results, monkeypatc
     assert "## Inference" not in page  # it has no rows
 
 
+def test_a_part_that_is_measured_again_keeps_the_others(results, tmp_path):
+    for title, value in (("quick", 1.0), ("quick, batches", 2.0), ("quick", 3.0)):
+        results.write_rows("training", [results.Row(f"{title}: step", "float32", value, "s")], keep=True)
+    rows = results.read_csv(tmp_path / "training.csv")
+    assert [(row["measurement"], row["value"]) for row in rows] == [("quick, batches: step", "2"), ("quick: step", "3")]
+    results.write_rows("training", [])
+    assert results.read_csv(tmp_path / "training.csv") == []
+
+
 def test_functions_are_measured_in_turn(results):
     calls = []
     seconds = results.measure_alternately({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, 2)
