@@ -56,13 +56,18 @@ class Pool(Workers):
             self._processes = start_processes(self._workers, self._modules)
         try:
             return self._processes.submit(fn, *args, **kwargs)
-        except BrokenExecutor as error:
+        except (BrokenExecutor, OSError) as error:
+            # A process that is started at that moment finds its end of the pipes closed.
+            if not self._processes.is_broken:
+                raise
             future: Future = Future()
-            future.set_exception(error)
+            future.set_exception(error if isinstance(error, BrokenExecutor) else BrokenExecutor(str(error)))
             return future
 
     def renew(self) -> None:
         """Leaves processes of which one has died; the next call starts others."""
+        if self._processes is not None:
+            self._processes.kill()
         self.shutdown()
 
     def shutdown(self, wait=True, *, cancel_futures=False):

@@ -24,6 +24,19 @@ class Processes(ProcessPoolExecutor):
         with _without_main():  # processes are started while a call is submitted
             return super().submit(fn, *args, **kwargs)
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether a process has died, and with it all calls."""
+        return bool(self._broken)
+
+    def kill(self) -> None:
+        """Ends all processes at once, so that nothing waits for one of them.
+
+        Where one dies while another is started, Python 3.11 ends those that it knew before, and then waits for the new one too.
+        """
+        for process in list((self._processes or {}).values()):
+            process.kill()
+
 
 @contextlib.contextmanager
 def _without_main() -> Iterator[None]:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -97,6 +97,42 @@ def test_a_process_that_dies_costs_the_item_that_it_died_on(workers, kind):
         results = in_order(executor, die_at(deaths, kind), range(40), ahead=4, crashed=lambda number: f"{number} died")
         assert list(results) == [f"{number} died" if number in deaths else 2 * number for number in range(40)]
         assert list(in_order(executor, double, range(3))) == [0, 2, 4], "it goes on afterwards"
+
+
+class Registered(dict):
+    """The processes of an executor by number; all but the first are entered after one of them has died."""
+
+    def __init__(self, executor):
+        self.executor = executor
+
+    def __setitem__(self, number, process):
+        wait_until_broken(self.executor)
+        super().__setitem__(number, process)
+
+
+def wait_until_broken(executor):
+    end = time.monotonic() + 1  # Python 3.12 and later do not note it while a process is started
+    while executor._processes and not executor._broken and time.monotonic() < end:
+        time.sleep(0.01)
+    time.sleep(0.1 if executor._processes else 0)
+
+
+@pytest.mark.parametrize("late", ["start", "entry"])
+def test_a_process_that_is_started_while_another_dies_stops_nothing(monkeypatch, late):
+    """The second one comes when Python has ended those that it knows: its start fails, or it is waited for without end."""
+    spawn = ProcessPoolExecutor._spawn_process
+
+    def spawn_late(executor):
+        if late == "start":
+            wait_until_broken(executor)
+        elif not executor._processes:
+            executor._processes = Registered(executor)
+        spawn(executor)
+
+    monkeypatch.setattr(ProcessPoolExecutor, "_spawn_process", spawn_late)
+    with Pool(2) as executor:
+        results = in_order(executor, die_at({0}), range(4), crashed=lambda number: f"{number} died")
+        assert list(results) == ["0 died", 2, 4, 6]
 
 
 def test_within_a_batch_too():
