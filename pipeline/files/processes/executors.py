@@ -1,5 +1,6 @@
 """Executors: in this process, or in processes of this machine."""
 
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
 
@@ -28,6 +29,11 @@ class Workers(Executor):
 
     ahead = 32
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether one has died, and with it all calls that are under way."""
+        return False
+
     def renew(self) -> None:
         """Replaces processes of which one has died."""
 
@@ -49,26 +55,35 @@ class Pool(Workers):
     def __init__(self, workers: int, modules: Sequence[str] = ()):
         self._workers, self._modules = workers, modules
         self._processes: Processes | None = None
+        self._calls: weakref.WeakSet[Future] = weakref.WeakSet()
+
+    @property
+    def is_broken(self) -> bool:
+        return self._processes is not None and self._processes.is_broken
 
     def submit(self, fn, /, *args, **kwargs):
         """Starts a call; where a process has died, all calls fail with BrokenExecutor until `renew`."""
         if self._processes is None:
             self._processes = start_processes(self._workers, self._modules)
         try:
-            return self._processes.submit(fn, *args, **kwargs)
+            future = self._processes.submit(fn, *args, **kwargs)
         except (BrokenExecutor, OSError) as error:
             # A process that is started at that moment finds its end of the pipes closed.
-            if not self._processes.is_broken:
+            if not self.is_broken:
                 raise
-            future: Future = Future()
+            future = Future()
             future.set_exception(error if isinstance(error, BrokenExecutor) else BrokenExecutor(str(error)))
-            return future
+        self._calls.add(future)
+        return future
 
     def renew(self) -> None:
         """Leaves processes of which one has died; the next call starts others."""
         if self._processes is not None:
             self._processes.kill()
         self.shutdown()
+        for call in self._calls:
+            if not call.done():  # Python 3.11 forgets what it is given at the moment when a process dies
+                call.set_exception(BrokenExecutor("a process died"))
 
     def shutdown(self, wait=True, *, cancel_futures=False):
         """Ends the processes."""

@@ -2,7 +2,7 @@
 
 import collections
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future
+from concurrent.futures import BrokenExecutor, Executor, Future, wait
 from typing import TypeVar
 
 from pipeline.files.processes.executors import Inline, Workers
@@ -44,7 +44,7 @@ def in_order(
         while len(waiting) >= limit:
             item, future = waiting.popleft()
             try:
-                result = future.result()
+                result = _result(executor, future)
             except BrokenExecutor:
                 if not is_renewed:
                     _renew(executor)
@@ -68,7 +68,7 @@ def _run_alone(
 ) -> Result:
     """Repeats a call while no other runs, so that a process that dies has died of it; the executor works afterwards."""
     try:
-        return executor.submit(function, item).result()
+        return _result(executor, executor.submit(function, item))
     except BrokenExecutor as error:
         _renew(executor)
         if crashed is None:
@@ -77,6 +77,14 @@ def _run_alone(
                 "close other programs"
             ) from error
         return crashed(item)
+
+
+def _result(executor: Executor, future: Future[Result]) -> Result:
+    """Waits for a call, for as long as the processes live."""
+    while not wait([future], timeout=1).done:
+        if isinstance(executor, Workers) and executor.is_broken:
+            raise BrokenExecutor("a process died")
+    return future.result()
 
 
 def _renew(executor: Executor) -> None:

@@ -135,6 +135,26 @@ def test_a_process_that_is_started_while_another_dies_stops_nothing(monkeypatch,
         assert list(results) == ["0 died", 2, 4, 6]
 
 
+class Forgetful(Inline):
+    """Processes of which one has died, and that forget what they are given, as Python 3.11 does at that moment."""
+
+    def __init__(self, *, is_broken):
+        self.is_broken = is_broken
+
+    def submit(self, fn, /, *args, **kwargs):
+        return Future() if self.is_broken else super().submit(fn, *args, **kwargs)
+
+    def kill(self):
+        pass
+
+
+def test_calls_that_were_forgotten_when_a_process_died_are_repeated(monkeypatch):
+    started = iter([Forgetful(is_broken=True), Forgetful(is_broken=False)])
+    monkeypatch.setattr("pipeline.files.processes.executors.start_processes", lambda workers, modules: next(started))
+    with Pool(2) as executor:
+        assert list(in_order(executor, double, range(3))) == [0, 2, 4]
+
+
 def test_within_a_batch_too():
     with Pool(2) as executor:
         work = functools.partial(double_all, {3, 20}, signal.SIGKILL)
