@@ -9,6 +9,7 @@ from pathlib import Path
 from pipeline.audit.checks import (
     find_broken_files,
     find_incomplete_pairs,
+    find_inverted,
     find_leaks,
     find_odd_sizes,
     find_unclean_masks,
@@ -74,6 +75,7 @@ def audit(
         *find_duplicates(samples, contents),
         *find_incomplete_pairs(samples),
         *find_odd_sizes(samples, contents),
+        *find_inverted(samples, contents),
         *find_unclean_masks(samples, contents),
         *find_broken_files(samples, contents),
         partners,

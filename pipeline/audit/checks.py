@@ -67,6 +67,11 @@ def _size(size: tuple[int, int] | None) -> str:
     return f"{size[0]} x {size[1]}" if size else "none"
 
 
+def find_inverted(samples: Sequence[Sample], contents: Sequence[Contents]) -> Iterator[AuditFinding]:
+    both = zip(samples, contents, strict=True)
+    yield make_finding("inverted", "files", (sample.location for sample, content in both if content.inverted))
+
+
 def find_unclean_masks(samples: Sequence[Sample], contents: Sequence[Contents]) -> Iterator[AuditFinding]:
     both = list(zip(samples, contents, strict=True))
     decoded = [(sample, content) for sample, content in both if content.mask_size]

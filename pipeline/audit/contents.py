@@ -12,7 +12,7 @@ from pipeline.audit.features import Features, find_features, spread_contrast
 from pipeline.audit.samples import Sample
 from pipeline.contract import CRASHED, MaskError, SourceError
 from pipeline.files import read_regular
-from pipeline.geometry import vary
+from pipeline.geometry import has_white_background, vary
 from pipeline.sources import decode_mask, read_image
 
 
@@ -21,10 +21,12 @@ class Contents:
     """What reading a sample's files showed; a size is (width, height), None where the file is missing or broken.
 
     `thumb` and `features` are None for a plain image; samples that show the same image, up to a turn, may share `features`.
+    `inverted` tells whether the image's background is white.
     """
 
     thumb: np.ndarray | None = None
     features: Features | None = None
+    inverted: bool = False
     image_size: tuple[int, int] | None = None
     mask_size: tuple[int, int] | None = None
     mask_values: tuple[int, ...] = ()
@@ -82,7 +84,7 @@ def _read_sample(sample: Sample, siblings: Sequence[Contents], original: Content
 def _turn_image(original: Contents, variant: str) -> dict:
     """What reading the image of a variant would show, up to what a lossy encoding changes."""
     thumb = None if original.thumb is None else vary(original.thumb, variant)
-    return {"image_size": original.image_size, "thumb": thumb, "features": original.features}
+    return {"image_size": original.image_size, "inverted": original.inverted, "thumb": thumb, "features": original.features}
 
 
 def _copy_mask(original: Contents) -> dict:
@@ -98,7 +100,7 @@ def _inspect_image(path: Path, data: bytes, siblings: Sequence[Contents]) -> dic
         return size
     thumb = make_thumb(spread)
     shared = next((other.features for other in siblings if other.thumb is not None and same_turned(other.thumb, thumb)), None)
-    return size | {"thumb": thumb, "features": shared or find_features(spread)}
+    return size | {"inverted": has_white_background(spread), "thumb": thumb, "features": shared or find_features(spread)}
 
 
 def _inspect_mask(data: bytes) -> dict:

@@ -16,6 +16,7 @@ MEANINGS = {  # what each code counts
     "patient-unknown": "samples whose patient is unknown, so that it could not be compared between splits",
     "not-read": "folders and files next to the audited ones that were not looked at",
     "duplicate-pixels": "groups of samples with the same pixels, up to a flip or turn across splits",
+    "inverted": "images with a white background, as if their gray levels were inverted",
     "mask-missing": "images without a mask",
     "image-missing": "masks, or rows of the manifest, without an image",
     "size": "images and masks whose size is not that of most",

@@ -4,7 +4,7 @@ Coordinates are x to the right, y down, in source pixels. A whole number is a pi
 stretch from x - 0.5 to x + 0.5.
 """
 
-from pipeline.geometry.breast import Breast, find_breast
+from pipeline.geometry.breast import Breast, find_breast, has_white_background
 from pipeline.geometry.components import (
     BAND_FILLING,
     BAND_LENGTH,
@@ -30,6 +30,7 @@ __all__ = [
     "connected_components",
     "find_bands",
     "find_breast",
+    "has_white_background",
     "lay_over",
     "place",
     "register",

@@ -11,6 +11,7 @@ from pipeline.geometry.components import connected_components
 _WORKING_SIDE = 512  # the breast is looked for on an image of at most this side
 _ABOVE_BACKGROUND = 8  # gray levels; the skin line of a dark image is not brighter
 _DARK = 0.7  # of the bright parts' level; a background is darker
+_WHITE, _WHITE_FRAME = 0.08, 0.25  # shares of all pixels and of those at the border; a white background has more of both
 _OPENING = 9  # pixels at that side; strokes of labels and edges of scans are thinner
 
 
@@ -61,6 +62,33 @@ def find_breast(image: np.ndarray) -> Breast:
     outer = max(1, len(columns) // 10)
     is_left = _height(mask[:, columns[:outer]]) >= _height(mask[:, columns[-outer:]])
     return Breast(mask, box, "left" if is_left else "right")
+
+
+def has_white_background(image: np.ndarray) -> bool:
+    """Tells whether the background is white, as in an image whose gray levels are inverted.
+
+    A background is even: many pixels, at the border above all, are nearly as bright as the brightest then. This is so in all
+    478 images of CDD-CESM after an inversion (in 477 at the size at which the audit looks at them), and in none before it.
+
+    Args:
+      image: (height, width) uint8; letterboxed or not.
+
+    Example:
+      >>> image = np.zeros((100, 80), np.uint8)
+      >>> image[20:80, 50:80] = 100
+      >>> has_white_background(image), has_white_background(255 - image)
+      (False, True)
+    """
+    step = max(1, max(image.shape) // 128)
+    small = image[::step, ::step]
+    content = small[np.ix_(small.any(axis=1), small.any(axis=0))]  # without the black bars of a letterbox
+    if not content.size:
+        return False
+    white = np.percentile(content, 99)
+    is_white = content >= white - _ABOVE_BACKGROUND
+    frame = np.concatenate([side[:6].ravel() for side in (is_white, is_white[::-1], is_white.T, is_white.T[::-1])])
+    has_contrast = not is_white.all()
+    return bool(has_contrast and white > 127 and is_white.mean() > _WHITE and frame.mean() > _WHITE_FRAME)
 
 
 def _height(columns: np.ndarray) -> float:

@@ -118,10 +118,12 @@ def execute(arguments: argparse.Namespace) -> int:
 
     start_readers()  # before the imports that follow, which take as long as theirs
     from segmenter.commands.infer_choices import choose, describe_pretrained, refuse_other_images
+    from segmenter.evaluation.formatting import counted
     from segmenter.inference import run as inference
     from segmenter.inference.jobs import find_jobs
     from segmenter.inference.partners import find_views
     from segmenter.inference.plan import load_backends
+    from segmenter.inference.views import INVERTED
 
     choice = choose(arguments)
     plan, output = choice.plan, choice.output
@@ -145,6 +147,9 @@ def execute(arguments: argparse.Namespace) -> int:
     else:
         load_backends(plan.model_files)
         result = inference.infer(plan, jobs, output, identity)
+    if result.inverted:
+        white = f"{counted(len(result.inverted), 'image')} with a white background, the first is {result.inverted[0]}"
+        print(f"warning: {white}; {INVERTED}", file=sys.stderr)
     images = len(jobs) - len(result.skipped)
     if arguments.json:
         facts = {"pretrained": choice.pretrained.as_json()} if choice.pretrained else {}

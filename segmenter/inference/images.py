@@ -24,7 +24,7 @@ from segmenter.inference.outputs import Prediction, write_pictures, write_segmen
 from segmenter.inference.partners import find_views
 from segmenter.inference.plan import Plan, describe_algorithm, load_backends, load_models, plan_of, read_pixels
 from segmenter.inference.run import predict_image
-from segmenter.inference.views import UNKNOWN_KIND, Input, Row, join, write_partners
+from segmenter.inference.views import INVERTED, UNKNOWN_KIND, Input, Row, join, write_partners
 from segmenter.pictures import Color, draw_overlay, lesion_colors
 from segmenter.pretrained import find_pretrained
 from segmenter.runs import Run
@@ -174,9 +174,14 @@ class ImagePredictor:
         Raises:
           InputError: a file cannot be read, an array is of another shape or type, or the model has to know the kind.
         """
+        for given in (image, partner):
+            if not isinstance(given, str | PathLike | np.ndarray | None):
+                raise InputError(f"{name}: is of type {type(given).__name__}; expected a file, or a NumPy array of gray levels")
         source = None if isinstance(image, np.ndarray) else Path(image)
         name = stem_of(source) if source else name
         model_input = self._read(image, name, partner, kind)
+        if model_input.is_inverted:
+            warnings.warn(f"{source or name}: has a white background; {INVERTED}", stacklevel=2)
         prediction = predict_image(model_input, self.model, self.plan)
         rows = lesion_rows(prediction.mask, prediction.probabilities, self.class_names)
         lesions = pd.DataFrame(rows, columns=list(COLUMNS[1:]))

@@ -6,7 +6,7 @@ another inference writes there.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,6 +36,7 @@ class _Result:
     lesions: int
     without_seg: list[str]
     with_partner: int | None = None
+    inverted: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -68,12 +68,14 @@ class InferenceResult:
       without_seg: the DICOM images that got no SEG, each with a reason; or one reason for all.
       with_partner: the number of images that were predicted together with their partner; None where the model takes single
         images.
+      inverted: the images whose background is white, so that their gray levels may be inverted.
     """
 
     skipped: list[str] = field(default_factory=list)
     lesions: int = 0
     without_seg: list[str] = field(default_factory=list)
     with_partner: int | None = None
+    inverted: list[str] = field(default_factory=list)
 
 
 def inference_identity(plan: Plan, jobs: Sequence[Job]) -> dict[str, object]:
@@ -121,7 +123,9 @@ def read_result(output: Path, identity: dict[str, object]) -> InferenceResult | 
         return InferenceResult(report["skipped"], report["findings"], report["without_seg"])
     if not (result := mark.get("result")):
         return None
-    return InferenceResult(result["skipped"], result["lesions"], result["without_seg"], result.get("with_partner"))
+    return InferenceResult(
+        result["skipped"], result["lesions"], result["without_seg"], result.get("with_partner"), result.get("inverted", [])
+    )
 
 
 def infer(plan: Plan, jobs: Sequence[Job], output: Path, identity: dict[str, object]) -> InferenceResult:
@@ -257,6 +261,8 @@ def _without_unread(
         if image.fault:
             reasons.add(image.fault.reason)
             print(f"partner not used: {job.view and job.view.partner}: {image.fault}", file=sys.stderr)
+        if image.is_inverted:
+            result.inverted.append(str(job.image))
         read.append((job, image))
     return read
 

@@ -9,11 +9,12 @@ import numpy as np
 
 from pipeline.contract import PARTNERS, REGISTERED, SourceError
 from pipeline.files import write_csv
-from pipeline.geometry import lay_over, register
+from pipeline.geometry import has_white_background, lay_over, register
 from segmenter.data.stacks import CHANNELS, stack
 from segmenter.inference.jobs import Job, View
 from segmenter.inference.plan import Plan, read_pixels
 
+INVERTED = "are gray levels inverted? Models are trained on images with a black background"
 UNKNOWN_KIND = (
     "is not known to be low-energy (DM) or subtracted (CM), which the model has to know; name it like P1_L_CM_CC, "
     "or state its kind by --kind, in Python by `kind`"
@@ -44,6 +45,11 @@ class Input:
     def pixels(self) -> np.ndarray:
         """What the model takes: the image, or (height, width, 3) as in `segmenter.data.stacks`."""
         return stack(self.image, self.view.kind, self.partner) if self.view else self.image
+
+    @property
+    def is_inverted(self) -> bool:
+        """Whether the image's background is white."""
+        return has_white_background(self.image if self.image.ndim == 2 else self.image[..., 0])
 
     @property
     def gray(self) -> np.ndarray:

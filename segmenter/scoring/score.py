@@ -1,5 +1,6 @@
 """Measures the masks of another program on a split, as the evaluation of a run."""
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -66,6 +67,8 @@ def score_masks(run: Run, data: DataSet, masks: Masks, split: str = "test", *, f
         read = partial(masks.read, classes=configuration.model.num_classes, names=_category_names(data, configuration))
         tables, cuts = _measure_rounds(rounds, read, configuration, folder)
         masks.check_order()
+        if warning := masks.describe_inverted():
+            print(f"warning: {warning}", file=sys.stderr)
         write_extremes(samples, tables.images, configuration, folder)
         summary = {
             "identity": identity,

@@ -30,6 +30,7 @@ class Masks:
       threshold: the lowest score of COCO results that are in a mask.
       missing_as_empty: take samples without a mask as samples in which nothing was predicted.
       precisions: how exactly the files that were read hold probabilities.
+      filled: by sample with a lesion, whether it fills more than half of the image, as far as samples were read.
       order: by sample, whether its probabilities are at least as high in the mask as elsewhere, as far as samples were read.
     """
 
@@ -38,6 +39,7 @@ class Masks:
     threshold: float = 0.5
     missing_as_empty: bool = False
     precisions: set[str] = field(default_factory=set, compare=False)
+    filled: dict[str, bool] = field(default_factory=dict, compare=False)
     order: dict[str, bool] = field(default_factory=dict, compare=False)
 
     @cached_property
@@ -138,6 +140,8 @@ class Masks:
         if self.probabilities:
             likely, precision = read_probabilities(self.likely_files[name], classes, names)
             self.precisions.add(precision)
+        if mask.any():
+            self.filled[name] = bool(np.count_nonzero(mask) > mask.size / 2)
         mask = to_grid(mask, sample, side, origin, classes)
         if likely is None:
             return mask, (mask > 0).astype(np.float32)
@@ -158,6 +162,16 @@ class Masks:
                 f"{', '.join(map(str, self.probabilities))}: values are lower in the mask than elsewhere in {len(wrong)} of "
                 f"{counted(len(self.order), 'sample')}, the first is {wrong[0]}; write probabilities of lesion, not of background"
             )
+
+    def describe_inverted(self) -> str:
+        """A message where lesions fill more than half of most images, as in inverted masks; after all samples were read."""
+        filled = sorted(name for name, is_filled in self.filled.items() if is_filled)
+        if 2 * len(filled) <= len(self.filled):
+            return ""
+        return (
+            f"{self._where}: in {len(filled)} of {counted(len(self.filled), 'mask')} with a lesion it fills more than half of "
+            f"the image, the first is {filled[0]}; are they inverted? Lesion is white or the higher value"
+        )
 
     def trained_on_too(self, samples: Sequence[Sample], everything: Sequence[Sample]) -> list[str] | None:
         """The patients in several of nnU-Net's folds, whose masks are of networks that were trained on them; None if unknown.

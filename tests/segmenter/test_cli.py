@@ -7,7 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import keras
+import numpy as np
 import pytest
 
 from pipeline.files import read_csv
@@ -179,7 +181,8 @@ def test_results_as_json_are_one_object_and_nothing_else(data_folder, config, ca
         assert test["threshold"] == evaluated["chosen_threshold"]["threshold"]
         assert set(test["batches"]["values"]) == {"loss", "dice_coef"}
         inferred = result_of("infer", data_folder, "--name", "tiny")
-        assert set(inferred) == {"output", "up_to_date", "images", "lesions", "skipped", "without_seg", "with_partner"}
+        lists = {"skipped", "without_seg", "inverted"}
+        assert set(inferred) == {"output", "up_to_date", "images", "lesions", "with_partner"} | lists
         assert (inferred["images"], inferred["up_to_date"], inferred["skipped"]) == (3, up_to_date, [])
     summary = result_of("summary", data_folder, "--name", "tiny")
     assert set(summary) == {"dataset", "run", "splits", "dice", "few_patients", "read_first", "pictures"}
@@ -246,6 +249,16 @@ def test_inference_by_a_model_file_alone(data_folder, gray_model, tmp_path, caps
         assert "bad.png: starts with" in told.err
         assert "2 images, 2 lesions, 1 skipped" in told.out
     assert command(*words, "--strict") == 2
+
+
+def test_inverted_images_are_predicted_with_a_warning(data_folder, gray_model, tmp_path, capsys):
+    for name in ("a", "b"):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), 255 - cv2.circle(np.zeros((64, 64), np.uint8), (20, 30), 15, 100, -1))
+    words = ["infer", "--model", gray_model, "--images", tmp_path / "a.png", tmp_path / "b.png", "--output", tmp_path / "out"]
+    for _ in ("first", "again"):
+        assert command(*words) == 0
+        expected = f"warning: 2 images with a white background, the first is {tmp_path / 'a.png'}; are gray levels inverted?"
+        assert expected in capsys.readouterr().err
 
 
 def test_missing_weights_cost_no_run_and_are_told_before_anything_is_written(data_folder, config, tmp_path, capsys):

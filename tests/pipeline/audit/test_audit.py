@@ -99,6 +99,16 @@ def test_class_indices_are_sound_but_not_mixed_with_levels(clean):
     assert codes(clean) == {"mask-values": 19}
 
 
+def test_images_with_a_white_background_are_inverted(clean):
+    image = np.zeros((128, 128), np.uint8)
+    image[30:90, :60] = pixels("P1_L_DM_CC")[30:90, :60] // 2 + 90
+    put(clean, "train", "P1_L_DM_CC", image, MASK)
+    assert codes(clean) == {}
+    for variant, name in (("original", "P1_L_DM_CC"), ("flipped", "flipped_P1_L_DM_CC")):
+        put(clean, "train", name, vary(255 - image, variant), vary(MASK, variant))
+    assert codes(clean) == {"inverted": 2}
+
+
 def test_broken_pairs(clean):
     (clean / "train/masks/P1_L_DM_CC.png").unlink()
     (clean / "train/images/P2_L_DM_CC.jpg").unlink()

@@ -149,7 +149,7 @@ def test_all_checks_run_over_samples_in_the_order_of_their_codes(tmp_path):
     assert [(finding.code, finding.count, finding.unit) for finding in findings] == [
         *(("image-in-splits", 1, "source images"), ("patient-in-splits", 1, "patients"), ("patient-unknown", 1, "samples")),
         *(("not-read", 1, "paths"), ("duplicate-pixels", 1, "groups"), ("image-missing", 1, "files"), ("size", 1, "files")),
-        *(("mask-values", 2, "files"), ("mask-empty", 1, "files"), ("unreadable", 1, "files")),
+        *(("inverted", 1, "files"), ("mask-values", 2, "files"), ("mask-empty", 1, "files"), ("unreadable", 1, "files")),
     ]
     found_by_name = audit(tmp_path, patient="(P[56])", executor=Inline())
     assert {finding.code: finding.count for finding in found_by_name}["patient-unknown"] == 4

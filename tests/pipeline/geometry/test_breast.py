@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.geometry import find_breast, square_image
+from pipeline.geometry import find_breast, has_white_background, square_image
 
 HEIGHT, WIDTH = 300, 200
 
@@ -124,3 +124,18 @@ def test_a_gray_background_is_not_the_breast():
     image = np.full((HEIGHT, WIDTH), 25, np.uint8)
     image[40:260, :120] = 140
     assert np.abs(np.subtract(find_breast(image).box, (0, 40, 120, 260))).max() <= 2
+
+
+@pytest.mark.parametrize("change", [np.copy, label, bridge, lift, darken_wall], ids=lambda change: change.__name__)
+@pytest.mark.parametrize("place", [np.asarray, lambda image: square_image(image, 512)], ids=["whole", "letterboxed"])
+def test_a_white_background_is_noticed(change, place):
+    image = change(draw_breast())
+    assert not has_white_background(place(image))
+    assert has_white_background(place(255 - image))
+
+
+def test_an_image_without_a_background_is_not_taken_for_an_inverted_one():
+    crop = np.random.default_rng(2).integers(100, 255, (HEIGHT, WIDTH)).astype(np.uint8)
+    assert not has_white_background(crop)
+    for level in (0, 5, 200):
+        assert not has_white_background(np.full((40, 30), level, np.uint8))

@@ -60,6 +60,13 @@ def test_an_array_is_an_image_too(predictor, image):
         predictor.segment(np.zeros((2, 2, 3), np.uint8))
 
 
+def test_an_inverted_array_and_what_is_no_array(predictor, image):
+    with pytest.warns(UserWarning, match="P9: has a white background; are gray levels inverted?"):
+        predictor.segment(255 - cv2.circle(np.zeros((64, 64), np.uint8), (20, 30), 15, 100, -1), "P9")
+    with pytest.raises(segmenter.InputError, match="P9: is of type list; expected a file, or a NumPy array of gray levels"):
+        predictor.segment([[0, 1], [2, 3]], "P9")
+
+
 def test_saving_writes_what_the_command_writes(predictor, model, image, tmp_path):
     other = image.with_name("P2_L_CM_CC.png")
     cv2.imwrite(str(other), np.full((64, 64), 200, np.uint8))

@@ -103,6 +103,7 @@ def test_an_inference_is_done_until_a_partner_changes(model, images, tmp_path, c
         "skipped": [],
         "lesions": 1,
         "without_seg": [],
+        "inverted": [],
         "with_partner": 1,
     }
     (images / "P1_L_DM_CC.png").unlink()

@@ -70,6 +70,13 @@ def test_masks_are_found_by_name(folder, tmp_path, level):
     assert dices(score(folder, "--masks", write_masks(tmp_path / "masks", masks))) == [1] * 4
 
 
+def test_inverted_masks_are_scored_with_a_warning(folder, tmp_path, capsys):
+    masks = {name: 255 - mask * 255 for name, mask in truths(folder).items()}
+    score(folder, "--masks", write_masks(tmp_path / "masks", masks))
+    warning = "in 4 of 4 masks with a lesion it fills more than half of the image, the first is P1_L_CM_CC; are they inverted?"
+    assert warning in capsys.readouterr().err
+
+
 def test_outputs_of_infer_are_taken_as_one_folder(folder, tmp_path):
     masks = truths(folder)
     write_masks(tmp_path / "predictions" / "masks", {name: mask * 255 for name, mask in masks.items()})
