@@ -107,7 +107,7 @@ def measure_throughput(setting: str, file: Path, folder: Path, runs: int) -> lis
             "images/s",
             reference="model.predict",
             ratio=median_ratio(seconds["predict"], seconds[name]),
-            target="0.9 x" if name.startswith("infer") else "",
+            target=">= 0.9" if name.startswith("infer") else "",
         )
         for name in functions
     ]
@@ -139,7 +139,7 @@ def measure_cold_start(folder: Path, runs: int) -> list[Row]:
             "s",
             reference="Keras",
             ratio=median_ratio(values, seconds["Keras"]),
-            target="under 2 s" if name == "ONNX" else "",
+            target="< 2" if name == "ONNX" else "",
         )
         for name, values in seconds.items()
     ]

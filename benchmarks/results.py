@@ -25,7 +25,7 @@ class Row:
       value, low, high: median, least and largest of `runs` runs, in `unit`.
       reference: what it is compared with, measured alternately in the same run; empty without one.
       ratio: value divided by that of the reference.
-      target: the ratio or value that was asked for; empty without one.
+      target: what was asked for of the ratio, or where there is none of the value, as `<= 1.2`; empty without one.
     """
 
     measurement: str

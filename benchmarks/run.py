@@ -89,11 +89,17 @@ def table(rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> list[str
 
 def _cell(row: Mapping[str, str], column: str) -> str:
     if column == "value":
-        spread = f" ({row['low']} to {row['high']})" if row["low"] and row["runs"] != "1" else ""
-        return f"{row['value']}{spread} {row['unit']}"
+        value, low, high = (_number(row[name]) for name in ("value", "low", "high"))
+        spread = f" ({low} to {high})" if low and row["runs"] != "1" else ""
+        return f"{value}{spread} {row['unit']}"
     if column == "ratio" and row["ratio"]:
-        return f"{row['ratio']} × {row['reference']}"
+        return f"{_number(row['ratio'])} × {row['reference']}"
     return row[column].replace("|", "\\|")
+
+
+def _number(text: str) -> str:
+    """A number with grouped thousands and no exponent; empty where there is none."""
+    return f"{float(text):,.0f}" if text and abs(float(text)) >= 1000 else text
 
 
 if __name__ == "__main__":

@@ -273,7 +273,7 @@ def exponents(costs: dict[int, Costs]) -> list[Row]:
             noise = _NOISE_S if unit == SECONDS else 0
             if unit != "MB" and min(third - second, second - first) > noise:
                 exponent = math.log2((third - second) / (second - first))
-                rows.append(Row(f"exponent of {name}", f"{least} to {most} images", exponent, "", target="at most 1.2"))
+                rows.append(Row(f"exponent of {name}", f"{least} to {most} images", exponent, "", target="<= 1.2"))
     return rows
 
 
