@@ -135,7 +135,9 @@ def run_fold(name: str, fold: int, data: DataSet, reason: str, *, restart: bool 
     """Trains and evaluates one entry on one fold, and records the result; with `restart`, whatever is there already."""
     view, facts = data.in_fold(fold), {"folds_sha256": digest(read_folds()), "version": version("cesm-segmentation")}
     facts |= {"date": datetime.now(UTC).date().isoformat(), "machine": describe_machine(), "versions": describe_versions()}
-    facts |= {"train_images": len(view.split("train")), "data_identity": data.identity}
+    train = keep_patients(view, ENTRIES[name].patients if name in ENTRIES else 1.0).split("train")
+    facts |= {"train_images": len(train), "train_patients": len({sample.owner for sample in train})}
+    facts |= {"data_identity": data.identity}
     if name in BASELINES:
         records.record_look(name, SINGLE, fold, reason)
         folder = data.folder / "runs" / f"benchmark-{name}-fold{fold}" / "test"

@@ -163,6 +163,37 @@ def test_entries_and_baselines_end_on_the_page(protocol, records, data, monkeypa
     assert "## Looks at the test folds" in text
 
 
+def table_of_images(dices):
+    """The columns of per_image.csv that are needed, for two images of each patient, both with one Dice."""
+    names = [(f"P{patient}_L_{kind}_CC", patient, dice) for patient, dice in enumerate(dices, 1) for kind in ("DM", "CM")]
+    lines = [f"{name},{name},P{patient},original,{dice},9,0" for name, patient, dice in names]
+    return "\n".join(["sample,image_id,patient,variant,dice,truth_px,empty_truth", *lines, ""])
+
+
+def test_the_learning_curve_has_the_paired_difference_from_all_patients(protocol, records, tmp_path, monkeypatch):
+    """Each of three patients is 0.2 worse with a quarter of the training patients, so the interval has no width."""
+    rows = []
+    for entry, patients, dices in (("unet", 80, (0.9, 0.7, 0.5)), ("unet-25", 20, (0.7, 0.5, 0.3))):
+        evaluation = tmp_path / entry
+        evaluation.mkdir()
+        for name in records.TABLES:
+            (evaluation / name).write_text(table_of_images(dices))
+        records.add_tables(entry, "pair", 0, evaluation)
+        records.add_fold(entry, 0, {"train_patients": patients})
+        rows.append({"entry": entry, "mode": "pair", "folds": 1, "dice_mean": sum(dices) / 3})
+    curve, page = protocol("curve"), protocol("page")
+    quarter, whole = curve.read_points(rows)
+    assert (quarter.share, quarter.patients, whole.share, whole.difference) == (0.25, 20, 1, None)
+    assert [quarter.difference.value, quarter.difference.low, quarter.difference.high] == pytest.approx([-0.2] * 3)
+    assert curve.read_points(rows[:1]) == []
+    monkeypatch.setattr(page.pictures, "CURVE", tmp_path / "curve.png")
+    page.pictures.draw_curve([quarter, whole])
+    assert cv2.imread(str(tmp_path / "curve.png")).std() > 10
+    text = "\n".join(page._curve([quarter, whole]))
+    assert "| 25% | 20 | pair | 1 of 5 | 0.500 | -0.200 (-0.200 to -0.200) |" in text
+    assert "| 100% | 80 | pair | 1 of 5 | 0.700 | - |" in text
+
+
 def test_a_budget_is_spent_to_the_end_whatever_interrupts_it(protocol, data, monkeypatch):
     """An epoch costs two seconds; the second training is interrupted at its end, and the third one knows its length and cost."""
     running, entry = (
@@ -219,14 +250,8 @@ def test_choices_are_compared_on_the_same_images(protocol, monkeypatch, tmp_path
     for name in ("TABLE", "IMAGES"):
         monkeypatch.setattr(screening, name, tmp_path / f"{name.lower()}.csv")
     for choice, dices in {"wide": (0.9, 0.7, 0.5), "narrow": (0.7, 0.5, 0.3)}.items():
-        lines = [
-            f"P{patient}_L_{kind}_CC,P{patient}_L_{kind}_CC,P{patient},original,{dice},9,0\n"
-            for patient, dice in enumerate(dices, 1)
-            for kind in ("DM", "CM")
-        ]
         (tmp_path / choice).mkdir()
-        header = "sample,image_id,patient,variant,dice,truth_px,empty_truth\n"
-        (tmp_path / choice / "per_image.csv").write_text(header + "".join(lines))
+        (tmp_path / choice / "per_image.csv").write_text(table_of_images(dices))
         configuration = load_configuration("best", {"model": {"base_filters": 8}})
         screening.add_screened(choice, configuration, {"core_s": 90.0}, {"threshold": 0.5}, tmp_path / choice)
     table = "\n".join(protocol("page")._screening())

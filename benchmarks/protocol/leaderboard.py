@@ -12,7 +12,7 @@ from protocol.entries import BASELINES, CURVE, ENTRIES
 from protocol.folds import SCREENING_FOLD
 from protocol.running import PAIR, SINGLE
 from segmenter.evaluation.aggregation import owners, summarise_metrics
-from segmenter.evaluation.bootstrap import PatientBootstrap
+from segmenter.evaluation.bootstrap import Estimate, PatientBootstrap
 
 TABLE = records.FOLDER / "leaderboard.csv"
 REFERENCE = ("published", SINGLE)
@@ -93,16 +93,27 @@ def _cost(folds: Mapping[str, Mapping]) -> Row:
 
 
 def _difference(images: pd.DataFrame, entry: str, mode: str) -> Row:
-    """Mean Dice minus that of the published network, over the images that both have, drawing patients."""
+    """Mean Dice minus that of the published network."""
     if (entry, mode) == REFERENCE or REFERENCE not in entries_with_results():
         return {}
-    reference = records.read_tables(*REFERENCE)[0].set_index("sample")["dice"]
-    both = images[images["sample"].isin(reference.index)]
-    if both.empty:
+    estimate = compare(images, records.read_originals(*REFERENCE))
+    if estimate is None:
         return {}
-    values = both["dice"].to_numpy(float) - reference.loc[both["sample"]].to_numpy(float)
-    estimate = PatientBootstrap(owners(both)).mean(values)
     return {"difference": estimate.value, "difference_low": estimate.low, "difference_high": estimate.high}
+
+
+def compare(images: pd.DataFrame, reference: pd.DataFrame) -> Estimate | None:
+    """Mean Dice minus that of a reference, over the images that both have, drawing patients; None where they share none.
+
+    Args:
+      images, reference: as `records.read_originals` returns them.
+    """
+    dices = reference.set_index("sample")["dice"]
+    both = images[images["sample"].isin(dices.index)]
+    if both.empty:
+        return None
+    values = both["dice"].to_numpy(float) - dices.loc[both["sample"]].to_numpy(float)
+    return PatientBootstrap(owners(both)).mean(values)
 
 
 def entries_with_results() -> list[tuple[str, str]]:

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from pipeline.files import read_csv, write_text
 from protocol import pictures, records, screening
-from protocol.entries import CURVE, ENTRIES
+from protocol.curve import Point, read_points
+from protocol.entries import CURVE, CURVE_WHOLE, ENTRIES
 from protocol.folds import COUNT, SCREENED, SCREENING_FOLD, digest, read_folds
 from protocol.leaderboard import first_trained
 from protocol.running import PAIR, SINGLE
+from segmenter.evaluation.bootstrap import Estimate
 
 PAGE = Path(__file__).parents[2] / "docs" / "results.md"
 _MODES = {PAIR: "pair", SINGLE: "one image"}
@@ -29,9 +31,11 @@ Folds: SHA-256 `{digest}` of {patients} patients in {folds} folds."""
 def write_results(rows: Sequence[Row], ceiling: float | None) -> None:
     """Writes the page."""
     folds = read_folds()
-    pictures.draw_charts(rows)
+    pictures.draw_charts([row for row in rows if row["entry"] not in CURVE])
+    if points := read_points(rows):
+        pictures.draw_curve(points)
     parts = [_HEAD.format(digest=digest(folds), patients=len(folds), folds=COUNT), *_leaderboard(rows, ceiling), *_outlines()]
-    parts += [*_groups(rows), *_curve(rows), *_screening(), *_looks(), _LIMITS]
+    parts += [*_groups(rows), *_curve(points), *_screening(), *_looks(), _LIMITS]
     write_text(PAGE, "\n\n".join(parts) + "\n")
 
 
@@ -111,18 +115,28 @@ def _groups(rows: Sequence[Row]) -> list[str]:
     return [f"## By group: {best['title']}, {_MODES[mode]}", markdown(("group", "value", "images", "Dice, mean"), table)]
 
 
-def _curve(rows: Sequence[Row]) -> list[str]:
+def _curve(points: Sequence[Point]) -> list[str]:
     """Dice against the number of training patients."""
-    shares = CURVE | {"unet": 1.0}
-    table = [
-        (f"{shares[str(row['entry'])]:.0%}", _MODES[str(row["mode"])], f"{row['folds']} of {COUNT}", _interval(row, "dice_mean"))
-        for row in sorted(rows, key=lambda row: shares.get(str(row["entry"]), 0.0))
-        if row["entry"] in shares
-    ]
-    if len(table) < 2:
+    if not points:
         return []
-    about = "The same network and number of steps, with a share of the training patients."
-    return ["## What more patients bring", about, markdown(("patients", "input", "folds", "Dice, mean"), table)]
+    table = [
+        (
+            f"{point.share:.0%}",
+            f"{point.patients:.0f}",
+            _MODES[point.mode],
+            f"{point.folds} of {COUNT}",
+            _estimate(point.dice),
+            _estimate(point.difference, sign="+"),
+        )
+        for point in points
+    ]
+    about = (
+        f"The same network (`{CURVE_WHOLE}`) and number of steps, trained on a share of the patients of each round. Those "
+        "of a smaller share are in each larger one. The difference is paired, from all patients, over the images that both have."
+    )
+    columns = ("share", "patients", "input", "folds", "Dice, mean", "minus all patients")
+    picture = f"![Mean Dice against the number of training patients]({pictures.CURVE.name})"
+    return ["## What more patients bring", textwrap.fill(about, 130), markdown(columns, table), picture]
 
 
 def _screening() -> list[str]:
@@ -180,6 +194,10 @@ def _dict_interval(row: Row, name: str, low: str, high: str, sign: str = "") -> 
         return "-"
     ends = f" ({row[low]:{sign}.3f} to {row[high]:{sign}.3f})" if row.get(low) not in (None, "") else ""
     return f"{row[name]:{sign}.3f}{ends}"
+
+
+def _estimate(estimate: Estimate | None, sign: str = "") -> str:
+    return _dict_interval(vars(estimate), "value", "low", "high", sign) if estimate else "-"
 
 
 def _number(value: object, form: str = ".2f") -> str:

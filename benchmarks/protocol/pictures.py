@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from pipeline.geometry import find_breast
 from pipeline.page import GROUND_TRUTH_COLOR, PREDICTION_COLOR, SERIES
 from protocol import records
+from protocol.curve import Point
 from protocol.folds import COUNT
 from protocol.leaderboard import first_trained
 from protocol.running import PAIR, SINGLE, evaluation_of, run_name
@@ -21,7 +22,7 @@ from segmenter.evaluation.extremes import mask_file
 from segmenter.runs import open_run
 
 DOCS = Path(__file__).parents[2] / "docs"
-CHARTS, OUTLINES = DOCS / "results.png", DOCS / "results-outlines.png"
+CHARTS, OUTLINES, CURVE = (DOCS / f"results{part}.png" for part in ("", "-outlines", "-curve"))
 _MODE_COLORS = {PAIR: SERIES[0], SINGLE: SERIES[1]}
 _MODE_NAMES = {PAIR: "pair", SINGLE: "one image"}
 _INK = "0.55"
@@ -42,14 +43,21 @@ def draw_charts(rows: Sequence[dict[str, Any]]) -> None:
 def _draw_entries(ax: Any, rows: Sequence[dict[str, Any]]) -> None:
     for number, row in enumerate(rows):
         color = _MODE_COLORS[str(row["mode"])]
-        if row.get("dice_mean_low") is not None:
-            ax.plot([row["dice_mean_low"], row["dice_mean_high"]], [number] * 2, color=color, linewidth=2)
-        # Folds differ by up to 0.1, so that a mean over some of them may be above the mean over all of a better network.
-        fill = color if row["folds"] == COUNT else "white"
-        ax.plot(row["dice_mean"], number, "o", color=color, markerfacecolor=fill, markersize=7)
+        _draw_interval(ax, (row.get("dice_mean_low"), row.get("dice_mean_high")), (number,) * 2, color)
+        ax.plot(row["dice_mean"], number, "o", **_marker(color, row["folds"]))
     ax.set_yticks(range(len(rows)), [_label(row) for row in rows])
     ax.invert_yaxis()
     ax.set(xlabel="mean Dice of test images, 95 % interval by patient", title="Networks")
+
+
+def _draw_interval(ax: Any, x: Sequence[float | None], y: Sequence[float | None], color: str) -> None:
+    if None not in (*x, *y):
+        ax.plot(x, y, color=color, linewidth=2)
+
+
+def _marker(color: str, folds: int) -> dict[str, Any]:
+    """A hollow one where folds are missing: they differ by up to 0.1, so a mean of some may be above that of a better network."""
+    return {"color": color, "markerfacecolor": color if folds == COUNT else "white", "markersize": 7}
 
 
 def _label(row: dict[str, Any]) -> str:
@@ -59,8 +67,7 @@ def _label(row: dict[str, Any]) -> str:
 
 def _draw_sizes(ax: Any, entry: str, mode: str) -> None:
     """Dice of each test image by its lesion pixels, and the mean of each tenth of the images."""
-    images = records.read_tables(entry, mode)[0]
-    images = images[(images["variant"] == "original") & images["dice"].notna()].sort_values("truth_px")
+    images = records.read_originals(entry, mode).dropna(subset="dice").sort_values("truth_px")
     ax.plot(images["truth_px"], images["dice"], "o", color=SERIES[0], markersize=3, alpha=0.5)
     tenths = [images.iloc[part] for part in np.array_split(np.arange(len(images)), 10) if len(part)]
     ax.plot(
@@ -83,14 +90,32 @@ def _draw_sizes(ax: Any, entry: str, mode: str) -> None:
     )
 
 
+def draw_curve(points: Sequence[Point]) -> None:
+    """Draws the mean Dice against the number of training patients, one line for each input."""
+    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    ax = figure.subplots()
+    for mode, color in _MODE_COLORS.items():
+        shown = [point for point in points if point.mode == mode]
+        ax.plot([point.patients for point in shown], [point.dice.value for point in shown], color=color, label=_MODE_NAMES[mode])
+        for point in shown:
+            _draw_interval(ax, (point.patients,) * 2, (point.dice.low, point.dice.high), color)
+            ax.plot(point.patients, point.dice.value, "o", **_marker(color, point.folds))
+    ticks = sorted({round(point.patients) for point in points})
+    ax.set_xscale("log")
+    ax.set_xticks(ticks, list(map(str, ticks)))
+    ax.minorticks_off()
+    ax.legend(frameon=False, loc="lower right")
+    ax.set(xlabel="training patients of a round", ylabel="mean Dice of test images")
+    _save(figure, CURVE)
+
+
 def draw_outlines(data: DataSet, entry: str, mode: str, columns: int = 6, rows: int = 2) -> None:
     """Draws test images as contours: breast, annotated lesions, prediction; from the worst Dice to the best in equal steps.
 
     Args:
       data: of the benchmark, with the runs of the entry, whose evaluations hold the predicted masks.
     """
-    images = records.read_tables(entry, mode)[0]
-    images = images[(images["variant"] == "original") & images["dice"].notna()].sort_values("dice", kind="stable")
+    images = records.read_originals(entry, mode).dropna(subset="dice").sort_values("dice", kind="stable")
     shown = images.iloc[np.linspace(0, len(images) - 1, columns * rows).round().astype(int)]
     figure = Figure(figsize=(1.9 * columns, 2.2 * rows), layout="constrained")
     axes = np.ravel(figure.subplots(rows, columns))

@@ -37,6 +37,12 @@ def read_tables(entry: str, mode: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.D
     return images, lesions, candidates
 
 
+def read_originals(entry: str, mode: str) -> pd.DataFrame:
+    """The table of images of an entry, without turned ones."""
+    images = read_table(FOLDER / entry / mode / TABLES[0])
+    return images[images["variant"] == "original"]
+
+
 def add_fold(entry: str, fold: int, facts: Mapping[str, object]) -> None:
     """Records what a fold of an entry cost and how it was made."""
     folds = read_folds(entry) | {str(fold): dict(facts)}
