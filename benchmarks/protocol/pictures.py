@@ -94,18 +94,19 @@ def draw_curve(points: Sequence[Point]) -> None:
     """Draws the mean Dice against the number of training patients, one line for each input."""
     figure = Figure(figsize=(6, 3.6), layout="constrained")
     ax = figure.subplots()
-    for mode, color in _MODE_COLORS.items():
+    for (mode, color), aside in zip(_MODE_COLORS.items(), (1, 1.03), strict=True):  # so that no interval hides another
         shown = [point for point in points if point.mode == mode]
-        ax.plot([point.patients for point in shown], [point.dice.value for point in shown], color=color, label=_MODE_NAMES[mode])
-        for point in shown:
-            _draw_interval(ax, (point.patients,) * 2, (point.dice.low, point.dice.high), color)
-            ax.plot(point.patients, point.dice.value, "o", **_marker(color, point.folds))
+        places = [aside * point.patients for point in shown]
+        ax.plot(places, [point.dice.value for point in shown], color=color, label=_MODE_NAMES[mode])
+        for place, point in zip(places, shown, strict=True):
+            _draw_interval(ax, (place, place), (point.dice.low, point.dice.high), color)
+            ax.plot(place, point.dice.value, "o", **_marker(color, point.folds))
     ticks = sorted({round(point.patients) for point in points})
     ax.set_xscale("log")
     ax.set_xticks(ticks, list(map(str, ticks)))
     ax.minorticks_off()
-    ax.legend(frameon=False, loc="lower right")
-    ax.set(xlabel="training patients of a round", ylabel="mean Dice of test images")
+    figure.legend(frameon=False, loc="outside upper center", ncols=len(_MODE_COLORS))
+    ax.set(xlabel="training patients of a round", ylabel="mean Dice, 95 % interval by patient")
     _save(figure, CURVE)
 
 
