@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import cv2
+import pandas as pd
 import pytest
 from inputs import small_download
 from small_sets import make_set
@@ -160,7 +161,17 @@ def test_entries_and_baselines_end_on_the_page(protocol, records, data, monkeypa
     text = (tmp_path / "results.md").read_text()
     assert "![Contours of test images](outlines.png)" in text
     assert "| a tiny network | one image | 1 of 5 |" in text
-    assert "## Looks at the test folds" in text
+    assert f"(epochs: {cost['epochs']})" in " ".join(text.split())
+    assert "| size of a lesion, by terciles of training | small |" in text
+    assert "| empty | one image | 1 | 0 | 0 | 0 | 0 |" in text
+
+
+def test_entries_are_not_compared_on_other_masks(protocol):
+    image = {"sample": "P1_L_DM_CC", "image_id": "P1_L_DM_CC", "patient": "P1", "dice": 0.5, "truth_px": 9}
+    images, compare = pd.DataFrame([image]), protocol("leaderboard").compare
+    assert compare(images, images.assign(dice=0.25)).value == 0.25
+    with pytest.raises(InputError, match="of 1 of 1 images differ between two entries, such as P1_L_DM_CC with 9 and 8 px"):
+        compare(images, images.assign(truth_px=8))
 
 
 def table_of_images(dices):

@@ -21,7 +21,7 @@ SIZES = {
     "under 1,500 px": (1, 1500),
     "1,500 to 4,000 px": (1500, 4000),
     "4,000 to 10,000 px": (4000, 10_000),
-    "over 10,000 px": (10_000, 512**2),
+    "over 10,000 px": (10_000, 512**2 + 1),
 }
 COLUMNS = (
     *("entry", "mode", "title", "folds", "images", "patients"),
@@ -48,7 +48,8 @@ def pool(entry: str, mode: str, ceiling: float | None) -> tuple[Row, dict]:
     row |= _dice(images) | _difference(images, entry, mode) | _cost(folds)
     row["ceiling_share"] = float(overall["dice"]) / ceiling if ceiling else None
     row |= {name: float(overall[name]) for name in ("detection_rate", "false_positives_per_image") if name in overall}
-    sizes = {name: _dice(images[images["truth_px"].between(low, high - 1)]) for name, (low, high) in SIZES.items()}
+    parts = {name: images[images["truth_px"].between(low, high - 1)] for name, (low, high) in SIZES.items()}
+    sizes = {name: _dice(part) | _rates(part) for name, part in parts.items()}
     whole = {name: json.loads(table.to_json(orient="records")) for name, table in vars(tables).items()}
     return row, {"row": row, "sizes_px": sizes, "folds": folds, **whole}
 
@@ -84,6 +85,15 @@ def _dice(images: pd.DataFrame) -> Row:
     return row
 
 
+def _rates(images: pd.DataFrame) -> Row:
+    """The share of the lesions of images that is found, with its interval by patient, and false positives per image."""
+    if images.empty:
+        return {}
+    found = PatientBootstrap(owners(images)).ratio(images["detected"].to_numpy(), images["lesions"].to_numpy())
+    row: Row = {"detection_rate": found.value, "detection_rate_low": found.low, "detection_rate_high": found.high}
+    return row | {"false_positives_per_image": float(images["false_positives"].mean())}
+
+
 def _cost(folds: Mapping[str, Mapping]) -> Row:
     """What the folds cost on average, and what they have in common."""
     costs = [fold["core_s"] / 60 for fold in folds.values() if "core_s" in fold]
@@ -107,13 +117,21 @@ def compare(images: pd.DataFrame, reference: pd.DataFrame) -> Estimate | None:
 
     Args:
       images, reference: as `records.read_originals` returns them.
+
+    Raises:
+      InputError: they were tested against different masks.
     """
-    dices = reference.set_index("sample")["dice"]
-    both = images[images["sample"].isin(dices.index)]
+    both = images[images["sample"].isin(reference["sample"])].set_index("sample")
     if both.empty:
         return None
-    values = both["dice"].to_numpy(float) - dices.loc[both["sample"]].to_numpy(float)
-    return PatientBootstrap(owners(both)).mean(values)
+    others = reference.set_index("sample").loc[both.index]
+    if len(different := both.index[both["truth_px"] != others["truth_px"]]):
+        pixels = " and ".join(f"{table.loc[different[0], 'truth_px']}" for table in (both, others))
+        raise InputError(
+            f"{records.FOLDER}: the annotated lesions of {len(different)} of {len(both)} images differ between two entries, such "
+            f"as {different[0]} with {pixels} px; run both on one data set"
+        )
+    return PatientBootstrap(owners(both)).mean((both["dice"] - others["dice"]).to_numpy(float))
 
 
 def entries_with_results() -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ from protocol import pictures, records, screening
 from protocol.curve import Point, read_points
 from protocol.entries import CURVE, CURVE_WHOLE, ENTRIES
 from protocol.folds import COUNT, SCREENED, SCREENING_FOLD, digest, read_folds
-from protocol.leaderboard import first_trained
+from protocol.leaderboard import REFERENCE, first_trained
 from protocol.running import PAIR, SINGLE
 from segmenter.evaluation.bootstrap import Estimate
 
@@ -61,12 +61,16 @@ def _leaderboard(rows: Sequence[Row], ceiling: float | None) -> list[str]:
         if row["entry"] not in CURVE
     ]
     notes = [
-        "Dice is per image, of images with a lesion; intervals are 95 % by patient. `minus published` is the paired difference "
-        "from the published network, over the images that both have. The settings of `best.toml` were chosen on the validation "
-        f"patients of round {SCREENED}, which are those of fold {SCREENING_FOLD}: the mean without fold {SCREENING_FOLD} is free "
-        "of that choice. `found` is the share of annotated lesions that a predicted one overlaps with an IoU over 0.1, `false "
-        "positives` the number per image. Core-minutes are processor time of training, per fold; MACs are multiply-accumulates "
-        "of one prediction, over all passes of the network.",
+        "Dice is per image, of images with a lesion; intervals are 95 % by patient. Networks that take pairs are also tested on "
+        "`one image`, with its partner withheld. `minus published` is the paired difference from the published network, over the "
+        f"images that both have. That network got no more processor time than `best` (epochs: {_epochs(REFERENCE[0])}), so this "
+        "is a difference at equal cost, and says nothing about longer training.",
+        f"The settings of `best.toml` were chosen on the validation patients of round {SCREENED}, which are those of fold "
+        f"{SCREENING_FOLD}: the mean without fold {SCREENING_FOLD} is free of that choice.",
+        "`found` is the share of annotated lesions that a predicted one overlaps with an IoU over 0.1, `false positives` the "
+        "number of other predicted ones per image. Lesions are connected components of a mask, however small; the table by "
+        "group has the share by their size. Core-minutes are processor time of training, per fold; MACs are "
+        "multiply-accumulates of one prediction, over all passes of the network.",
     ]
     if ceiling:
         notes.append(
@@ -77,6 +81,12 @@ def _leaderboard(rows: Sequence[Row], ceiling: float | None) -> list[str]:
         )
     picture = f"![Mean Dice of each network, and Dice by lesion size]({pictures.CHARTS.name})"
     return ["## Networks", markdown(columns, table), picture, *(textwrap.fill(note, 130) for note in notes)]
+
+
+def _epochs(entry: str) -> str:
+    """The number of epochs of an entry, as `4`, or `4 to 5` where the rounds differ."""
+    epochs = sorted({fold["epochs"] for fold in records.read_folds(entry).values() if "epochs" in fold})
+    return " to ".join(map(str, dict.fromkeys(epochs[:1] + epochs[-1:]))) or "none yet"
 
 
 def _share(rows: Sequence[Row]) -> str:
@@ -102,17 +112,27 @@ def _groups(rows: Sequence[Row]) -> list[str]:
     entry, mode = str(best["entry"]), str(best["mode"])
     whole = json.loads((records.FOLDER / f"{entry}-{mode}.json").read_text())
     table = [
-        ("lesion pixels of the image, of 512 × 512", name, size["images"], _interval(size, "dice_mean"))
+        (
+            *("lesion pixels of the image, of 512 × 512", name, size["images"]),
+            *(_interval(size, "dice_mean"), _interval(size, "detection_rate"), _number(size["false_positives_per_image"])),
+        )
         for name, size in whole["sizes_px"].items()
         if size["images"]
     ]
     titles = {"kind": "kind of image", "bands": "share of long thin regions", "machine": "machine", "density": "density"}
-    table += [
-        (titles[row["group"]], row["value"], row["images"], _dict_interval(row, "mean", "mean_low", "mean_high"))
-        for row in whole["metrics"]
-        if row["group"] in titles and row["metric"] == "dice"
-    ]
-    return [f"## By group: {best['title']}, {_MODES[mode]}", markdown(("group", "value", "images", "Dice, mean"), table)]
+    metrics = {(row["group"], row["value"], row["metric"]): row for row in whole["metrics"]}
+    for (group, value, metric), row in metrics.items():
+        if group in titles and metric == "dice":
+            found, wrong = (metrics.get((group, value, name), {}) for name in ("detection_rate", "false_positives_per_image"))
+            table.append((titles[group], value, row["images"], _mean(row), _mean(found), _number(wrong.get("mean"))))
+        if group == "lesion size" and metric == "detection_rate":
+            table.append(("size of a lesion, by terciles of training", value, row["images"], "-", _mean(row), "-"))
+    columns = ("group", "value", "images", "Dice, mean", "found", "false positives")
+    return [f"## By group: {best['title']}, {_MODES[mode]}", markdown(columns, table)]
+
+
+def _mean(row: Row) -> str:
+    return _dict_interval(row, "mean", "mean_low", "mean_high")
 
 
 def _curve(points: Sequence[Point]) -> list[str]:
@@ -154,8 +174,10 @@ def _screening() -> list[str]:
     ]
     about = (
         f"Each row is one training of round {SCREENED}, compared on its validation patients, which are those of fold "
-        f"{SCREENING_FOLD}. Settings are those that differ from `best.toml`. The difference is paired, from the first row. "
-        "Differences below 0.02 are within the noise of one seed."
+        f"{SCREENING_FOLD}. The epoch and the threshold were chosen on the same images, so these values are higher than on new "
+        "patients, and only to be compared with each other. Settings are those that differ from `best.toml`; a row without any "
+        "is `best.toml` itself. The difference is paired, from the first row. Differences below 0.02 are within the noise of one "
+        "seed."
     )
     columns = ("choice", "settings", "core-minutes", "Dice, mean", "Dice, median", "difference")
     return ["## What was tried", textwrap.fill(about, 130), markdown(columns, table)]
@@ -165,11 +187,18 @@ def _looks() -> list[str]:
     """How often each test fold was looked at."""
     if not records.LOOKS.is_file():
         return []
-    looks = Counter((row["entry"], row["fold"]) for row in read_csv(records.LOOKS, records.LOOK_COLUMNS))
+    looks = Counter((row["entry"], row["mode"], row["fold"]) for row in read_csv(records.LOOKS, records.LOOK_COLUMNS))
     folds = [str(fold) for fold in range(COUNT)]
-    table = [(entry, *(looks[entry, fold] for fold in folds)) for entry in dict.fromkeys(entry for entry, _ in looks)]
-    about = "How often each entry was evaluated on a test fold, once per input; `benchmarks/quality/looks.csv` has the reasons."
-    return ["## Looks at the test folds", about, markdown(("entry", *(f"fold {fold}" for fold in folds)), table)]
+    table = [
+        (entry, _MODES[mode], *(looks[entry, mode, fold] for fold in folds))
+        for entry, mode in dict.fromkeys((entry, mode) for entry, mode, _ in looks)
+    ]
+    about = (
+        "How often each entry was evaluated on the test images of a fold. One look is its result; what was chosen after a look "
+        "would show as another one. `benchmarks/quality/looks.csv` has dates and reasons."
+    )
+    columns = ("entry", "input", *(f"fold {fold}" for fold in folds))
+    return ["## Looks at the test folds", textwrap.fill(about, 130), markdown(columns, table)]
 
 
 _LIMITS = """## Limits
