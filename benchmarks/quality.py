@@ -3,6 +3,7 @@
 
     python benchmarks/quality.py run DATASET [--entry NAME ...] [--fold K ...]    trains and evaluates what has no result yet
     python benchmarks/quality.py screen DATASET NAME --config FILE [--set KEY=VALUE ...]    one choice, judged on validation
+    python benchmarks/quality.py add DATASET NAME --input INPUT --title TEXT      makes an entry of another program's masks
     python benchmarks/quality.py outlines DATASET                                 draws test images as contours
     python benchmarks/quality.py page                                             writes leaderboard.csv and docs/results.md
     python benchmarks/quality.py final DATASET [--config best]                    trains on all images for segmenter/pretrained
@@ -36,6 +37,7 @@ from protocol.leaderboard import write_leaderboard
 from protocol.patients import keep_patients
 from protocol.running import PAIR, SINGLE, evaluate_entry, modes_of, read_cost, run_name, train_entry
 from protocol.screening import add_screened
+from protocol.submissions import add_scored
 from results import RESULTS, describe_machine, describe_versions
 
 from pipeline.files import InputError, add_settings, read_csv, require, run_program
@@ -59,6 +61,13 @@ def main() -> int:
     screen.add_argument("name")
     screen.add_argument("--config", default="best")
     add_settings(screen, "configuration")
+    add = commands.add_parser("add", help="take masks of another program, scored on all folds, as an entry")
+    add.add_argument("dataset", type=Path)
+    add.add_argument("name", help="of the run that `cesm-segmenter evaluate --masks FOLDER --name NAME --fold all` made")
+    add.add_argument("--input", choices=(PAIR, SINGLE), required=True, help="what the program was given of a view")
+    add.add_argument("--title", required=True, help="what it is, for the table")
+    add.add_argument("--core-minutes", type=float, metavar="M", help="processor time of its training, per fold")
+    add.add_argument("--reason", default="result", help="why the test folds were looked at, for looks.csv (result)")
     outlines = commands.add_parser("outlines", help="draw test images of the first network of the table as contours")
     outlines.add_argument("dataset", type=Path)
     final = commands.add_parser("final", help="train on all images, and write the model that comes with the package")
@@ -72,6 +81,7 @@ def main() -> int:
     steps = {
         "run": run_entries,
         "screen": run_screen,
+        "add": add_entry,
         "outlines": draw_outlines,
         "final": run_final,
         "page": write_page,
@@ -133,8 +143,7 @@ def _read(folder: Path) -> DataSet:
 
 def run_fold(name: str, fold: int, data: DataSet, reason: str, *, restart: bool = False) -> None:
     """Trains and evaluates one entry on one fold, and records the result; with `restart`, whatever is there already."""
-    view, facts = data.in_fold(fold), {"folds_sha256": digest(read_folds()), "version": version("cesm-segmentation")}
-    facts |= {"date": datetime.now(UTC).date().isoformat(), "machine": describe_machine(), "versions": describe_versions()}
+    view, facts = data.in_fold(fold), _provenance() | {"machine": describe_machine(), "versions": describe_versions()}
     train = keep_patients(view, ENTRIES[name].patients if name in ENTRIES else 1.0).split("train")
     facts |= {"train_images": len(train), "train_patients": len({sample.owner for sample in train})}
     facts |= {"data_identity": data.identity}
@@ -147,6 +156,11 @@ def run_fold(name: str, fold: int, data: DataSet, reason: str, *, restart: bool 
             shutil.rmtree(open_run(data.folder, run_name(name, fold)).folder, ignore_errors=True)
         facts |= {"configuration_sha256": ENTRIES[name].digest()} | _run_network(name, ENTRIES[name], view, reason)
     records.add_fold(name, fold, facts)
+
+
+def _provenance() -> dict[str, object]:
+    date = datetime.now(UTC).date().isoformat()
+    return {"folds_sha256": digest(read_folds()), "version": version("cesm-segmentation"), "date": date}
 
 
 def _run_network(name: str, entry: Entry, view: DataSet, reason: str) -> dict[str, object]:
@@ -193,6 +207,16 @@ def run_screen(arguments: argparse.Namespace) -> int:
     mode = PAIR if entry.configuration().dataset.partner else SINGLE
     folder, metrics = evaluate_entry(run, view, "valid", mode)
     add_screened(arguments.name, entry.configuration(), read_cost(run), metrics, folder)
+    return 0
+
+
+def add_entry(arguments: argparse.Namespace) -> int:
+    """Takes the scores of another program's masks over to the results."""
+    facts: dict[str, object] = {"title": arguments.title} | _provenance()
+    if arguments.core_minutes is not None:
+        facts["core_s"] = 60 * arguments.core_minutes
+    add_scored(_read(arguments.dataset), arguments.name, arguments.input, facts, arguments.reason)
+    print(f"{records.FOLDER / arguments.name}: written; `python benchmarks/quality.py page` adds it to the table")
     return 0
 
 

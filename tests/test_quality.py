@@ -16,7 +16,7 @@ from small_sets import make_set
 from pipeline.files import InputError, read_csv
 from pipeline.page import GROUND_TRUTH_COLOR, rgb
 from segmenter.configuration import load_configuration
-from segmenter.data.dataset import read_data_set
+from segmenter.data.dataset import DataSet, read_data_set
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -172,6 +172,41 @@ def test_entries_are_not_compared_on_other_masks(protocol):
     assert compare(images, images.assign(dice=0.25)).value == 0.25
     with pytest.raises(InputError, match="of 1 of 1 images differ between two entries, such as P1_L_DM_CC with 9 and 8 px"):
         compare(images, images.assign(truth_px=8))
+
+
+def test_scored_masks_of_another_program_become_an_entry(protocol, records, tmp_path):
+    add, leaderboard, data = protocol("submissions").add_scored, protocol("leaderboard"), DataSet(tmp_path, (), "this one")
+    evaluation = tmp_path / "runs" / "nnunet" / "evaluation" / "test"
+    evaluation.mkdir(parents=True)
+    summary = {"identity": {"data_identity": "this one"}, "scored": {"pooled": True, "missing": []}, "patients": 5}
+
+    def write_summary(**changes):
+        (evaluation / "summary.json").write_text(json.dumps(summary | {"trained_on_too": None} | changes))
+
+    samples = [f"P{number}_L_DM_CC" for number in range(5)]
+    folds = "".join(f"{sample},{4 - number}\n" for number, sample in enumerate(samples))
+    (evaluation / "per_image.csv").write_text("sample,fold\n" + folds)
+    for name in ("per_lesion.csv", "froc.csv"):
+        (evaluation / name).write_text("sample,area_px\n" + "".join(f"{sample},9\n" for sample in samples))
+    write_summary(identity={"data_identity": "another one"})
+    with pytest.raises(InputError, match=r"holds no scores of masks on all folds of this data set; .* --name nnunet --fold all"):
+        add(data, "nnunet", "pair", {}, "result")
+    write_summary(trained_on_too=["P3"])
+    with pytest.raises(InputError, match="1 of 5 patients were trained on, the first is P3; train on the folds"):
+        add(data, "nnunet", "pair", {}, "result")
+    with pytest.raises(InputError, match="best: is an entry of the package; score the masks again with another --name"):
+        add(data, "best", "pair", {}, "result")
+    assert not records.FOLDER.exists()
+    write_summary()
+    add(data, "nnunet", "pair", {"title": "nnU-Net", "core_s": 120.0}, "result")
+    for name in records.TABLES:
+        rows = read_csv(records.FOLDER / "nnunet" / "pair" / name)
+        assert [(row["sample"], row["fold"]) for row in rows] == [(samples[4 - fold], str(fold)) for fold in range(5)]
+    assert leaderboard.entries_with_results() == [("nnunet", "pair")]
+    assert leaderboard.title_of("nnunet") == "nnU-Net"
+    assert leaderboard._cost("nnunet", records.read_folds("nnunet"))["core_minutes_per_fold"] == 2
+    assert leaderboard._cost("nnunet", {"0": {}})["core_minutes_per_fold"] is None
+    assert [row["fold"] for row in read_csv(records.LOOKS)] == ["0", "1", "2", "3", "4"]
 
 
 def table_of_images(dices):

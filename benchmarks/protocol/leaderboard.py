@@ -45,7 +45,7 @@ def pool(entry: str, mode: str, ceiling: float | None) -> tuple[Row, dict]:
     row: Row = {"entry": entry, "mode": mode, "title": title_of(entry), "folds": images["fold"].nunique()}
     rest = _dice(images[images["fold"] != SCREENING_FOLD])
     row |= {key.replace("mean", "mean_unscreened"): value for key, value in rest.items() if "mean" in key}
-    row |= _dice(images) | _difference(images, entry, mode) | _cost(folds)
+    row |= _dice(images) | _difference(images, entry, mode) | _cost(entry, folds)
     row["ceiling_share"] = float(overall["dice"]) / ceiling if ceiling else None
     row |= {name: float(overall[name]) for name in ("detection_rate", "false_positives_per_image") if name in overall}
     parts = {name: images[images["truth_px"].between(low, high - 1)] for name, (low, high) in SIZES.items()}
@@ -70,7 +70,9 @@ def _require_alike(entry: str, folds: Mapping[str, Mapping]) -> None:
 
 def title_of(entry: str) -> str:
     """What an entry is, for the table."""
-    return ENTRIES[entry].title if entry in ENTRIES else BASELINES.get(entry, entry)
+    if entry in ENTRIES:
+        return ENTRIES[entry].title
+    return BASELINES.get(entry) or next((fold["title"] for fold in records.read_folds(entry).values() if "title" in fold), entry)
 
 
 def _dice(images: pd.DataFrame) -> Row:
@@ -94,12 +96,12 @@ def _rates(images: pd.DataFrame) -> Row:
     return row | {"false_positives_per_image": float(images["false_positives"].mean())}
 
 
-def _cost(folds: Mapping[str, Mapping]) -> Row:
-    """What the folds cost on average, and what they have in common."""
-    costs = [fold["core_s"] / 60 for fold in folds.values() if "core_s" in fold]
+def _cost(entry: str, folds: Mapping[str, Mapping]) -> Row:
+    """What the folds cost on average, and what they have in common; a cost that is not known is None."""
+    costs = [fold["core_s"] / 60 for fold in folds.values() if "core_s" in fold] or [0.0] * (entry in BASELINES)
     common = next(iter(folds.values()), {})
     row: Row = {name: common.get(name) for name in ("multiply_accumulates", "parameters", "folds_sha256", "version")}
-    return row | {"core_minutes_per_fold": float(np.mean(costs)) if costs else 0.0}
+    return row | {"core_minutes_per_fold": float(np.mean(costs)) if costs else None}
 
 
 def _difference(images: pd.DataFrame, entry: str, mode: str) -> Row:
@@ -135,18 +137,20 @@ def compare(images: pd.DataFrame, reference: pd.DataFrame) -> Estimate | None:
 
 
 def entries_with_results() -> list[tuple[str, str]]:
-    """Each entry and mode that has results, in the order of the table."""
+    """Each entry and mode that has results, in the order of the table: those of other programs follow the package's networks."""
+    known = (*ENTRIES, *BASELINES)
+    others = sorted(path.parent.name for path in records.FOLDER.glob("*/folds.json") if path.parent.name not in known)
     return [
         (entry, mode)
-        for entry in (*ENTRIES, *BASELINES)
+        for entry in (*ENTRIES, *others, *BASELINES)
         for mode in (PAIR, SINGLE)
         if (records.FOLDER / entry / mode / "per_image.csv").is_file()
     ]
 
 
 def first_trained(rows: Sequence[Row]) -> Row | None:
-    """The first row of a trained network with all training patients; None where there is none."""
-    return next((row for row in rows if row["entry"] not in BASELINES and row["entry"] not in CURVE), None)
+    """The first row of a network of the package with all training patients; None where there is none."""
+    return next((row for row in rows if row["entry"] in ENTRIES and row["entry"] not in CURVE), None)
 
 
 def write_leaderboard(ceiling: float | None) -> list[Row]:

@@ -31,6 +31,15 @@ def add_tables(entry: str, mode: str, fold: int, evaluation: Path) -> None:
         write_csv(path, [*header, "fold"], sorted([*others, *rows], key=lambda row: int(row["fold"])))
 
 
+def add_pooled(entry: str, mode: str, evaluation: Path) -> None:
+    """Writes the tables of an evaluation of all folds as those of an entry; each row gets the fold of its image."""
+    folds = {row["sample"]: row["fold"] for row in read_csv(evaluation / TABLES[0])}
+    for name in TABLES:
+        header, evaluated = read_header_and_rows(evaluation / name)
+        rows = sorted(({**row, "fold": folds[row["sample"]]} for row in evaluated), key=lambda row: int(row["fold"]))
+        write_csv(FOLDER / entry / mode / name, [*(column for column in header if column != "fold"), "fold"], rows)
+
+
 def read_tables(entry: str, mode: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """The tables of an entry: images, lesions, candidates."""
     images, lesions, candidates = (read_table(FOLDER / entry / mode / name) for name in TABLES)
