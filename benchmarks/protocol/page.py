@@ -23,8 +23,8 @@ Row = dict[str, object]
 _HEAD = """# Results on CDD-CESM
 
 Whole-image Dice of lesion segmentation on patients that the network was not trained on. [benchmark.md](benchmark.md) states the
-protocol and how to read this page. It is made from the files in `benchmarks/quality/`; `make benchmark` makes all but the contours
-and "What was tried" again.
+protocol and how to read this page. It is made from the files in `benchmarks/quality/`; `make benchmark` makes all but the
+contours and "What was tried" again.
 
 Folds: SHA-256 `{digest}` of {patients} patients in {folds} folds."""
 
