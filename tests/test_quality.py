@@ -240,20 +240,6 @@ def test_the_learning_curve_has_the_paired_difference_from_all_patients(protocol
     assert "| 100% | 80 | pair | 1 of 5 | 0.700 | - |" in text
 
 
-def test_training_patients_of_earlier_results_are_counted_from_the_tests(protocol, records):
-    """Eight patients per fold are tested, so a round trains on 24 of three folds, and a quarter of them are 6."""
-    lines = [f"P{patient}_L_DM_CC,P{patient}_L_DM_CC,P{patient},original,0.5,9,0,{patient % 5}" for patient in range(40)]
-    for entry in ("unet", "unet-25"):
-        table = records.FOLDER / entry / "pair" / "per_image.csv"
-        table.parent.mkdir(parents=True)
-        table.write_text("\n".join(["sample,image_id,patient,variant,dice,truth_px,empty_truth,fold", *lines, ""]))
-        records.add_fold(entry, 0, {})
-        records.add_fold(entry, 4, {})
-    row = {"mode": "pair", "folds": 2, "dice_mean": 0.5}
-    points = protocol("curve").read_points([{**row, "entry": entry} for entry in ("unet", "unet-25")])
-    assert [(point.share, point.patients) for point in points] == [(0.25, 6), (1, 24)]
-
-
 def test_a_budget_is_spent_to_the_end_whatever_interrupts_it(protocol, data, monkeypatch):
     """An epoch costs two seconds; the second training is interrupted at its end, and the third one knows its length and cost."""
     running, entry = (

@@ -7,10 +7,7 @@ from typing import Any
 
 from protocol import records
 from protocol.entries import CURVE, CURVE_WHOLE
-from protocol.folds import COUNT
 from protocol.leaderboard import compare
-from protocol.patients import count_kept
-from segmenter.evaluation.aggregation import owners
 from segmenter.evaluation.bootstrap import Estimate
 
 
@@ -53,16 +50,6 @@ def _point(row: Mapping[str, Any], share: float) -> Point:
     difference = None
     if entry != CURVE_WHOLE and (records.FOLDER / CURVE_WHOLE / mode / records.TABLES[0]).is_file():
         difference = compare(records.read_originals(entry, mode), records.read_originals(CURVE_WHOLE, mode))
-    patients = fmean(
-        fold.get("train_patients") or _count_patients(int(number), mode, share)
-        for number, fold in records.read_folds(entry).items()
-    )
+    patients = fmean(fold["train_patients"] for fold in records.read_folds(entry).values())
     dice = Estimate(row["dice_mean"], row.get("dice_mean_low"), row.get("dice_mean_high"))
     return Point(share, patients, mode, row["folds"], dice, difference)
-
-
-def _count_patients(fold: int, mode: str, share: float) -> int:
-    """The training patients of a round whose result was recorded without them, from the tests of the network with all of them."""
-    images = records.read_originals(CURVE_WHOLE, mode)
-    train = images[~images["fold"].isin((fold, (fold + 1) % COUNT))]
-    return count_kept(owners(train).nunique(), share)

@@ -14,14 +14,9 @@ def keep_patients(data: DataSet, share: float) -> DataSet:
     if share == 1:
         return data
     patients = sorted({sample.owner for sample in data.split("train")}, key=_rank)
-    kept = set(patients[: count_kept(len(patients), share)])
+    kept = set(patients[: max(2, round(share * len(patients)))])
     samples = tuple(sample for sample in data.samples if sample.split != "train" or sample.owner in kept)
     return replace(data, samples=samples, identity=f"{data.identity} with {share:g} of the training patients")
-
-
-def count_kept(patients: int, share: float) -> int:
-    """How many of so many training patients that share is."""
-    return max(2, round(share * patients))
 
 
 def _rank(patient: str) -> str:
