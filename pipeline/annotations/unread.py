@@ -35,8 +35,11 @@ _KINDS = dict.fromkeys(_ARCHIVES, "an archive that is not unpacked") | {
     ".hdf5": "HDF5",
     ".pkl": "a pickle of Python",
     ".svg": "SVG",
+    ".tfrecord": "TFRecord",
+    ".sqlite": "a data base",
 }
 _TEXTS = frozenset({".json", ".xml", ".txt"}) | TABLE_SUFFIXES
+_NAMING_IMAGES = _TEXTS | {".jsonl", ".ndjson", ".geojson", ".svg"}
 _SUFFIXES = _TEXTS | _KINDS.keys()
 # By marks in the content, all of which have to be there; the first that fits.
 _MARKS = (
@@ -45,14 +48,26 @@ _MARKS = (
     ("VIA 3", ("temporal_coordinates", "spatial_coordinates")),
     ("VIA 2", ("shape_attributes",)),
     ("Label Studio", ('"from_name"', '"to_name"')),
+    ("Label Studio", ("brushlabels",)),
+    ("Label Studio", ("polygonlabels",)),
+    ("Label Studio", ("rectanglelabels",)),
+    ("Supervisely", ('"geometryType"', '"classTitle"')),
+    ("3D Slicer markups", ('"markups"', "markups-schema")),
+    ("Darwin JSON of V7", ("darwin_json",)),
+    ("MD.ai", ('"labelGroups"', '"datasets"')),
     ("GeoJSON", ('"FeatureCollection"',)),
+    ("GeoJSON", ('"Feature"', '"geometry"', '"coordinates"')),
+    ("a list of MONAI or nnU-Net", ('"training"', '"image"', '"label"')),
     ("COCO", ('"images"', '"annotations"')),
     ("CVAT XML", ("<annotations>", "<image ")),
     ("Pascal VOC XML", ("<annotation", "<object>")),
     ("OsiriX XML", ("<plist",)),
 )
 # Words in the path of a mask, and what is added to the name of its image.
-_MASK_WORD = r"(?:masks?|seg|segs|segmentations?|labels?|rois?|annotations?|gt|ground[_ -]?truth|contours?|lesions?)"
+_MASK_WORD = (
+    r"(?:masks?|masken?|masques?|m[aá]scaras?|maschere|maschera|seg|segs|segmentations?|segmentation(?:class|object)|labels?|rois?"
+    r"|annotations?|gt|ground[_ -]?truth|contours?|lesions?)"
+)
 _LIKE_MASK = re.compile(rf"(?:^|[\W_\d]){_MASK_WORD}(?:[\W_\d]|$)", re.IGNORECASE)
 _ADDED = re.compile(rf"^{_MASK_WORD}[_ -]+|[_ -]+{_MASK_WORD}[_ -]?\d*$|(?<=[_ -]){_MASK_WORD}$", re.IGNORECASE)
 _YOLO = re.compile(r"(\s*\d+([ \t]+-?(\d+\.?\d*|\.\d+)(e-?\d+)?){4,}[ \t]*(\r?\n|$))+\s*", re.IGNORECASE)
@@ -61,14 +76,18 @@ _MOST_BYTES = 2**20  # in which the marks of a file are
 _LINK = "a link to a folder, where no annotations are looked for"
 
 
-def find_others(root: Path) -> list[Path]:
+def find_others(root: Path, raw: Path | None = None) -> list[Path]:
     """Finds what may be annotations below a folder, by suffix, masks that are not read, and links to folders; sorted.
 
     A root that is a file has none.
+
+    Args:
+      root: the folder.
+      raw: the folder of images; masks elsewhere, in formats of images, are found too.
     """
-    masks = [
-        path for path in find_files(root, UNREAD_SUFFIXES - _KINDS.keys()) if is_like_mask(path.relative_to(root).as_posix())
-    ]
+    suffixes = (UNREAD_SUFFIXES if raw is None else UNREAD_SUFFIXES | IMAGE_SUFFIXES) - _KINDS.keys()
+    masks = [path for path in find_files(root, suffixes) if is_like_mask(path.relative_to(root).as_posix())]
+    masks = [path for path in masks if path.suffix.lower() in UNREAD_SUFFIXES or not _is_below(path, raw)]
     links = [
         Path(folder, name)
         for folder, folders, _ in os.walk(root)
@@ -76,6 +95,10 @@ def find_others(root: Path) -> list[Path]:
         if os.path.islink(os.path.join(folder, name))
     ]
     return sorted([*find_files(root, _SUFFIXES), *masks, *(link for link in links if not link.name.startswith("."))])
+
+
+def _is_below(path: Path, folder: Path | None) -> bool:
+    return folder is not None and Path(os.path.abspath(path)).is_relative_to(os.path.abspath(folder))
 
 
 def describe_unread(
@@ -109,7 +132,7 @@ def find_image_names(paths: Iterable[Path]) -> set[str]:
     names = set()
     for path in paths:
         names |= {path.stem, masked_image(path.name)}
-        text = _beginning(path) if path.suffix.lower() in _TEXTS and path.is_file() else ""
+        text = _beginning(path) if path.suffix.lower() in _NAMING_IMAGES and path.is_file() else ""
         names |= {part for part in _BETWEEN_NAMES.split(text) if PurePath(part).suffix.lower() in IMAGE_SUFFIXES}
     return names
 
@@ -144,6 +167,8 @@ def _describe(path: Path) -> str:
         return "NIfTI" if path.name.lower().endswith(".nii.gz") else _KINDS[suffix]
     if suffix in UNREAD_SUFFIXES:
         return "a mask in a format that is not read"
+    if suffix in IMAGE_SUFFIXES:
+        return "a mask that [layout] mask does not find"
     if suffix == ".xlsx":
         return "a workbook without the expected columns"
     text = _beginning(path)

@@ -137,6 +137,11 @@ def _print_remarks(counts: Mapping) -> None:
         print(f"index: {compared - counts['sizes_differ']} of {compared} files have the size of the annotated file{differ}")
     if views := counts["label_pairs_differ"]:
         print(f"index: DM and CM have different labels, and keep them, in {_listed(views, 'view')}")
+    if images := counts.get("unlisted_normal"):
+        print(
+            f"index: {_listed(images, 'image')} without a row in a table and without a region: taken as normal, as [layout] "
+            "unlisted_class states"
+        )
     if images := counts["relabelled"]:
         print(f"index: labels of regions replace the table's class, from which they differ, in {_listed(images, 'image')}")
 
@@ -178,7 +183,7 @@ def _print_pixels(counts: Mapping) -> None:
     if unclear := counts["rejected"].get("levels-unclear"):
         print(
             f"index: {unclear} images have 16 bits, but levels of an unclear range; state it with bits in the recipe's [source], "
-            "such as --set source.bits=12"
+            "or correct bits there, such as --set source.bits=12"
         )
     if turned := counts.get("turned"):
         print(

@@ -23,7 +23,9 @@ class Reason:
 REASONS: dict[str, Reason] = {
     "class-not-wanted": Reason("the recipe takes other classes", left_out=True),
     "no-region": Reason("of a lesion class, but without a drawn region: an empty mask would be a false label", left_out=True),
-    "normal-with-region": Reason("normal, but with a drawn region", left_out=True),
+    "normal-with-region": Reason(
+        "normal, but with a drawn region", left_out=True, quiet="is normal, but has a drawn region; correct its class"
+    ),
     "bands-only": Reason("its only regions are long thin bands, which the recipe leaves out", left_out=True),
     "strict-join": Reason("lost as in the published set: its name in the table has stray spaces", left_out=True),
     "file-missing": Reason("annotated, but its file is missing"),

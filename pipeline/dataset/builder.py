@@ -18,7 +18,7 @@ from pipeline.dataset.manifest import manifest_text, sample_rows
 from pipeline.dataset.samples import Task, reject_crashed
 from pipeline.files import InputError, progress
 from pipeline.indexing.find import SourceFiles
-from pipeline.indexing.tables import Reject, SourceImage, read_regions, read_shape
+from pipeline.indexing.tables import Reject, SourceImage, count_reasons, read_regions, read_shape
 from pipeline.splitting.assignment import read_assignment
 from pipeline.workers import in_order, sync_all
 
@@ -32,8 +32,7 @@ def read_kept(folder: DatasetFolder) -> list[SourceImage]:
     folder.need(folder.index, "index")
     images = folder.read_images()
     if not images:
-        reasons = Counter(reject.reason for reject in folder.read_rejects())
-        counts = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(3))
+        counts = count_reasons(folder.read_rejects())
         raise InputError(f"{folder.root}: no source image was kept ({counts}); {folder.rejects.name} has the reason for each")
     return images
 

@@ -1,7 +1,7 @@
 """Joins image files, annotation table and drawn regions; keeps what a recipe can use and records why the rest is dropped."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -9,6 +9,7 @@ from pathlib import Path
 from pipeline.annotations import (
     UNLISTED,
     Annotations,
+    DrawnRegion,
     TableRow,
     check_reference,
     class_by_labels,
@@ -24,13 +25,14 @@ from pipeline.indexing.inspect import Candidate, Job, inspect_all, read_dicom, r
 from pipeline.indexing.layout import image_key
 from pipeline.indexing.names import Identified, SourceFile, identify, uids_of
 from pipeline.indexing.partners import find_partners
-from pipeline.indexing.similar import SimilarNames
+from pipeline.indexing.similar import SimilarNames, find_images_within
 from pipeline.indexing.tables import PartnerSource, Reject, SourceImage
 from pipeline.privacy.pseudonyms import KeyedAnnotations, key_names, safe_message
 from pipeline.privacy.site_key import SiteKey
 from pipeline.recipe import Layout, Recipe
 from pipeline.sources import Header
 
+_FILE_MISSING = "is annotated, but there is no such image file; is the download complete?"
 _NAME_EXPECTED = "names no patient; expected a name like P12_L_CM_MLO, or DICOM tags that name the patient"
 _PATH_EXPECTED = (
     "has a path that [layout] image does not match, or a side, view or kind other than L, R, CC, MLO, DM, CM; "
@@ -110,7 +112,7 @@ def build_index(
             message = f"{image_id} has no row in the annotation table, so its class is unknown"
             choice = Reject(image_id, "not-in-table", group[0].shown, message)
         if isinstance(choice, Reject) and choice.reason in _BY_NAME:
-            choice = _explained(choice, similar.hint(image_id) or _undrawn(choice, bool(group), annotations))
+            choice = _explained(choice, similar.hint(image_id) or _undrawn(choice, files_by_id, annotations))
         if isinstance(choice, Reject) and choice.reason == "unknown-name" and len(group) > 1:
             rejects += [replace(choice, where=file.shown) for file in group]
         elif isinstance(choice, Reject):
@@ -197,10 +199,11 @@ def _join(annotations: Annotations, identified: Identified, layout: Layout) -> t
     # An image that a file names which was not read is not normal for want of an annotation.
     unnamed = [file.relative for name, group in by_name.items() if not name.patient for file in group]
     names = annotations.unread_names | {masked_image(path) for path in unnamed if is_like_mask(path)}
-    unread = set().union(*(ids.get(image_key(name, layout), ()) for name in names))
-    class_unlisted(
-        joined, (name.image_id for name in by_name if joined.regions.get(name.image_id) or name.image_id not in unread), layout
-    )
+    unread = find_images_within(names, ids).union(*(ids.get(image_key(name, layout), ()) for name in names))
+    present = [name.image_id for name in by_name]
+    if layout.unlisted_class == "normal" and joined.regions and joined.regions.keys().isdisjoint(present):
+        unread = {*present}  # all annotations are of other images, or name them in another way
+    class_unlisted(joined, (image_id for image_id in present if joined.regions.get(image_id) or image_id not in unread), layout)
     joined.regions = {name: [region for region in drawn if not region.empty] for name, drawn in joined.regions.items()}
     return joined, [Reject(where, "seg-reference", where, f"{where} {fault}") for where, fault in faults if fault]
 
@@ -222,14 +225,16 @@ def _choose(name: ImageName, files: Sequence[SourceFile], annotations: Annotatio
     is_identified = bool(name.patient or (row and not files and row.identity.get("patient")))
     if not is_identified and (files or recipe.layout.image is None):
         reason, message = "unknown-name", _NAME_EXPECTED if recipe.layout.image is None else _PATH_EXPECTED
+    elif row is None and not files and recipe.layout.unlisted_class is not None:  # no table is missing
+        reason, message = "file-missing", _FILE_MISSING
     elif row is None:
         reason, message = "not-in-table", "has no row in the annotation table, so its class is unknown"
     elif (image_class := row.cells["class"].lower()) not in WORST_FIRST:
         reason, message = "unknown-class", f"is classified {row.cells['class']!r}; expected Malignant, Benign or Normal"
     elif reason := _left_out(image_class, any(region.has_area for region in drawn), row, recipe):
-        message = REASONS[reason].meaning
+        message = REASONS[reason].meaning + _why_normal(reason, row, drawn)
     elif not files:
-        reason, message = "file-missing", "is annotated, but there is no such image file; is the download complete?"
+        reason, message = "file-missing", _FILE_MISSING
     elif recipe.mask.boxes == "reject" and (box := next((region for region in drawn if region.box_only), None)):
         reason, where = "box-only", box.where
         message = 'has a lesion with a box and no outline; outline it, or set [mask] boxes = "draw" to take boxes as lesions'
@@ -243,12 +248,23 @@ def _explained(reject: Reject, hint: str) -> Reject:
     return replace(reject, message=f"{reject.message}; {hint}".replace("?; ", "? Or ")) if hint else reject
 
 
-def _undrawn(reject: Reject, has_file: bool, annotations: Annotations) -> str:
+def _why_normal(reason: str, row: TableRow, drawn: Sequence[DrawnRegion]) -> str:
+    """Why an image that no table lists is normal though it has regions: their labels are not classes; or empty."""
+    if reason != "normal-with-region" or row.where != UNLISTED:
+        return ""
+    label = next((repr(region.label) for region in drawn if region.label), "")
+    remedy = f"its label {label} is not a class; translate it" if label else "it has no label; give a table, or labels"
+    return f", and without a row in a table; {remedy} in [layout.table] classes, such as {{ lesion = 'malignant' }}"
+
+
+def _undrawn(reject: Reject, files: Container[str], annotations: Annotations) -> str:
     """What follows from the absence of a region: nobody drew one only if every file was read, and the image is there."""
-    if reject.reason == "no-region" and not has_file:
+    if reject.reason == "no-region" and reject.image not in files:
         return "there is no such image file either; is the download complete?"
     if annotations.unread and reject.reason in ("no-region", "not-in-table"):
         return f"it may be in a file that was found and not used: {annotations.unread[0]}"
+    if reject.reason == "not-in-table" and annotations.regions and not any(name in files for name in annotations.regions):
+        return f"annotation files name other images only, such as {min(annotations.regions)!r}"
     return "nobody drew its lesion" if reject.reason == "no-region" else ""
 
 
@@ -280,6 +296,9 @@ def _summarise(
         "rejected": {reason: count for reason, count in sorted(reasons.items()) if not REASONS[reason].left_out},
         "sizes_compared": len(compared),
         "sizes_differ": sum(image.source_size != annotations.file_sizes[image.image_id] for image in compared),
+        "unlisted_normal": [
+            image.image_id for image in images if annotations.rows[image.image_id].where == UNLISTED and not image.regions
+        ],
         "relabelled": sorted(name for name, row in annotations.rows.items() if row.listed_class),
         "label_pairs_differ": _differing_views(annotations.rows),
         "annotation_files": _first_names(annotations.files),

@@ -1,7 +1,8 @@
 """The tables of the index stage: index.csv, regions.csv, rejects.csv, partners, and the map of keyed names. Reads no image."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,12 @@ def write_rejects(path: Path, rejects: Sequence[Reject]) -> None:
 def read_rejects(path: Path) -> list[Reject]:
     """Reads rejects.csv."""
     return [Reject(*(row[column] for column in REJECT_COLUMNS)) for row in read_csv(path, REJECT_COLUMNS)]
+
+
+def count_reasons(rejects: Iterable[Reject]) -> str:
+    """The three most frequent reasons with their counts, as text."""
+    reasons = Counter(reject.reason for reject in rejects)
+    return ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(3))
 
 
 def read_images(path: Path) -> list[SourceImage]:

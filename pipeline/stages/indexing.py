@@ -148,9 +148,10 @@ class Survey:
         self.passed_over: list[str] = []
         files = find_sources(raw, follow_links=follow_links, passed_over=self.passed_over)
         self.annotation_files = find_annotations(annotations_path, recipe.layout)
-        self.others = sorted({*find_others(annotations_path), *find_others(raw)})
         # Masks and DICOM segmentations look like images by their suffix.
         taken = set(map(os.path.abspath, self.annotation_files))
+        others = sorted({*find_others(annotations_path, raw), *find_others(raw)})
+        self.others = [path for path in others if path.suffix.lower() not in IMAGE_SUFFIXES or os.path.abspath(path) not in taken]
         self.files = [path for path in files if os.path.abspath(path) not in taken]
         stamps = [[str(path), *stamp_of(path)] for path in self.annotation_files]
         self.annotations_digest = digest_of(*stamps)
@@ -200,6 +201,8 @@ class Survey:
             annotations.unread = [replace(files, first="") for files in annotations.unread]
         if missing := _missing(annotations, self.recipe.layout):
             unread = f"; found, not used: {annotations.unread[0]}" if annotations.unread else ""
+            if annotations.regions and "table" in missing:
+                unread += "; for images of your own, unlisted_class in a recipe's [layout] stands in for it (docs/annotations.md)"
             raise InputError(
                 f"{self.annotations_path}: holds no {missing}; ANNOTATIONS names the folder with the annotation files, which "
                 f"are separate downloads{unread}"

@@ -10,7 +10,7 @@ from pipeline.annotations import Statement
 from pipeline.dataset.builder import attributes_by_image, pixel_key
 from pipeline.dataset.folder import DatasetFolder
 from pipeline.files import InputError
-from pipeline.indexing.tables import Reject, SourceImage, read_regions
+from pipeline.indexing.tables import Reject, SourceImage, count_reasons, read_regions
 from pipeline.privacy.site_key import SiteKey
 from pipeline.recipe import Recipe
 from pipeline.stages.indexing import Survey
@@ -69,7 +69,8 @@ def plan(
         index = survey.build(folder, executor)
         counts, images, rejects, regions = index.summary, index.images, index.rejects, index.regions
     if not images:
-        raise InputError(f"{raw}: recipe {recipe.name!r} would keep none of the {counts['named']} source images")
+        reasons = count_reasons(rejects) + "".join(f"; the first: {reject.message}" for reject in rejects[:1])
+        raise InputError(f"{raw}: recipe {recipe.name!r} would keep none of the {counts['named']} source images: {reasons}")
     made, variants = _count_made(folder, recipe, images, regions), len(recipe.variants.names)
     return Plan(
         counts,

@@ -134,6 +134,11 @@ def test_a_dry_run_refuses_what_the_run_would_refuse(make, capsys, options, mess
     assert message in capsys.readouterr().err
 
 
+def test_a_dry_run_that_would_keep_nothing_states_why(make, capsys):
+    assert make("--dry-run", "--set", 'source.with_regions=["benign"]') == 2
+    assert "none of the 12 source images: 12 class-not-wanted; the first: P1_L_CM_CC the recipe takes" in capsys.readouterr().err
+
+
 def test_a_dry_run_is_strict_too(make, capsys):
     make.download.add("P9_L_DM_CC", file=False)
     make.download.write()

@@ -46,6 +46,11 @@ VIA_3 = {"project": {"pid": "x"}, "config": {}, "attribute": {}, "file": {}, "me
         ("a.nii.gz", "", "NIfTI"),
         ("A.XLS", "", "a workbook of Excel before 2007"),
         ("P1_L_DM_CC_mask.bmp", "BM", "a mask in a format that is not read"),
+        ("a.json", '[{"image": "x.png", "label": [{"polygonlabels": ["lesion"], "points": []}]}]', "Label Studio"),
+        ("a.png.json", '{"objects": [{"geometryType": "polygon", "classTitle": "lesion"}]}', "Supervisely"),
+        ("a.json", '[{"type": "Feature", "geometry": {"type": "Polygon", "coordinates": []}}]', "GeoJSON"),
+        ("a.mrk.json", '{"@schema": "https://x/markups-schema-v1.0.3.json#", "markups": []}', "3D Slicer markups"),
+        ("dataset.json", '{"training": [{"image": "a", "label": "b"}]}', "a list of MONAI or nnU-Net"),
     ],
 )
 def test_what_a_file_looks_like(tmp_path, name, content, kind):
@@ -184,3 +189,74 @@ def test_an_image_that_a_mask_names_which_was_not_read_is_not_normal_for_want_of
     assert rejects["3_L_CC_mask"]["where"] == "masks 2/3_L_CC_mask.png"
     (unread,) = outcome.summary["unread"]
     assert unread == {"looks_like": "a mask in a format that is not read", "count": 2, "first": "Masks/2_L_CC.bmp"}
+
+
+def own_images(tmp_path: Path, label: str, names: list[str]) -> tuple[DatasetFolder, dict]:
+    """Indexes three own images, of which those without an annotation are normal, with a COCO file that names images."""
+    raw, mine = tmp_path / "raw" / "visit 1", tmp_path / "mine"
+    for number in (1, 2, 3):
+        raw.mkdir(parents=True, exist_ok=True)
+        (raw / f"case 0{number} (left) cc.PNG").write_bytes(
+            cv2.imencode(".png", Download.pixels(str(number), (20, 20)))[1].tobytes()
+        )
+    mine.mkdir(exist_ok=True)
+    images = [{"id": number, "file_name": name, "width": 20, "height": 20} for number, name in enumerate(names, 1)]
+    regions = [
+        {"id": image["id"], "image_id": image["id"], "category_id": 1, "segmentation": [[4, 4, 12, 4, 12, 12]]}
+        for image in images
+    ]
+    categories = [{"id": 1, "name": label}]
+    (mine / "coco.json").write_text(json.dumps({"images": images, "annotations": regions, "categories": categories}))
+    expression = r"/(?P<image>case (?P<patient>\d+) \((?P<side>left)\) (?P<view>cc))$"
+    own = {"image": expression, "kind": "DM", "unlisted_class": "normal", "table": {"classes": {"lesion": "malignant"}}}
+    folder = DatasetFolder(tmp_path / "set")
+    outcome = index(folder, load_recipe("full", {"layout": own}), tmp_path / "raw", mine, Inline())
+    return folder, outcome.summary
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "images/1a2b3c4d-case_0{}_(left)_cc.PNG",
+        "case-0{}-left-cc_PNG.rf.0a1b.jpg",
+        "case%200{}%20%28left%29%20cc.PNG",
+        "IMG{}.png",
+    ],
+)
+def test_no_image_is_normal_if_annotations_name_it_as_another_program_does(tmp_path, pattern):
+    folder, _ = own_images(tmp_path, "lesion", [pattern.format(number) for number in (1, 2)])
+    assert not folder.read_images()
+    words = {row["where"]: f"{row['reason']}: {row['words']}" for row in read_csv(folder.rejects)}
+    first, third = words["visit 1/case 01 (left) cc.PNG"], words["visit 1/case 03 (left) cc.PNG"]
+    assert first.startswith("not-in-table")
+    assert third.startswith("not-in-table")
+    assert "annotation files name other images only, such as" in third
+    assert words["coco.json annotation 1"].startswith("file-missing")
+    if not pattern.startswith("IMG"):
+        assert "did it mean this image?" in first
+        assert "Or did you mean visit 1/case 01 (left) cc.PNG?" in words["coco.json annotation 1"]
+
+
+def test_what_is_normal_for_want_of_an_annotation_is_printed(tmp_path, capsys):
+    folder, summary = own_images(tmp_path, "lesion", ["case 01 (left) cc.PNG"])
+    assert [image.image_class for image in folder.read_images()] == ["malignant", "normal", "normal"]
+    print_counts(summary)
+    assert "index: 2 images (P2_L_DM_CC, P3_L_DM_CC) without a row in a table and without a region" in capsys.readouterr().out
+
+
+def test_a_label_that_is_not_a_class_is_named_where_it_would_be(tmp_path):
+    folder, _ = own_images(tmp_path, "Lesión", ["case 01 (left) cc.PNG"])
+    (reject,) = read_csv(folder.rejects)
+    assert reject["reason"] == "normal-with-region"
+    assert "its label 'Lesión' is not a class; translate it in [layout.table] classes" in reject["words"]
+
+
+def test_masks_next_to_annotations_that_are_read_are_named(tmp_path):
+    for name in ("SegmentationClass/case 02 (left) cc.png", "máscaras/case 03 (left) cc.png", "logo.png"):
+        (tmp_path / "mine" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "mine" / name).write_bytes(b"")
+    folder, summary = own_images(tmp_path, "lesion", ["case 01 (left) cc.PNG"])
+    (unread,) = summary["unread"]
+    assert unread["first"] == "mine/SegmentationClass/case 02 (left) cc.png"
+    assert (unread["looks_like"], unread["count"]) == ("a mask that [layout] mask does not find", 2)
+    assert [image.image_class for image in folder.read_images()] == ["malignant"]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.contract import clean_name, parse_image, parse_sample
-from pipeline.indexing.similar import fold_name
+from pipeline.indexing.similar import find_within, fold_name
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,7 @@ from pipeline.indexing.similar import fold_name
         "P1 L DM CC",
         "P01_L_DM_CC",
         "Ｐ１_L_DM_CC",
+        "P1%20L%5FDM_CC.png",
     ],
 )
 def test_names_that_look_alike_are_folded_into_one(name):
@@ -45,6 +46,26 @@ def test_other_names_are_not(name):
 @given(st.text(max_size=30))
 def test_folding_a_folded_name_changes_nothing(name):
     assert fold_name(fold_name(name)) == fold_name(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("1a2b3c4d-case_07_(left)_cc.PNG", "case 7 left cc"),  # Label Studio
+        ("case-07-left-cc_PNG.rf.0a1b2c.jpg", "case 7 left cc"),  # Roboflow
+        ("case%2007%20%28left%29%20cc.PNG?X-Amz=1", "case 7 left cc"),
+        ("case 07 (left) cc.seg.nrrd", "case 7 left cc"),
+        ("case 07 (left) cc_0000", "case 7 left cc"),
+        ("case 07 (left) cc 2", "case 7 left cc 2"),  # the longest of two
+        ("case 07 (left) cc 3", ""),  # another exposure
+        ("case 07", ""),
+        ("12", "12"),
+        ("mask 12 of 30", ""),  # a number may count anything
+        ("x " * 99_999, ""),
+    ],
+)
+def test_a_name_is_found_among_the_words_that_programs_add(name, found):
+    assert find_within(name, {"case 7 left cc", "case 7 left cc 2", "12"}) == found
 
 
 def test_composed_and_separated_accents_are_one_name():
