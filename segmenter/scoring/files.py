@@ -2,12 +2,14 @@
 
 import re
 import sys
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from pipeline.contract import PAIR_SUFFIXES, UNREAD_SUFFIXES
 from pipeline.files import InputError
 from pipeline.sources import count_unread_images, describe_unread_images
+from segmenter.evaluation.formatting import counted
 
 ARRAYS = frozenset({".npy", ".npz"})
 _TIFF_AND_SEG = frozenset({".tif", ".tiff", ".dcm"})
@@ -15,6 +17,7 @@ MASK_SUFFIXES = PAIR_SUFFIXES | _TIFF_AND_SEG
 PROBABILITY_SUFFIXES = frozenset({".png"}) | _TIFF_AND_SEG | ARRAYS
 # `infer` writes both kinds of DICOM SEG into one folder: the masks are binary, the probabilities fractional.
 _BINARY, _FRACTIONAL = "_binary.dcm", "_fractional.dcm"
+_OR_COCO = {"masks": ", or a .json file of COCO annotations or results"}
 _OF_FOLD = re.compile(r"fold_\d+")
 
 
@@ -46,7 +49,7 @@ def _find(
     for folder in folders:
         if not folder.is_dir():
             fault = "is not a folder" if folder.exists() else "is not there"
-            raise InputError(f"--{kind} {folder}: {fault}; expected a folder with one file per image")
+            raise InputError(f"--{kind} {folder}: {fault}; expected a folder with one file per image{_OR_COCO.get(kind, '')}")
         before = len(files)
         for place in _places(folder, kind):
             for path in _listed(place, suffixes, other, first):
@@ -57,9 +60,20 @@ def _find(
         if len(files) == before:
             raise InputError(
                 f"--{kind} {folder}: holds no {kind}; expected files named like the images, with one of the endings "
-                f"{', '.join(sorted(suffixes))}"
+                f"{', '.join(sorted(suffixes))}{_describe_content(folder)}"
             )
     return files
+
+
+def _describe_content(folder: Path) -> str:
+    """What a folder without masks holds, after a semicolon; empty if it is empty."""
+    paths = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
+    folders = [path.name for path in paths if path.is_dir()]
+    endings = Counter(path.suffix.lower() or "no ending" for path in paths if path.is_file())
+    found = [f"{count} with {ending}" for ending, count in sorted(endings.items())]
+    if folders:
+        found.append(f"{counted(len(folders), 'folder')}, {folders[0]} first; give the folder that holds the masks itself")
+    return f"; found {', '.join(found)}" if found else ""
 
 
 def _places(folder: Path, kind: str) -> Iterator[Path]:

@@ -146,6 +146,24 @@ def test_masks_of_other_names_are_named(folder, tmp_path):
         evaluate_masks(folder, masks / "P1_L_CM_CC_mask.png", "other")
 
 
+def test_a_folder_without_masks_is_described_by_what_it_holds(folder, tmp_path):
+    for name in (
+        "P1_L_CM_CC/P1_L_CM_CC_seg.nii.gz",
+        "P1_L_CM_CC.txt",
+        "P2_L_CM_CC.txt",
+        "P1_L_CM_CC.npz",
+    ):  # MONAI, YOLO, nnU-Net
+        (tmp_path / "masks" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "masks" / name).write_text("")
+    expected = (
+        r"\.tiff; found 1 with \.npz, 2 with \.txt, 1 folder, P1_L_CM_CC first; give the folder that holds the masks itself"
+    )
+    with pytest.raises(InputError, match=expected):
+        evaluate_masks(folder, tmp_path / "masks", "other")
+    with pytest.raises(InputError, match=r"P1_L_CM_CC\.txt: is not a folder; .*, or a \.json file of COCO annotations"):
+        evaluate_masks(folder, tmp_path / "masks" / "P1_L_CM_CC.txt", "other")
+
+
 def test_surplus_masks_are_named(folder, tmp_path, capsys):
     masks = truths(folder) | truths(folder, "train") | {"P99_L_CM_CC": np.zeros((5, 5), np.uint8)}
     score(folder, "--masks", write_masks(tmp_path / "masks", masks))
