@@ -36,7 +36,7 @@ _KINDS = dict.fromkeys(_ARCHIVES, "an archive that is not unpacked") | {
     ".pkl": "a pickle of Python",
     ".svg": "SVG",
     ".tfrecord": "TFRecord",
-    ".sqlite": "a data base",
+    ".sqlite": "a database",
 }
 _TEXTS = frozenset({".json", ".xml", ".txt"}) | TABLE_SUFFIXES
 _NAMING_IMAGES = _TEXTS | {".jsonl", ".ndjson", ".geojson", ".svg"}
