@@ -10,7 +10,10 @@ from skips import need_program
 from skips import pytest_terminal_summary as pytest_terminal_summary  # pytest calls it
 
 if "PYTEST_XDIST_WORKER" in os.environ:
-    # One core for each of several processes, whose threads would only wait for each other.
+    # One core for each of several processes: threads of two on the same cores only wait for each other.
+    if hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[int(os.environ["PYTEST_XDIST_WORKER"][2:]) % len(cores)]})
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
 
