@@ -121,7 +121,7 @@ def test_the_card_states_data_results_limits_and_licence(made):
         "Not a medical device; for research only.",
         "| images, patients | 12, 6 |",
         "| both images of a view | 5 | 478 | 178 | 0.612 (0.550 to 0.660) | 0.670 |",
-        "this is the moving average of the weights after the last one",
+        "the model has the moving average of the weights after the last one",
         "Malignant lesions only.",
         "There was no external test",
         "CC BY-NC 4.0",

@@ -68,8 +68,8 @@ def _training(run: Run, data: DataSet, configuration: Configuration, facts: Fact
         ("made on", f"{versions['date'][:10]}, {versions['device']}, {backend} {versions[backend]}, Keras {versions['keras']}"),
     ]
     about = (
-        f"No image was held out, so no epoch was chosen: this is {average} after the last one. The settings were chosen before, "
-        "on validation patients of the folds below; the threshold is the median of those that the folds chose, or the "
+        f"No image was held out, so no epoch was chosen: the model has {average} after the last one. The settings were chosen "
+        "before, on validation patients of the folds below; the threshold is the median of those that the folds chose, or the "
         "configuration's where they have not run. `python benchmarks/quality.py final DATASET` of the project repeats the "
         "training, and its docs/benchmark.md states how DATASET is made."
     )
