@@ -80,6 +80,11 @@ ENTRIES: dict[str, Entry] = {
         "quick",
         merge(_SMALL, {"model": {**_INPUT, "model": "AttentionUNet", "base_filters": 16}}),
     ),
+    "sharp-unet": Entry(
+        "Sharp UNet, pair, breast crop",
+        "quick",
+        merge(_SMALL, {"model": {**_INPUT, "model": "SharpUNet", "base_filters": 16}}),
+    ),
     "deeplab": Entry(
         "DeepLab v3+ with MobileNetV2, random weights, pair, breast crop",
         "best",
